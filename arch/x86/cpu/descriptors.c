@@ -1,0 +1,77 @@
+/*
+ * Per-CPU areas, descriptor tables and stack blocks. The boot CPU's are static and valid from
+ * the first C line: NMI, #MC and #DF have their stacks before there is an allocator.
+ */
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/vectors.h>
+
+extern u64 boot_gdt[];
+extern char trampoline_page[], trampoline_cstar[], syscall_entry[];
+
+#define IST_TOP(n) ((u64)boot_ist_stacks + (n) * STACK_BLOCK_SIZE - sizeof(struct stack_top))
+
+u32 nr_cpus = 1;
+/* Poison: non-canonical, so that a use of `current` before it is valid faults. */
+#define CURRENT_POISON ((struct vcpu *)0xdead000000000000UL)
+
+struct percpu percpu_areas[MAX_CPUS] = {
+    [0] = {
+        .curr = CURRENT_POISON,
+        .gdt = boot_gdt,
+        .tss = {
+            .ist = { [IST_DF - 1] = IST_TOP(1), [IST_NMI - 1] = IST_TOP(2), [IST_MC - 1] = IST_TOP(3),
+                     [IST_DB - 1] = IST_TOP(4) },
+            .io_map_base = sizeof(struct tss64),
+        },
+    },
+};
+
+void *stack_block_alloc(void)
+{
+    u64 va = vmap_reserve(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE);
+
+    /* Page 0: the SYSCALL trampoline; page 1: the guard; the rest: stack. */
+    if (hv_map(va, image_to_phys(trampoline_page), PAGE_SIZE, HV_RX))
+        return NULL;
+    for (u64 off = 2 * PAGE_SIZE; off < STACK_BLOCK_SIZE; off += PAGE_SIZE) {
+        void *page = hv_alloc_page();
+
+        if (!page || hv_map(va + off, virt_to_phys(page), PAGE_SIZE, HV_RW)) {
+            hv_free_page(page);
+            return NULL;
+        }
+    }
+    return (void *)va;
+}
+
+void stack_guard_boot_blocks(void)
+{
+    hv_unmap((u64)boot_stack_block + PAGE_SIZE, PAGE_SIZE);
+    for (int i = 0; i < IST_COUNT; i++)
+        hv_unmap((u64)boot_ist_stacks + i * STACK_BLOCK_SIZE + PAGE_SIZE, PAGE_SIZE);
+}
+
+void cpu_set_stack(struct percpu *c, void *block)
+{
+    stack_block_top(block)->cpu = c;
+    c->tss.rsp[0] = (u64)&stack_block_top(block)->guest_regs.es;
+    wrmsr(MSR_LSTAR, (u64)block);
+    wrmsr(MSR_CSTAR, (u64)block + (u64)(trampoline_cstar - trampoline_page));
+}
+
+void cpu_init_descriptors(struct percpu *c)
+{
+    for (int i = 0; i < IST_COUNT; i++)
+        ((struct stack_top *)c->tss.ist[i])->cpu = c;
+    /* SYSCALL: CS e008, SS e010. SYSRET: CS e023 + 16 = e033, SS e023 + 8 = e02b. */
+    wrmsr(MSR_STAR, ((u64)SEL_GUEST_CS32 << 48) | ((u64)SEL_HV_CS64 << 32));
+    wrmsr(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
+    u64 unused;
+
+    if (rdmsr_safe(MSR_SYSENTER_CS, &unused))
+        wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER raises #GP: its callback is refused to guests */
+}

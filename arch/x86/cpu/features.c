@@ -1,0 +1,128 @@
+/* What the processor can do, and what we turn on. */
+#include <hv/cmdline.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+
+struct cpu_features cpu;
+
+static bool opt_smep = true, opt_smap = true;
+OPTION("smep", option_bool, opt_smep);
+OPTION("smap", option_bool, opt_smap);
+
+extern const u64 __smap_clac_start[], __smap_clac_end[], __smap_stac_start[], __smap_stac_end[];
+
+/* PAT as the ABI requires: WB WT UC- UC WC WP UC- UC. Linux refuses to use it otherwise. */
+#define PAT_VALUE 0x0000050100070406ULL
+
+static bool on_tcg(void)
+{
+    struct cpuid_regs r = cpuid_count(0x40000000, 0);
+
+    return (cpuid_count(1, 0).ecx >> 31) && r.ebx == 0x54474354 && r.ecx == 0x43544743 && r.edx == 0x47435447;
+}
+
+void cpu_identify(void)
+{
+    struct cpuid_regs r = cpuid_count(0, 0);
+
+    cpu.max_leaf = r.eax;
+    memcpy(cpu.vendor, &r.ebx, 4);
+    memcpy(cpu.vendor + 4, &r.edx, 4);
+    memcpy(cpu.vendor + 8, &r.ecx, 4);
+    cpu.intel = !strcmp(cpu.vendor, "GenuineIntel");
+    cpu.amd = !strcmp(cpu.vendor, "AuthenticAMD") || !strcmp(cpu.vendor, "HygonGenuine");
+    cpu.max_ext_leaf = cpuid_count(0x80000000, 0).eax;
+    for (u32 i = 0; i < 3 && cpu.max_ext_leaf >= 0x80000004; i++) {
+        r = cpuid_count(0x80000002 + i, 0);
+        memcpy(cpu.model + 16 * i, &r, 16);
+    }
+    r = cpuid_count(1, 0);
+    cpu.pge = r.edx >> 13 & 1;
+    cpu.xsave = r.ecx >> 26 & 1;
+    cpu.x2apic = r.ecx >> 21 & 1;
+    cpu.tsc_deadline = r.ecx >> 24 & 1;
+    if (cpu.max_leaf >= 7) {
+        r = cpuid_count(7, 0);
+        cpu.fsgsbase = r.ebx & 1;
+        cpu.smep = r.ebx >> 7 & 1;
+        cpu.smap = r.ebx >> 20 & 1;
+        cpu.erms = r.ebx >> 9 & 1;
+        cpu.umip = r.ecx >> 2 & 1;
+    }
+    if (cpu.xsave) {
+        r = cpuid_count(13, 0);
+        /* x87, SSE, AVX, AVX-512; MPX and PKRU are hidden from guests */
+        cpu.xcr0_mask = (((u64)r.edx << 32) | r.eax) & 0xe7;
+        cpu.xsaveopt = cpuid_count(13, 1).eax & 1;
+    }
+    r = cpuid_count(0x80000001, 0);
+    cpu.page1gb = r.edx >> 26 & 1;
+    cpu.rdtscp = r.edx >> 27 & 1;
+    if (cpu.max_ext_leaf >= 0x80000007)
+        cpu.invariant_tsc = cpuid_count(0x80000007, 0).edx >> 8 & 1;
+    cpu.phys_bits = cpu.max_ext_leaf >= 0x80000008 ? cpuid_count(0x80000008, 0).eax & 0xff : 36;
+    cpu.phys_bits = MIN(cpu.phys_bits, 52u);
+    cpu.tcg = on_tcg();
+}
+
+void cpu_write_cr4(u64 cr4)
+{
+    this_cpu()->cr4 = cr4;
+    write_cr4(cr4);
+}
+
+static void patch_sites(const u64 *site, const u64 *end, u8 last_byte)
+{
+    for (; site < end; site++) {
+        /* Text is read-only in the image and in the direct map: write through a short-lived alias. */
+        u8 *alias = hv_ioremap(image_to_phys((void *)*site), 3);
+
+        if (!alias)
+            panic("no memory to patch SMAP sites");
+        alias[0] = 0x0f;
+        alias[1] = 0x01;
+        alias[2] = last_byte; /* CLAC 0f 01 ca, STAC 0f 01 cb */
+        hv_unmap((u64)alias & PAGE_MASK, PAGE_SIZE);
+    }
+}
+
+void cpu_enable_features(void)
+{
+    u64 cr4 = read_cr4();
+
+    if (cpu.smep && opt_smep)
+        cr4 |= CR4_SMEP;
+    if (cpu.umip)
+        cr4 |= CR4_UMIP;
+    if (cpu.smap && cpu.tcg) {
+        /* QEMU's emulator makes IRET in ring 3 fault on the user stack when CR4.SMAP is set. */
+        printk(LOG_INFO "SMAP: left off, QEMU's emulation of it breaks IRET in guests\n");
+        cpu.smap = false;
+    }
+    if (cpu.smap && opt_smap) {
+        patch_sites(__smap_clac_start, __smap_clac_end, 0xca);
+        patch_sites(__smap_stac_start, __smap_stac_end, 0xcb);
+        cr4 |= CR4_SMAP;
+    }
+    if (cpu.xsave)
+        cr4 |= CR4_OSXSAVE;
+    cpu_write_cr4(cr4);
+    if (cpu.xsave) {
+        __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)cpu.xcr0_mask), "d"((u32)(cpu.xcr0_mask >> 32)));
+        this_cpu()->xcr0 = cpu.xcr0_mask;
+        cpu.xsave_size = cpuid_count(13, 0).ebx;
+    } else {
+        this_cpu()->xcr0 = cpu.xcr0_mask;
+        cpu.xsave_size = 512;
+    }
+    wrmsr(MSR_PAT, PAT_VALUE);
+    wbinvd();
+    write_cr3(read_cr3());
+    printk(LOG_INFO "CPU: %s, %s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",
+           cr4 & CR4_SMAP ? "SMAP " : "", cr4 & CR4_UMIP ? "UMIP " : "", cpu.fsgsbase ? "FSGSBASE " : "",
+           cpu.xsave ? "XSAVE" : "no XSAVE");
+}

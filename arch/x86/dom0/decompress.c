@@ -1,0 +1,165 @@
+/*
+ * Decompression by liblzma, libzstd, zlib and liblz4, linked from the distribution's static
+ * archives. docs/decompressors.md says how and why that is safe.
+ */
+#include <hv/dom0.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/x86/processor.h>
+#include <lz4.h>
+#include <lzma.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#define MAX_UNPACKED MiB(512)
+
+enum compression compression_detect(const u8 *d, u64 size)
+{
+    if (size < 8)
+        return COMPRESSION_UNKNOWN;
+    if (!memcmp(d, "\x7f" "ELF", 4))
+        return COMPRESSION_NONE;
+    if (!memcmp(d, "\xfd" "7zXZ\0", 6))
+        return COMPRESSION_XZ;
+    if (!memcmp(d, "\x28\xb5\x2f\xfd", 4))
+        return COMPRESSION_ZSTD;
+    if (!memcmp(d, "\x1f\x8b\x08", 3))
+        return COMPRESSION_GZIP;
+    if (!memcmp(d, "\x02\x21\x4c\x18", 4))
+        return COMPRESSION_LZ4;
+    return COMPRESSION_UNKNOWN;
+}
+
+/* ---- what the libraries need of a C library ---- */
+
+void *malloc(size_t n);
+void free(void *p);
+void *calloc(size_t n, size_t size);
+void __stack_chk_fail(void) __noreturn;
+size_t zstd_legacy_refused(void);
+
+void *malloc(size_t n)
+{
+    return hv_alloc(n);
+}
+
+void free(void *p)
+{
+    hv_free(p);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return size && n > ~(size_t)0 / size ? NULL : hv_alloc(n * size);
+}
+
+void __stack_chk_fail(void)
+{
+    panic("a decompression library overran its stack: the kernel file is not to be trusted");
+}
+
+/* The linker resolves zstd's decoders of its pre-1.0 formats to this: an error code, or NULL. */
+size_t zstd_legacy_refused(void)
+{
+    return 0;
+}
+
+/* ---- formats ---- */
+
+static bool unpack_xz(const u8 *data, u64 size, u8 *out, u64 out_size)
+{
+    uint64_t limit = MiB(256);
+    size_t in_pos = 0, out_pos = 0;
+
+    return lzma_stream_buffer_decode(&limit, 0, NULL, data, &in_pos, size, out, &out_pos, out_size) == LZMA_OK &&
+           out_pos == out_size;
+}
+
+static bool unpack_zstd(const u8 *data, u64 size, u8 *out, u64 out_size)
+{
+    ZSTD_DCtx *ctx = ZSTD_createDCtx();
+    size_t n = ctx ? ZSTD_decompressDCtx(ctx, out, out_size, data, size) : 0;
+
+    ZSTD_freeDCtx(ctx);
+    return n == out_size;
+}
+
+static bool unpack_gzip(const u8 *data, u64 size, u8 *out, u64 out_size)
+{
+    z_stream z = { .next_in = (u8 *)data, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)out_size };
+    bool ok;
+
+    if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
+        return false;
+    ok = inflate(&z, Z_FINISH) == Z_STREAM_END && z.total_out == out_size;
+    inflateEnd(&z);
+    return ok;
+}
+
+/* The legacy frame of lz4 -l: a magic number, then blocks of at most 8 MiB with their lengths. */
+static bool unpack_lz4(const u8 *data, u64 size, u8 *out, u64 out_size)
+{
+    u64 in = 4, done = 0;
+
+    while (in + 4 <= size && done < out_size) {
+        u32 block;
+
+        memcpy(&block, data + in, 4);
+        in += 4;
+        if (block > size - in)
+            return false;
+        int n = LZ4_decompress_safe((const char *)data + in, (char *)out + done, (int)block,
+                                    (int)MIN(out_size - done, MiB(8)));
+
+        if (n <= 0)
+            return false;
+        in += block;
+        done += (u64)n;
+    }
+    return done == out_size;
+}
+
+/* The libraries were compiled for user space: they use SSE and look for a stack canary at FS:28h. */
+static bool run_library(bool (*unpack)(const u8 *, u64, u8 *, u64), const u8 *data, u64 size, u8 *out, u64 out_size)
+{
+    static u64 tls[8] = { [5] = 0x0ddba11ca55e7700 };
+
+    wrmsr(MSR_FS_BASE, (u64)tls);
+    bool ok = unpack(data, size, out, out_size);
+
+    wrmsr(MSR_FS_BASE, 0);
+    return ok;
+}
+
+int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char **why)
+{
+    static bool (*const formats[])(const u8 *, u64, u8 *, u64) = {
+        [COMPRESSION_XZ] = unpack_xz,
+        [COMPRESSION_ZSTD] = unpack_zstd,
+        [COMPRESSION_GZIP] = unpack_gzip,
+        [COMPRESSION_LZ4] = unpack_lz4,
+    };
+    enum compression c = compression_detect(data, size);
+
+    *out = NULL;
+    if (c == COMPRESSION_UNKNOWN || c == COMPRESSION_NONE) {
+        *why = "the kernel's compression is not one of xz, zstd, gzip, lz4: rebuild it with one of these";
+        return -EINVAL;
+    }
+    if (unpacked_size < 4096 || unpacked_size > MAX_UNPACKED) {
+        *why = "the kernel's unpacked size makes no sense: the file is damaged, copy it again";
+        return -EINVAL;
+    }
+    *out = hv_alloc(unpacked_size);
+    if (!*out) {
+        *why = "too little memory to unpack the kernel: give the machine more";
+        return -ENOMEM;
+    }
+    if (!run_library(formats[c], data, size, *out, unpacked_size)) {
+        hv_free(*out);
+        *out = NULL;
+        *why = "the kernel's compressed data is damaged: copy the file again";
+        return -EINVAL;
+    }
+    return 0;
+}

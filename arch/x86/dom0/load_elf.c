@@ -1,0 +1,117 @@
+/* ELF64 executables and their "Xen" notes. Every offset is checked against the file (XSA-55). */
+#include <elf.h>
+#include <hv/dom0.h>
+#include <hv/lib.h>
+
+static bool inside(u64 offset, u64 length, u64 size)
+{
+    return offset <= size && length <= size - offset;
+}
+
+static u64 note_number(const u8 *desc, u32 size)
+{
+    u64 v = 0;
+
+    memcpy(&v, desc, MIN(size, 8u));
+    return v;
+}
+
+static void use_note(struct elf_image *e, u32 type, const u8 *desc, u32 size)
+{
+    e->has_notes = true;
+    switch (type) {
+    case XEN_ELFNOTE_ENTRY: e->entry = note_number(desc, size); break;
+    case XEN_ELFNOTE_HYPERCALL_PAGE:
+        e->hypercall_page = note_number(desc, size);
+        e->has_hypercall_page = true;
+        break;
+    case XEN_ELFNOTE_VIRT_BASE: e->virt_base = note_number(desc, size); break;
+    case XEN_ELFNOTE_PADDR_OFFSET: e->paddr_offset = note_number(desc, size); break;
+    case XEN_ELFNOTE_XEN_VERSION:
+        strlcpy(e->loader_version, (const char *)desc, MIN((size_t)size + 1, sizeof(e->loader_version)));
+        break;
+    case XEN_ELFNOTE_INIT_P2M: e->init_p2m = note_number(desc, size); break;
+    case XEN_ELFNOTE_MOD_START_PFN: e->mod_start_pfn = note_number(desc, size); break;
+    case XEN_ELFNOTE_SUPPORTED_FEATURES: e->not_dom0 = !(note_number(desc, size) >> XENFEAT_dom0 & 1); break;
+    }
+}
+
+static void parse_notes(struct elf_image *e, const u8 *data, u64 start, u64 length)
+{
+    u64 off = 0;
+
+    while (off + sizeof(Elf64_Nhdr) <= length) {
+        Elf64_Nhdr n;
+
+        memcpy(&n, data + start + off, sizeof(n));
+        u64 name = off + sizeof(n), desc = name + ROUND_UP((u64)n.n_namesz, 4), end = desc + n.n_descsz;
+
+        if (end > length)
+            return;
+        if (n.n_namesz == 4 && !memcmp(data + start + name, "Xen", 4))
+            use_note(e, n.n_type, data + start + desc, n.n_descsz);
+        off = ROUND_UP(end, 4);
+    }
+}
+
+static int add_segment(struct elf_image *e, const Elf64_Phdr *p, u64 size, const char **why)
+{
+    struct elf_segment *s = &e->segments[e->nr_segments];
+
+    if (!inside(p->p_offset, p->p_filesz, size) || p->p_filesz > p->p_memsz || p->p_paddr + p->p_memsz < p->p_paddr) {
+        *why = "the kernel's ELF segments reach outside the file: it is damaged";
+        return -EINVAL;
+    }
+    if (e->nr_segments == ELF_MAX_SEGMENTS) {
+        *why = "the kernel has too many ELF segments";
+        return -EINVAL;
+    }
+    *s = (struct elf_segment){ p->p_paddr, p->p_offset, p->p_filesz, p->p_memsz };
+    e->paddr_start = e->nr_segments ? MIN(e->paddr_start, s->paddr) : s->paddr;
+    e->paddr_end = MAX(e->paddr_end, s->paddr + s->mem_size);
+    e->nr_segments++;
+    return 0;
+}
+
+int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
+{
+    Elf64_Ehdr h;
+
+    *e = (struct elf_image){ .data = data };
+    if (size < sizeof(h) || memcmp(data, ELFMAG, SELFMAG)) {
+        *why = "the first module is no Linux kernel: put the kernel (vmlinuz) first, the initrd second";
+        return -EINVAL;
+    }
+    memcpy(&h, data, sizeof(h));
+    if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_X86_64 || h.e_phentsize != sizeof(Elf64_Phdr) ||
+        !inside(h.e_phoff, (u64)h.e_phnum * sizeof(Elf64_Phdr), size)) {
+        *why = "the kernel is not a 64-bit x86 ELF file: use an amd64 kernel";
+        return -EINVAL;
+    }
+    for (u32 i = 0; i < h.e_phnum; i++) {
+        Elf64_Phdr p;
+        int rc = 0;
+
+        memcpy(&p, data + h.e_phoff + i * sizeof(p), sizeof(p));
+        if (p.p_type == PT_LOAD && p.p_memsz)
+            rc = add_segment(e, &p, size, why);
+        else if (p.p_type == PT_NOTE && inside(p.p_offset, p.p_filesz, size))
+            parse_notes(e, data, p.p_offset, p.p_filesz);
+        if (rc)
+            return rc;
+    }
+    if (!e->nr_segments) {
+        *why = "the kernel has nothing to load";
+        return -EINVAL;
+    }
+    if (!e->has_notes || !e->entry || strncmp(e->loader_version, "xen-3.0", 7)) {
+        *why = "the kernel has no Xen PV support (no ELF notes): use one built with CONFIG_XEN_PV, as linux-image-amd64 is; "
+               "linux-image-cloud-amd64 is not";
+        return -EINVAL;
+    }
+    if (e->not_dom0) {
+        *why = "the kernel cannot run as dom0: use one built with CONFIG_XEN_DOM0";
+        return -EINVAL;
+    }
+    return 0;
+}

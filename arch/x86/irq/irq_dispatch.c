@@ -1,0 +1,341 @@
+/*
+ * Vectors to what they are for: the hypervisor's own devices, or PIRQs of the hardware domain.
+ *
+ * A level-triggered GSI is masked at the I/O APIC when it fires and unmasked by the guest's
+ * PHYSDEVOP_eoi; edges and MSIs need no such step.
+ *
+ * Lock: irq_lock guards all of pirqs[] and vector_owner[]; taken before io_apic_lock, released
+ * before an event is sent (event_lock comes first in the order).
+ */
+#include <hv/acpi.h>
+#include <hv/console.h>
+#include <hv/domain.h>
+#include <hv/evtchn.h>
+#include <hv/irq.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/pci.h>
+#include <hv/printk.h>
+#include <hv/softirq.h>
+#include <hv/x86/percpu.h>
+#include <public/physdev.h>
+
+#define MAX_PIRQS 256
+
+enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI };
+struct pirq {
+    u8 kind, vector;
+    bool mapped, bound, level, active_low, awaiting_eoi;
+    u32 port;
+    struct msi_target msi;
+    u64 count;
+};
+
+static struct pirq pirqs[MAX_PIRQS];
+static u8 vector_owner[256]; /* pirq number + 1 would not fit: index into pirqs, valid if vector_used */
+static bool vector_used[256];
+static spinlock_t irq_lock = SPINLOCK_INIT;
+static u32 nr_gsis;
+static u64 unexpected[256];
+
+static int vector_alloc(u32 pirq)
+{
+    static u32 next = VECTOR_FIRST_DYNAMIC;
+
+    for (u32 i = VECTOR_FIRST_DYNAMIC; i <= VECTOR_LAST_DYNAMIC; i++) {
+        /* Spread over priority classes: step 8 through the range. */
+        next += 8;
+        if (next > VECTOR_LAST_DYNAMIC)
+            next = VECTOR_FIRST_DYNAMIC + (next + 1) % 8;
+        if (!vector_used[next] && next != VECTOR_GUEST_INT80) {
+            vector_used[next] = true;
+            vector_owner[next] = (u8)pirq;
+            return (int)next;
+        }
+    }
+    return -ENOSPC;
+}
+
+static void vector_free(u32 vector)
+{
+    vector_used[vector] = false;
+}
+
+/* Where the MADT moved an ISA interrupt, and how it is triggered by default. */
+static u32 isa_to_gsi(u32 irq, struct gsi_route *r)
+{
+    for (u32 i = 0; i < acpi.nr_overrides; i++)
+        if (acpi.overrides[i].isa_irq == irq) {
+            r->level = acpi.overrides[i].level;
+            r->active_low = acpi.overrides[i].active_low;
+            return acpi.overrides[i].gsi;
+        }
+    return irq;
+}
+
+int irq_route_hypervisor_gsi(u32 irq, u32 vector)
+{
+    struct gsi_route r = { .vector = (u8)vector };
+    u32 gsi = isa_to_gsi(irq, &r);
+
+    if (gsi < MAX_PIRQS && pirqs[gsi].kind != PIRQ_FREE)
+        return -EBUSY;
+    return io_apic_route(gsi, &r);
+}
+
+void irq_init(void)
+{
+    pic_init();
+    io_apic_init();
+    nr_gsis = MIN(io_apic_gsi_count(), 64u);
+}
+
+u32 pirq_count(void)
+{
+    return MAX_PIRQS;
+}
+
+static int gsi_apply(u32 gsi, bool masked)
+{
+    struct gsi_route r = { .vector = pirqs[gsi].vector, .level = pirqs[gsi].level,
+                           .active_low = pirqs[gsi].active_low, .masked = masked };
+
+    return io_apic_route(gsi, &r);
+}
+
+/* irq_lock held. */
+static int gsi_prepare(u32 gsi)
+{
+    struct pirq *p = &pirqs[gsi];
+
+    if (p->kind == PIRQ_GSI)
+        return 0;
+    int v = vector_alloc(gsi);
+
+    if (v < 0)
+        return v;
+    struct gsi_route r = { .level = gsi >= 16, .active_low = gsi >= 16 };
+
+    for (u32 i = 0; i < acpi.nr_overrides; i++)
+        if (acpi.overrides[i].gsi == gsi)
+            isa_to_gsi(acpi.overrides[i].isa_irq, &r);
+    p->kind = PIRQ_GSI;
+    p->vector = (u8)v;
+    p->level = r.level;
+    p->active_low = r.active_low;
+    return gsi_apply(gsi, true);
+}
+
+int pirq_setup_gsi(u32 gsi, bool level, bool active_low)
+{
+    if (gsi >= nr_gsis)
+        return -EINVAL;
+    spin_lock(&irq_lock);
+    struct pirq *p = &pirqs[gsi];
+    int rc = p->bound ? -EEXIST : gsi_prepare(gsi);
+
+    if (!rc) {
+        p->level = level;
+        p->active_low = active_low;
+        rc = gsi_apply(gsi, true);
+    }
+    spin_unlock(&irq_lock);
+    return rc;
+}
+
+int pirq_map_gsi(struct domain *d, u32 gsi)
+{
+    if (!d->privileged)
+        return -EPERM;
+    if (gsi >= nr_gsis)
+        return -EINVAL;
+    spin_lock(&irq_lock);
+    int rc = gsi_prepare(gsi);
+
+    if (!rc)
+        pirqs[gsi].mapped = true;
+    spin_unlock(&irq_lock);
+    return rc ? rc : (int)gsi;
+}
+
+int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix, u64 table_base)
+{
+    if (!d->privileged)
+        return -EPERM;
+    spin_lock(&irq_lock);
+    u32 n = nr_gsis;
+
+    while (n < MAX_PIRQS && pirqs[n].kind != PIRQ_FREE)
+        n++;
+    int v = n < MAX_PIRQS ? vector_alloc(n) : -ENOSPC;
+
+    if (v >= 0) {
+        struct pirq *p = &pirqs[n];
+
+        *p = (struct pirq){ .kind = PIRQ_MSI, .vector = (u8)v, .mapped = true,
+                            .msi = { .bdf = bdf, .entry = entry, .msix = msix, .table_base = table_base } };
+        int rc = msi_program(&p->msi, p->vector, this_cpu()->apic_id);
+
+        if (rc) {
+            vector_free((u32)v);
+            p->kind = PIRQ_FREE;
+            v = rc;
+        }
+    }
+    spin_unlock(&irq_lock);
+    return v < 0 ? v : (int)n;
+}
+
+int pirq_unmap(struct domain *d, u32 n)
+{
+    int rc = 0;
+
+    if (!d->privileged)
+        return -EPERM;
+    if (n >= MAX_PIRQS)
+        return -EINVAL;
+    spin_lock(&irq_lock);
+    struct pirq *p = &pirqs[n];
+
+    if (!p->mapped)
+        rc = -EINVAL;
+    else if (p->bound)
+        rc = -EBUSY;
+    else {
+        p->mapped = false;
+        if (p->kind == PIRQ_MSI) {
+            msi_disable(&p->msi);
+            vector_free(p->vector);
+            p->kind = PIRQ_FREE;
+        }
+    }
+    spin_unlock(&irq_lock);
+    return rc;
+}
+
+int pirq_bind(struct domain *d, u32 n, u32 port)
+{
+    int rc = 0;
+
+    if (!d->privileged)
+        return -EPERM;
+    if (n >= MAX_PIRQS)
+        return -EINVAL;
+    spin_lock(&irq_lock);
+    struct pirq *p = &pirqs[n];
+
+    if (p->kind == PIRQ_FREE && n < nr_gsis)
+        rc = gsi_prepare(n);
+    if (!rc && p->kind == PIRQ_FREE)
+        rc = -EINVAL;
+    if (!rc && p->bound)
+        rc = -EEXIST;
+    if (!rc) {
+        p->port = port;
+        p->bound = true;
+        p->awaiting_eoi = false;
+        if (p->kind == PIRQ_GSI)
+            rc = gsi_apply(n, false);
+    }
+    spin_unlock(&irq_lock);
+    return rc;
+}
+
+void pirq_unbind(struct domain *d, u32 n)
+{
+    if (!d->privileged || n >= MAX_PIRQS)
+        return;
+    spin_lock(&irq_lock);
+    pirqs[n].bound = false;
+    if (pirqs[n].kind == PIRQ_GSI)
+        io_apic_mask(n, true);
+    spin_unlock(&irq_lock);
+}
+
+int pirq_eoi(struct domain *d, u32 n)
+{
+    if (!d->privileged)
+        return -EPERM;
+    if (n >= MAX_PIRQS)
+        return -EINVAL;
+    spin_lock(&irq_lock);
+    struct pirq *p = &pirqs[n];
+
+    if (p->kind == PIRQ_GSI && p->awaiting_eoi) {
+        p->awaiting_eoi = false;
+        if (p->bound)
+            io_apic_mask(n, false);
+    }
+    spin_unlock(&irq_lock);
+    return 0;
+}
+
+u32 pirq_status(struct domain *d, u32 n)
+{
+    if (!d->privileged || n >= MAX_PIRQS)
+        return 0;
+    /* Asked before the trigger mode is known: level is the safe answer for what is not set up yet. */
+    return pirqs[n].kind == PIRQ_MSI || (pirqs[n].kind == PIRQ_GSI && !pirqs[n].level) ? 0 : XENIRQSTAT_needs_eoi;
+}
+
+static void dispatch_pirq(u32 vector)
+{
+    spin_lock(&irq_lock);
+    u32 n = vector_owner[vector];
+    struct pirq *p = &pirqs[n];
+    u32 port = p->port;
+    bool deliver = p->bound;
+
+    p->count++;
+    if (p->kind == PIRQ_GSI && p->level) {
+        io_apic_mask(n, true);
+        p->awaiting_eoi = true;
+    }
+    local_apic_eoi();
+    spin_unlock(&irq_lock);
+    if (deliver)
+        evtchn_send_pirq(hardware_domain, port);
+}
+
+void irq_dispatch(u32 vector)
+{
+    this_cpu()->irq_count++;
+    switch (vector) {
+    case VECTOR_TIMER:
+        softirq_raise(SOFTIRQ_TIMER);
+        local_apic_eoi();
+        return;
+    case VECTOR_SERIAL:
+        serial_irq();
+        local_apic_eoi();
+        return;
+    case VECTOR_KICK:
+        local_apic_eoi();
+        return;
+    case VECTOR_SPURIOUS:
+        unexpected[vector]++; /* no EOI: SDM vol. 3, 11.9 */
+        return;
+    }
+    if (vector_used[vector]) {
+        dispatch_pirq(vector);
+        return;
+    }
+    if (!unexpected[vector]++)
+        printk(LOG_WARN "interrupt on vector %02x, which nobody asked for\n", vector);
+    /* A spurious 8259 interrupt never reached the local APIC's ISR. */
+    if (vector >= VECTOR_PIC_BASE + 16)
+        local_apic_eoi();
+}
+
+void irq_print(void)
+{
+    for (u32 i = 0; i < MAX_PIRQS; i++)
+        if (pirqs[i].kind != PIRQ_FREE && (pirqs[i].bound || pirqs[i].count))
+            printk("  pirq %3u %s vector %02x %s %s port %u count %lu%s\n", i,
+                   pirqs[i].kind == PIRQ_GSI ? "GSI" : "MSI", pirqs[i].vector, pirqs[i].level ? "level" : "edge",
+                   pirqs[i].bound ? "bound" : "unbound", pirqs[i].port, pirqs[i].count,
+                   pirqs[i].awaiting_eoi ? " awaiting EOI" : "");
+    for (u32 v = 0; v < 256; v++)
+        if (unexpected[v])
+            printk("  vector %02x: %lu unexpected\n", v, unexpected[v]);
+}

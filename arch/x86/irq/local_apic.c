@@ -1,0 +1,115 @@
+/* The local APIC: xAPIC through its page, x2APIC through MSRs. Intel SDM vol. 3, chapter 11. */
+#include <hv/irq.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/softirq.h>
+#include <hv/time.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+
+enum {
+    APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_LDR = 0xd0, APIC_DFR = 0xe0,
+    APIC_SVR = 0xf0, APIC_ESR = 0x280, APIC_LVT_TIMER = 0x320, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360,
+    APIC_LVT_ERROR = 0x370, APIC_TIMER_INIT = 0x380, APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0,
+};
+#define LVT_MASKED 0x10000
+#define LVT_NMI 0x400
+#define LVT_TSC_DEADLINE 0x40000
+#define APIC_BASE_ENABLE 0x800
+#define APIC_BASE_X2APIC 0x400
+
+static volatile u8 *registers;
+static bool x2apic, tsc_deadline;
+static u64 ticks_per_ms;
+
+static u32 apic_read(u32 reg)
+{
+    return x2apic ? (u32)rdmsr(0x800 + (reg >> 4)) : *(volatile u32 *)(registers + reg);
+}
+
+static void apic_write(u32 reg, u32 v)
+{
+    if (x2apic)
+        wrmsr(0x800 + (reg >> 4), v);
+    else
+        *(volatile u32 *)(registers + reg) = v;
+}
+
+void local_apic_eoi(void)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+u32 local_apic_id(void)
+{
+    return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+}
+
+void local_apic_init(void)
+{
+    u64 base = rdmsr(MSR_APIC_BASE);
+
+    if (!(cpuid_count(1, 0).edx & (1 << 9)))
+        panic("this processor reports no local APIC. Enable it in the firmware setup.");
+    /* Firmware that has switched to x2APIC must be followed: the way back needs a reset. */
+    x2apic = base & APIC_BASE_X2APIC;
+    if (!(base & APIC_BASE_ENABLE))
+        wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+    if (!x2apic) {
+        registers = hv_ioremap(base & PTE_ADDR_MASK, PAGE_SIZE);
+        if (!registers)
+            panic("no memory to map the local APIC");
+    }
+    this_cpu()->apic_id = local_apic_id();
+    apic_write(APIC_TPR, 0);
+    apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+    apic_write(APIC_LVT_LINT0, LVT_MASKED);
+    apic_write(APIC_LVT_LINT1, LVT_NMI);
+    apic_write(APIC_LVT_ERROR, VECTOR_LAPIC_ERROR);
+    apic_write(APIC_SVR, 0x100 | VECTOR_SPURIOUS);
+    apic_write(APIC_TIMER_DIVIDE, 0xb); /* divide by 1 */
+    tsc_deadline = cpu.tsc_deadline && cpu.invariant_tsc;
+    printk(LOG_INFO "Local APIC: id %u, %s%s\n", this_cpu()->apic_id, x2apic ? "x2APIC" : "xAPIC",
+           tsc_deadline ? ", TSC deadline timer" : "");
+}
+
+void local_apic_timer_calibrate(void)
+{
+    if (tsc_deadline) {
+        apic_write(APIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
+        return;
+    }
+    apic_write(APIC_TIMER_INIT, ~0u);
+    u32 start = apic_read(APIC_TIMER_CURRENT);
+    u64 t0 = system_time_ns(), t1;
+
+    do
+        t1 = system_time_ns();
+    while (t1 - t0 < 1000000);
+    ticks_per_ms = (u64)(start - apic_read(APIC_TIMER_CURRENT)) * 1000000 / (t1 - t0);
+    apic_write(APIC_TIMER_INIT, 0);
+    if (!ticks_per_ms)
+        panic("the local APIC timer does not count");
+    apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+    printk(LOG_INFO "Local APIC timer: %lu kHz\n", ticks_per_ms);
+}
+
+void apic_timer_program(u64 expires)
+{
+    u64 now = system_time_ns();
+
+    if (tsc_deadline) {
+        wrmsr(MSR_TSC_DEADLINE, expires == ~0ULL ? 0 : tsc_at_ns(expires));
+        return;
+    }
+    if (expires == ~0ULL) {
+        apic_write(APIC_TIMER_INIT, 0);
+        return;
+    }
+    u64 delta = expires > now ? expires - now : 0;
+    /* At most a second at a time: the handler programs the rest. */
+    u64 ticks = MIN(delta, 1000000000ULL) * ticks_per_ms / 1000000;
+
+    apic_write(APIC_TIMER_INIT, (u32)MIN(MAX(ticks, 1ULL), 0xffffffffULL));
+}

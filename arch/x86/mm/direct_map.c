@@ -1,0 +1,65 @@
+/*
+ * The direct map of machine memory. In early boot it is promised but empty: the page-fault
+ * handler maps what is touched (direct_map_fault). direct_map_init() then builds it from the
+ * memory map, without the hypervisor's own code and constants being writable through it.
+ */
+#include <hv/boot_info.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/system_state.h>
+#include <hv/x86/page_table.h>
+
+extern char __text_start[], __rodata_end[], hv_l3_directmap[];
+
+bool direct_map_fault(u64 va)
+{
+    if (booted_past(PHASE_BOOT) || va < DIRECTMAP_VIRT_START || va >= DIRECTMAP_VIRT_START + GiB(512))
+        return false;
+    u64 block = ROUND_DOWN(va, MiB(2));
+
+    return hv_map(block, block - DIRECTMAP_VIRT_START, MiB(2), HV_RW) == 0;
+}
+
+static void map_range(paddr_t start, paddr_t end, u64 flags)
+{
+    /* Boot: an allocation failure has already ended in boot_alloc()'s own message. */
+    if (start < end && hv_map(DIRECTMAP_VIRT_START + start, start, end - start, flags))
+        panic("no memory for the direct map");
+}
+
+void direct_map_init(void)
+{
+    const struct boot_info *bi = &boot_info;
+    paddr_t text = image_to_phys(__text_start), rodata_end = image_to_phys(__rodata_end);
+
+    /* One L3 table per 512 GiB of machine memory: L4 entries may not appear later. */
+    for (u64 off = GiB(512); off <= max_mfn << PAGE_SHIFT; off += GiB(512))
+        hv_l4[PT_INDEX(DIRECTMAP_VIRT_START + off, 4)] =
+            boot_alloc(PAGE_SIZE, PAGE_SIZE) | PTE_PRESENT | PTE_RW | PTE_ACCESSED;
+
+    map_range(0, MiB(1), HV_RW);
+    for (u32 i = 0; i < bi->nr_ranges; i++) {
+        const struct memory_range *r = &bi->ranges[i];
+
+        if (r->type == E820_RAM || r->type == E820_ACPI || r->type == E820_NVS)
+            map_range(MAX(ROUND_DOWN(r->start, PAGE_SIZE), MiB(1)), ROUND_UP(r->end, PAGE_SIZE), HV_RW);
+    }
+    map_range(text, rodata_end, HV_RO);
+    tlb_flush_local_all();
+}
+
+int direct_map_add(paddr_t pa, u64 size)
+{
+    paddr_t start = ROUND_DOWN(pa, PAGE_SIZE), end = ROUND_UP(pa + size, PAGE_SIZE);
+
+    if (end > DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START || end < start)
+        return -EINVAL;
+    for (; start < end; start += PAGE_SIZE)
+        if (!hv_lookup(DIRECTMAP_VIRT_START + start)) {
+            int rc = hv_map(DIRECTMAP_VIRT_START + start, start, PAGE_SIZE, HV_RW);
+
+            if (rc)
+                return rc;
+        }
+    return 0;
+}

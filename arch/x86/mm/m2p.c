@@ -1,0 +1,26 @@
+/* The machine-to-physical table: written through slot 259, read by guests through slot 256. */
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/x86/page_table.h>
+
+#define M2P_CHUNK_FRAMES (MiB(2) / sizeof(u64)) /* 1 GiB of machine memory */
+
+void m2p_init(void)
+{
+    for (mfn_t first = 0; first <= max_mfn; first += M2P_CHUNK_FRAMES) {
+        bool used = false;
+
+        for (mfn_t m = first; m < first + M2P_CHUNK_FRAMES && !used; m += FRAMES_PER_CHUNK)
+            used = mfn_valid(m);
+        if (!used)
+            continue;
+        paddr_t pa = boot_alloc(MiB(2), MiB(2));
+        u64 off = first * sizeof(u64);
+
+        memset(phys_to_virt(pa), 0xff, MiB(2));
+        /* Boot: failure ends in boot_alloc()'s own message. */
+        if (hv_map(RW_M2P_VIRT_START + off, pa, MiB(2), HV_RW) ||
+            hv_map(RO_M2P_VIRT_START + off, pa, MiB(2), HV_RO | PTE_USER))
+            panic("no memory for the M2P table");
+    }
+}

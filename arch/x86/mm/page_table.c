@@ -1,0 +1,175 @@
+/*
+ * The hypervisor's own page tables. All L4 entries exist from boot on and never change: guests'
+ * tables hold copies of them.
+ *
+ * Lock: hv_map_lock.
+ */
+#include <hv/boot_info.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/spinlock.h>
+#include <hv/system_state.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+
+static spinlock_t hv_map_lock = SPINLOCK_INIT;
+static u64 vmap_next = VMAP_VIRT_START;
+
+/* Tables made before any allocator exists: for the early direct map. */
+#define EARLY_TABLES 12
+static u64 early_tables[EARLY_TABLES][PT_ENTRIES] __aligned_to(4096);
+static unsigned early_used;
+
+paddr_t image_to_phys(const void *va)
+{
+    return (u64)va - IMAGE_VIRT_START + boot_image_phys;
+}
+
+static paddr_t table_alloc(void)
+{
+    if (booted_past(PHASE_BOOT)) {
+        void *p = hv_alloc_page();
+
+        return p ? virt_to_phys(p) : 0;
+    }
+    if (early_used < EARLY_TABLES)
+        return image_to_phys(early_tables[early_used++]);
+    return boot_alloc(PAGE_SIZE, PAGE_SIZE);
+}
+
+static pte_t *table_virt(paddr_t pa)
+{
+    /* Tables inside the image are reached through it: the direct map may be what is being built. */
+    if (pa - boot_image_phys < IMAGE_MAX_SIZE)
+        return (pte_t *)(IMAGE_VIRT_START + (pa - boot_image_phys));
+    return phys_to_virt(pa);
+}
+
+/* Replaces a large mapping in *slot (of the given level) by a table that maps the same. */
+static bool split(pte_t *slot, unsigned level)
+{
+    paddr_t pa = table_alloc();
+
+    if (!pa)
+        return false;
+    pte_t *t = table_virt(pa), old = *slot;
+    u64 step = 1ULL << PT_SHIFT(level - 1), flags = old & ~PTE_ADDR_MASK;
+
+    if (level == 2)
+        flags &= ~PTE_PSE;
+    for (unsigned i = 0; i < PT_ENTRIES; i++)
+        t[i] = ((old & PTE_ADDR_MASK) + i * step) | flags;
+    *slot = pa | PTE_PRESENT | PTE_RW | PTE_ACCESSED | (old & PTE_USER);
+    return true;
+}
+
+/* The entry for va at `level`, with the tables above it made as needed; NULL: out of memory. */
+static pte_t *entry_for(u64 va, unsigned level, u64 user)
+{
+    pte_t *t = hv_l4;
+
+    for (unsigned l = 4;; l--) {
+        pte_t *e = &t[PT_INDEX(va, l)];
+
+        if (l == level)
+            return e;
+        if (!(*e & PTE_PRESENT)) {
+            paddr_t pa = table_alloc();
+
+            if (!pa)
+                return NULL;
+            *e = pa | PTE_PRESENT | PTE_RW | PTE_ACCESSED | user;
+        } else if (l < 4 && (*e & PTE_PSE) && !split(e, l)) {
+            return NULL;
+        }
+        t = table_virt(*e & PTE_ADDR_MASK);
+    }
+}
+
+static unsigned best_level(u64 va, paddr_t pa, u64 size)
+{
+    static s8 has_1g = -1;
+
+    if (has_1g < 0)
+        has_1g = (cpuid_count(0x80000001, 0).edx >> 26) & 1;
+    for (unsigned level = has_1g ? 3 : 2; level > 1; level--) {
+        u64 page = 1ULL << PT_SHIFT(level);
+
+        if (!((va | pa) & (page - 1)) && size >= page)
+            return level;
+    }
+    return 1;
+}
+
+int hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
+{
+    int rc = 0;
+
+    spin_lock(&hv_map_lock);
+    while (size && !rc) {
+        unsigned level = best_level(va, pa, size);
+        u64 page = 1ULL << PT_SHIFT(level);
+        pte_t *e = entry_for(va, level, flags & PTE_USER);
+
+        if (!e)
+            rc = -ENOMEM;
+        /* A table below a new large mapping stays allocated: it happens a few times in boot only. */
+        else
+            WRITE_ONCE(*e, pa | flags | (level > 1 ? PTE_PSE : 0));
+        va += page;
+        pa += page;
+        size -= MIN(size, page);
+    }
+    spin_unlock(&hv_map_lock);
+    return rc;
+}
+
+void hv_unmap(u64 va, u64 size)
+{
+    spin_lock(&hv_map_lock);
+    for (; size; size -= PAGE_SIZE, va += PAGE_SIZE) {
+        pte_t *e = entry_for(va, 1, 0);
+
+        if (e)
+            WRITE_ONCE(*e, 0);
+        invlpg(va);
+    }
+    spin_unlock(&hv_map_lock);
+}
+
+pte_t hv_lookup(u64 va)
+{
+    pte_t *t = hv_l4;
+
+    for (unsigned l = 4; l; l--) {
+        pte_t e = t[PT_INDEX(va, l)];
+
+        if (!(e & PTE_PRESENT))
+            return 0;
+        if (l == 1 || (l < 4 && (e & PTE_PSE)))
+            return e;
+        t = table_virt(e & PTE_ADDR_MASK);
+    }
+    return 0;
+}
+
+u64 vmap_reserve(u64 size, u64 align)
+{
+    spin_lock(&hv_map_lock);
+    u64 va = ROUND_UP(vmap_next, align);
+
+    vmap_next = va + size;
+    spin_unlock(&hv_map_lock);
+    ASSERT(va + size <= VMAP_VIRT_END);
+    return va;
+}
+
+void *hv_ioremap(paddr_t pa, u64 size)
+{
+    u64 offset = pa & (PAGE_SIZE - 1), bytes = ROUND_UP(size + offset, PAGE_SIZE);
+    u64 va = vmap_reserve(bytes, PAGE_SIZE);
+
+    if (hv_map(va, pa - offset, bytes, HV_UC))
+        return NULL;
+    return (void *)(va + offset);
+}

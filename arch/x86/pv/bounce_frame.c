@@ -1,0 +1,164 @@
+/*
+ * Entering the guest's kernel: the frames of the ABI (exceptions, SYSCALL, events, failsafe),
+ * and the last check before every return to a guest.
+ */
+#include <hv/evtchn.h>
+#include <hv/guest_access.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+void pv_toggle_mode(struct vcpu *v)
+{
+    v->pv.guest_kernel_mode = !v->pv.guest_kernel_mode;
+    __asm__ volatile("swapgs");
+    pv_load_address_space(v);
+}
+
+static u64 upcall_mask(const struct vcpu *v)
+{
+    return v->info ? READ_ONCE(v->info->evtchn_upcall_mask) & 1 : 1;
+}
+
+/* Writes the words below the guest's kernel stack pointer and points the registers at the handler. */
+static bool push_frame(struct vcpu *v, struct cpu_user_regs *regs, const u64 *head, unsigned n, u64 handler,
+                       bool mask_events)
+{
+    bool from_user = !v->pv.guest_kernel_mode;
+    u64 frame[16], sp = from_user ? v->pv.kernel_sp : regs->rsp, mask = upcall_mask(v);
+    u64 flags = regs->rflags & ~(RFLAGS_IF | RFLAGS_IOPL);
+
+    if (v->domain->vm_assist & (1ULL << VMASST_TYPE_architectural_iopl))
+        flags |= (u64)v->pv.iopl << 12;
+    for (unsigned i = 0; i < n; i++)
+        frame[i] = head[i];
+    frame[n] = regs->rip;
+    frame[n + 1] = (u64)(from_user ? regs->cs : regs->cs & ~3) | (mask << 32);
+    frame[n + 2] = flags | (mask ? 0 : RFLAGS_IF);
+    frame[n + 3] = regs->rsp;
+    frame[n + 4] = regs->ss;
+    n += 5;
+
+    if (from_user)
+        pv_toggle_mode(v);
+    sp = (sp & ~15UL) - n * 8;
+    if (copy_to_guest((void *)sp, frame, n * 8))
+        return false;
+    if (mask_events && v->info)
+        WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
+    regs->rsp = sp;
+    regs->ss = SEL_GUEST_DS;
+    regs->rip = handler;
+    regs->cs = SEL_GUEST_CS64;
+    regs->rflags &= ~(RFLAGS_TF | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_AC);
+    /* The frame holds rcx and r11: SYSRET may use the registers. */
+    regs->entry_vector = ENTRY_SYSCALL;
+    return true;
+}
+
+bool pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool mask_events, bool has_error, u32 error)
+{
+    u64 head[3] = { regs->rcx, regs->r11, error };
+
+    return push_frame(v, regs, head, has_error ? 3 : 2, handler, mask_events);
+}
+
+bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    u16 ds, es, fs, gs;
+
+    __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3" : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+    u64 head[6] = { regs->rcx, regs->r11, ds, es, fs, gs };
+
+    if (!v->pv.failsafe_cb.address)
+        return false;
+    return push_frame(v, regs, head, 6, v->pv.failsafe_cb.address, v->pv.failsafe_cb.mask_events);
+}
+
+void guest_iret_failed(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+
+    if (!pv_failsafe_bounce(v, regs)) {
+        printk(LOG_ERR "d%u:v%u: return to %04x:%016lx failed and the failsafe callback cannot be entered\n",
+               v->domain->id, v->id, regs->cs, regs->rip);
+        domain_crash(v->domain, "no way back into the guest");
+    }
+}
+
+void syscall_from_guest(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+
+    if (likely(v->pv.guest_kernel_mode)) {
+        pv_hypercall(v, regs);
+        return;
+    }
+    const struct callback *cb = regs->cs == SEL_GUEST_CS32 ? &v->pv.syscall32_cb : &v->pv.syscall_cb;
+
+    if (!cb->address) {
+        regs->rip -= 2;
+        pv_inject(regs, VEC_UD, 0);
+        return;
+    }
+    regs->rcx = regs->rip;
+    regs->r11 = regs->rflags;
+    if (!pv_bounce(v, regs, cb->address, cb->mask_events, false, 0))
+        domain_crash(v->domain, "kernel stack not writable at SYSCALL");
+    else
+        regs->rflags &= ~RFLAGS_DF;
+}
+
+/* One asynchronous entry (NMI, events) if one is due; false: nothing to do. */
+static bool deliver_pending(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    struct vcpu_info *info = v->info;
+
+    if (v->nmi_pending && !v->nmi_masked && v->pv.traps[VEC_NMI].address) {
+        v->nmi_pending = false;
+        v->nmi_masked = true;
+        pv_inject(regs, VEC_NMI, 0);
+        return true;
+    }
+    if (info && READ_ONCE(info->evtchn_upcall_pending) && !(READ_ONCE(info->evtchn_upcall_mask) & 1) &&
+        v->pv.event_cb.address) {
+        if (!pv_bounce(v, regs, v->pv.event_cb.address, true, false, 0)) {
+            printk(LOG_ERR "d%u:v%u: event upcall at %016lx: kernel stack %016lx not writable\n", v->domain->id, v->id,
+                   regs->rip, regs->rsp);
+            domain_crash(v->domain, "kernel stack not writable at event upcall");
+        }
+        return true;
+    }
+    return false;
+}
+
+/*
+ * Everything that is due before the guest runs again; interrupts stay off from the last look to
+ * the return. True if SYSRET may be used.
+ */
+bool prepare_guest_return(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+
+    for (;;) {
+        if (unlikely(READ_ONCE(this_cpu()->softirq_pending))) {
+            if (unlikely(v->domain->crashed && v->domain == hardware_domain))
+                domain_shutdown(v->domain, SHUTDOWN_crash);
+            softirq_process();
+            continue;
+        }
+        if (deliver_pending(v, regs))
+            continue;
+        if (likely(is_canonical(regs->rip)))
+            break;
+        /* IRETQ would fault here on some processors, in the guest on others: decide in one place. */
+        guest_iret_failed(regs);
+    }
+    regs->rflags = (regs->rflags & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_NT)) | RFLAGS_IF |
+                   RFLAGS_FIXED;
+    return regs->entry_vector == ENTRY_SYSCALL && regs->cs == SEL_GUEST_CS64 && regs->ss == SEL_GUEST_DS &&
+           !(regs->rflags & (RFLAGS_RF | RFLAGS_TF));
+}

@@ -1,0 +1,159 @@
+/*
+ * CPUID as PV kernels see it: the machine's, less what a PV guest cannot use. Masks keep the
+ * features that work without the hypervisor's help; what is not known is hidden.
+ */
+#include <hv/lib.h>
+#include <hv/pv.h>
+#include <hv/time.h>
+#include <hv/version.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/processor.h>
+
+/* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
+#define L1_ECX 0x76d83203u
+/* Leaf 1 EDX: FPU DE TSC MSR PAE MCE CX8 APIC MCA CMOV PAT CLFLUSH ACPI MMX FXSR SSE SSE2 SS HTT */
+#define L1_EDX 0x1fc9c3f5u
+/* SEP is hidden: the SYSENTER callback is refused, 32-bit programs use INT 80h. */
+#define L1_EDX_MTRR (1u << 12)
+#define L1_ECX_OSXSAVE (1u << 27)
+#define L1_ECX_HYPERVISOR (1u << 31)
+/* Leaf 7 EBX: FSGSBASE BMI1 AVX2 BMI2 ERMS AVX512F/DQ RDSEED ADX AVX512IFMA CLFLUSHOPT CLWB AVX512CD SHA AVX512BW/VL */
+#define L7_EBX 0xf1af0329u
+/* Leaf 7 ECX: AVX512VBMI VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID */
+#define L7_ECX 0x00405f42u
+/* Leaf 7 EDX: AVX512 4VNNIW 4FMAPS, FSRM, SERIALIZE */
+#define L7_EDX 0x0000401cu
+/* 80000001 ECX: LAHF CR8-less: ABM SSE4A MISALIGN 3DNOWPREFETCH XOP FMA4 TBM */
+#define E1_ECX 0x002109e1u
+/* 80000001 EDX: leaf 1's copies on AMD, SYSCALL NX MMXEXT FFXSR RDTSCP LM 3DNOW */
+#define E1_EDX 0xe9d1cbf5u
+
+static void hypervisor_leaf(u32 leaf, u32 sub, u32 o[4])
+{
+    switch (leaf & 0xff) {
+    case 0: /* the ABI's signature */
+        o[0] = 0x40000005;
+        o[1] = 0x566e6558;
+        o[2] = 0x65584d4d;
+        o[3] = 0x4d4d566e;
+        break;
+    case 1:
+        o[0] = (ABI_MAJOR << 16) | ABI_MINOR;
+        break;
+    case 2:
+        o[0] = 1;
+        o[1] = 0x40000000;
+        o[2] = 1; /* MMU_PT_UPDATE_PRESERVE_AD */
+        break;
+    case 3:
+        if (sub == 0) {
+            o[0] = (cpu.invariant_tsc ? 2 : 0) | (cpu.rdtscp ? 4 : 0);
+            o[2] = (u32)tsc_khz;
+        } else if (sub == 1) {
+            s8 shift;
+
+            tsc_scale(&o[2], &shift);
+            o[3] = (u8)shift;
+        } else if (sub == 2) {
+            o[0] = (u32)tsc_khz;
+        }
+        break;
+    case 5:
+        o[1] = PAGE_SHIFT + 1 + bit_last(max_mfn); /* width of machine addresses */
+        break;
+    }
+}
+
+static void leaf_1(const struct vcpu *v, u32 o[4])
+{
+    o[1] = (o[1] & 0xffff) | (v->id * 2 << 24) | (MAX(1u, v->domain->max_vcpus) << 16);
+    o[2] = (o[2] & L1_ECX) | L1_ECX_HYPERVISOR | (cpu.xsave ? L1_ECX_OSXSAVE : 0);
+    o[3] &= L1_EDX | (v->domain->privileged ? L1_EDX_MTRR : 0);
+}
+
+static void leaf_7(u32 sub, u32 o[4])
+{
+    if (sub) {
+        o[0] = o[1] = o[2] = o[3] = 0;
+        return;
+    }
+    o[0] = 0;
+    o[1] &= L7_EBX & (cpu.fsgsbase ? ~0u : ~1u);
+    o[2] &= L7_ECX;
+    o[3] &= L7_EDX;
+}
+
+static void leaf_d(const struct vcpu *v, u32 sub, u32 o[4])
+{
+    if (!cpu.xsave) {
+        o[0] = o[1] = o[2] = o[3] = 0;
+        return;
+    }
+    if (sub == 0) {
+        o[0] = (u32)cpu.xcr0_mask;
+        o[2] = cpu.xsave_size;
+        o[3] = 0;
+        if (!v->pv.xcr0)
+            o[1] = 576;
+    } else if (sub == 1) {
+        o[0] &= 0x5; /* XSAVEOPT, XGETBV with ECX 1; no compaction, no XSAVES */
+        o[1] = o[2] = o[3] = 0;
+    } else if (sub >= 64 || !(cpu.xcr0_mask >> sub & 1)) {
+        o[0] = o[1] = o[2] = o[3] = 0;
+    }
+}
+
+void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
+{
+    o[0] = o[1] = o[2] = o[3] = 0;
+    if ((leaf & 0xffffff00) == 0x40000000) {
+        if ((leaf & 0xff) <= 5)
+            hypervisor_leaf(leaf, sub, o);
+        return;
+    }
+    if (leaf >= 0x80000000 ? leaf > MIN(cpu.max_ext_leaf, 0x80000021u) : leaf > MIN(cpu.max_leaf, 0xdu))
+        return;
+
+    struct cpuid_regs r = cpuid_count(leaf, sub);
+
+    o[0] = r.eax;
+    o[1] = r.ebx;
+    o[2] = r.ecx;
+    o[3] = r.edx;
+    switch (leaf) {
+    case 0:
+        o[0] = MIN(o[0], 0xdu);
+        break;
+    case 1:
+        leaf_1(v, o);
+        break;
+    case 5: case 6: case 9: case 0xa: case 0xb: /* MONITOR, power, DCA, PMU, topology */
+        o[0] = o[1] = o[2] = o[3] = 0;
+        break;
+    case 7:
+        leaf_7(sub, o);
+        break;
+    case 0xd:
+        leaf_d(v, sub, o);
+        break;
+    case 0x80000000:
+        o[0] = MIN(o[0], 0x80000021u);
+        break;
+    case 0x80000001:
+        o[2] &= E1_ECX;
+        o[3] &= E1_EDX;
+        break;
+    case 0x80000007:
+        o[0] = o[1] = o[2] = 0;
+        o[3] &= 1u << 8; /* invariant TSC */
+        break;
+    case 0x80000008:
+        o[0] = (o[0] & 0xff) | 48 << 8;
+        o[1] &= 1; /* CLZERO */
+        o[2] = o[3] = 0;
+        break;
+    case 0x8000000a: case 0x8000001b ... 0x80000021: /* SVM, IBS, topology, SEV */
+        o[0] = o[1] = o[2] = o[3] = 0;
+        break;
+    }
+}

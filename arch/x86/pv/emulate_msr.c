@@ -1,0 +1,105 @@
+/*
+ * MSRs of guests. Unknown ones are refused (#GP), which stock kernels expect, once they have a
+ * #GP handler; before that, reads give 0.
+ */
+#include <hv/pv.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+#define MSR_UCODE_REV 0x8b
+#define MSR_MISC_ENABLE 0x1a0
+#define MSR_PLATFORM_INFO 0xce
+#define MSR_MISC_FEATURES 0x140
+#define MSR_FEATURE_CONTROL 0x3a
+#define MSR_AMD_HWCR 0xc0010015
+#define MSR_AMD_DE_CFG 0xc0011029
+#define VMCE_BANKS 2
+
+bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
+{
+    *val = 0;
+    switch (msr) {
+    case MSR_KERNEL_GS_BASE: /* once per context switch of the guest */
+    case MSR_GS_BASE:
+    case MSR_FS_BASE:
+        *val = rdmsr(msr);
+        return true;
+    case MSR_TSC:
+        *val = rdtsc();
+        return true;
+    case MSR_EFER:
+        *val = rdmsr(MSR_EFER);
+        return true;
+    case MSR_APIC_BASE:
+        *val = 0xfee00800 | (v->id == 0 ? 0x100 : 0);
+        return true;
+    case MSR_PAT:
+        *val = rdmsr(MSR_PAT);
+        return true;
+    case MSR_TSC_AUX:
+        *val = v->pv.tsc_aux;
+        return cpu.rdtscp;
+    case MSR_UCODE_REV:
+        return !v->domain->privileged || rdmsr_safe(msr, val);
+    case MSR_MCG_CAP:
+        *val = VMCE_BANKS;
+        return true;
+    case MSR_MCG_STATUS:
+        return true;
+    case MSR_MC0_CTL ... MSR_MC0_CTL + 4 * VMCE_BANKS - 1:
+        *val = msr & 3 ? 0 : ~0ULL;
+        return true;
+    case MSR_MISC_ENABLE:
+        return cpu.intel && rdmsr_safe(msr, val);
+    case MSR_PLATFORM_INFO:
+    case MSR_MISC_FEATURES:
+        return cpu.intel;
+    case MSR_FEATURE_CONTROL:
+        *val = 1; /* locked, all off */
+        return cpu.intel;
+    case MSR_AMD_HWCR:
+        return cpu.amd;
+    case MSR_AMD_DE_CFG:
+        *val = 2; /* LFENCE serialises */
+        return cpu.amd;
+    default:
+        /* A kernel that cannot take a #GP yet. */
+        return !v->pv.traps[VEC_GP].address;
+    }
+}
+
+bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val)
+{
+    switch (msr) {
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
+        if (!is_canonical(val))
+            return false;
+        wrmsr(msr, val);
+        return true;
+    case MSR_TSC_AUX:
+        if (!cpu.rdtscp || val >> 32)
+            return false;
+        v->pv.tsc_aux = val;
+        wrmsr(MSR_TSC_AUX, val);
+        return true;
+    case MSR_UCODE_REV: /* written with 0 before it is read */
+        return val == 0;
+    case MSR_PAT:
+        return val == rdmsr(MSR_PAT);
+    case MSR_EFER:
+        return val == rdmsr(MSR_EFER);
+    case MSR_MCG_STATUS:
+    case MSR_MC0_CTL ... MSR_MC0_CTL + 4 * VMCE_BANKS - 1:
+        return true;
+    case MSR_AMD_HWCR:
+    case MSR_AMD_DE_CFG:
+        return cpu.amd;
+    case MSR_MISC_FEATURES:
+        return cpu.intel && val == 0;
+    default:
+        return false;
+    }
+}

@@ -1,0 +1,239 @@
+/*
+ * Privileged instructions of a guest kernel, which fault in ring 3: I/O, control and debug
+ * registers, MSRs, and a few more. What is not listed gets its #GP.
+ */
+#include <hv/guest_access.h>
+#include <hv/pv.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/insn.h>
+#include <hv/x86/processor.h>
+
+static bool io_permitted(const struct vcpu *v)
+{
+    return v->pv.iopl >= (v->pv.guest_kernel_mode ? 1u : 3u);
+}
+
+static void advance(struct cpu_user_regs *regs, const struct insn *in)
+{
+    regs->rip += in->len;
+    regs->rflags &= ~RFLAGS_RF;
+}
+
+static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
+{
+    bool write = in->opcode & 2, immediate = in->opcode < 0xec;
+    u16 port = immediate ? (u8)in->imm : (u16)regs->rdx;
+    unsigned size = MIN(in->size, 4u);
+
+    if (write) {
+        u32 val = (u32)regs->rax;
+
+        pv_io_write(v, port, size, size == 4 ? val : val & ((1u << (8 * size)) - 1));
+    } else {
+        u32 val = pv_io_read(v, port, size);
+
+        if (size == 4)
+            regs->rax = val;
+        else
+            regs->rax = (regs->rax & ~((1ULL << (8 * size)) - 1)) | (val & ((1u << (8 * size)) - 1));
+    }
+    return true;
+}
+
+/* One element of INS/OUTS; REP continues by re-execution until RCX is 0. */
+static bool emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct insn *in)
+{
+    bool write = in->opcode & 2, rep = in->rep || in->repne;
+    unsigned size = MIN(in->size, 4u);
+    u64 *index = write ? &regs->rsi : &regs->rdi;
+    u32 val = 0;
+
+    if (in->addr32)
+        return false;
+    if (rep && !regs->rcx)
+        return true;
+    if (write) {
+        if (copy_from_guest(&val, (void *)*index, size))
+            return false;
+        pv_io_write(v, (u16)regs->rdx, size, val);
+    } else {
+        val = pv_io_read(v, (u16)regs->rdx, size);
+        if (copy_to_guest((void *)*index, &val, size))
+            return false;
+    }
+    *index += regs->rflags & RFLAGS_DF ? -(u64)size : size;
+    if (rep && --regs->rcx)
+        in->len = 0; /* stay on the instruction: events are delivered between elements */
+    return true;
+}
+
+static u64 guest_cr4(const struct vcpu *v)
+{
+    /* What a PV kernel expects to find set, and its own bits. */
+    return (read_cr4() & (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE)) | v->pv.cr4;
+}
+
+static bool emulate_mov_cr(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
+{
+    u64 *gpr = insn_gpr(regs, insn_rm(in));
+    bool write = in->opcode & 2;
+
+    switch (insn_reg(in)) {
+    case 0:
+        if (!write)
+            *gpr = CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE | (v->pv.cr0_ts ? CR0_TS : 0);
+        else {
+            v->pv.cr0_ts = *gpr & CR0_TS;
+            write_cr0((read_cr0() & ~(u64)CR0_TS) | (v->pv.cr0_ts ? CR0_TS : 0));
+        }
+        return true;
+    case 2:
+        if (!v->info)
+            return false;
+        if (write)
+            v->info->arch.cr2 = *gpr;
+        else
+            *gpr = v->info->arch.cr2;
+        return true;
+    case 3:
+        if (write)
+            return pv_set_kernel_base(v, *gpr >> PAGE_SHIFT) == 0;
+        *gpr = v->pv.kernel_l4 << PAGE_SHIFT;
+        return true;
+    case 4:
+        if (write) {
+            /* Only these are the guest's; a different wish for others is ignored, as under Xen. */
+            u64 mine = CR4_TSD | CR4_DE | (cpu.fsgsbase ? CR4_FSGSBASE : 0);
+
+            v->pv.cr4 = *gpr & mine;
+            cpu_write_cr4((this_cpu()->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | v->pv.cr4);
+        } else {
+            *gpr = guest_cr4(v);
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool emulate_mov_dr(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
+{
+    unsigned n = insn_reg(in);
+    u64 *gpr = insn_gpr(regs, insn_rm(in));
+
+    if (n == 4 || n == 5)
+        n += 2; /* CR4.DE clear: aliases */
+    if (n > 7)
+        return false;
+    if (in->opcode & 2)
+        return pv_set_debugreg(v, n, *gpr) == 0;
+    *gpr = v->pv.dr[n];
+    return true;
+}
+
+static bool emulate_xsetbv(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    u64 val = (regs->rdx << 32) | (u32)regs->rax;
+
+    /* Intel SDM vol. 1, 13.3: x87 always, AVX needs SSE, the AVX-512 three together and with AVX. */
+    if (!cpu.xsave || (u32)regs->rcx || !(val & 1) || (val & ~cpu.xcr0_mask) || ((val & 4) && !(val & 2)) ||
+        ((val & 0xe0) && ((val & 0xe0) != 0xe0 || !(val & 4))))
+        return false;
+    v->pv.xcr0 = this_cpu()->xcr0 = val;
+    __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)val), "d"((u32)(val >> 32)));
+    return true;
+}
+
+static bool emulate_msr(struct vcpu *v, struct cpu_user_regs *regs, bool write)
+{
+    u64 val = (regs->rdx << 32) | (u32)regs->rax;
+
+    if (write)
+        return pv_wrmsr(v, (u32)regs->rcx, val);
+    if (!pv_rdmsr(v, (u32)regs->rcx, &val))
+        return false;
+    regs->rax = (u32)val;
+    regs->rdx = val >> 32;
+    return true;
+}
+
+static bool emulate_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    u32 out[4];
+
+    pv_cpuid(v, (u32)regs->rax, (u32)regs->rcx, out);
+    regs->rax = out[0];
+    regs->rbx = out[1];
+    regs->rcx = out[2];
+    regs->rdx = out[3];
+    return true;
+}
+
+static bool emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
+{
+    switch (in->opcode) {
+    case OP_0F | 0x06: /* CLTS */
+        v->pv.cr0_ts = false;
+        write_cr0(read_cr0() & ~(u64)CR0_TS);
+        return true;
+    case OP_0F | 0x08: case OP_0F | 0x09: /* INVD, WBINVD */
+        if (v->domain->privileged)
+            wbinvd();
+        return true;
+    case OP_0F | 0x20: case OP_0F | 0x22:
+        return emulate_mov_cr(v, regs, in);
+    case OP_0F | 0x21: case OP_0F | 0x23:
+        return emulate_mov_dr(v, regs, in);
+    case OP_0F | 0x30: case OP_0F | 0x32:
+        return emulate_msr(v, regs, in->opcode == (OP_0F | 0x30));
+    case OP_0F | 0x31: { /* RDTSC with CR4.TSD */
+        u64 t = rdtsc();
+
+        regs->rax = (u32)t;
+        regs->rdx = t >> 32;
+        return true;
+    }
+    case OP_0F | 0xa2:
+        return emulate_cpuid(v, regs);
+    case OP_0F | 0x01:
+        return in->modrm == 0xd1 && emulate_xsetbv(v, regs);
+    }
+    return false;
+}
+
+bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    struct insn in;
+    bool done;
+
+    /* 64-bit code only: 32-bit processes have nothing privileged to do. */
+    if (!insn_decode(&in, regs) || in.lock || regs->cs == SEL_GUEST_CS32)
+        return false;
+    switch (in.opcode) {
+    case 0x6c ... 0x6f:
+        done = io_permitted(v) && emulate_string_io(v, regs, &in);
+        break;
+    case 0xe4 ... 0xe7: case 0xec ... 0xef:
+        done = io_permitted(v) && emulate_in_out(v, regs, &in);
+        break;
+    case 0xfa: case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */
+        done = io_permitted(v);
+        break;
+    default:
+        done = v->pv.guest_kernel_mode && emulate_kernel_only(v, regs, &in);
+    }
+    if (done)
+        advance(regs, &in);
+    return done;
+}
+
+/* ud2; .ascii "xen"; cpuid: how PV kernels ask for what they should see. */
+bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    static const u8 signature[7] = { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 };
+    u8 code[7];
+
+    if (copy_from_guest(code, (void *)regs->rip, sizeof(code)) || memcmp(code, signature, sizeof(code)))
+        return false;
+    regs->rip += sizeof(code);
+    return emulate_cpuid(v, regs);
+}

@@ -1,0 +1,32 @@
+/*
+ * u64 guest_copy_raw_to(void *guest, const void *src, u64 n)
+ * u64 guest_copy_raw_from(void *dst, const void *guest, u64 n)
+ *
+ * Copy; returns the bytes left when the guest's side faults. EFLAGS.AC is set only here.
+ */
+#include <hv/x86/percpu_asm.h>
+
+    .text
+    .globl  guest_copy_raw_to, guest_copy_raw_from
+guest_copy_raw_to:
+guest_copy_raw_from:
+    ASM_STAC
+    mov     %rdx, %rcx
+    shr     $3, %rcx
+    and     $7, %edx
+.Lcopy_words:
+    rep movsq
+    mov     %edx, %ecx
+.Lcopy_bytes:
+    rep movsb
+    ASM_CLAC
+    mov     %rcx, %rax
+    ret
+.Lwords_fault:
+    lea     (%rdx, %rcx, 8), %rcx
+.Lbytes_fault:
+    ASM_CLAC
+    mov     %rcx, %rax
+    ret
+EXTABLE_ASM(.Lcopy_words, .Lwords_fault)
+EXTABLE_ASM(.Lcopy_bytes, .Lbytes_fault)

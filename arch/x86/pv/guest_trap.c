@@ -1,0 +1,140 @@
+/* A guest's own exceptions: emulate what the ABI promises, deliver the rest, end who cannot take it. */
+#include <hv/guest_access.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+#define PFEC_PRESENT 1
+#define PFEC_WRITE 2
+#define PFEC_USER 4
+#define PFEC_RSVD 8
+#define ERROR_IDT 2 /* selector error codes: the selector names an IDT gate */
+
+static void print_code_and_stack(const struct cpu_user_regs *regs)
+{
+    u8 code[16];
+    u64 stack[8];
+
+    if (!copy_from_guest(code, (void *)regs->rip, sizeof(code))) {
+        printk(LOG_ERR "Code at rip:");
+        for (size_t i = 0; i < sizeof(code); i++)
+            printk(" %02x", code[i]);
+        printk("\n");
+    }
+    printk(LOG_ERR "Guest stack at %016lx:\n", regs->rsp);
+    if (copy_from_guest(stack, (void *)regs->rsp, sizeof(stack)))
+        printk(LOG_ERR "  not readable\n");
+    else
+        for (size_t i = 0; i < ARRAY_SIZE(stack); i += 4)
+            printk(LOG_ERR "  %016lx %016lx %016lx %016lx\n", stack[i], stack[i + 1], stack[i + 2], stack[i + 3]);
+}
+
+static void unhandled(struct vcpu *v, struct cpu_user_regs *regs, u32 vector, u32 error)
+{
+    printk(LOG_ERR "d%u:v%u: unhandled %s (ec=%04x), no handler is registered\n", v->domain->id, v->id,
+           vector < 32 ? vector_policies[vector].what : "interrupt", error);
+    if (vector == VEC_PF)
+        page_walk_print(read_cr3(), v->info ? v->info->arch.cr2 : 0, LOG_ERR);
+    registers_print(regs, LOG_ERR);
+    print_code_and_stack(regs);
+    domain_crash(v->domain, "unhandled vector %u", vector);
+}
+
+void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error)
+{
+    struct vcpu *v = current;
+    const struct trap_info *t = &v->pv.traps[vector];
+
+    if (!t->address) {
+        unhandled(v, regs, vector, error);
+        return;
+    }
+    if (!pv_bounce(v, regs, t->address, t->flags & 4, vector < 32 && vector_policies[vector].has_error_code, error)) {
+        printk(LOG_ERR "d%u:v%u: vector %u (ec=%04x): its frame cannot be written to the guest's kernel stack\n",
+               v->domain->id, v->id, vector, error);
+        registers_print(regs, LOG_ERR);
+        domain_crash(v->domain, "kernel stack not writable");
+    }
+}
+
+static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    u64 cr2 = read_cr2(), ldt = PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT) + 16 * PAGE_SIZE;
+    u32 error = regs->error_code;
+
+    /* Reserved bits are never let into a guest's tables. */
+    if (error & PFEC_RSVD)
+        printk(GUEST_ERR "d%u: reserved-bit page fault at %016lx\n", v->domain->id, cr2);
+    if (cr2 - ldt < 16 * PAGE_SIZE && pv_ldt_fault(v, cr2 - ldt))
+        return;
+    if ((error & (PFEC_PRESENT | PFEC_WRITE)) == (PFEC_PRESENT | PFEC_WRITE) && v->pv.guest_kernel_mode &&
+        (v->domain->vm_assist & (1ULL << VMASST_TYPE_writable_pagetables)) && ptwr_emulate(v, regs, cr2))
+        return;
+    error = (error & ~PFEC_USER) | (v->pv.guest_kernel_mode ? 0 : PFEC_USER);
+    if (v->info)
+        v->info->arch.cr2 = cr2;
+    pv_inject(regs, VEC_PF, error);
+}
+
+static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    u32 error = regs->error_code;
+
+    if ((error & 7) == ERROR_IDT) {
+        /* INT n: the guest's own gate decides. */
+        u32 n = (error >> 3) & 0xff;
+        const struct trap_info *t = &v->pv.traps[n];
+
+        if (t->address && (v->pv.guest_kernel_mode || (t->flags & 3) == 3)) {
+            regs->rip += 2;
+            pv_inject(regs, n, 0);
+            return;
+        }
+    } else if (pv_emulate_privileged(v, regs)) {
+        return;
+    }
+    pv_inject(regs, VEC_GP, error);
+}
+
+static void debug(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    u64 dr6, clear = 0xffff0ff0;
+
+    __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+    __asm__ volatile("mov %0, %%dr6" ::"r"(clear));
+    v->pv.dr[6] |= dr6 & 0xe00f;
+    pv_inject(regs, VEC_DB, 0);
+}
+
+void pv_guest_exception(struct cpu_user_regs *regs, u32 vector)
+{
+    struct vcpu *v = current;
+
+    switch (vector) {
+    case VEC_PF:
+        page_fault(v, regs);
+        return;
+    case VEC_GP:
+        general_protection(v, regs);
+        return;
+    case VEC_DB:
+        debug(v, regs);
+        return;
+    case VEC_UD:
+        if (!pv_emulate_forced_cpuid(v, regs))
+            pv_inject(regs, vector, 0);
+        return;
+    case VEC_NM:
+        if (v->pv.cr0_ts) {
+            /* The ABI clears TS for the handler. */
+            v->pv.cr0_ts = false;
+            write_cr0(read_cr0() & ~(u64)CR0_TS);
+        }
+        pv_inject(regs, vector, 0);
+        return;
+    default:
+        pv_inject(regs, vector, regs->error_code);
+    }
+}

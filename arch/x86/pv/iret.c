@@ -1,0 +1,43 @@
+/* The iret hypercall: the guest kernel's way back to its user mode, or to itself. */
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+
+HYPERCALL_HANDLER(do_iret)
+{
+    UNUSED_ARGS(a1, a2, a3, a4, a5, a6);
+    struct vcpu *v = current;
+    struct cpu_user_regs *regs = guest_cpu_user_regs();
+    struct iret_context f;
+
+    if (copy_from_guest(&f, (void *)regs->rsp, sizeof(f))) {
+        domain_crash(v->domain, "iret hypercall: stack %016lx not readable", regs->rsp);
+        return 0;
+    }
+    if ((f.cs & 3) == 3) {
+        if (!v->pv.user_l4) {
+            domain_crash(v->domain, "iret to user mode without a user page table");
+            return 0;
+        }
+        pv_toggle_mode(v);
+    }
+    regs->rip = f.rip;
+    regs->cs = (u16)f.cs | 3; /* never ring 0 */
+    regs->rflags = (f.rflags & ~(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF;
+    regs->rsp = f.rsp;
+    regs->ss = (u16)f.ss | 3;
+    if (f.flags & VGCF_in_syscall) {
+        regs->entry_vector = ENTRY_SYSCALL;
+    } else {
+        /* SYSRET leaves RIP in RCX and RFLAGS in R11: as good if that is what the frame asks for. */
+        bool like_sysret = f.rcx == f.rip && f.r11 == regs->rflags;
+
+        regs->entry_vector = like_sysret ? ENTRY_SYSCALL : 0;
+        regs->rcx = f.rcx;
+        regs->r11 = f.r11;
+    }
+    v->nmi_masked = false;
+    if (v->info)
+        WRITE_ONCE(v->info->evtchn_upcall_mask, !(f.rflags & RFLAGS_IF));
+    return (long)f.rax;
+}

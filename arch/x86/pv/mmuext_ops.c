@@ -1,0 +1,151 @@
+/* mmuext_op: pins, base pointers, flushes, descriptor tables, whole-page operations. */
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <hv/x86/processor.h>
+
+void pv_load_address_space(struct vcpu *v)
+{
+    mfn_t l4 = v->pv.guest_kernel_mode ? v->pv.kernel_l4 : v->pv.user_l4;
+
+    write_cr3(l4 << PAGE_SHIFT);
+}
+
+int pv_set_kernel_base(struct vcpu *v, mfn_t mfn)
+{
+    mfn_t old = v->pv.kernel_l4;
+    int rc = page_get_and_type(mfn, v->domain, PGT_L4);
+
+    if (rc)
+        return rc;
+    v->pv.kernel_l4 = mfn;
+    if (v == current)
+        pv_load_address_space(v);
+    /* Only now, when no CPU walks it any more, may the old table go. */
+    if (old)
+        page_put_and_type(mfn_to_page(old));
+    return 0;
+}
+
+int pv_set_user_base(struct vcpu *v, mfn_t mfn)
+{
+    mfn_t old = v->pv.user_l4;
+    int rc = mfn ? page_get_and_type(mfn, v->domain, PGT_L4) : 0;
+
+    if (rc)
+        return rc;
+    v->pv.user_l4 = mfn; /* loaded on the way to user mode */
+    if (old)
+        page_put_and_type(mfn_to_page(old));
+    return 0;
+}
+
+static long op_flush_cache(void)
+{
+    if (!current->domain->privileged)
+        return -EPERM;
+    wbinvd();
+    return 0;
+}
+
+/* The page is only written while it is nothing else than writable. */
+static long op_fill_page(struct domain *d, const struct mmuext_op *op)
+{
+    mfn_t dst = op->arg1.mfn, src = op->arg2.src_mfn;
+    long rc = page_get_and_type(dst, d, PGT_WRITABLE);
+
+    if (rc)
+        return rc;
+    if (op->cmd == MMUEXT_CLEAR_PAGE)
+        memset(mfn_to_virt(dst), 0, PAGE_SIZE);
+    else if (mfn_valid(src) && page_get(mfn_to_page(src), d)) {
+        memcpy(mfn_to_virt(dst), mfn_to_virt(src), PAGE_SIZE);
+        page_put(mfn_to_page(src));
+    } else
+        rc = -EINVAL;
+    page_put_and_type(mfn_to_page(dst));
+    return rc;
+}
+
+static long op_set_ldt(struct vcpu *v, u64 base, u32 entries)
+{
+    if (entries > 8192 || (base & (PAGE_SIZE - 1)) || !guest_range_ok(base, entries * 8ULL))
+        return -EINVAL;
+    pv_release_ldt(v);
+    v->pv.ldt_base = base;
+    v->pv.ldt_entries = entries;
+    pv_load_ldt(v);
+    return 0;
+}
+
+static long apply(struct domain *d, const struct mmuext_op *op)
+{
+    struct vcpu *v = current;
+
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE:
+        return page_pin(d, op->arg1.mfn, PGT_L1 + op->cmd - MMUEXT_PIN_L1_TABLE);
+    case MMUEXT_UNPIN_TABLE:
+        return page_unpin(d, op->arg1.mfn);
+    case MMUEXT_CLEAR_PAGE:
+    case MMUEXT_COPY_PAGE:
+        return op_fill_page(d, op);
+    }
+    /* The rest acts on the calling vCPU's own address space. */
+    if (d != v->domain)
+        return -EPERM;
+    switch (op->cmd) {
+    case MMUEXT_NEW_BASEPTR:
+        return pv_set_kernel_base(v, op->arg1.mfn);
+    case MMUEXT_NEW_USER_BASEPTR:
+        return pv_set_user_base(v, op->arg1.mfn);
+    case MMUEXT_TLB_FLUSH_LOCAL:
+        tlb_flush_local();
+        return 0;
+    case MMUEXT_INVLPG_LOCAL:
+        if (is_canonical(op->arg1.linear_addr))
+            invlpg(op->arg1.linear_addr);
+        return 0;
+    case MMUEXT_TLB_FLUSH_MULTI:
+    case MMUEXT_TLB_FLUSH_ALL:
+    case MMUEXT_INVLPG_MULTI:
+    case MMUEXT_INVLPG_ALL:
+        tlb_flush_all_cpus();
+        return 0;
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        return op_flush_cache();
+    case MMUEXT_SET_LDT:
+        return op_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
+    default:
+        return -ENOSYS;
+    }
+}
+
+HYPERCALL_HANDLER(do_mmuext_op)
+{
+    UNUSED_ARGS(a5, a6);
+    const struct mmuext_op *list = (void *)a1;
+    u32 count = (u32)a2 & ~MMU_UPDATE_PREEMPTED, done = 0;
+    struct domain *d = (domid_t)a4 == DOMID_SELF ? current->domain : domain_by_id((domid_t)a4);
+    long rc = 0;
+
+    if (!d)
+        return -ESRCH;
+    if (d != current->domain && !current->domain->privileged)
+        return -EPERM;
+    for (; done < count; done++) {
+        struct mmuext_op op;
+
+        rc = copy_from_guest(&op, list + done, sizeof(op));
+        if (!rc)
+            rc = apply(d, &op);
+        if (rc)
+            break;
+        preempt_point();
+    }
+    if (a3 && copy_to_guest((void *)a3, &done, sizeof(done)))
+        return -EFAULT;
+    return rc;
+}

@@ -1,0 +1,238 @@
+/*
+ * References and types of frames: the only writer of type counts.
+ *
+ * A frame has at most one type at a time; its type count says how many uses rely on it. A frame
+ * of a table type or PGT_SEGDESC has no writable mapping, because that would be another type.
+ * The first reference of a table type validates the whole table, the last one drops what its
+ * entries hold. Both run with PGT_BUSY set; whoever needs the frame meanwhile waits, running
+ * other vCPUs. Long work has preemption points and is never restarted: a vCPU keeps its stack.
+ *
+ * Waiting cannot cycle: validation waits only for frames of a lower level, and a frame of
+ * another level is refused, not waited for (so there are no linear page tables).
+ *
+ * A frame changes type only after every CPU has flushed what it may remember of the old one.
+ */
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <hv/x86/processor.h>
+
+bool page_get(struct page_info *pg, const struct domain *d)
+{
+    u64 x = READ_ONCE(pg->ref_info);
+
+    do {
+        /* Count 0: free. A count that would wrap is refused like a wrong owner. */
+        if (!(x & PGR_COUNT_MASK) || (x & PGR_COUNT_MASK) == PGR_COUNT_MASK || !page_owned_by(pg, d))
+            return false;
+    } while (!__atomic_compare_exchange_n(&pg->ref_info, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    /* The owner may have changed before our reference held it. */
+    if (unlikely(!page_owned_by(pg, d))) {
+        page_put(pg);
+        return false;
+    }
+    return true;
+}
+
+static void flush_cache_of(struct page_info *pg)
+{
+    char *p = page_to_virt(pg);
+
+    for (u64 i = 0; i < PAGE_SIZE; i += 64)
+        clflush(p + i);
+}
+
+/* The last reference is gone: back to the allocator. */
+static void release(struct page_info *pg)
+{
+    struct domain *d = mfn_to_virt(pg->owner);
+
+    /* Type references hold general ones, so none is left. */
+    ASSERT(!(pg->type_info & PGT_COUNT_MASK) && !(pg->ref_info & PGR_SPECIAL));
+    spin_lock(&d->page_lock);
+    if (pg->prev)
+        mfn_to_page(pg->prev)->next = pg->next;
+    else
+        d->page_list = pg->next;
+    if (pg->next)
+        mfn_to_page(pg->next)->prev = pg->prev;
+    d->tot_pages--;
+    spin_unlock(&d->page_lock);
+    if (pg->ref_info & PGR_UNCACHED)
+        flush_cache_of(pg);
+    /* Read-only mappings leave no stamp: whoever may still have one forgets it now. */
+    tlb_flush_all_cpus();
+    m2p_set(page_to_mfn(pg), INVALID_M2P);
+    page_free(pg, 0);
+}
+
+void page_put(struct page_info *pg)
+{
+    u64 left = __atomic_sub_fetch(&pg->ref_info, 1, __ATOMIC_ACQ_REL);
+
+    if (unlikely(!(left & PGR_COUNT_MASK)))
+        release(pg);
+}
+
+static bool needs_validation(enum page_type type)
+{
+    return type >= PGT_L1;
+}
+
+static void wait_while_busy(struct page_info *pg)
+{
+    while (READ_ONCE(pg->type_info) & PGT_BUSY) {
+        preempt_point();
+        cpu_relax();
+    }
+}
+
+static int validate(struct page_info *pg, enum page_type type)
+{
+    if (READ_ONCE(pg->ref_info) & PGR_UNCACHED) {
+        /* The CPU walks tables through the cache; the guest may have written around it (XSA-402). */
+        flush_cache_of(pg);
+        __atomic_fetch_and(&pg->ref_info, ~PGR_UNCACHED, __ATOMIC_RELAXED);
+    }
+    if (type == PGT_SEGDESC)
+        return segdesc_page_validate(pg);
+    return pt_table_validate(pg, type - PGT_L1 + 1);
+}
+
+/* Count 0 to 1: this vCPU alone decides what the frame becomes. */
+static int acquire_first(struct page_info *pg, u64 old, enum page_type type)
+{
+    u64 base = (u64)type << PGT_TYPE_SHIFT;
+    u64 busy = base | 1 | (needs_validation(type) ? PGT_BUSY : PGT_VALIDATED);
+
+    if (!__atomic_compare_exchange_n(&pg->type_info, &old, busy, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return -EAGAIN;
+    if (page_type_of(old) != PGT_NONE && page_type_of(old) != type)
+        tlb_flush_for_page(pg);
+    if (!needs_validation(type))
+        return 0;
+    int rc = validate(pg, type);
+
+    pg->tlb_stamp = tlb_clock();
+    __atomic_store_n(&pg->type_info, rc ? 0 : base | PGT_VALIDATED | 1, __ATOMIC_RELEASE);
+    return rc;
+}
+
+int page_get_type(struct page_info *pg, enum page_type type)
+{
+    for (;;) {
+        u64 x = READ_ONCE(pg->type_info);
+
+        if (!(x & PGT_COUNT_MASK)) {
+            int rc = acquire_first(pg, x, type);
+
+            if (rc != -EAGAIN)
+                return rc;
+            continue;
+        }
+        if (page_type_of(x) != type || (x & PGT_COUNT_MASK) == PGT_COUNT_MASK)
+            return -EINVAL;
+        if (x & PGT_BUSY) {
+            wait_while_busy(pg);
+            continue;
+        }
+        if (__atomic_compare_exchange_n(&pg->type_info, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return 0;
+    }
+}
+
+void page_put_type(struct page_info *pg)
+{
+    for (;;) {
+        u64 x = READ_ONCE(pg->type_info);
+        enum page_type type = page_type_of(x);
+
+        /* Every put follows a get of ours; guests cannot name one. */
+        ASSERT(x & PGT_COUNT_MASK);
+        if (x & PGT_BUSY) {
+            wait_while_busy(pg);
+            continue;
+        }
+        if ((x & PGT_COUNT_MASK) > 1 || type == PGT_WRITABLE || type == PGT_SEGDESC) {
+            if ((x & PGT_COUNT_MASK) == 1)
+                pg->tlb_stamp = tlb_clock();
+            if (__atomic_compare_exchange_n(&pg->type_info, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+                return;
+            continue;
+        }
+        if (!__atomic_compare_exchange_n(&pg->type_info, &x, (x | PGT_BUSY) & ~PGT_VALIDATED, false,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            continue;
+        pt_table_invalidate(pg, type - PGT_L1 + 1);
+        pg->tlb_stamp = tlb_clock();
+        /* The type stays as a reminder: the next one flushes first. */
+        __atomic_store_n(&pg->type_info, (u64)type << PGT_TYPE_SHIFT, __ATOMIC_RELEASE);
+        return;
+    }
+}
+
+int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type)
+{
+    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), d))
+        return -EINVAL;
+    int rc = page_get_type(mfn_to_page(mfn), type);
+
+    if (rc)
+        page_put(mfn_to_page(mfn));
+    return rc;
+}
+
+void page_put_and_type(struct page_info *pg)
+{
+    page_put_type(pg);
+    page_put(pg);
+}
+
+int page_pin(struct domain *d, mfn_t mfn, enum page_type type)
+{
+    int rc = page_get_and_type(mfn, d, type);
+
+    if (rc)
+        return rc;
+    if (__atomic_fetch_or(&mfn_to_page(mfn)->type_info, PGT_PINNED, __ATOMIC_ACQ_REL) & PGT_PINNED) {
+        page_put_and_type(mfn_to_page(mfn));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int page_unpin(struct domain *d, mfn_t mfn)
+{
+    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), d))
+        return -EINVAL;
+    struct page_info *pg = mfn_to_page(mfn);
+    bool was = __atomic_fetch_and(&pg->type_info, ~PGT_PINNED, __ATOMIC_ACQ_REL) & PGT_PINNED;
+
+    if (was)
+        page_put_and_type(pg);
+    page_put(pg);
+    return was ? 0 : -EINVAL;
+}
+
+/* Counts of one domain's frames by type, and what cannot be. */
+void page_audit(struct domain *d)
+{
+    u64 by_type[8] = { 0 }, bad = 0, pages = 0;
+
+    for (u32 m = d->page_list; m; m = mfn_to_page(m)->next) {
+        struct page_info *pg = mfn_to_page(m);
+        u64 count = pg->type_info & PGT_COUNT_MASK, refs = pg->ref_info & PGR_COUNT_MASK;
+
+        pages++;
+        by_type[count ? page_type_of(pg->type_info) : PGT_NONE]++;
+        if (count > refs || !refs || !page_owned_by(pg, d) || ((pg->type_info & PGT_PINNED) && !count)) {
+            if (!bad++)
+                printk(LOG_ERR "  frame %x: type %016lx references %016lx\n", m, pg->type_info, pg->ref_info);
+        }
+    }
+    printk("  unused %lu writable %lu L1 %lu L2 %lu L3 %lu L4 %lu descriptors %lu: audit %s, %lu bad\n",
+           by_type[PGT_NONE], by_type[PGT_WRITABLE], by_type[PGT_L1], by_type[PGT_L2], by_type[PGT_L3],
+           by_type[PGT_L4], by_type[PGT_SEGDESC], bad || pages != d->tot_pages ? "FAILED" : "ok", bad);
+}

@@ -1,0 +1,219 @@
+/*
+ * Changing single entries of live tables. Each is one compare-and-exchange: whoever replaces an
+ * entry owns exactly the references that the replaced one held, so updates need no lock. The
+ * caller's type reference keeps the table a table.
+ */
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <hv/x86/percpu.h>
+#include <hv/x86/processor.h>
+
+/* Nothing that references depend on differs; remaining flags still have to be permitted (XSA-182). */
+static bool same_references(unsigned level, pte_t a, pte_t b)
+{
+    u64 relevant = PTE_PRESENT | PTE_ADDR_MASK | (level == 1 ? PTE_RW | PTE_CACHE_MASK : UINT64_C(0x1f8));
+
+    return (a & b & PTE_PRESENT) && !((a ^ b) & relevant);
+}
+
+static bool in_hypervisor_slot(unsigned level, paddr_t at)
+{
+    u64 slot = (at & (PAGE_SIZE - 1)) / sizeof(pte_t);
+
+    return level == 4 && slot >= HV_SLOT_FIRST && slot <= HV_SLOT_LAST;
+}
+
+/* One attempt against `old`: 0 done, -EAGAIN the entry was not `old` any more, else refused. */
+static int exchange(struct domain *d, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *owner)
+{
+    bool same = same_references(level, old, val);
+    pte_t expected = old;
+    int rc = same ? 0 : pt_entry_get(d, level, val, owner);
+
+    if (rc)
+        return rc;
+    if (!__atomic_compare_exchange_n(p, &expected, val, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+        if (!same)
+            pt_entry_put(d, level, val);
+        return -EAGAIN;
+    }
+    if (!same)
+        pt_entry_put(d, level, old);
+    return 0;
+}
+
+int pt_entry_update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *owner)
+{
+    pte_t *p = phys_to_virt(at);
+
+    if ((at & 7) || in_hypervisor_slot(level, at))
+        return -EINVAL;
+    val = pt_adjust(level, val);
+    for (;;) {
+        pte_t old = READ_ONCE(*p);
+        pte_t ad = preserve_ad && (old & PTE_PRESENT) ? old & (PTE_ACCESSED | PTE_DIRTY) : 0;
+        int rc = exchange(d, level, p, old, val | ad, owner);
+
+        if (rc != -EAGAIN)
+            return rc;
+    }
+}
+
+int pt_entry_cmpxchg_l1(struct domain *d, paddr_t at, pte_t expected, pte_t val)
+{
+    return exchange(d, 1, phys_to_virt(at), expected, pt_adjust(1, val), d);
+}
+
+paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level)
+{
+    mfn_t mfn = v->pv.kernel_l4;
+
+    for (unsigned l = 4;; l--) {
+        if (!mfn_valid(mfn))
+            return 0;
+        paddr_t at = (mfn << PAGE_SHIFT) + PT_INDEX(va, l) * sizeof(pte_t);
+
+        if (l == level)
+            return at;
+        pte_t e = READ_ONCE(*(pte_t *)phys_to_virt(at));
+
+        if (!(e & PTE_PRESENT) || (l < 4 && (e & PTE_PSE)))
+            return 0;
+        mfn = pte_mfn(e);
+    }
+}
+
+/* ---- hypercalls ---- */
+
+struct update_target {
+    struct domain *table_owner, *page_owner;
+};
+
+static long domain_named(domid_t id, struct domain **out)
+{
+    struct domain *d = domain_by_id(id);
+
+    if (!d)
+        return -ESRCH;
+    if (d != current->domain && !current->domain->privileged)
+        return -EPERM;
+    *out = d;
+    return 0;
+}
+
+static long update_table(const struct update_target *t, paddr_t at, u64 val, bool preserve_ad)
+{
+    mfn_t mfn = at >> PAGE_SHIFT;
+    long rc;
+
+    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), t->table_owner))
+        return -EINVAL;
+    struct page_info *pg = mfn_to_page(mfn);
+    u64 info = READ_ONCE(pg->type_info);
+    enum page_type type = info & PGT_COUNT_MASK ? page_type_of(info) : PGT_NONE;
+
+    if (type >= PGT_L1 && type <= PGT_L4) {
+        rc = page_get_type(pg, type);
+        if (!rc) {
+            rc = pt_entry_update(t->table_owner, type - PGT_L1 + 1, at, val, preserve_ad, t->page_owner);
+            page_put_type(pg);
+        }
+    } else {
+        /* No table (yet): a plain store, as the guest could do itself. */
+        rc = page_get_type(pg, PGT_WRITABLE);
+        if (!rc) {
+            WRITE_ONCE(*(u64 *)phys_to_virt(at & ~7ULL), val);
+            page_put_type(pg);
+        }
+    }
+    page_put(pg);
+    return rc;
+}
+
+static long update_m2p(const struct update_target *t, paddr_t at, u64 pfn)
+{
+    mfn_t mfn = at >> PAGE_SHIFT;
+
+    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), t->page_owner))
+        return -EINVAL;
+    m2p_set(mfn, pfn);
+    page_put(mfn_to_page(mfn));
+    return 0;
+}
+
+static long apply_update(const struct update_target *t, const struct mmu_update *u)
+{
+    switch (u->ptr & 3) {
+    case MMU_NORMAL_PT_UPDATE:
+    case MMU_PT_UPDATE_NO_TRANSLATE:
+        return update_table(t, u->ptr & ~3ULL, u->val, false);
+    case MMU_PT_UPDATE_PRESERVE_AD:
+        return update_table(t, u->ptr & ~3ULL, u->val, true);
+    default:
+        return update_m2p(t, u->ptr & ~3ULL, u->val);
+    }
+}
+
+HYPERCALL_HANDLER(do_mmu_update)
+{
+    UNUSED_ARGS(a5, a6);
+    struct update_target t = { current->domain, current->domain };
+    const struct mmu_update *list = (void *)a1;
+    u32 count = (u32)a2 & ~MMU_UPDATE_PREEMPTED, done = 0;
+    long rc = 0;
+
+    if ((u32)a4 >> 16)
+        rc = domain_named((domid_t)((a4 >> 16) - 1), &t.table_owner);
+    if (!rc && (a4 & 0xffff) != DOMID_SELF)
+        rc = domain_named((domid_t)a4, &t.page_owner);
+    for (; !rc && done < count; done++) {
+        struct mmu_update u;
+
+        rc = copy_from_guest(&u, list + done, sizeof(u));
+        if (!rc)
+            rc = apply_update(&t, &u);
+        if (rc)
+            break;
+        if ((done & 63) == 63)
+            preempt_point();
+    }
+    if (a3 && copy_to_guest((void *)a3, &done, sizeof(done)))
+        return -EFAULT;
+    return rc;
+}
+
+static void flush_after(u64 va, u64 flags)
+{
+    switch (flags & UVMF_FLUSHTYPE_MASK) {
+    case UVMF_TLB_FLUSH:
+        /* The remaining bits name other vCPUs: none of them runs elsewhere on one CPU. */
+        tlb_flush_local();
+        break;
+    case UVMF_INVLPG:
+        if (is_canonical(va))
+            invlpg(va);
+        break;
+    }
+}
+
+static long update_va(u64 va, u64 val, u64 flags, struct domain *owner)
+{
+    struct vcpu *v = current;
+    paddr_t at = guest_range_ok(va, 1) ? pv_walk(v, va, 1) : 0;
+
+    if (!at || page_get_and_type(at >> PAGE_SHIFT, v->domain, PGT_L1))
+        return -EINVAL;
+    long rc = pt_entry_update(v->domain, 1, at, val, false, owner);
+
+    page_put_and_type(mfn_to_page(at >> PAGE_SHIFT));
+    flush_after(va, flags);
+    return rc;
+}
+
+HYPERCALL_HANDLER(do_update_va_mapping)
+{
+    UNUSED_ARGS(a4, a5, a6);
+    return update_va(a1, a2, a3, current->domain);
+}

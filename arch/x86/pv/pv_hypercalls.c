@@ -1,0 +1,127 @@
+/* Hypercalls that set a vCPU's traps, callbacks, stack and assists. */
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/processor.h>
+
+HYPERCALL_HANDLER(do_set_trap_table)
+{
+    UNUSED_ARGS(a2, a3, a4, a5, a6);
+    struct vcpu *v = current;
+    const struct trap_info *list = (void *)a1;
+
+    if (!list) {
+        memset(v->pv.traps, 0, sizeof(v->pv.traps));
+        return 0;
+    }
+    for (u32 i = 0; i <= 256; i++) {
+        struct trap_info t;
+
+        if (copy_from_guest(&t, list + i, sizeof(t)))
+            return -EFAULT;
+        if (!t.address)
+            return 0;
+        if (!is_canonical(t.address))
+            return -EINVAL;
+        t.cs |= 3;
+        v->pv.traps[t.vector] = t;
+    }
+    return -EINVAL; /* no end mark */
+}
+
+HYPERCALL_HANDLER(do_stack_switch)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    current->pv.kernel_ss = (u16)(a1 | 3);
+    current->pv.kernel_sp = a2;
+    return 0;
+}
+
+HYPERCALL_HANDLER(do_fpu_taskswitch)
+{
+    UNUSED_ARGS(a2, a3, a4, a5, a6);
+    current->pv.cr0_ts = a1 != 0;
+    write_cr0((read_cr0() & ~(u64)CR0_TS) | (a1 ? CR0_TS : 0));
+    return 0;
+}
+
+HYPERCALL_HANDLER(do_set_debugreg)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    return a1 > 7 ? -EINVAL : pv_set_debugreg(current, (unsigned)a1, a2);
+}
+
+HYPERCALL_HANDLER(do_get_debugreg)
+{
+    UNUSED_ARGS(a2, a3, a4, a5, a6);
+    if (a1 > 7 || a1 == 4 || a1 == 5)
+        return -EINVAL;
+    return (long)current->pv.dr[a1];
+}
+
+static struct callback *callback_of(struct vcpu *v, u16 type)
+{
+    switch (type) {
+    case CALLBACKTYPE_event: return &v->pv.event_cb;
+    case CALLBACKTYPE_failsafe: return &v->pv.failsafe_cb;
+    case CALLBACKTYPE_syscall: return &v->pv.syscall_cb;
+    case CALLBACKTYPE_syscall32: return &v->pv.syscall32_cb;
+    case CALLBACKTYPE_nmi: return &v->nmi_cb;
+    default: return NULL; /* sysenter among them: CPUID does not show SEP */
+    }
+}
+
+static long op_register(void *arg)
+{
+    const struct callback_register *r = arg;
+    struct callback *cb = callback_of(current, r->type);
+
+    if (!cb)
+        return -ENOSYS;
+    if (!is_canonical(r->address))
+        return -EINVAL;
+    cb->address = r->address;
+    cb->mask_events = r->type == CALLBACKTYPE_event || (r->flags & CALLBACKF_mask_events);
+    return 0;
+}
+
+static long op_unregister(void *arg)
+{
+    const struct callback_unregister *r = arg;
+    struct callback *cb = callback_of(current, r->type);
+
+    if (!cb || r->type == CALLBACKTYPE_event || r->type == CALLBACKTYPE_failsafe)
+        return -EINVAL;
+    cb->address = 0;
+    return 0;
+}
+
+static const struct subop callback_ops[] = {
+    [CALLBACKOP_register] = { op_register, sizeof(struct callback_register), false },
+    [CALLBACKOP_unregister] = { op_unregister, sizeof(struct callback_unregister), false },
+};
+
+HYPERCALL_HANDLER(do_callback_op)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    return subop_dispatch(callback_ops, ARRAY_SIZE(callback_ops), (u32)a1, a2);
+}
+
+HYPERCALL_HANDLER(do_vm_assist)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    const u64 known = (1ULL << VMASST_TYPE_4gb_segments) | (1ULL << VMASST_TYPE_4gb_segments_notify) |
+                      (1ULL << VMASST_TYPE_writable_pagetables) | (1ULL << VMASST_TYPE_pae_extended_cr3) |
+                      (1ULL << VMASST_TYPE_architectural_iopl) | (1ULL << VMASST_TYPE_runstate_update_flag);
+
+    if (a2 > 63 || !(known >> a2 & 1))
+        return -EINVAL;
+    if (a1 == VMASST_CMD_enable)
+        current->domain->vm_assist |= 1ULL << a2;
+    else if (a1 == VMASST_CMD_disable)
+        current->domain->vm_assist &= ~(1ULL << a2);
+    else
+        return -ENOSYS;
+    return 0;
+}

@@ -1,0 +1,197 @@
+/* CPU state of PV vCPUs: creation, switching, and the initial context of secondary vCPUs. */
+#include <hv/guest_access.h>
+#include <hv/panic.h>
+#include <hv/pv.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/fpu.h>
+#include <hv/x86/processor.h>
+
+int pv_domain_init(struct domain *d)
+{
+    d->perdomain_l3 = hv_alloc_page();
+    d->perdomain_l2 = hv_alloc_page();
+    if (!d->perdomain_l3 || !d->perdomain_l2)
+        return -ENOMEM;
+    d->perdomain_l3[0] = make_pte(virt_to_mfn(d->perdomain_l2), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+    for (unsigned i = 0; i < MAX_VIRT_CPUS / 16; i++) {
+        d->perdomain_l1[i] = hv_alloc_page();
+        if (!d->perdomain_l1[i])
+            return -ENOMEM;
+        d->perdomain_l2[i] = make_pte(virt_to_mfn(d->perdomain_l1[i]), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+    }
+    return 0;
+}
+
+int pv_vcpu_init(struct vcpu *v)
+{
+    v->pv.fpu_area = hv_alloc(fpu_area_size());
+    if (!v->pv.fpu_area)
+        return -ENOMEM;
+    fpu_area_init(v->pv.fpu_area);
+    v->pv.guest_kernel_mode = true;
+    v->pv.xcr0 = cpu.xsave ? 1 : 0;
+    v->pv.dr[6] = 0xffff0ff0;
+    v->pv.dr[7] = 0x400;
+    pv_init_gdt_window(v);
+    return 0;
+}
+
+static void set_xcr0(struct percpu *c, u64 xcr0)
+{
+    if (cpu.xsave && c->xcr0 != xcr0) {
+        c->xcr0 = xcr0;
+        __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)xcr0), "d"((u32)(xcr0 >> 32)));
+    }
+}
+
+static void load_debug_registers(const struct vcpu *v)
+{
+    __asm__ volatile("mov %0, %%dr7" ::"r"(0x400UL));
+    __asm__ volatile("mov %0, %%dr0" ::"r"(v->pv.dr[0]));
+    __asm__ volatile("mov %0, %%dr1" ::"r"(v->pv.dr[1]));
+    __asm__ volatile("mov %0, %%dr2" ::"r"(v->pv.dr[2]));
+    __asm__ volatile("mov %0, %%dr3" ::"r"(v->pv.dr[3]));
+    __asm__ volatile("mov %0, %%dr7" ::"r"(v->pv.dr[7]));
+}
+
+void pv_state_save(struct vcpu *v)
+{
+    struct pv_vcpu *p = &v->pv;
+
+    __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
+                     : "=r"(p->ds), "=r"(p->es), "=r"(p->fs), "=r"(p->gs));
+    p->fs_base = rdmsr(MSR_FS_BASE);
+    p->gs_base = rdmsr(MSR_GS_BASE);
+    p->gs_base_shadow = rdmsr(MSR_KERNEL_GS_BASE);
+    fpu_save(p->fpu_area);
+}
+
+/* A selector that faults (its descriptor has changed meanwhile) becomes null. */
+#define LOAD_SELECTOR(reg, sel)                                        \
+    do {                                                               \
+        u32 s_ = (sel);                                                \
+        __asm__ volatile("1: mov %k0, %%" #reg "\n"                    \
+                         "2:\n"                                        \
+                         ".pushsection .text.fixup, \"ax\"\n"          \
+                         "3: xor %k0, %k0\n   jmp 1b\n"                \
+                         ".popsection\n" EXTABLE("1b", "3b")           \
+                         : "+r"(s_));                                  \
+    } while (0)
+
+void pv_state_load(struct vcpu *v)
+{
+    struct percpu *c = this_cpu();
+    struct pv_vcpu *p = &v->pv;
+    struct {
+        u16 limit;
+        u64 base;
+    } __packed gdtr = { GDT_LIMIT, PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT) };
+
+    if (c->state_owner == v)
+        return;
+    if (c->state_owner)
+        pv_state_save(c->state_owner);
+    c->state_owner = v;
+
+    /* The new window has our GDT page before anything can load a segment through it. */
+    pv_window_set_cpu_page(v);
+    pv_load_address_space(v);
+    __asm__ volatile("lgdt %0" ::"m"(gdtr));
+    pv_load_ldt(v);
+
+    cpu_write_cr4((c->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | p->cr4);
+    set_xcr0(c, p->xcr0);
+    fpu_restore(p->fpu_area);
+    if (p->cr0_ts)
+        write_cr0(read_cr0() | CR0_TS);
+    load_debug_registers(v);
+
+    LOAD_SELECTOR(ds, p->ds);
+    LOAD_SELECTOR(es, p->es);
+    LOAD_SELECTOR(fs, p->fs);
+    LOAD_SELECTOR(gs, p->gs);
+    wrmsr(MSR_FS_BASE, p->fs_base);
+    wrmsr(MSR_GS_BASE, p->gs_base);
+    wrmsr(MSR_KERNEL_GS_BASE, p->gs_base_shadow);
+    if (cpu.rdtscp)
+        wrmsr(MSR_TSC_AUX, p->tsc_aux);
+}
+
+long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val)
+{
+    switch (reg) {
+    case 0 ... 3:
+        /* Breakpoints in the hypervisor's range would be ours to suffer (XSA-444). */
+        if (!guest_range_ok(val, 8))
+            return -EPERM;
+        break;
+    case 6:
+        val = (val & 0xe00f) | 0xffff0ff0;
+        v->pv.dr[6] = val;
+        return 0;
+    case 7:
+        if (val >> 32)
+            return -EINVAL;
+        val = (val & ~0xd000ULL & ~(1ULL << 13)) | 0x400; /* no GD: it would trap our own accesses */
+        for (unsigned i = 0; i < 4; i++)
+            if (((val >> (16 + 4 * i)) & 3) == 2) /* I/O breakpoints see our ports */
+                return -EPERM;
+        break;
+    default:
+        return -EINVAL;
+    }
+    v->pv.dr[reg] = val;
+    if (v == current)
+        load_debug_registers(v);
+    return 0;
+}
+
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct cpu_user_regs *regs = &stack_block_top(v->stack_block)->guest_regs;
+    int rc;
+
+    if (!is_canonical(c->user_regs.rip) || !is_canonical(c->event_callback_eip) ||
+        !is_canonical(c->failsafe_callback_eip) || !is_canonical(c->syscall_callback_eip) ||
+        !is_canonical(c->fs_base) || !is_canonical(c->gs_base_kernel) || !is_canonical(c->gs_base_user) ||
+        !(c->flags & VGCF_in_kernel))
+        return -EINVAL;
+    for (unsigned i = 0; i < 256; i++)
+        if (!is_canonical(c->trap_ctxt[i].address))
+            return -EINVAL;
+    if (c->ldt_ents > 8192 || (c->ldt_ents && (c->ldt_base & (PAGE_SIZE - 1))) ||
+        !guest_range_ok(c->ldt_base, c->ldt_ents * 8) || c->gdt_ents > GDT_RESERVED_BASE / 8)
+        return -EINVAL;
+
+    rc = pv_set_gdt(v, c->gdt_frames, (u32)c->gdt_ents);
+    if (!rc) {
+        rc = pv_set_kernel_base(v, c->ctrlreg[3] >> PAGE_SHIFT);
+        if (rc)
+            pv_release_gdt(v);
+    }
+    if (rc)
+        return rc;
+    memcpy(regs, &c->user_regs, sizeof(*regs));
+    regs->cs |= 3;
+    regs->ss |= 3;
+    regs->entry_vector = 0;
+    regs->rflags = (regs->rflags & ~(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF | RFLAGS_FIXED;
+    v->pv.iopl = (u32)(c->user_regs.rflags >> 12) & 3;
+    memcpy(v->pv.traps, c->trap_ctxt, sizeof(v->pv.traps));
+    v->pv.ldt_base = c->ldt_base;
+    v->pv.ldt_entries = (u32)c->ldt_ents;
+    v->pv.kernel_sp = c->kernel_sp;
+    v->pv.kernel_ss = (u16)c->kernel_ss;
+    v->pv.event_cb = (struct callback){ c->event_callback_eip, true };
+    v->pv.failsafe_cb = (struct callback){ c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events };
+    v->pv.syscall_cb = (struct callback){ c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events };
+    v->pv.ds = c->user_regs.ds;
+    v->pv.es = c->user_regs.es;
+    v->pv.fs = c->user_regs.fs;
+    v->pv.gs = c->user_regs.gs;
+    v->pv.fs_base = c->fs_base;
+    v->pv.gs_base = c->gs_base_kernel;
+    v->pv.gs_base_shadow = c->gs_base_user;
+    v->initialised = true;
+    return 0;
+}

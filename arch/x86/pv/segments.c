@@ -1,0 +1,259 @@
+/*
+ * Guest descriptor tables. Descriptors live in frames of type PGT_SEGDESC, which the guest can
+ * map read-only at most: each descriptor is checked when the frame gains the type and at each
+ * update. What passes cannot lead to ring 0.
+ */
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/processor.h>
+
+#define DESC_ACCESSED (1ULL << 40)
+#define DESC_S (1ULL << 44)
+#define DESC_DPL_SHIFT 45
+#define DESC_DPL (3ULL << DESC_DPL_SHIFT)
+#define DESC_PRESENT (1ULL << 47)
+#define DESC_L (1ULL << 53)
+#define DESC_D (1ULL << 54)
+#define DESC_CODE (1ULL << 43)
+#define TYPE_CALL_GATE 12
+
+static unsigned type_of(u64 desc)
+{
+    return (desc >> 40) & 15;
+}
+
+/* May be changed in place; false: must not be loaded by anyone. */
+bool descriptor_check(struct domain *d, u64 *desc)
+{
+    u64 v = *desc;
+    (void)d;
+
+    if (!(v & DESC_PRESENT))
+        return true;
+    if (v & DESC_S) {
+        /* Code and data: ring 3 and nothing else; accessed already, so that the CPU never writes. */
+        v |= DESC_DPL | DESC_ACCESSED;
+        /* A conforming segment keeps the caller's ring: as good as any, with DPL 3. */
+        if ((v & DESC_CODE) && (v & DESC_L) && (v & DESC_D))
+            return false;
+        *desc = v;
+        return true;
+    }
+    if (type_of(v) == 0)
+        return true;
+    if (type_of(v) == TYPE_CALL_GATE) {
+        u16 selector = (u16)(v >> 16);
+
+        /* Kept for the guest's eyes with DPL 0: a use of it faults. Its target must be a guest selector. */
+        if (((v >> 32) & 0xe0) || selector >= GDT_RESERVED_BASE)
+            return false;
+        v = (v & ~(3ULL << 16)) | (((v & DESC_DPL) >> DESC_DPL_SHIFT) << 16);
+        *desc = v & ~DESC_DPL;
+        return true;
+    }
+    return false;
+}
+
+int segdesc_page_validate(struct page_info *pg)
+{
+    struct domain *d = mfn_to_virt(pg->owner);
+    u64 *table = page_to_virt(pg);
+
+    for (unsigned i = 0; i < PAGE_SIZE / 8; i++) {
+        u64 desc = READ_ONCE(table[i]), checked = desc;
+
+        if (!descriptor_check(d, &checked))
+            return -EINVAL;
+        if (checked != desc)
+            WRITE_ONCE(table[i], checked);
+    }
+    return 0;
+}
+
+static u64 *window_l1(struct vcpu *v)
+{
+    /* 32 entries a vCPU: one L1 table serves 16 vCPUs. */
+    return v->domain->perdomain_l1[v->id / 16] + (v->id % 16) * GDT_LDT_PAGES;
+}
+
+static u64 window_va(const struct vcpu *v)
+{
+    return PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT);
+}
+
+static void window_set(struct vcpu *v, unsigned page, pte_t e)
+{
+    window_l1(v)[page] = e;
+    invlpg(window_va(v) + page * PAGE_SIZE);
+}
+
+/* Pages without a guest frame show zeroes: selectors there give #GP, not a fault in our range. */
+static u64 zero_page[PT_ENTRIES] __aligned_to(4096);
+
+static pte_t zero_page_pte(void)
+{
+    return make_pte(image_to_phys(zero_page) >> PAGE_SHIFT, PTE_PRESENT | PTE_NX | PTE_ACCESSED);
+}
+
+void pv_init_gdt_window(struct vcpu *v)
+{
+    for (unsigned i = 0; i < GDT_RESERVED_BASE / PAGE_SIZE; i++)
+        window_l1(v)[i] = zero_page_pte();
+}
+
+void pv_window_set_cpu_page(struct vcpu *v)
+{
+    u64 *gdt = this_cpu()->gdt;
+    paddr_t pa = (u64)gdt - IMAGE_VIRT_START < IMAGE_MAX_SIZE ? image_to_phys(gdt) : virt_to_phys(gdt);
+
+    window_set(v, GDT_RESERVED_BASE / PAGE_SIZE,
+               make_pte(pa >> PAGE_SHIFT, PTE_PRESENT | PTE_RW | PTE_NX | PTE_ACCESSED | PTE_DIRTY));
+}
+
+void pv_release_gdt(struct vcpu *v)
+{
+    for (unsigned i = 0; i < v->pv.gdt_nr_frames; i++) {
+        window_set(v, i, zero_page_pte());
+        page_put_and_type(mfn_to_page(v->pv.gdt_frames[i]));
+    }
+    v->pv.gdt_nr_frames = v->pv.gdt_entries = 0;
+}
+
+int pv_set_gdt(struct vcpu *v, const mfn_t *frames, u32 entries)
+{
+    u32 n = (entries + 511) / 512;
+    int rc = 0;
+
+    if (entries > GDT_RESERVED_BASE / 8)
+        return -EINVAL;
+    for (u32 i = 0; i < n && !rc; i++) {
+        rc = page_get_and_type(frames[i], v->domain, PGT_SEGDESC);
+        if (rc)
+            while (i)
+                page_put_and_type(mfn_to_page(frames[--i]));
+    }
+    if (rc)
+        return rc;
+    pv_release_gdt(v);
+    for (u32 i = 0; i < n; i++) {
+        v->pv.gdt_frames[i] = frames[i];
+        window_set(v, i, make_pte(frames[i], PTE_PRESENT | PTE_NX | PTE_ACCESSED));
+    }
+    v->pv.gdt_nr_frames = n;
+    v->pv.gdt_entries = entries;
+    return 0;
+}
+
+void pv_load_ldt(struct vcpu *v)
+{
+    u64 *gdt = this_cpu()->gdt + (SEL_LDT & 0xff8) / 8;
+    u64 base = window_va(v) + 16 * PAGE_SIZE, limit = v->pv.ldt_entries * 8ULL - 1;
+    u16 sel = 0;
+
+    if (v->pv.ldt_entries) {
+        gdt[1] = base >> 32;
+        gdt[0] = (limit & 0xffff) | ((base & 0xffffff) << 16) | (0x82ULL << 40) | ((limit >> 16 & 15) << 48) |
+                 ((base >> 24 & 0xff) << 56);
+        sel = SEL_LDT;
+    }
+    __asm__ volatile("lldt %0" ::"r"(sel));
+}
+
+void pv_release_ldt(struct vcpu *v)
+{
+    for (unsigned i = 0; i < 16; i++)
+        if (v->pv.ldt_frames[i]) {
+            window_set(v, 16 + i, 0);
+            page_put_and_type(mfn_to_page(v->pv.ldt_frames[i]));
+            v->pv.ldt_frames[i] = 0;
+        }
+}
+
+/* The LDT window is filled page by page, when the processor first reads a descriptor there. */
+bool pv_ldt_fault(struct vcpu *v, u64 offset)
+{
+    unsigned page = (unsigned)(offset >> PAGE_SHIFT);
+    paddr_t at = pv_walk(v, v->pv.ldt_base + page * PAGE_SIZE, 1);
+
+    if (offset >= v->pv.ldt_entries * 8ULL || v->pv.ldt_frames[page] || !at)
+        return false;
+    pte_t e = READ_ONCE(*(pte_t *)phys_to_virt(at));
+
+    if (!(e & PTE_PRESENT) || page_get_and_type(pte_mfn(e), v->domain, PGT_SEGDESC))
+        return false;
+    v->pv.ldt_frames[page] = pte_mfn(e);
+    window_set(v, 16 + page, make_pte(pte_mfn(e), PTE_PRESENT | PTE_NX | PTE_ACCESSED));
+    return true;
+}
+
+/* ---- hypercalls ---- */
+
+HYPERCALL_HANDLER(do_set_gdt)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    mfn_t frames[16];
+    u64 n = (a2 + 511) / 512;
+
+    if (a2 > GDT_RESERVED_BASE / 8)
+        return -EINVAL;
+    if (copy_from_guest(frames, (void *)a1, n * sizeof(mfn_t)))
+        return -EFAULT;
+    return pv_set_gdt(current, frames, (u32)a2);
+}
+
+HYPERCALL_HANDLER(do_update_descriptor)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    struct domain *d = current->domain;
+    mfn_t mfn = a1 >> PAGE_SHIFT;
+    u64 desc = a2;
+
+    if ((a1 & 7) || !mfn_valid(mfn) || !descriptor_check(d, &desc))
+        return -EINVAL;
+    if (!page_get(mfn_to_page(mfn), d))
+        return -EINVAL;
+    struct page_info *pg = mfn_to_page(mfn);
+    u64 info = READ_ONCE(pg->type_info);
+    bool is_segdesc = (info & PGT_COUNT_MASK) && page_type_of(info) == PGT_SEGDESC;
+    long rc = page_get_type(pg, is_segdesc ? PGT_SEGDESC : PGT_WRITABLE);
+
+    if (!rc) {
+        WRITE_ONCE(*(u64 *)phys_to_virt(a1), desc);
+        page_put_type(pg);
+    }
+    page_put(pg);
+    return rc;
+}
+
+HYPERCALL_HANDLER(do_set_segment_base)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    if (a1 <= SEGBASE_GS_KERNEL && !is_canonical(a2))
+        return -EINVAL;
+    switch (a1) {
+    case SEGBASE_FS:
+        wrmsr(MSR_FS_BASE, a2);
+        return 0;
+    case SEGBASE_GS_USER:
+        wrmsr(MSR_KERNEL_GS_BASE, a2); /* the guest is in kernel mode: its user base is the inactive one */
+        return 0;
+    case SEGBASE_GS_KERNEL:
+        wrmsr(MSR_GS_BASE, a2);
+        return 0;
+    case SEGBASE_GS_USER_SEL:
+        /* Load the user's GS with its base going to the inactive one; a bad selector loads null. */
+        __asm__ volatile("swapgs\n"
+                         "1: mov %k0, %%gs\n"
+                         "2: mfence\n"
+                         "   swapgs\n"
+                         ".pushsection .text.fixup, \"ax\"\n"
+                         "3: xor %k0, %k0\n   mov %k0, %%gs\n   jmp 2b\n"
+                         ".popsection\n" EXTABLE("1b", "3b")
+                         : "+r"(a2)::"memory");
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}

@@ -1,0 +1,144 @@
+/* The boot order: one list of steps per phase. */
+#include <hv/acpi.h>
+#include <hv/boot_info.h>
+#include <hv/cmdline.h>
+#include <hv/console.h>
+#include <hv/dom0.h>
+#include <hv/efi_boot.h>
+#include <hv/irq.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/sched_idle.h>
+#include <hv/softirq.h>
+#include <hv/version.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+paddr_t boot_image_phys; /* written by long_mode.S */
+
+#define MAX_MBI_SIZE MiB(1)
+
+static u32 boot_protocol;
+static paddr_t boot_information;
+
+/* One function, so that every protocol ends in the same state. */
+static void read_boot_information(void)
+{
+    struct boot_info *bi = &boot_info;
+    int rc;
+
+    bi->image_phys = boot_image_phys;
+    if (boot_protocol == BOOT_PROTO_PVH) {
+        bi->platform = PLATFORM_PVH;
+        rc = pvh_parse(bi, boot_information);
+    } else {
+        bool efi = boot_protocol == BOOT_PROTO_MULTIBOOT2_EFI;
+
+        bi->platform = efi ? PLATFORM_EFI : PLATFORM_BIOS;
+        if (efi && efi_boot_data.status)
+            panic("the UEFI firmware refused to end its boot services (status %lx). Update it, or boot in BIOS mode.",
+                  efi_boot_data.status);
+        rc = multiboot2_parse(bi, phys_to_virt(boot_information), MAX_MBI_SIZE);
+        if (!rc && bi->rsdp)
+            bi->rsdp += boot_information; /* the parser gives the offset of the copy */
+        if (efi) {
+            efi_add_memory_map(bi);
+            bi->efi_system_table = efi_boot_data.system_table;
+        }
+    }
+    if (rc)
+        panic("the boot loader's information cannot be used. Use GRUB 2 (multiboot2) or qemu -kernel.");
+    boot_info_sort_memory(bi);
+}
+
+static const void *map_module(paddr_t pa)
+{
+    return phys_to_virt(pa);
+}
+
+static void start_video(void)
+{
+    if (boot_info.platform != PLATFORM_EFI && (!boot_info.fb.valid || boot_info.fb.text))
+        vga_text_init(true);
+    else if (boot_info.fb.valid)
+        framebuffer_init(&boot_info.fb);
+}
+
+static void print_memory_map(void)
+{
+    static const char *const types[] = { "?", "RAM", "reserved", "ACPI", "NVS", "unusable" };
+
+    for (u32 i = 0; i < boot_info.nr_ranges; i++)
+        printk(LOG_INFO "  %016lx - %016lx %s\n", boot_info.ranges[i].start, boot_info.ranges[i].end,
+               types[boot_info.ranges[i].type]);
+}
+
+static void print_banner(void)
+{
+    static const char *const platforms[] = { "BIOS", "UEFI", "PVH" };
+
+    printk(LOG_INFO "Caisson %s, booted by %s (%s) at %lx\n", CAISSON_VERSION, boot_info.loader,
+           platforms[boot_info.platform], boot_info.image_phys);
+    printk(LOG_INFO "Command line: %s\n", boot_info.cmdline);
+    print_memory_map();
+}
+
+/* No allocator, no `current`; the direct map appears as it is touched. */
+static void early_boot(void)
+{
+    cpu_init_descriptors(this_cpu()); /* before anything may fault: IST stacks find this CPU */
+    serial_early_init();              /* before anything is worth saying */
+    cpu_identify();                   /* CPUID only; page sizes and address width for what follows */
+    read_boot_information();
+    boot_bundle_split(&boot_info, map_module);
+    cmdline_parse(boot_info.cmdline); /* after the console exists: it names what it does not know */
+    start_video();
+    console_select_sinks();
+    print_banner();
+    boot_alloc_init();                /* needs the memory map and the modules' places */
+    frame_table_init();               /* sets max_mfn */
+    m2p_init();
+    direct_map_init();                /* last user of early mappings */
+    idle_init_boot_cpu();             /* `current` is valid from here on */
+    system_phase_advance(PHASE_BOOT);
+}
+
+static void boot(void)
+{
+    boot_alloc_finish();              /* the page allocator owns free memory now */
+    stack_guard_boot_blocks();
+    cpu_enable_features();            /* patches SMAP sites: needs vmap */
+    machine_check_init();
+    sched_init();
+    timers_init();
+    keyhandler_init();
+    nmi_init();
+    acpi_init(boot_info.rsdp);        /* interrupt controllers and sleep registers are described there */
+    tsc_init();
+    irq_init();
+    local_apic_init();
+    local_apic_timer_calibrate();     /* against the TSC */
+    wallclock_init();
+    printk(LOG_INFO "Memory: %lu MiB RAM, %lu MiB free\n", total_ram_pages >> 8, page_free_count() >> 8);
+    system_phase_advance(PHASE_SMP_BOOT);
+    build_dom0();
+    serial_init_async();              /* after dom0's memory is taken: boot messages are synchronous */
+    printk(LOG_INFO "Starting dom0 %lu ms after the hypervisor\n", system_time_ns() / 1000000);
+    console_input_start();
+    console_release_video();
+    system_phase_advance(PHASE_ACTIVE);
+}
+
+void boot_main(u32 protocol, paddr_t info) __noreturn;
+void boot_main(u32 protocol, paddr_t info)
+{
+    this_stack_top()->cpu = &percpu_areas[0];
+    boot_protocol = protocol;
+    boot_information = info;
+    early_boot();
+    boot();
+    idle_loop();
+}

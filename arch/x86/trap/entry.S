@@ -1,0 +1,185 @@
+/*
+ * Every way into the hypervisor after boot, and the one way out to a guest.
+ *
+ * The hypervisor runs with interrupts off; they are taken in guest mode, in the idle loop and
+ * at explicit points. NMI, #MC, #DB and #DF may come anywhere, also between SYSCALL and the
+ * first stack and between the last stack and SYSRET: they have IST stacks, and nothing here
+ * depends on GS.
+ */
+#include <hv/x86/layout.h>
+#include <hv/x86/percpu_asm.h>
+#include "asm_offsets.h"
+
+.macro SAVE_REGS
+    cld
+    push    %rdi
+    push    %rsi
+    push    %rdx
+    push    %rcx
+    push    %rax
+    push    %r8
+    push    %r9
+    push    %r10
+    push    %r11
+    push    %rbx
+    push    %rbp
+    push    %r12
+    push    %r13
+    push    %r14
+    push    %r15
+.endm
+
+/* Leaves %rsp at the error code. */
+.macro RESTORE_REGS
+    pop     %r15
+    pop     %r14
+    pop     %r13
+    pop     %r12
+    pop     %rbp
+    pop     %rbx
+    pop     %r11
+    pop     %r10
+    pop     %r9
+    pop     %r8
+    pop     %rax
+    pop     %rcx
+    pop     %rdx
+    pop     %rsi
+    pop     %rdi
+.endm
+
+    .section .text.entry, "ax"
+
+/* Faults, software interrupts and device interrupts. The stub has pushed error code and vector. */
+    .balign 16
+    .globl  entry_common
+entry_common:
+    SAVE_REGS
+    ASM_CLAC
+    mov     %rsp, %rdi
+    testb   $3, REGS_CS(%rsp)
+    jz      from_hypervisor
+from_guest:
+    call    trap_from_guest
+    .globl  exit_to_guest
+exit_to_guest:
+    mov     %rsp, %rdi
+    call    prepare_guest_return
+    test    %al, %al
+    jnz     exit_sysret
+    RESTORE_REGS
+    add     $8, %rsp
+.Liret_guest:
+    iretq
+EXTABLE_ASM(.Liret_guest, iret_guest_fault)
+
+/* Only where prepare_guest_return() found a canonical RIP and the flat selectors. */
+exit_sysret:
+    RESTORE_REGS
+    mov     8(%rsp), %rcx
+    mov     0x18(%rsp), %r11
+    mov     0x20(%rsp), %rsp
+    sysretq
+
+/* IRETQ refused the guest's frame. Its registers are live again and the frame is still in place. */
+iret_guest_fault:
+    pushq   $0
+    SAVE_REGS
+    mov     %rsp, %rdi
+    call    guest_iret_failed
+    jmp     exit_to_guest
+
+from_hypervisor:
+    call    trap_from_hypervisor
+return_to_hypervisor:
+    RESTORE_REGS
+    add     $8, %rsp
+    iretq
+
+/*
+ * NMI, #MC, #DB, #DF. From a guest, move to the vCPU's stack: the IST stack is free again for
+ * the next one before anything that could fault or schedule runs.
+ */
+    .globl  entry_ist
+entry_ist:
+    SAVE_REGS
+    ASM_CLAC
+    mov     %rsp, %rdi
+    testb   $3, REGS_CS(%rsp)
+    jz      from_hypervisor
+    mov     %rsp, %rsi
+    mov     $STACK_BLOCK_SIZE - 1, %eax
+    or      %rsp, %rax
+    mov     1 - STACK_TOP_SIZE + STACK_TOP_CPU(%rax), %rax
+    mov     PERCPU_RSP0(%rax), %rdi
+    sub     $REGS_ES, %rdi
+    mov     %rdi, %rdx
+    mov     $REGS_ES / 8, %ecx
+    rep movsq
+    mov     %rdx, %rsp
+    mov     %rdx, %rdi
+    jmp     from_guest
+
+/* From the trampolines below: the frame is complete down to the vector. */
+    .globl  syscall_entry
+syscall_entry:
+    SAVE_REGS
+    mov     %rsp, %rdi
+    call    syscall_from_guest
+    jmp     exit_to_guest
+
+/* void switch_stack(u64 *save_rsp, u64 load_rsp): continues on the other vCPU's stack. */
+    .globl  switch_stack
+switch_stack:
+    push    %rbx
+    push    %rbp
+    push    %r12
+    push    %r13
+    push    %r14
+    push    %r15
+    mov     %rsp, (%rdi)
+    mov     %rsi, %rsp
+    pop     %r15
+    pop     %r14
+    pop     %r13
+    pop     %r12
+    pop     %rbp
+    pop     %rbx
+    ret
+
+/* First code of a new vCPU after switch_stack(). */
+    .globl  vcpu_first_entry
+vcpu_first_entry:
+    call    schedule_tail
+    jmp     exit_to_guest
+
+/*
+ * SYSCALL entry. This page is mapped at the start of every vCPU's stack block (LSTAR, CSTAR
+ * point there), so the block's own stack is at a constant distance from %rip. Until %rsp is
+ * loaded, nothing may fault: only this block's top is touched.
+ */
+#define TOP(field) trampoline_page + STACK_BLOCK_SIZE - STACK_TOP_SIZE + (field)(%rip)
+
+    .section .text.trampoline, "ax"
+    .balign 4096
+    .globl  trampoline_page, trampoline_cstar
+trampoline_page:
+.macro SYSCALL_TRAMPOLINE cs
+    mov     %rsp, TOP(REGS_RSP)
+    lea     TOP(REGS_RSP), %rsp
+    movq    $SEL_GUEST_DS, 8(%rsp)
+    push    %r11
+    pushq   $\cs
+    push    %rcx
+    pushq   $0
+    movl    $0x100, 4(%rsp)
+    jmp     *syscall_target(%rip)
+.endm
+    SYSCALL_TRAMPOLINE SEL_GUEST_CS64
+    .balign 64
+trampoline_cstar:
+    SYSCALL_TRAMPOLINE SEL_GUEST_CS32
+    .balign 8
+syscall_target:
+    .quad   syscall_entry
+    .balign 4096

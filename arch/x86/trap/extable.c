@@ -1,0 +1,16 @@
+/* Instructions that may fault, and where they continue. */
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+extern const struct exception_table_entry __ex_table_start[], __ex_table_end[];
+
+bool extable_fixup(struct cpu_user_regs *regs)
+{
+    /* Linear: the table has a few dozen entries, and a fault here is rare. */
+    for (const struct exception_table_entry *e = __ex_table_start; e < __ex_table_end; e++)
+        if ((u64)&e->insn + (u64)(s64)e->insn == regs->rip) {
+            regs->rip = (u64)&e->fixup + (u64)(s64)e->fixup;
+            return true;
+        }
+    return false;
+}

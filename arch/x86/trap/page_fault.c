@@ -1,0 +1,45 @@
+/*
+ * #PF raised by the hypervisor, and the page walk that reports print.
+ *
+ * Early boot: a touch of the direct map is answered with a mapping. Otherwise the exception
+ * table, else fatal; never a silent retry. Guests' own page faults: pv/guest_trap.c.
+ */
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+#define PFEC_PRESENT 1
+
+void page_fault_from_hypervisor(struct cpu_user_regs *regs)
+{
+    u64 cr2 = read_cr2();
+
+    if (!(regs->error_code & PFEC_PRESENT) && direct_map_fault(cr2))
+        return;
+    if (extable_fixup(regs))
+        return;
+    fatal_trap(regs, "page fault in the hypervisor");
+}
+
+void page_walk_print(u64 cr3, u64 va, const char *level)
+{
+    mfn_t mfn = (cr3 & PTE_ADDR_MASK) >> PAGE_SHIFT;
+
+    printk("%sPage-table walk from %016lx:\n", level, va);
+    for (unsigned l = 4; l; l--) {
+        if (!mfn_valid(mfn)) {
+            printk("%s  table %05lx is not in RAM\n", level, mfn);
+            return;
+        }
+        pte_t e = ((pte_t *)mfn_to_virt(mfn))[PT_INDEX(va, l)];
+        u64 pfn = mfn_valid(pte_mfn(e)) && (e & PTE_PRESENT) ? m2p_get(pte_mfn(e)) : INVALID_M2P;
+
+        printk("%s L%u[0x%03lx] = %016lx %016lx\n", level, l, PT_INDEX(va, l), e, pfn);
+        if (!(e & PTE_PRESENT) || (l > 1 && l < 4 && (e & PTE_PSE)))
+            return;
+        mfn = pte_mfn(e);
+    }
+}

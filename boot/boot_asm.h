@@ -1,0 +1,25 @@
+/* Shared by the boot stubs. The load address is in %ebp; addresses of symbols are offsets from it. */
+#ifndef BOOT_ASM_H
+#define BOOT_ASM_H
+
+#include <hv/x86/layout.h>
+#include "asm_offsets.h"
+
+/* Offset in the image of a symbol of the boot section, and of one linked high. */
+#define BOFF(sym) ((sym) - IMAGE_PHYS_LINK)
+#define OFF(sym) ((sym) - IMAGE_VIRT_START)
+/* Low half of the virtual address of a symbol linked high. */
+#define VLOW(sym) ((sym) - 0xffff82d000000000)
+#define VHIGH 0xffff82d0
+
+#define PTE_P 0x1
+#define PTE_RW 0x2
+#define PTE_PSE 0x80
+#define PTE_G 0x100
+#define PTE_NX_HIGH 0x80000000
+
+#define L4_IDX(va) (((va) >> 39) & 511)
+#define L3_IDX(va) (((va) >> 30) & 511)
+#define L2_IDX(va) (((va) >> 21) & 511)
+
+#endif

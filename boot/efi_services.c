@@ -1,0 +1,115 @@
+/*
+ * The little of UEFI that boot needs (UEFI 2.9, chapter 7): take the memory map and end boot
+ * services. This runs on the firmware's page tables at the physical address: no pointer
+ * constants, no calls out of this file.
+ */
+#include <hv/efi_boot.h>
+#include <hv/lib.h>
+
+#define EFIAPI __attribute__((ms_abi))
+#define EFI_BUFFER_TOO_SMALL 0x8000000000000005ULL
+#define EFI_INVALID_PARAMETER 0x8000000000000002ULL
+#define BOOT_SERVICES_OFFSET 96 /* in the system table */
+#define GET_MEMORY_MAP_OFFSET 56 /* in boot services */
+#define EXIT_BOOT_SERVICES_OFFSET 232
+
+typedef u64(EFIAPI *get_memory_map_t)(u64 *size, void *map, u64 *key, u64 *desc_size, u32 *desc_version);
+typedef u64(EFIAPI *exit_boot_services_t)(void *image, u64 key);
+
+struct efi_boot_data efi_boot_data __initdata;
+
+struct efi_memory_descriptor {
+    u32 type, pad;
+    u64 physical_start, virtual_start, number_of_pages, attribute;
+};
+
+static const u32 *find_tag(const u8 *mbi, u32 wanted)
+{
+    u32 total = *(const u32 *)mbi;
+
+    for (u32 off = 8; off + 8 <= total;) {
+        const u32 *tag = (const u32 *)(mbi + off);
+
+        if (tag[0] == wanted)
+            return tag;
+        if (tag[0] == 0 || tag[1] < 8)
+            break;
+        off = (off + tag[1] + 7) & ~7u;
+    }
+    return NULL;
+}
+
+void __init efi_exit_boot_services(paddr_t mbi)
+{
+    struct efi_boot_data *d = &efi_boot_data;
+    const u32 *st_tag = find_tag((const u8 *)mbi, 12), *ih_tag = find_tag((const u8 *)mbi, 20);
+
+    if (!st_tag || !ih_tag) {
+        d->status = EFI_INVALID_PARAMETER;
+        return;
+    }
+    d->system_table = *(const u64 *)(st_tag + 2);
+    const u8 *bs = *(u8 *const *)(d->system_table + BOOT_SERVICES_OFFSET);
+    get_memory_map_t get_map = *(const get_memory_map_t *)(bs + GET_MEMORY_MAP_OFFSET);
+    exit_boot_services_t exit_bs = *(const exit_boot_services_t *)(bs + EXIT_BOOT_SERVICES_OFFSET);
+
+    /* The firmware may change the map under us: the specification says to try again. */
+    for (int tries = 0; tries < 8; tries++) {
+        u64 size = sizeof(d->map), key = 0, desc_size = 0;
+        u32 version = 0;
+
+        d->status = get_map(&size, d->map, &key, &desc_size, &version);
+        if (d->status)
+            return;
+        d->status = exit_bs((void *)*(const u64 *)(ih_tag + 2), key);
+        if (!d->status) {
+            d->map_size = size;
+            d->desc_size = desc_size;
+            return;
+        }
+    }
+}
+
+static u32 e820_type(const struct efi_memory_descriptor *e)
+{
+    switch (e->type) {
+    case 1: case 2: /* loader code and data */
+    case 3: case 4: /* boot services: free since they ended */
+    case 7:         /* conventional */
+        return (e->attribute & 8) ? E820_RAM : E820_RESERVED; /* write-back capable */
+    case 8:
+        return E820_UNUSABLE;
+    case 9:
+        return E820_ACPI;
+    case 10:
+        return E820_NVS;
+    default:
+        return E820_RESERVED;
+    }
+}
+
+void efi_add_memory_map(struct boot_info *bi)
+{
+    const struct efi_boot_data *d = &efi_boot_data;
+    u64 desc_size = MAX(d->desc_size, (u64)sizeof(struct efi_memory_descriptor));
+    u64 start = 0, end = 0;
+    u32 type = 0;
+
+    for (u64 off = 0; off + sizeof(struct efi_memory_descriptor) <= d->map_size; off += desc_size) {
+        struct efi_memory_descriptor e;
+
+        memcpy(&e, d->map + off, sizeof(e));
+        u32 t = e820_type(&e);
+
+        /* EFI maps are long: join neighbours as they come. */
+        if (e.physical_start == end && t == type) {
+            end += e.number_of_pages << PAGE_SHIFT;
+            continue;
+        }
+        boot_info_add_memory(bi, start, end, type);
+        start = e.physical_start;
+        end = start + (e.number_of_pages << PAGE_SHIFT);
+        type = t;
+    }
+    boot_info_add_memory(bi, start, end, type);
+}

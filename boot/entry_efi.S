@@ -1,0 +1,50 @@
+/*
+ * Multiboot2 entry on UEFI machines: 64-bit mode on the firmware's page tables and IDT, boot
+ * services alive, %eax the magic, %rbx the information structure. The firmware's IDT covers
+ * us until its boot services end; ours is live from the LIDT below.
+ */
+#include "boot_asm.h"
+#include "page_tables.S"
+
+    .section .boot.text, "ax"
+    .code64
+    .globl  multiboot2_entry_efi64
+multiboot2_entry_efi64:
+    cld
+    and     $~15, %rsp
+    mov     %ebx, %edi
+    lea     __boot_start(%rip), %rbp
+    /* Runs at the physical address: position-independent, and touches only .init data. */
+    lea     OFF(efi_exit_boot_services)(%rbp), %rax
+    push    %rdi
+    push    %rbp
+    call    *%rax
+    pop     %rbp
+    pop     %rsi
+    cli
+    lea     OFF(boot_stack_end)(%rbp), %rsp
+
+    BUILD_PAGE_TABLES
+    SET_TSS_BASE
+
+    lea     OFF(boot_gdt) - GDT_RESERVED_BASE(%rbp), %rax
+    push    %rax
+    pushw   $GDT_LIMIT
+    lgdt    (%rsp)
+    mov     $MSR_EFER, %ecx
+    rdmsr
+    or      $EFER_BOOT, %eax
+    wrmsr
+    mov     $CR4_BOOT, %eax
+    mov     %rax, %cr4
+    mov     $CR0_BOOT, %eax
+    mov     %rax, %cr0
+    lea     OFF(hv_l4)(%rbp), %rax
+    mov     %rax, %cr3
+    lea     1f(%rip), %rax
+    pushq   $SEL_HV_CS64
+    push    %rax
+    lretq
+1:  lidt    idt_pointer(%rip)
+    mov     $BOOT_PROTO_MULTIBOOT2_EFI, %edi
+    jmp     long_mode_high

@@ -1,0 +1,162 @@
+/* Multiboot2 information (specification 2.0, 3.6), every length checked before use. */
+#include <hv/boot_info.h>
+#include <hv/efi_boot.h>
+#include <hv/lib.h>
+#include <hv/printk.h>
+
+enum {
+    TAG_END = 0, TAG_CMDLINE = 1, TAG_LOADER = 2, TAG_MODULE = 3, TAG_MMAP = 6, TAG_FRAMEBUFFER = 8,
+    TAG_EFI64 = 12, TAG_ACPI_OLD = 14, TAG_ACPI_NEW = 15, TAG_EFI_MMAP = 17,
+};
+
+struct tag {
+    u32 type, size;
+};
+
+static int refuse(const char *why)
+{
+    printk(LOG_ERR "Multiboot2 information: %s\n", why);
+    return -EINVAL;
+}
+
+static void copy_string(char *dst, size_t dst_size, const void *src, size_t max)
+{
+    strlcpy(dst, src, MIN(dst_size, max + 1));
+}
+
+static int parse_mmap(struct boot_info *bi, const struct tag *t)
+{
+    const u8 *p = (const u8 *)t;
+    u32 entry_size, off = 16;
+
+    if (t->size < 16)
+        return refuse("memory map tag too short");
+    memcpy(&entry_size, p + 8, 4);
+    if (entry_size < 24 || entry_size > 1024)
+        return refuse("memory map entry size is absurd");
+    for (; off <= t->size - entry_size; off += entry_size) {
+        u64 base, len;
+        u32 type;
+
+        memcpy(&base, p + off, 8);
+        memcpy(&len, p + off + 8, 8);
+        memcpy(&type, p + off + 16, 4);
+        if (base + len < base)
+            len = -base - 1;
+        boot_info_add_memory(bi, base, base + len, type >= 1 && type <= 5 ? type : E820_RESERVED);
+    }
+    return 0;
+}
+
+static int parse_module(struct boot_info *bi, const struct tag *t)
+{
+    u32 range[2];
+    struct boot_module *m;
+
+    if (t->size < 16)
+        return refuse("module tag too short");
+    memcpy(range, t + 1, sizeof(range));
+    if (range[1] < range[0])
+        return refuse("a module ends before it starts");
+    if (bi->nr_modules == BOOT_MAX_MODULES)
+        return refuse("too many modules");
+    m = &bi->modules[bi->nr_modules++];
+    m->start = range[0];
+    m->end = range[1];
+    copy_string(m->cmdline, sizeof(m->cmdline), (const u8 *)t + 16, t->size - 16);
+    return 0;
+}
+
+static int parse_framebuffer(struct boot_info *bi, const struct tag *t)
+{
+    const u8 *p = (const u8 *)t;
+    struct boot_framebuffer *fb = &bi->fb;
+
+    if (t->size < 32)
+        return 0;
+    memcpy(&fb->base, p + 8, 8);
+    memcpy(&fb->pitch, p + 16, 4);
+    memcpy(&fb->width, p + 20, 4);
+    memcpy(&fb->height, p + 24, 4);
+    fb->bpp = p[28];
+    fb->text = p[29] == 2;
+    if (p[29] == 1 && t->size >= 38) {
+        fb->red_pos = p[32];
+        fb->red_size = p[33];
+        fb->green_pos = p[34];
+        fb->green_size = p[35];
+        fb->blue_pos = p[36];
+        fb->blue_size = p[37];
+    }
+    fb->valid = fb->text || (p[29] == 1 && (fb->bpp == 32 || fb->bpp == 24 || fb->bpp == 16) && fb->width &&
+                             fb->height && fb->width <= 16384 && fb->height <= 16384 &&
+                             (u64)fb->pitch >= (u64)fb->width * fb->bpp / 8);
+    return 0;
+}
+
+static int parse_rsdp(struct boot_info *bi, const struct tag *t, const void *mbi)
+{
+    /* The copy inside the information structure: its address is as good as the original's. */
+    if (t->size >= 8 + 20)
+        bi->rsdp = (u64)((const u8 *)t - (const u8 *)mbi) + 8;
+    return 0;
+}
+
+int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
+{
+    u32 total;
+    bool have_mmap = false;
+    paddr_t rsdp_old = 0;
+
+    if (max_size < 16)
+        return refuse("structure too short");
+    memcpy(&total, mbi, 4);
+    if (total < 16 || total > max_size)
+        return refuse("total size is absurd");
+    for (u32 off = 8; off <= total - sizeof(struct tag);) {
+        const struct tag *t = (const void *)((const u8 *)mbi + off);
+        int rc = 0;
+
+        if (t->size < sizeof(*t) || t->size > total - off)
+            return refuse("a tag reaches past the end");
+        switch (t->type) {
+        case TAG_END:
+            if (!bi->rsdp)
+                bi->rsdp = rsdp_old;
+            return have_mmap || efi_boot_data.map_size ? 0 : refuse("no memory map");
+        case TAG_CMDLINE:
+            copy_string(bi->cmdline, sizeof(bi->cmdline), t + 1, t->size - 8);
+            break;
+        case TAG_LOADER:
+            copy_string(bi->loader, sizeof(bi->loader), t + 1, t->size - 8);
+            break;
+        case TAG_MODULE:
+            rc = parse_module(bi, t);
+            break;
+        case TAG_MMAP:
+            /* Under EFI the final map is the one that ExitBootServices() accepted. */
+            if (!efi_boot_data.map_size)
+                rc = parse_mmap(bi, t);
+            have_mmap = true;
+            break;
+        case TAG_FRAMEBUFFER:
+            rc = parse_framebuffer(bi, t);
+            break;
+        case TAG_EFI64:
+            if (t->size >= 16)
+                memcpy(&bi->efi_system_table, t + 1, 8);
+            break;
+        case TAG_ACPI_OLD:
+            if (t->size >= 8 + 20)
+                rsdp_old = off + 8;
+            break;
+        case TAG_ACPI_NEW:
+            rc = parse_rsdp(bi, t, mbi);
+            break;
+        }
+        if (rc)
+            return rc;
+        off = ROUND_UP(off + t->size, 8u);
+    }
+    return refuse("no end tag");
+}

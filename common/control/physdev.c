@@ -1,0 +1,135 @@
+/* physdev_op: interrupts, I/O privilege and PCI devices of the hardware domain. */
+#include <hv/domain.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/irq.h>
+#include <public/physdev.h>
+
+static long op_irq_status(void *arg)
+{
+    struct physdev_irq_status_query *q = arg;
+
+    if (q->irq >= pirq_count())
+        return -EINVAL;
+    q->flags = pirq_status(current->domain, q->irq);
+    return 0;
+}
+
+static long op_set_iopl(void *arg)
+{
+    u32 iopl = ((struct physdev_set_iopl *)arg)->iopl;
+
+    if (iopl > 3)
+        return -EINVAL;
+    current->pv.iopl = iopl;
+    return 0;
+}
+
+static long op_set_iobitmap(void *arg)
+{
+    (void)arg;
+    return 0; /* user-mode port access is decided by IOPL alone: the bitmap grants nothing here */
+}
+
+static long op_apic_read(void *arg)
+{
+    struct physdev_apic *a = arg;
+    bool ok;
+
+    if (!current->domain->privileged)
+        return -EPERM;
+    a->value = io_apic_read_guest(a->apic_physbase, a->reg, &ok);
+    return ok ? 0 : -EINVAL;
+}
+
+static long op_apic_write(void *arg)
+{
+    (void)arg;
+    /* Pins are programmed through setup_gsi and bind_pirq. */
+    return current->domain->privileged ? 0 : -EPERM;
+}
+
+static long op_alloc_vector(void *arg)
+{
+    struct physdev_irq *i = arg;
+
+    if (!current->domain->privileged)
+        return -EPERM;
+    i->vector = i->irq & 0xff;
+    return i->irq < pirq_count() ? 0 : -EINVAL;
+}
+
+static long op_eoi(void *arg)
+{
+    return pirq_eoi(current->domain, ((struct physdev_eoi *)arg)->irq);
+}
+
+static long op_map_pirq(void *arg)
+{
+    struct physdev_map_pirq *m = arg;
+    long rc;
+
+    if (m->domid != DOMID_SELF && m->domid != current->domain->id)
+        return -ESRCH;
+    switch (m->type) {
+    case MAP_PIRQ_TYPE_GSI:
+        rc = m->index < 0 ? -EINVAL : pirq_map_gsi(current->domain, (u32)m->index);
+        break;
+    case MAP_PIRQ_TYPE_MSI_SEG:
+        if (m->bus >> 16)
+            return -EOPNOTSUPP; /* segments other than 0 */
+        /* fall through */
+    case MAP_PIRQ_TYPE_MSI:
+        rc = pirq_map_msi(current->domain, (u16)((m->bus & 0xff) << 8 | (m->devfn & 0xff)), (u32)m->entry_nr,
+                          m->table_base != 0, m->table_base);
+        break;
+    default:
+        return -EOPNOTSUPP; /* one message a device: Linux falls back to that */
+    }
+    if (rc < 0)
+        return rc;
+    m->pirq = (int)rc;
+    return 0;
+}
+
+static long op_unmap_pirq(void *arg)
+{
+    return pirq_unmap(current->domain, (u32)((struct physdev_unmap_pirq *)arg)->pirq);
+}
+
+static long op_setup_gsi(void *arg)
+{
+    struct physdev_setup_gsi *g = arg;
+
+    if (!current->domain->privileged)
+        return -EPERM;
+    return g->gsi < 0 ? -EINVAL : pirq_setup_gsi((u32)g->gsi, g->triggering != 0, g->polarity != 0);
+}
+
+static long op_accept(void *arg)
+{
+    (void)arg;
+    return current->domain->privileged ? 0 : -EPERM; /* dom0 tells of devices; nothing is to be done yet */
+}
+
+static const struct subop ops[] = {
+    [PHYSDEVOP_irq_status_query] = { op_irq_status, sizeof(struct physdev_irq_status_query), true },
+    [PHYSDEVOP_set_iopl] = { op_set_iopl, sizeof(struct physdev_set_iopl), false },
+    [PHYSDEVOP_set_iobitmap] = { op_set_iobitmap, 16, false },
+    [PHYSDEVOP_apic_read] = { op_apic_read, sizeof(struct physdev_apic), true },
+    [PHYSDEVOP_apic_write] = { op_apic_write, sizeof(struct physdev_apic), false },
+    [PHYSDEVOP_alloc_irq_vector] = { op_alloc_vector, sizeof(struct physdev_irq), true },
+    [PHYSDEVOP_eoi] = { op_eoi, sizeof(struct physdev_eoi), false },
+    [PHYSDEVOP_map_pirq] = { op_map_pirq, sizeof(struct physdev_map_pirq), true },
+    [PHYSDEVOP_unmap_pirq] = { op_unmap_pirq, sizeof(struct physdev_unmap_pirq), false },
+    [PHYSDEVOP_setup_gsi] = { op_setup_gsi, sizeof(struct physdev_setup_gsi), false },
+    [PHYSDEVOP_pci_mmcfg_reserved] = { op_accept, 24, false },
+    [PHYSDEVOP_pci_device_add] = { op_accept, 12, false },
+    [PHYSDEVOP_pci_device_remove] = { op_accept, 4, false },
+};
+
+HYPERCALL_HANDLER(do_physdev_op)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    return subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2);
+}

@@ -1,0 +1,116 @@
+/* platform_op: the machine's clock, firmware and sleep states, for the hardware domain. */
+#include <hv/acpi.h>
+#include <hv/boot_info.h>
+#include <hv/domain.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/printk.h>
+#include <public/platform.h>
+
+#define ACPI_STATE_S5 5
+
+static void republish_wallclock(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
+        if (domain_list[i])
+            wallclock_publish(domain_list[i]);
+}
+
+static long settime32(struct xen_platform_op *op)
+{
+    wallclock_set(op->u.settime32.secs, op->u.settime32.nsecs, op->u.settime32.system_time);
+    republish_wallclock();
+    return 0;
+}
+
+static long settime64(struct xen_platform_op *op)
+{
+    if (op->u.settime64.mbz)
+        return -EINVAL;
+    wallclock_set(op->u.settime64.secs, op->u.settime64.nsecs, op->u.settime64.system_time);
+    republish_wallclock();
+    return 0;
+}
+
+static long firmware_info(struct xen_platform_op *op)
+{
+    switch (op->u.firmware_info.type) {
+    case XEN_FW_KBD_SHIFT_FLAGS:
+        op->u.firmware_info.u.kbd_shift_flags = 0;
+        return 0;
+    case XEN_FW_DISK_INFO:
+        return -ESRCH; /* no BIOS disk information was taken */
+    default:
+        return -ENOSYS; /* EFI_INFO among them: without runtime services dom0 must not take the EFI path */
+    }
+}
+
+static long enter_sleep(struct xen_platform_op *op)
+{
+    if (op->u.enter_acpi_sleep.sleep_state != ACPI_STATE_S5)
+        return -EOPNOTSUPP; /* S3 would lose the hypervisor's state */
+    if (op->u.enter_acpi_sleep.flags)
+        return -EINVAL;
+    printk(LOG_INFO "ACPI: entering S5\n");
+    acpi_enter_sleep(op->u.enter_acpi_sleep.val_a, op->u.enter_acpi_sleep.val_b);
+    return -EAGAIN;
+}
+
+static long get_cpuinfo(struct xen_platform_op *op)
+{
+    u32 n = op->u.pcpu_info.xen_cpuid;
+
+    op->u.pcpu_info.max_present = MAX(acpi.nr_cpus, 1u) - 1;
+    if (n >= MAX(acpi.nr_cpus, 1u)) {
+        op->u.pcpu_info.flags = 0;
+        return 0;
+    }
+    op->u.pcpu_info.flags = n < nr_cpus ? XEN_PCPU_FLAGS_ONLINE : 0;
+    op->u.pcpu_info.apic_id = acpi.cpus[n].apic_id;
+    op->u.pcpu_info.acpi_id = acpi.cpus[n].acpi_id;
+    return 0;
+}
+
+static long read_memtype(struct xen_platform_op *op)
+{
+    (void)op;
+    return -EINVAL; /* no MTRR is shown: the list ends at once */
+}
+
+static long set_pminfo(struct xen_platform_op *op)
+{
+    (void)op;
+    return -ENOSYS;
+}
+
+static const struct {
+    u32 cmd;
+    long (*run)(struct xen_platform_op *op);
+} ops[] = {
+    { XENPF_settime32, settime32 },     { XENPF_settime64, settime64 },
+    { XENPF_firmware_info, firmware_info }, { XENPF_enter_acpi_sleep, enter_sleep },
+    { XENPF_get_cpuinfo, get_cpuinfo }, { XENPF_read_memtype, read_memtype },
+    { XENPF_set_processor_pminfo, set_pminfo },
+};
+
+HYPERCALL_HANDLER(do_platform_op)
+{
+    UNUSED_ARGS(a2, a3, a4, a5, a6);
+    struct xen_platform_op op;
+
+    if (!current->domain->privileged)
+        return -EPERM;
+    if (copy_from_guest(&op, (void *)a1, sizeof(op)))
+        return -EFAULT;
+    if (op.interface_version != XENPF_INTERFACE_VERSION)
+        return -EACCES;
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+        if (ops[i].cmd == op.cmd) {
+            long rc = ops[i].run(&op);
+
+            if (!rc && copy_to_guest((void *)a1, &op, sizeof(op)))
+                return -EFAULT;
+            return rc;
+        }
+    return -ENOSYS;
+}

@@ -1,0 +1,122 @@
+/*
+ * Console output: log memory and sinks.
+ *
+ * Lock: console_lock, a leaf. The fatal path does not take it (console_force_unlock).
+ */
+#include <hv/cmdline.h>
+#include <hv/console.h>
+#include <hv/lib.h>
+#include <hv/printk.h>
+#include <hv/spinlock.h>
+#include <hv/x86/percpu.h>
+#include <hv/x86/processor.h>
+
+#define BOOT_LOG_SIZE 16384
+#define RING_SIZE 16384
+
+static spinlock_t console_lock = SPINLOCK_INIT;
+static bool lock_broken;
+
+static char boot_log[BOOT_LOG_SIZE]; /* the first BOOT_LOG_SIZE bytes, never overwritten */
+static char ring[RING_SIZE];
+static u64 ring_end; /* bytes ever written */
+
+static struct console_sink *sinks[CONSOLE_MAX_SINKS];
+static unsigned nr_sinks;
+
+static char opt_console[64];
+static int parse_console(const char *value, void *var)
+{
+    strlcpy(var, value, sizeof(opt_console));
+    return 0;
+}
+OPTION("console", parse_console, opt_console);
+
+bool opt_sync_console;
+OPTION("sync_console", option_bool, opt_sync_console);
+
+void console_register_sink(struct console_sink *sink)
+{
+    if (nr_sinks < CONSOLE_MAX_SINKS)
+        sinks[nr_sinks++] = sink;
+}
+
+static void sinks_write(const char *s, size_t n)
+{
+    for (unsigned i = 0; i < nr_sinks; i++)
+        if (sinks[i]->enabled)
+            sinks[i]->write(s, n);
+}
+
+void console_select_sinks(void)
+{
+    if (opt_console[0]) {
+        for (unsigned i = 0; i < nr_sinks; i++) {
+            const char *at = strstr(opt_console, sinks[i]->name);
+            bool wanted = at && (at == opt_console || at[-1] == ',');
+            bool was = sinks[i]->enabled;
+
+            sinks[i]->enabled = wanted;
+            if (wanted && !was)
+                sinks[i]->write(boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE));
+        }
+    }
+}
+
+static void log_append(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ring_end < BOOT_LOG_SIZE)
+            boot_log[ring_end] = s[i];
+        ring[ring_end++ % RING_SIZE] = s[i];
+    }
+}
+
+void console_write(const char *s, size_t n, bool to_sinks)
+{
+    bool locked = !READ_ONCE(lock_broken);
+
+    if (locked)
+        spin_lock(&console_lock);
+    log_append(s, n);
+    if (to_sinks)
+        sinks_write(s, n);
+    if (locked && !READ_ONCE(lock_broken))
+        spin_unlock(&console_lock);
+}
+
+void console_force_unlock(void)
+{
+    WRITE_ONCE(lock_broken, true);
+    serial_set_sync();
+    for (unsigned i = 0; i < nr_sinks; i++) {
+        if (sinks[i]->panic_prepare)
+            sinks[i]->panic_prepare();
+        sinks[i]->enabled = true;
+    }
+}
+
+void console_release_video(void)
+{
+    for (unsigned i = 0; i < nr_sinks; i++)
+        if (strcmp(sinks[i]->name, "vga") == 0)
+            sinks[i]->enabled = false;
+}
+
+u64 console_ring_end(void)
+{
+    return READ_ONCE(ring_end);
+}
+
+size_t console_ring_read(char *buf, size_t size, u64 *pos)
+{
+    size_t n = 0;
+
+    spin_lock(&console_lock);
+    if (*pos + RING_SIZE < ring_end)
+        *pos = ring_end - RING_SIZE;
+    while (n < size && *pos < ring_end)
+        buf[n++] = ring[(*pos)++ % RING_SIZE];
+    spin_unlock(&console_lock);
+    return n;
+}

@@ -1,0 +1,43 @@
+#include <hv/panic.h>
+#include <hv/softirq.h>
+#include <hv/lib.h>
+#include <hv/x86/percpu.h>
+#include <hv/x86/processor.h>
+
+static void (*handlers[SOFTIRQ_COUNT])(void);
+
+void softirq_register(enum softirq nr, void (*fn)(void))
+{
+    handlers[nr] = fn;
+}
+
+void softirq_raise(enum softirq nr)
+{
+    __atomic_fetch_or(&this_cpu()->softirq_pending, 1u << nr, __ATOMIC_RELAXED);
+}
+
+void softirq_process(void)
+{
+    for (;;) {
+        /* this_cpu() anew each time: SOFTIRQ_SCHEDULE may return on another CPU. */
+        struct percpu *cpu = this_cpu();
+        u32 pending = READ_ONCE(cpu->softirq_pending);
+
+        if (!pending)
+            return;
+        ASSERT(cpu->locks_held == 0);
+        unsigned nr = bit_first(pending);
+
+        __atomic_fetch_and(&cpu->softirq_pending, ~(1u << nr), __ATOMIC_RELAXED);
+        handlers[nr]();
+    }
+}
+
+void preempt_point(void)
+{
+    ASSERT(this_cpu()->locks_held == 0);
+    irq_enable();
+    __asm__ volatile("nop"); /* STI takes effect after the next instruction */
+    irq_disable();
+    softirq_process();
+}

@@ -1,0 +1,35 @@
+/* Ticket locks: first come, first served. */
+#include <hv/panic.h>
+#include <hv/spinlock.h>
+#include <hv/x86/percpu.h>
+#include <hv/x86/processor.h>
+
+void spin_lock(spinlock_t *lock)
+{
+    u16 ticket = __atomic_fetch_add(&lock->tail, 1, __ATOMIC_ACQUIRE);
+
+    while (__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket)
+        cpu_relax();
+    this_cpu()->locks_held++;
+}
+
+bool spin_trylock(spinlock_t *lock)
+{
+    spinlock_t seen;
+
+    seen.head = READ_ONCE(lock->head);
+    u16 expected = seen.head;
+
+    /* Free exactly when tail equals head: then take the ticket. */
+    if (!__atomic_compare_exchange_n(&lock->tail, &expected, (u16)(seen.head + 1), false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return false;
+    this_cpu()->locks_held++;
+    return true;
+}
+
+void spin_unlock(spinlock_t *lock)
+{
+    this_cpu()->locks_held--;
+    __atomic_store_n(&lock->head, (u16)(lock->head + 1), __ATOMIC_RELEASE);
+}

@@ -1,0 +1,30 @@
+/* The machine's phase: written here only, forward only. */
+#include <hv/panic.h>
+#include <hv/system_state.h>
+
+static enum phase phase = PHASE_EARLY_BOOT;
+
+enum phase system_phase(void)
+{
+    return READ_ONCE(phase);
+}
+
+const char *system_phase_name(void)
+{
+    static const char *const names[PHASE_COUNT] = { "early_boot", "boot", "smp_boot", "active", "shutdown" };
+
+    return names[system_phase()];
+}
+
+void system_phase_advance(enum phase next)
+{
+    /* Shutdown may come from anywhere; otherwise each phase follows its predecessor. */
+    if (next != PHASE_SHUTDOWN)
+        ASSERT(next == phase + 1);
+    WRITE_ONCE(phase, next);
+}
+
+bool booted_past(enum phase p)
+{
+    return system_phase() >= p;
+}

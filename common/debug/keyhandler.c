@@ -1,0 +1,172 @@
+/* Debug keys and the switch of terminal input between dom0 and them (Ctrl-A three times). */
+#include <hv/console.h>
+#include <hv/domain.h>
+#include <hv/evtchn.h>
+#include <hv/irq.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/trap.h>
+
+#define SWITCH_CHAR 0x01
+#define SWITCH_COUNT 3
+#define RX_SIZE 1024
+
+extern const struct keyhandler __keyhandlers_start[], __keyhandlers_end[];
+
+/* Characters on their way: console_rx() runs in interrupts, the rest in softirqs and hypercalls. */
+static char rx[RX_SIZE], keys[16];
+static u32 rx_head, rx_tail, keys_head, keys_tail;
+static spinlock_t rx_lock = SPINLOCK_INIT;
+static bool to_dom0;
+static u32 switch_seen;
+
+static void say_where_input_goes(void)
+{
+    printk("Input goes to %s. Ctrl-A three times switches.\n", to_dom0 ? "dom0" : "Caisson ('h' lists the keys)");
+}
+
+void console_input_start(void)
+{
+    to_dom0 = true;
+    say_where_input_goes();
+}
+
+void console_rx(char c)
+{
+    switch_seen = c == SWITCH_CHAR ? switch_seen + 1 : 0;
+    spin_lock(&rx_lock);
+    if (switch_seen == SWITCH_COUNT) {
+        switch_seen = 0;
+        keys[keys_tail++ % sizeof(keys)] = SWITCH_CHAR;
+    } else if (!to_dom0) {
+        if (keys_tail - keys_head < sizeof(keys) && c != SWITCH_CHAR)
+            keys[keys_tail++ % sizeof(keys)] = c;
+    } else if (rx_tail - rx_head < RX_SIZE) {
+        rx[rx_tail++ % RX_SIZE] = c;
+    }
+    spin_unlock(&rx_lock);
+    softirq_raise(SOFTIRQ_CONSOLE_RX);
+}
+
+static void rx_softirq(void)
+{
+    for (;;) {
+        char key = 0;
+
+        spin_lock(&rx_lock);
+        if (keys_head != keys_tail)
+            key = keys[keys_head++ % sizeof(keys)];
+        spin_unlock(&rx_lock);
+        if (!key)
+            break;
+        if (key == SWITCH_CHAR && hardware_domain) {
+            to_dom0 = !to_dom0;
+            say_where_input_goes();
+        } else if (key != SWITCH_CHAR) {
+            keyhandler_run(key);
+        }
+    }
+    if (rx_head != rx_tail && hardware_domain)
+        evtchn_send_virq(hardware_domain, NULL, VIRQ_CONSOLE);
+}
+
+size_t console_read_dom0(char *buf, size_t size)
+{
+    size_t n = 0;
+
+    spin_lock(&rx_lock);
+    while (n < size && rx_head != rx_tail)
+        buf[n++] = rx[rx_head++ % RX_SIZE];
+    spin_unlock(&rx_lock);
+    return n;
+}
+
+void keyhandler_run(char key)
+{
+    for (const struct keyhandler *k = __keyhandlers_start; k < __keyhandlers_end; k++)
+        if (k->key == key) {
+            printk("'%c' pressed: %s\n", key, k->what);
+            k->run(key);
+            return;
+        }
+}
+
+static void print_help(char key)
+{
+    (void)key;
+    for (const struct keyhandler *k = __keyhandlers_start; k < __keyhandlers_end; k++)
+        printk(" key '%c' (ascii '%02x') => %s\n", k->key, (u8)k->key, k->what);
+}
+KEYHANDLER('h', print_help, "this list");
+
+static void reboot_key(char key)
+{
+    (void)key;
+    console_force_unlock();
+    machine_restart();
+}
+KEYHANDLER('R', reboot_key, "reboot the machine");
+
+static void print_registers(char key)
+{
+    (void)key;
+    printk("CPU %u: %lu interrupts, %lu NMIs\n", this_cpu()->id, this_cpu()->irq_count, this_cpu()->nmi_count);
+    for (u32 i = 0; hardware_domain && i < hardware_domain->max_vcpus; i++) {
+        struct vcpu *v = hardware_domain->vcpu[i];
+
+        if (!v || !v->initialised)
+            continue;
+        printk("d%u:v%u %s mode:\n", v->domain->id, v->id, v->pv.guest_kernel_mode ? "kernel" : "user");
+        registers_print(&stack_block_top(v->stack_block)->guest_regs, "");
+    }
+}
+KEYHANDLER('d', print_registers, "registers of dom0's vCPUs");
+
+static void print_memory(char key)
+{
+    (void)key;
+    printk("Memory: %lu KiB RAM, %lu KiB free\n", total_ram_pages * 4, page_free_count() * 4);
+    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
+        if (domain_list[i]) {
+            printk("  d%u: %lu pages\n", domain_list[i]->id, domain_list[i]->tot_pages);
+            page_audit(domain_list[i]);
+        }
+}
+KEYHANDLER('m', print_memory, "memory, with an audit of every domain's frames");
+
+static void print_events(char key)
+{
+    (void)key;
+    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
+        if (domain_list[i])
+            evtchn_print(domain_list[i]);
+}
+KEYHANDLER('e', print_events, "event channels");
+
+static void print_irqs(char key)
+{
+    (void)key;
+    irq_print();
+}
+KEYHANDLER('i', print_irqs, "interrupts");
+
+static void print_walk(char key)
+{
+    (void)key;
+    for (u32 i = 0; hardware_domain && i < hardware_domain->max_vcpus; i++) {
+        struct vcpu *v = hardware_domain->vcpu[i];
+
+        if (v && v->initialised)
+            page_walk_print(v->pv.kernel_l4 << PAGE_SHIFT, stack_block_top(v->stack_block)->guest_regs.rip, "");
+    }
+}
+KEYHANDLER('w', print_walk, "page-table walks to dom0's instruction pointers");
+
+void keyhandler_init(void)
+{
+    softirq_register(SOFTIRQ_CONSOLE_RX, rx_softirq);
+}

@@ -1,0 +1,244 @@
+/* Domains: creation, ownership of frames, the end of one. */
+#include <hv/console.h>
+#include <hv/evtchn.h>
+#include <hv/grant.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <hv/system_state.h>
+#include <hv/x86/cpu.h>
+
+struct domain *hardware_domain;
+struct domain *domain_list[8];
+struct domain idle_domain = { .id = DOMID_IDLE };
+
+struct domain *domain_by_id(domid_t id)
+{
+    if (id == DOMID_SELF)
+        return current->domain;
+    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
+        if (domain_list[i] && domain_list[i]->id == id)
+            return domain_list[i];
+    return NULL;
+}
+
+static struct domain *domain_alloc(void)
+{
+    /* Frame-aligned: page_info.owner holds its frame number. */
+    u64 pages = (sizeof(struct domain) + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    struct page_info *pg = page_alloc_contiguous(pages);
+
+    return pg ? memset(page_to_virt(pg), 0, pages << PAGE_SHIFT) : NULL;
+}
+
+struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
+{
+    struct domain *d = domain_alloc();
+    size_t slot = 0;
+
+    while (slot < ARRAY_SIZE(domain_list) && domain_list[slot])
+        slot++;
+    if (!d || slot == ARRAY_SIZE(domain_list))
+        return NULL;
+    d->id = id;
+    d->privileged = privileged;
+    d->max_vcpus = max_vcpus;
+    d->max_pages = ~0ULL;
+    d->shared_info = hv_alloc_page();
+    if (!d->shared_info || pv_domain_init(d) || evtchn_init_domain(d) || grant_init_domain(d))
+        return NULL; /* boot only: the builder reports, nothing is worth taking back */
+    domain_share_page(d, mfn_to_page(virt_to_mfn(d->shared_info)));
+    for (u32 i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
+        d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
+    wallclock_publish(d);
+    domain_list[slot] = d;
+    return d;
+}
+
+static void singleshot_fired(void *data)
+{
+    struct vcpu *v = data;
+
+    evtchn_send_virq(v->domain, v, VIRQ_TIMER);
+}
+
+static void periodic_fired(void *data)
+{
+    struct vcpu *v = data;
+    u64 now = system_time_ns();
+
+    evtchn_send_virq(v->domain, v, VIRQ_TIMER);
+    /* A guest that was away gets one tick, not all it missed. */
+    v->period_last += v->period_ns * MAX(1ULL, (now - v->period_last) / v->period_ns);
+    timer_set(&v->periodic_timer, v->period_last + v->period_ns);
+}
+
+static void poll_fired(void *data)
+{
+    vcpu_pause_flag_clear(data, PAUSE_POLL);
+}
+
+struct vcpu *vcpu_create(struct domain *d, u32 id)
+{
+    struct vcpu *v = hv_alloc(sizeof(*v));
+
+    if (!v)
+        return NULL;
+    v->domain = d;
+    v->id = id;
+    v->pause_flags = PAUSE_DOWN;
+    v->runstate.state = RUNSTATE_offline;
+    v->runstate.state_entry_time = system_time_ns();
+    v->info = id < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[id] : NULL;
+    timer_init(&v->singleshot_timer, singleshot_fired, v);
+    timer_init(&v->periodic_timer, periodic_fired, v);
+    timer_init(&v->poll_timer, poll_fired, v);
+    v->stack_block = stack_block_alloc();
+    if (!v->stack_block || pv_vcpu_init(v)) {
+        hv_free(v);
+        return NULL;
+    }
+    sched_vcpu_init(v);
+    d->vcpu[id] = v;
+    return v;
+}
+
+int domain_assign_page(struct domain *d, struct page_info *pg)
+{
+    spin_lock(&d->page_lock);
+    if (d->tot_pages >= d->max_pages) {
+        spin_unlock(&d->page_lock);
+        return -E2BIG;
+    }
+    d->tot_pages++;
+    pg->owner = (u32)virt_to_mfn(d);
+    pg->type_info = 0;
+    pg->tlb_stamp = tlb_clock();
+    pg->prev = 0;
+    pg->next = d->page_list;
+    if (d->page_list)
+        mfn_to_page(d->page_list)->prev = (u32)page_to_mfn(pg);
+    d->page_list = (u32)page_to_mfn(pg);
+    /* Last: from here on guests may take references. */
+    __atomic_store_n(&pg->ref_info, PGR_ALLOCATED | 1, __ATOMIC_RELEASE);
+    spin_unlock(&d->page_lock);
+    return 0;
+}
+
+void domain_share_page(struct domain *d, struct page_info *pg)
+{
+    pg->owner = (u32)virt_to_mfn(d);
+    /* The hypervisor's own reference, never dropped while it uses the page; always writable. */
+    pg->type_info = ((u64)PGT_WRITABLE << PGT_TYPE_SHIFT) | PGT_VALIDATED | 1;
+    __atomic_store_n(&pg->ref_info, PGR_SPECIAL | 1, __ATOMIC_RELEASE);
+}
+
+static void stop_vcpus(struct domain *d)
+{
+    for (u32 i = 0; i < d->max_vcpus; i++)
+        if (d->vcpu[i])
+            vcpu_pause_flag_set(d->vcpu[i], PAUSE_SHUTDOWN);
+}
+
+static void hardware_domain_shutdown(u32 reason)
+{
+    static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
+
+    system_phase_advance(PHASE_SHUTDOWN);
+    console_force_unlock(); /* synchronous from here on; nobody else prints any more */
+    printk(LOG_INFO "dom0 has ended: %s\n", reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason");
+    if (reason == SHUTDOWN_poweroff)
+        machine_power_off();
+    if (opt_noreboot && reason != SHUTDOWN_reboot) {
+        printk(LOG_INFO "Halted (noreboot).\n");
+        machine_halt();
+    }
+    printk(LOG_INFO "Rebooting the machine.\n");
+    machine_restart();
+}
+
+void domain_shutdown(struct domain *d, u32 reason)
+{
+    d->is_shut_down = true;
+    d->shutdown_code = reason;
+    stop_vcpus(d);
+    if (d == hardware_domain)
+        hardware_domain_shutdown(reason);
+    evtchn_send_virq(hardware_domain, NULL, VIRQ_DOM_EXC);
+}
+
+void domain_crash(struct domain *d, const char *fmt, ...)
+{
+    char why[160];
+    va_list ap;
+
+    va_start(ap, fmt);
+    hv_vsnprintf(why, sizeof(why), fmt, ap);
+    va_end(ap);
+    if (d->crashed)
+        return;
+    d->crashed = true;
+    d->is_shut_down = true;
+    d->shutdown_code = SHUTDOWN_crash;
+    printk(LOG_ERR "d%u: domain crashed: %s\n", d->id, why);
+    stop_vcpus(d);
+    /* The caller goes on with consistent state; the end comes on the way out (prepare_guest_return). */
+    softirq_raise(SOFTIRQ_SCHEDULE);
+}
+
+void vcpu_pause_flag_set(struct vcpu *v, u32 flag)
+{
+    __atomic_fetch_or(&v->pause_flags, flag, __ATOMIC_SEQ_CST);
+    if (v == current)
+        softirq_raise(SOFTIRQ_SCHEDULE);
+}
+
+void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
+{
+    u32 old = __atomic_fetch_and(&v->pause_flags, ~flag, __ATOMIC_SEQ_CST);
+
+    if ((old & flag) && !(old & ~flag))
+        vcpu_wake(v);
+}
+
+void vcpu_unblock(struct vcpu *v)
+{
+    vcpu_pause_flag_clear(v, PAUSE_BLOCKED);
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+    vcpu_unblock(v);
+    /* A vCPU that runs on another CPU would be interrupted here; this CPU checks on its way out. */
+}
+
+static const char *state_name(const struct vcpu *v)
+{
+    static const char *const names[] = { "running", "runnable", "blocked", "offline" };
+
+    return names[v->runstate.state & 3];
+}
+
+static void print_domains(char key)
+{
+    (void)key;
+    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++) {
+        struct domain *d = domain_list[i];
+
+        if (!d)
+            continue;
+        printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist,
+               d->crashed ? ", crashed" : "");
+        for (u32 j = 0; j < d->max_vcpus; j++) {
+            struct vcpu *v = d->vcpu[j];
+
+            if (v && v->initialised)
+                printk("  v%u: %s, pause %x, kernel cr3 %lx, user cr3 %lx, upcall pending %u mask %u\n", v->id,
+                       state_name(v), v->pause_flags, v->pv.kernel_l4, v->pv.user_l4, v->info->evtchn_upcall_pending,
+                       v->info->evtchn_upcall_mask);
+        }
+    }
+}
+KEYHANDLER('q', print_domains, "domains and their vCPUs");

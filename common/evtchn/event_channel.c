@@ -1,0 +1,510 @@
+/*
+ * Event channels: ports, bindings, sending.
+ *
+ * Lock: event_lock of each domain involved; two are taken in the order of their addresses.
+ */
+#include <hv/evtchn.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/irq.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+
+struct evtchn *evtchn_from_port(struct domain *d, u32 port)
+{
+    if (port >= d->nr_ports)
+        return NULL;
+    return &d->evtchn_pages[port / EVTCHNS_PER_PAGE][port % EVTCHNS_PER_PAGE];
+}
+
+/* A port in use, or NULL. */
+static struct evtchn *port_in_use(struct domain *d, u32 port)
+{
+    struct evtchn *c = evtchn_from_port(d, port);
+
+    return c && c->state != ECS_FREE && c->state != ECS_RESERVED ? c : NULL;
+}
+
+static int grow(struct domain *d)
+{
+    u32 limit = d->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS;
+
+    if (d->nr_ports >= limit)
+        return -ENOSPC;
+    struct evtchn *page = hv_alloc(EVTCHNS_PER_PAGE * sizeof(*page));
+
+    if (!page)
+        return -ENOMEM;
+    for (u32 i = 0; i < EVTCHNS_PER_PAGE; i++)
+        page[i].priority = page[i].last_priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    d->evtchn_pages[d->nr_ports / EVTCHNS_PER_PAGE] = page;
+    d->nr_ports += EVTCHNS_PER_PAGE;
+    return 0;
+}
+
+/* event_lock held. A free port, or -ENOSPC, -ENOMEM. */
+static int port_alloc(struct domain *d)
+{
+    for (u32 port = 1; port < d->nr_ports; port++)
+        if (evtchn_from_port(d, port)->state == ECS_FREE &&
+            !(d->fifo && evtchn_fifo_is_pending(d, port)))
+            return (int)port;
+    int rc = grow(d);
+
+    return rc ? rc : (int)(d->nr_ports - EVTCHNS_PER_PAGE);
+}
+
+int evtchn_init_domain(struct domain *d)
+{
+    int rc = grow(d);
+
+    if (!rc)
+        evtchn_from_port(d, 0)->state = ECS_RESERVED;
+    return rc;
+}
+
+static void lock_two(struct domain *a, struct domain *b)
+{
+    if (a > b) {
+        struct domain *t = a;
+
+        a = b;
+        b = t;
+    }
+    spin_lock(&a->event_lock);
+    if (b != a)
+        spin_lock(&b->event_lock);
+}
+
+static void unlock_two(struct domain *a, struct domain *b)
+{
+    spin_unlock(&a->event_lock);
+    if (b != a)
+        spin_unlock(&b->event_lock);
+}
+
+/* ---- delivery ---- */
+
+void vcpu_mark_events_pending(struct vcpu *v)
+{
+    if (!v->info)
+        return; /* a vCPU above 31 that has not registered its vcpu_info */
+    if (!__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+        vcpu_kick(v);
+}
+
+static void wake_pollers(struct domain *d, u32 port)
+{
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+
+        if (v && (READ_ONCE(v->pause_flags) & PAUSE_POLL) && (!v->poll_port || v->poll_port == port))
+            vcpu_pause_flag_clear(v, PAUSE_POLL);
+    }
+}
+
+/* event_lock held. */
+static void set_pending(struct domain *d, struct evtchn *c, u32 port)
+{
+    struct vcpu *v = d->vcpu[c->vcpu];
+
+    if (!v)
+        return;
+    if (d->fifo)
+        evtchn_fifo_set_pending(v, c, port);
+    else
+        evtchn_2l_set_pending(v, port);
+    wake_pollers(d, port);
+}
+
+bool evtchn_port_pending(struct domain *d, u32 port)
+{
+    return d->fifo ? evtchn_fifo_is_pending(d, port) : evtchn_2l_is_pending(d, port);
+}
+
+void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq)
+{
+    if (!d)
+        return;
+    if (!v)
+        v = d->vcpu[0];
+    spin_lock(&d->event_lock);
+    u32 port = v ? v->virq_port[virq] : 0;
+
+    if (port)
+        set_pending(d, evtchn_from_port(d, port), port);
+    spin_unlock(&d->event_lock);
+}
+
+void evtchn_send_pirq(struct domain *d, u32 port)
+{
+    spin_lock(&d->event_lock);
+    struct evtchn *c = port_in_use(d, port);
+
+    if (c && c->state == ECS_PIRQ)
+        set_pending(d, c, port);
+    spin_unlock(&d->event_lock);
+}
+
+/* ---- operations ---- */
+
+static long op_send(void *arg)
+{
+    struct domain *d = current->domain;
+    u32 port = ((struct evtchn_send *)arg)->port;
+    long rc = 0;
+
+    for (;;) {
+        struct domain *remote = NULL;
+
+        spin_lock(&d->event_lock);
+        struct evtchn *c = port_in_use(d, port);
+
+        if (c && c->state == ECS_INTERDOMAIN)
+            remote = c->remote.dom;
+        spin_unlock(&d->event_lock);
+
+        struct domain *second = remote ? remote : d;
+
+        lock_two(d, second);
+        c = port_in_use(d, port);
+        if (c && c->state == ECS_INTERDOMAIN && c->remote.dom != second) {
+            unlock_two(d, second); /* rebound in between */
+            continue;
+        }
+        if (!c || c->state == ECS_PIRQ || c->state == ECS_VIRQ)
+            rc = -EINVAL;
+        else if (c->state == ECS_INTERDOMAIN)
+            set_pending(second, evtchn_from_port(second, c->remote.port), c->remote.port);
+        else if (c->state == ECS_IPI)
+            set_pending(d, c, port);
+        unlock_two(d, second);
+        return rc;
+    }
+}
+
+static long op_alloc_unbound(void *arg)
+{
+    struct evtchn_alloc_unbound *op = arg;
+    struct domain *d = domain_by_id(op->dom);
+    domid_t remote = op->remote_dom == DOMID_SELF ? current->domain->id : op->remote_dom;
+
+    if (!d)
+        return -ESRCH;
+    if (d != current->domain && !current->domain->privileged)
+        return -EPERM;
+    spin_lock(&d->event_lock);
+    int port = port_alloc(d);
+
+    if (port > 0) {
+        struct evtchn *c = evtchn_from_port(d, (u32)port);
+
+        c->state = ECS_UNBOUND;
+        c->unbound_for = remote;
+        c->vcpu = 0;
+        op->port = (u32)port;
+    }
+    spin_unlock(&d->event_lock);
+    return port < 0 ? port : 0;
+}
+
+static long op_bind_interdomain(void *arg)
+{
+    struct evtchn_bind_interdomain *op = arg;
+    struct domain *d = current->domain, *remote = domain_by_id(op->remote_dom);
+    long rc = -EINVAL;
+
+    if (!remote)
+        return -ESRCH;
+    lock_two(d, remote);
+    struct evtchn *rc_port = port_in_use(remote, op->remote_port);
+
+    if (rc_port && rc_port->state == ECS_UNBOUND && rc_port->unbound_for == d->id) {
+        int port = port_alloc(d);
+
+        rc = port < 0 ? port : 0;
+        if (!rc) {
+            struct evtchn *c = evtchn_from_port(d, (u32)port);
+
+            c->state = ECS_INTERDOMAIN;
+            c->remote.dom = remote;
+            c->remote.port = op->remote_port;
+            c->vcpu = 0;
+            rc_port->state = ECS_INTERDOMAIN;
+            rc_port->remote.dom = d;
+            rc_port->remote.port = (u32)port;
+            op->local_port = (u32)port;
+            /* The remote may have sent before it was bound: those events were lost. */
+            set_pending(d, c, (u32)port);
+        }
+    }
+    unlock_two(d, remote);
+    return rc;
+}
+
+static bool virq_is_global(u32 virq)
+{
+    return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU;
+}
+
+/* A new port for vCPU `vcpu` in the given state, remembered through *slot if slot is given. */
+static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_out)
+{
+    struct domain *d = current->domain;
+    struct vcpu *v = vcpu < d->max_vcpus ? d->vcpu[vcpu] : NULL;
+    long rc = 0;
+
+    if (!v)
+        return -ENOENT;
+    spin_lock(&d->event_lock);
+    if (state == ECS_VIRQ && v->virq_port[value])
+        rc = -EEXIST;
+    int port = rc ? 0 : port_alloc(d);
+
+    if (port < 0)
+        rc = port;
+    if (!rc && state == ECS_PIRQ)
+        rc = pirq_bind(d, value, (u32)port);
+    if (!rc) {
+        struct evtchn *c = evtchn_from_port(d, (u32)port);
+
+        c->state = (u8)state;
+        c->vcpu = vcpu;
+        c->virq = value;
+        if (state == ECS_VIRQ)
+            v->virq_port[value] = (u32)port;
+        *port_out = (u32)port;
+    }
+    spin_unlock(&d->event_lock);
+    return rc;
+}
+
+static long op_bind_virq(void *arg)
+{
+    struct evtchn_bind_virq *op = arg;
+
+    if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu != 0))
+        return -EINVAL;
+    if (virq_is_global(op->virq) && !current->domain->privileged)
+        return -EPERM;
+    return bind_simple(op->vcpu, ECS_VIRQ, op->virq, &op->port);
+}
+
+static long op_bind_ipi(void *arg)
+{
+    struct evtchn_bind_ipi *op = arg;
+
+    return bind_simple(op->vcpu, ECS_IPI, 0, &op->port);
+}
+
+static long op_bind_pirq(void *arg)
+{
+    struct evtchn_bind_pirq *op = arg;
+
+    return bind_simple(0, ECS_PIRQ, op->pirq, &op->port);
+}
+
+/* The locks of d and of an interdomain partner are held. */
+static void close_port(struct domain *d, struct evtchn *c, u32 port)
+{
+    switch (c->state) {
+    case ECS_PIRQ:
+        pirq_unbind(d, c->pirq);
+        break;
+    case ECS_VIRQ:
+        for (u32 i = 0; i < d->max_vcpus; i++)
+            if (d->vcpu[i] && d->vcpu[i]->virq_port[c->virq] == port)
+                d->vcpu[i]->virq_port[c->virq] = 0;
+        break;
+    case ECS_INTERDOMAIN: {
+        struct domain *remote = c->remote.dom;
+        struct evtchn *rc = evtchn_from_port(remote, c->remote.port);
+
+        rc->state = ECS_UNBOUND;
+        rc->unbound_for = d->id;
+        break;
+    }
+    }
+    c->state = ECS_FREE;
+    c->pending = false;
+    c->vcpu = 0;
+    c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+}
+
+static long close_in_domain(struct domain *d, u32 port)
+{
+    for (;;) {
+        struct domain *partner = d;
+
+        spin_lock(&d->event_lock);
+        struct evtchn *c = port_in_use(d, port);
+
+        if (c && c->state == ECS_INTERDOMAIN)
+            partner = c->remote.dom;
+        spin_unlock(&d->event_lock);
+        lock_two(d, partner);
+        c = port_in_use(d, port);
+        if (c && c->state == ECS_INTERDOMAIN && c->remote.dom != partner) {
+            unlock_two(d, partner);
+            continue;
+        }
+        if (c)
+            close_port(d, c, port);
+        unlock_two(d, partner);
+        return c ? 0 : -EINVAL;
+    }
+}
+
+static long op_close(void *arg)
+{
+    return close_in_domain(current->domain, ((struct evtchn_close *)arg)->port);
+}
+
+static long op_status(void *arg)
+{
+    static const u8 public_state[] = { EVTCHNSTAT_closed, EVTCHNSTAT_closed, EVTCHNSTAT_unbound,
+                                       EVTCHNSTAT_interdomain, EVTCHNSTAT_pirq, EVTCHNSTAT_virq, EVTCHNSTAT_ipi };
+    struct evtchn_status *op = arg;
+    struct domain *d = domain_by_id(op->dom);
+    long rc = 0;
+
+    if (!d)
+        return -ESRCH;
+    if (d != current->domain && !current->domain->privileged)
+        return -EPERM;
+    spin_lock(&d->event_lock);
+    struct evtchn *c = evtchn_from_port(d, op->port);
+
+    if (!c)
+        rc = -EINVAL;
+    else {
+        op->status = public_state[c->state];
+        op->vcpu = c->vcpu;
+        if (c->state == ECS_UNBOUND)
+            op->u.unbound.dom = c->unbound_for;
+        else if (c->state == ECS_INTERDOMAIN) {
+            op->u.interdomain.dom = c->remote.dom->id;
+            op->u.interdomain.port = c->remote.port;
+        } else if (c->state == ECS_PIRQ || c->state == ECS_VIRQ)
+            op->u.pirq = c->pirq;
+    }
+    spin_unlock(&d->event_lock);
+    return rc;
+}
+
+static long op_bind_vcpu(void *arg)
+{
+    struct evtchn_bind_vcpu *op = arg;
+    struct domain *d = current->domain;
+    long rc = 0;
+
+    if (op->vcpu >= d->max_vcpus || !d->vcpu[op->vcpu])
+        return -ENOENT;
+    spin_lock(&d->event_lock);
+    struct evtchn *c = port_in_use(d, op->port);
+
+    if (!c || c->state == ECS_IPI || (c->state == ECS_VIRQ && !virq_is_global(c->virq)))
+        rc = -EINVAL;
+    else
+        c->vcpu = op->vcpu;
+    spin_unlock(&d->event_lock);
+    return rc;
+}
+
+static long op_unmask(void *arg)
+{
+    u32 port = ((struct evtchn_unmask *)arg)->port;
+    struct domain *d = current->domain;
+    long rc = 0;
+
+    spin_lock(&d->event_lock);
+    struct evtchn *c = port_in_use(d, port);
+
+    if (!c)
+        rc = -EINVAL;
+    else if (d->fifo ? evtchn_fifo_unmask(d, c, port) : evtchn_2l_unmask(d, port))
+        set_pending(d, c, port);
+    spin_unlock(&d->event_lock);
+    return rc;
+}
+
+static long op_reset(void *arg)
+{
+    domid_t id = ((struct evtchn_reset *)arg)->dom;
+    struct domain *d = domain_by_id(id);
+
+    if (!d)
+        return -ESRCH;
+    if (d != current->domain)
+        return -EPERM;
+    for (u32 port = 1; port < d->nr_ports; port++)
+        close_in_domain(d, port); /* -EINVAL for unused ones is as good */
+    return 0;
+}
+
+static long op_init_control(void *arg)
+{
+    return evtchn_fifo_init_control(current->domain, arg);
+}
+
+static long op_expand_array(void *arg)
+{
+    return evtchn_fifo_expand_array(current->domain, arg);
+}
+
+static long op_set_priority(void *arg)
+{
+    struct evtchn_set_priority *op = arg;
+    struct domain *d = current->domain;
+    long rc = 0;
+
+    spin_lock(&d->event_lock);
+    struct evtchn *c = port_in_use(d, op->port);
+
+    if (!d->fifo)
+        rc = -ENOSYS;
+    else if (!c || op->priority >= EVTCHN_FIFO_MAX_QUEUES)
+        rc = -EINVAL;
+    else
+        c->priority = (u8)op->priority;
+    spin_unlock(&d->event_lock);
+    return rc;
+}
+
+static const struct subop ops[] = {
+    [EVTCHNOP_bind_interdomain] = { op_bind_interdomain, sizeof(struct evtchn_bind_interdomain), true },
+    [EVTCHNOP_bind_virq] = { op_bind_virq, sizeof(struct evtchn_bind_virq), true },
+    [EVTCHNOP_bind_pirq] = { op_bind_pirq, sizeof(struct evtchn_bind_pirq), true },
+    [EVTCHNOP_close] = { op_close, sizeof(struct evtchn_close), false },
+    [EVTCHNOP_send] = { op_send, sizeof(struct evtchn_send), false },
+    [EVTCHNOP_status] = { op_status, sizeof(struct evtchn_status), true },
+    [EVTCHNOP_alloc_unbound] = { op_alloc_unbound, sizeof(struct evtchn_alloc_unbound), true },
+    [EVTCHNOP_bind_ipi] = { op_bind_ipi, sizeof(struct evtchn_bind_ipi), true },
+    [EVTCHNOP_bind_vcpu] = { op_bind_vcpu, sizeof(struct evtchn_bind_vcpu), false },
+    [EVTCHNOP_unmask] = { op_unmask, sizeof(struct evtchn_unmask), false },
+    [EVTCHNOP_reset] = { op_reset, sizeof(struct evtchn_reset), false },
+    [EVTCHNOP_init_control] = { op_init_control, sizeof(struct evtchn_init_control), true },
+    [EVTCHNOP_expand_array] = { op_expand_array, sizeof(struct evtchn_expand_array), false },
+    [EVTCHNOP_set_priority] = { op_set_priority, sizeof(struct evtchn_set_priority), false },
+};
+
+HYPERCALL_HANDLER(do_event_channel_op)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    return subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2);
+}
+
+void evtchn_print(struct domain *d)
+{
+    static const char *const names[] = { "free", "reserved", "unbound", "interdomain", "pirq", "virq", "ipi" };
+
+    printk("d%u: %s, %u ports\n", d->id, d->fifo ? "FIFO" : "2-level", d->nr_ports);
+    for (u32 port = 1; port < d->nr_ports; port++) {
+        struct evtchn *c = port_in_use(d, port);
+
+        if (c)
+            printk("  port %u: %s %u, v%u, prio %u%s\n", port, names[c->state],
+                   c->state == ECS_PIRQ || c->state == ECS_VIRQ ? c->virq : 0, c->vcpu, c->priority,
+                   evtchn_port_pending(d, port) ? ", pending" : "");
+    }
+}

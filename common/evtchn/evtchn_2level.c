@@ -1,0 +1,29 @@
+/* The 2-level ABI: bitmaps in shared_info, a selector word per vCPU. */
+#include <hv/evtchn.h>
+#include <hv/lib.h>
+
+void evtchn_2l_set_pending(struct vcpu *v, u32 port)
+{
+    struct shared_info *s = v->domain->shared_info;
+
+    if (!v->info || atomic_test_and_set_bit(port, s->evtchn_pending))
+        return;
+    if (!test_bit(port, s->evtchn_mask) && !atomic_test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
+        vcpu_mark_events_pending(v);
+}
+
+/* True if the port is pending: the caller raises it again, now unmasked. */
+bool evtchn_2l_unmask(struct domain *d, u32 port)
+{
+    struct shared_info *s = d->shared_info;
+
+    if (!atomic_test_and_clear_bit(port, s->evtchn_mask))
+        return false;
+    /* set_pending() acts on the 0 to 1 transition */
+    return atomic_test_and_clear_bit(port, s->evtchn_pending);
+}
+
+bool evtchn_2l_is_pending(struct domain *d, u32 port)
+{
+    return port < EVTCHN_2L_NR_CHANNELS && test_bit(port, d->shared_info->evtchn_pending);
+}

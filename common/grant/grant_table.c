@@ -1,0 +1,100 @@
+/* Grant tables, version 1: the frames and their sizes. Lock: grant_lock. */
+#include <hv/grant.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <public/grant_table.h>
+
+static int grow(struct domain *d, u32 frames)
+{
+    while (d->nr_grant_frames < frames) {
+        void *page = hv_alloc_page();
+
+        if (!page)
+            return -ENOMEM;
+        domain_share_page(d, mfn_to_page(virt_to_mfn(page)));
+        d->grant_frames[d->nr_grant_frames++] = page;
+    }
+    return 0;
+}
+
+int grant_init_domain(struct domain *d)
+{
+    d->grant_version = 1;
+    return grow(d, 1);
+}
+
+static long op_setup_table(void *arg)
+{
+    struct gnttab_setup_table *op = arg;
+    struct domain *d = domain_by_id(op->dom);
+
+    op->status = GNTST_okay;
+    if (!d)
+        op->status = GNTST_bad_domain;
+    else if (d != current->domain && !current->domain->privileged)
+        op->status = GNTST_permission_denied;
+    else if (op->nr_frames > GRANT_MAX_FRAMES)
+        op->status = GNTST_general_error;
+    if (op->status)
+        return 0;
+    spin_lock(&d->grant_lock);
+    if (grow(d, op->nr_frames))
+        op->status = GNTST_general_error;
+    spin_unlock(&d->grant_lock);
+    for (u32 i = 0; !op->status && i < op->nr_frames; i++) {
+        u64 mfn = virt_to_mfn(d->grant_frames[i]);
+
+        if (copy_to_guest(op->frame_list + i, &mfn, sizeof(mfn)))
+            return -EFAULT;
+    }
+    return 0;
+}
+
+static long op_query_size(void *arg)
+{
+    struct gnttab_query_size *op = arg;
+    struct domain *d = domain_by_id(op->dom);
+
+    op->status = !d ? GNTST_bad_domain : GNTST_okay;
+    if (d) {
+        op->nr_frames = d->nr_grant_frames;
+        op->max_nr_frames = GRANT_MAX_FRAMES;
+    }
+    return 0;
+}
+
+static long op_set_version(void *arg)
+{
+    struct gnttab_set_version *op = arg;
+
+    if (op->version != 1)
+        return -EINVAL;
+    return 0;
+}
+
+static long op_get_version(void *arg)
+{
+    struct gnttab_get_version *op = arg;
+    struct domain *d = domain_by_id(op->dom);
+
+    if (!d)
+        return -ESRCH;
+    op->version = d->grant_version;
+    return 0;
+}
+
+static const struct subop ops[] = {
+    [GNTTABOP_setup_table] = { op_setup_table, sizeof(struct gnttab_setup_table), true },
+    [GNTTABOP_query_size] = { op_query_size, sizeof(struct gnttab_query_size), true },
+    [GNTTABOP_set_version] = { op_set_version, sizeof(struct gnttab_set_version), true },
+    [GNTTABOP_get_version] = { op_get_version, sizeof(struct gnttab_get_version), true },
+};
+
+HYPERCALL_HANDLER(do_grant_table_op)
+{
+    UNUSED_ARGS(a4, a5, a6);
+    /* One element a call is all that these operations are ever given. */
+    if (a3 != 1)
+        return a3 ? -EINVAL : 0;
+    return subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2);
+}

@@ -1,0 +1,46 @@
+/* console_io: the hardware domain's hvc console on ours. */
+#include <hv/console.h>
+#include <hv/domain.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/softirq.h>
+
+static long console_out(const char *guest, u64 count)
+{
+    char buf[256];
+
+    while (count) {
+        u64 n = MIN(count, sizeof(buf));
+
+        if (copy_from_guest(buf, guest, n))
+            return -EFAULT;
+        console_write(buf, n, true);
+        guest += n;
+        count -= n;
+        preempt_point();
+    }
+    return 0;
+}
+
+static long console_in(char *guest, u64 count)
+{
+    char buf[256];
+    size_t n = console_read_dom0(buf, MIN(count, sizeof(buf)));
+
+    return copy_to_guest(guest, buf, n) ? -EFAULT : (long)n;
+}
+
+HYPERCALL_HANDLER(do_console_io)
+{
+    UNUSED_ARGS(a4, a5, a6);
+    if (!current->domain->privileged)
+        return -EPERM;
+    switch ((u32)a1) {
+    case CONSOLEIO_write:
+        return console_out((const char *)a3, (u32)a2);
+    case CONSOLEIO_read:
+        return console_in((char *)a3, (u32)a2);
+    default:
+        return -ENOSYS;
+    }
+}

@@ -1,0 +1,317 @@
+/* memory_op: reservations, exchange, maps. */
+#include <hv/boot_info.h>
+#include <hv/acpi.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <public/memory.h>
+
+#define GUEST_MAX_ORDER 9      /* what an unprivileged domain may ask for in one extent (XSA-31) */
+#define HARDWARE_MAX_ORDER 12
+#define EXCHANGE_MAX_FRAMES (1u << HARDWARE_MAX_ORDER)
+
+static unsigned max_order(const struct domain *d)
+{
+    return d->privileged ? HARDWARE_MAX_ORDER : GUEST_MAX_ORDER;
+}
+
+/* The domain that a reservation names, if the caller may touch it. */
+static long reservation_domain(domid_t id, struct domain **d)
+{
+    *d = domain_by_id(id);
+    if (!*d)
+        return -ESRCH;
+    return *d != current->domain && !current->domain->privileged ? -EPERM : 0;
+}
+
+/* Takes the frame from its owner; freed when the last reference goes. */
+static long release_frame(struct domain *d, mfn_t mfn)
+{
+    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), d))
+        return -EINVAL;
+    struct page_info *pg = mfn_to_page(mfn);
+    long rc = -EINVAL;
+
+    if (!(pg->ref_info & PGR_SPECIAL) &&
+        (__atomic_fetch_and(&pg->ref_info, ~PGR_ALLOCATED, __ATOMIC_ACQ_REL) & PGR_ALLOCATED)) {
+        page_put(pg);
+        rc = 0;
+    }
+    page_put(pg);
+    return rc;
+}
+
+static void give_frames(struct domain *d, struct page_info *pg, unsigned order, u64 gpfn)
+{
+    for (u64 i = 0; i < 1ULL << order; i++) {
+        /* Nothing of another owner's may be left in it (XSA-100). */
+        memset(page_to_virt(pg + i), 0, PAGE_SIZE);
+        if (domain_assign_page(d, pg + i))
+            page_free(pg + i, 0); /* the caller has checked the limit; a race loses frames of the extent only */
+        else
+            m2p_set(page_to_mfn(pg + i), gpfn == INVALID_M2P ? INVALID_M2P : gpfn + i);
+    }
+}
+
+static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
+{
+    if (d->tot_pages + (1ULL << order) > d->max_pages)
+        return NULL;
+    struct page_info *pg = page_alloc(order, XENMEMF_ADDRESS_BITS(flags));
+
+    if (pg)
+        tlb_flush_for_page(pg);
+    return pg;
+}
+
+static long populate(u64 arg, u64 start, bool set_gpfn)
+{
+    struct xen_memory_reservation r;
+    struct domain *d;
+
+    if (copy_from_guest(&r, (void *)arg, sizeof(r)))
+        return -EFAULT;
+    if (reservation_domain(r.domid, &d) || r.extent_order > max_order(current->domain))
+        return (long)start;
+    for (; start < r.nr_extents; start++) {
+        u64 gpfn = INVALID_M2P, mfn;
+
+        if (set_gpfn && copy_from_guest(&gpfn, r.extent_start + start, sizeof(gpfn)))
+            break;
+        struct page_info *pg = allocate(d, r.extent_order, r.mem_flags);
+
+        if (!pg)
+            break;
+        give_frames(d, pg, r.extent_order, gpfn);
+        mfn = page_to_mfn(pg);
+        if (r.extent_start && copy_to_guest(r.extent_start + start, &mfn, sizeof(mfn)))
+            break;
+        preempt_point();
+    }
+    return (long)start;
+}
+
+static long decrease(u64 arg, u64 start)
+{
+    struct xen_memory_reservation r;
+    struct domain *d;
+
+    if (copy_from_guest(&r, (void *)arg, sizeof(r)))
+        return -EFAULT;
+    if (reservation_domain(r.domid, &d) || r.extent_order > max_order(current->domain))
+        return (long)start;
+    for (; start < r.nr_extents; start++) {
+        u64 mfn;
+
+        if (copy_from_guest(&mfn, r.extent_start + start, sizeof(mfn)))
+            break;
+        for (u64 i = 0; i < 1ULL << r.extent_order; i++)
+            if (release_frame(d, mfn + i))
+                return (long)start;
+        preempt_point();
+    }
+    return (long)start;
+}
+
+/* ---- exchange: the guest's frames against others of a wanted shape ---- */
+
+struct exchange {
+    struct xen_memory_exchange op;
+    u64 in_per_chunk, out_per_chunk; /* extents; one of them is 1 */
+    unsigned chunk_order;
+};
+
+static long exchange_check(const struct xen_memory_exchange *e)
+{
+    const struct xen_memory_reservation *in = &e->in, *out = &e->out;
+
+    if (in->domid != DOMID_SELF || out->domid != DOMID_SELF)
+        return -EPERM;
+    if (in->extent_order > max_order(current->domain) || out->extent_order > max_order(current->domain))
+        return -EPERM;
+    if (in->nr_extents > ~0ULL >> (in->extent_order + 4) || out->nr_extents > ~0ULL >> (out->extent_order + 4) ||
+        in->nr_extents << in->extent_order != out->nr_extents << out->extent_order)
+        return -EINVAL;
+    /* Whole chunks only, and arrays that lie in guest memory to their last element (XSA-29, 212). */
+    unsigned big = MAX(in->extent_order, out->extent_order);
+
+    if ((in->nr_extents << in->extent_order) & ((1ULL << big) - 1))
+        return -EINVAL;
+    if (!guest_range_ok((u64)in->extent_start, in->nr_extents * 8) ||
+        !guest_range_ok((u64)out->extent_start, out->nr_extents * 8))
+        return -EFAULT;
+    return e->nr_exchanged > in->nr_extents ? -EINVAL : 0;
+}
+
+/* The guest's frames of one chunk: no use but the owner's. */
+static bool frame_is_free_to_go(struct domain *d, mfn_t mfn)
+{
+    if (!mfn_valid(mfn))
+        return false;
+    struct page_info *pg = mfn_to_page(mfn);
+
+    return page_owned_by(pg, d) && READ_ONCE(pg->ref_info) == (PGR_ALLOCATED | 1) && !(pg->type_info & PGT_COUNT_MASK);
+}
+
+static long exchange_chunk(struct exchange *x, u64 chunk)
+{
+    struct domain *d = current->domain;
+    struct xen_memory_reservation *in = &x->op.in, *out = &x->op.out;
+    u64 gmfn, gpfn, mfn;
+
+    for (u64 i = 0; i < x->in_per_chunk; i++) {
+        if (copy_from_guest(&gmfn, in->extent_start + chunk * x->in_per_chunk + i, 8))
+            return -EFAULT;
+        for (u64 j = 0; j < 1ULL << in->extent_order; j++)
+            if (!frame_is_free_to_go(d, gmfn + j))
+                return -EINVAL;
+    }
+    struct page_info *fresh = page_alloc(x->chunk_order, XENMEMF_ADDRESS_BITS(out->mem_flags));
+
+    if (!fresh)
+        return -ENOMEM;
+    tlb_flush_for_page(fresh);
+    for (u64 i = 0; i < x->out_per_chunk; i++)
+        if (copy_from_guest(&gpfn, out->extent_start + chunk * x->out_per_chunk + i, 8)) {
+            page_free_range(page_to_mfn(fresh), 1ULL << x->chunk_order);
+            return -EFAULT;
+        }
+    /* From here on nothing fails that could leave the guest with less than it had. */
+    for (u64 i = 0; i < x->in_per_chunk; i++) {
+        if (copy_from_guest(&gmfn, in->extent_start + chunk * x->in_per_chunk + i, 8))
+            gmfn = INVALID_MFN;
+        for (u64 j = 0; j < 1ULL << in->extent_order; j++)
+            if (release_frame(d, gmfn + j))
+                domain_crash(d, "memory_exchange: the frames to give changed during the call");
+    }
+    for (u64 i = 0; i < x->out_per_chunk; i++) {
+        u64 *slot = out->extent_start + chunk * x->out_per_chunk + i;
+
+        if (copy_from_guest(&gpfn, slot, 8))
+            gpfn = INVALID_M2P;
+        mfn = page_to_mfn(fresh) + (i << out->extent_order);
+        give_frames(d, mfn_to_page(mfn), out->extent_order, gpfn);
+        if (copy_to_guest(slot, &mfn, 8))
+            domain_crash(d, "memory_exchange: the result array went away during the call");
+    }
+    return 0;
+}
+
+static long exchange(u64 arg)
+{
+    struct exchange x;
+
+    if (copy_from_guest(&x.op, (void *)arg, sizeof(x.op)))
+        return -EFAULT;
+    long rc = exchange_check(&x.op);
+
+    if (rc)
+        return rc;
+    x.chunk_order = MAX(x.op.in.extent_order, x.op.out.extent_order);
+    x.in_per_chunk = 1ULL << (x.chunk_order - x.op.in.extent_order);
+    x.out_per_chunk = 1ULL << (x.chunk_order - x.op.out.extent_order);
+    u64 chunks = x.op.in.nr_extents / x.in_per_chunk, chunk = x.op.nr_exchanged / x.in_per_chunk;
+
+    for (; chunk < chunks && !rc; chunk++) {
+        rc = exchange_chunk(&x, chunk);
+        if (rc)
+            break;
+        preempt_point();
+    }
+    x.op.nr_exchanged = chunk * x.in_per_chunk;
+    struct xen_memory_exchange *guest = (void *)arg;
+
+    if (copy_to_guest(&guest->nr_exchanged, &x.op.nr_exchanged, sizeof(x.op.nr_exchanged)))
+        return -EFAULT;
+    return rc;
+}
+
+/* ---- maps ---- */
+
+/* The machine's map as dom0 should see it: the firmware's, with the interrupt controllers reserved. */
+static u32 machine_map(struct e820entry *out, u32 max)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < boot_info.nr_ranges && n < max; i++) {
+        const struct memory_range *r = &boot_info.ranges[i];
+
+        out[n++] = (struct e820entry){ r->start, r->end - r->start, r->type };
+    }
+    for (u32 i = 0; i < acpi.nr_io_apics && n < max; i++)
+        if (!boot_info_memory_type(&boot_info, acpi.io_apics[i].address))
+            out[n++] = (struct e820entry){ acpi.io_apics[i].address, PAGE_SIZE, E820_RESERVED };
+    if (n < max && !boot_info_memory_type(&boot_info, acpi.local_apic))
+        out[n++] = (struct e820entry){ acpi.local_apic, PAGE_SIZE, E820_RESERVED };
+    return n;
+}
+
+static long machine_memory_map(u64 arg)
+{
+    struct e820entry *map = hv_alloc(160 * sizeof(*map));
+    struct xen_memory_map m;
+    long rc = -EFAULT;
+
+    if (!map)
+        return -ENOMEM;
+    if (!copy_from_guest(&m, (void *)arg, sizeof(m))) {
+        m.nr_entries = machine_map(map, MIN(m.nr_entries, 160u));
+        if (!copy_to_guest(m.buffer, map, m.nr_entries * sizeof(*map)) && !copy_to_guest((void *)arg, &m, sizeof(m)))
+            rc = 0;
+    }
+    hv_free(map);
+    return rc;
+}
+
+static long machphys_mapping(u64 arg)
+{
+    struct xen_machphys_mapping m = { RO_M2P_VIRT_START, RO_M2P_VIRT_END, max_mfn };
+
+    return copy_to_guest((void *)arg, &m, sizeof(m));
+}
+
+static long reservation(u64 arg, bool maximum)
+{
+    domid_t id;
+    struct domain *d;
+
+    if (copy_from_guest(&id, (void *)arg, sizeof(id)))
+        return -EFAULT;
+    long rc = reservation_domain(id, &d);
+
+    if (rc)
+        return rc;
+    return (long)(maximum ? MIN(d->max_pages, 0xffffffffULL) : d->tot_pages);
+}
+
+HYPERCALL_HANDLER(do_memory_op)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    u64 start = a1 >> MEMOP_EXTENT_SHIFT;
+
+    if (!current->domain->privileged && (a1 & MEMOP_CMD_MASK) == XENMEM_machine_memory_map)
+        return -EPERM;
+    switch (a1 & MEMOP_CMD_MASK) {
+    case XENMEM_increase_reservation:
+        return populate(a2, start, false);
+    case XENMEM_decrease_reservation:
+        return decrease(a2, start);
+    case XENMEM_populate_physmap:
+        return populate(a2, start, true);
+    case XENMEM_maximum_ram_page:
+        return (long)max_mfn;
+    case XENMEM_current_reservation:
+        return reservation(a2, false);
+    case XENMEM_maximum_reservation:
+        return reservation(a2, true);
+    case XENMEM_machine_memory_map:
+        return machine_memory_map(a2);
+    case XENMEM_machphys_mapping:
+        return machphys_mapping(a2);
+    case XENMEM_exchange:
+        return exchange(a2);
+    default:
+        return -ENOSYS;
+    }
+}

@@ -1,0 +1,28 @@
+/* multicall: several hypercalls in one entry. */
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/domain.h>
+#include <hv/softirq.h>
+
+HYPERCALL_HANDLER(do_multicall)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    struct multicall_entry *list = (void *)a1;
+
+    for (u32 i = 0; i < (u32)a2; i++) {
+        struct multicall_entry e;
+
+        if (copy_from_guest(&e, list + i, sizeof(e)))
+            return -EFAULT;
+        /* iret changes mode and stack under the rest of the batch (XSA-213); nesting has no bound. */
+        hypercall_fn fn = e.op < HYPERCALL_MAX && e.op != __HYPERVISOR_iret && e.op != __HYPERVISOR_multicall
+                              ? hypercall_table[e.op]
+                              : NULL;
+
+        e.result = fn ? (u64)fn(e.args[0], e.args[1], e.args[2], e.args[3], e.args[4], e.args[5]) : (u64)-ENOSYS;
+        if (copy_to_guest(&list[i].result, &e.result, sizeof(e.result)))
+            return -EFAULT;
+        preempt_point();
+    }
+    return 0;
+}

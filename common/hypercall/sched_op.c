@@ -1,0 +1,101 @@
+/* sched_op and set_timer_op: a vCPU gives up its processor, its domain ends. */
+#include <hv/evtchn.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/printk.h>
+#include <hv/softirq.h>
+
+#define POLL_MAX_PORTS 128
+
+static long op_yield(u64 arg)
+{
+    (void)arg;
+    current->slice_end = 0; /* to the end of the queue */
+    softirq_raise(SOFTIRQ_SCHEDULE);
+    return 0;
+}
+
+static long op_block(u64 arg)
+{
+    struct vcpu *v = current;
+    (void)arg;
+
+    if (v->info) {
+        WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
+        vcpu_pause_flag_set(v, PAUSE_BLOCKED);
+        /* An event between the two lines has not woken us: look after the flag is set. */
+        if (READ_ONCE(v->info->evtchn_upcall_pending))
+            vcpu_unblock(v);
+    }
+    return 0;
+}
+
+static bool any_pending(struct vcpu *v, const u32 *ports, u32 n)
+{
+    for (u32 i = 0; i < n; i++)
+        if (evtchn_port_pending(v->domain, ports[i]))
+            return true;
+    return false;
+}
+
+static long op_poll(u64 arg)
+{
+    struct vcpu *v = current;
+    struct sched_poll p;
+    u32 ports[POLL_MAX_PORTS];
+
+    if (copy_from_guest(&p, (void *)arg, sizeof(p)))
+        return -EFAULT;
+    if (p.nr_ports > POLL_MAX_PORTS)
+        return -EINVAL;
+    if (copy_from_guest(ports, p.ports, p.nr_ports * sizeof(u32)))
+        return -EFAULT;
+    for (u32 i = 0; i < p.nr_ports; i++)
+        if (!evtchn_from_port(v->domain, ports[i]))
+            return -EINVAL;
+    v->poll_port = p.nr_ports == 1 ? ports[0] : 0;
+    vcpu_pause_flag_set(v, PAUSE_POLL);
+    if (any_pending(v, ports, p.nr_ports) ||
+        (v->info && READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask)))
+        vcpu_pause_flag_clear(v, PAUSE_POLL);
+    else if (p.timeout)
+        timer_set(&v->poll_timer, p.timeout);
+    return 0;
+}
+
+static long op_shutdown(u64 arg)
+{
+    struct sched_shutdown s;
+
+    if (copy_from_guest(&s, (void *)arg, sizeof(s)))
+        return -EFAULT;
+    domain_shutdown(current->domain, s.reason);
+    return 0;
+}
+
+HYPERCALL_HANDLER(do_sched_op)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    switch ((u32)a1) {
+    case SCHEDOP_yield:
+        return op_yield(a2);
+    case SCHEDOP_block:
+        return op_block(a2);
+    case SCHEDOP_shutdown:
+        return op_shutdown(a2);
+    case SCHEDOP_poll:
+        return op_poll(a2);
+    default:
+        return -ENOSYS;
+    }
+}
+
+HYPERCALL_HANDLER(do_set_timer_op)
+{
+    UNUSED_ARGS(a2, a3, a4, a5, a6);
+    if (a1)
+        timer_set(&current->singleshot_timer, a1);
+    else
+        timer_stop(&current->singleshot_timer);
+    return 0;
+}

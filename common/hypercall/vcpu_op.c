@@ -1,0 +1,196 @@
+/* vcpu_op: secondary vCPUs, timers, shared areas. */
+#include <hv/evtchn.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+
+#define PERIOD_MIN_NS 1000000ULL
+#define PERIOD_MAX_NS (3600ULL * 1000000000ULL)
+
+static long op_initialise(struct vcpu *v, u64 arg)
+{
+    struct vcpu_guest_context *c;
+    long rc;
+
+    if (!v->info)
+        return -EINVAL;
+    c = hv_alloc(sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    rc = copy_from_guest(c, (void *)arg, sizeof(*c));
+    if (!rc) {
+        /* Guarded against a second caller by the domain's page_lock, which pv_set_context() must not hold. */
+        spin_lock(&v->domain->page_lock);
+        bool taken = v->initialised;
+
+        v->initialised = true;
+        spin_unlock(&v->domain->page_lock);
+        if (taken)
+            rc = -EEXIST;
+        else if ((rc = pv_set_context(v, c)))
+            v->initialised = false;
+    }
+    hv_free(c);
+    return rc;
+}
+
+static long op_up(struct vcpu *v, u64 arg)
+{
+    (void)arg;
+    if (!v->initialised)
+        return -EINVAL;
+    vcpu_pause_flag_clear(v, PAUSE_DOWN);
+    return 0;
+}
+
+static long op_down(struct vcpu *v, u64 arg)
+{
+    (void)arg;
+    vcpu_pause_flag_set(v, PAUSE_DOWN);
+    for (u32 i = 0; i < v->domain->max_vcpus; i++)
+        if (v->domain->vcpu[i] && !(v->domain->vcpu[i]->pause_flags & PAUSE_DOWN))
+            return 0;
+    domain_shutdown(v->domain, SHUTDOWN_poweroff); /* the last one turned off the light */
+    return 0;
+}
+
+static long op_is_up(struct vcpu *v, u64 arg)
+{
+    (void)arg;
+    return !(v->pause_flags & PAUSE_DOWN);
+}
+
+static long op_get_runstate(struct vcpu *v, u64 arg)
+{
+    struct vcpu_runstate_info r = v->runstate;
+    u64 now = system_time_ns();
+
+    r.time[r.state] += now - r.state_entry_time;
+    r.state_entry_time = now;
+    return copy_to_guest((void *)arg, &r, sizeof(r));
+}
+
+static long op_register_runstate(struct vcpu *v, u64 arg)
+{
+    struct vcpu_register_runstate_memory_area a;
+
+    if (copy_from_guest(&a, (void *)arg, sizeof(a)))
+        return -EFAULT;
+    if (!guest_range_ok(a.addr.p, sizeof(struct vcpu_runstate_info)))
+        return -EFAULT;
+    v->runstate_guest = a.addr.p;
+    if (v == current)
+        guest_kernel_write(v, a.addr.p, &v->runstate, sizeof(v->runstate)); /* not mapped yet: the next switch tries again */
+    return 0;
+}
+
+static long op_set_periodic(struct vcpu *v, u64 arg)
+{
+    struct vcpu_set_periodic_timer t;
+
+    if (copy_from_guest(&t, (void *)arg, sizeof(t)))
+        return -EFAULT;
+    if (t.period_ns < PERIOD_MIN_NS || t.period_ns > PERIOD_MAX_NS)
+        return -EINVAL;
+    v->period_ns = t.period_ns;
+    v->period_last = system_time_ns();
+    timer_set(&v->periodic_timer, v->period_last + v->period_ns);
+    return 0;
+}
+
+static long op_stop_periodic(struct vcpu *v, u64 arg)
+{
+    (void)arg;
+    timer_stop(&v->periodic_timer);
+    return 0;
+}
+
+static long op_set_singleshot(struct vcpu *v, u64 arg)
+{
+    struct vcpu_set_singleshot_timer t;
+
+    if (v != current)
+        return -EINVAL;
+    if (copy_from_guest(&t, (void *)arg, sizeof(t)))
+        return -EFAULT;
+    if ((t.flags & VCPU_SSHOTTMR_future) && t.timeout_abs_ns < system_time_ns())
+        return -ETIME;
+    timer_set(&v->singleshot_timer, t.timeout_abs_ns);
+    return 0;
+}
+
+static long op_stop_singleshot(struct vcpu *v, u64 arg)
+{
+    (void)arg;
+    if (v != current)
+        return -EINVAL;
+    timer_stop(&v->singleshot_timer);
+    return 0;
+}
+
+static long op_register_info(struct vcpu *v, u64 arg)
+{
+    struct vcpu_register_vcpu_info r;
+
+    if (copy_from_guest(&r, (void *)arg, sizeof(r)))
+        return -EFAULT;
+    if ((r.offset & 7) || r.offset > PAGE_SIZE - sizeof(struct vcpu_info) || v->info_page)
+        return -EINVAL;
+    int rc = page_get_and_type(r.mfn, v->domain, PGT_WRITABLE);
+
+    if (rc)
+        return rc;
+    struct vcpu_info *area = (void *)((char *)mfn_to_virt(r.mfn) + r.offset);
+
+    spin_lock(&v->domain->event_lock);
+    if (v->info)
+        memcpy(area, v->info, sizeof(*area));
+    else
+        *area = (struct vcpu_info){ .evtchn_upcall_mask = 1 };
+    v->info_page = mfn_to_page(r.mfn);
+    v->info = area;
+    /* Events may have been raised in the old place while we copied: let the guest look at all. */
+    area->evtchn_pending_sel = v->domain->fifo ? 0 : ~0UL;
+    area->evtchn_upcall_pending = 1;
+    spin_unlock(&v->domain->event_lock);
+    if (v == current)
+        vcpu_time_publish(v);
+    return 0;
+}
+
+static long op_send_nmi(struct vcpu *v, u64 arg)
+{
+    (void)arg;
+    v->nmi_pending = true;
+    vcpu_kick(v);
+    return 0;
+}
+
+static const struct {
+    long (*run)(struct vcpu *v, u64 arg);
+} ops[] = {
+    [VCPUOP_initialise] = { op_initialise },
+    [VCPUOP_up] = { op_up },
+    [VCPUOP_down] = { op_down },
+    [VCPUOP_is_up] = { op_is_up },
+    [VCPUOP_get_runstate_info] = { op_get_runstate },
+    [VCPUOP_register_runstate_memory_area] = { op_register_runstate },
+    [VCPUOP_set_periodic_timer] = { op_set_periodic },
+    [VCPUOP_stop_periodic_timer] = { op_stop_periodic },
+    [VCPUOP_set_singleshot_timer] = { op_set_singleshot },
+    [VCPUOP_stop_singleshot_timer] = { op_stop_singleshot },
+    [VCPUOP_register_vcpu_info] = { op_register_info },
+    [VCPUOP_send_nmi] = { op_send_nmi },
+};
+
+HYPERCALL_HANDLER(do_vcpu_op)
+{
+    UNUSED_ARGS(a4, a5, a6);
+    struct domain *d = current->domain;
+
+    if ((u32)a2 >= d->max_vcpus || !d->vcpu[(u32)a2])
+        return -ENOENT;
+    if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[(u32)a1].run)
+        return -ENOSYS;
+    return ops[(u32)a1].run(d->vcpu[(u32)a2], a3);
+}

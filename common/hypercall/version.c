@@ -1,0 +1,72 @@
+/* xen_version: who we are, in the terms of the ABI. */
+#include <hv/boot_info.h>
+#include <hv/domain.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/version.h>
+
+static long out_string(u64 arg, const char *s, size_t size)
+{
+    char buf[1024] = { 0 };
+
+    strlcpy(buf, s, size);
+    return copy_to_guest((void *)arg, buf, size);
+}
+
+static long get_features(u64 arg)
+{
+    struct xen_feature_info f;
+
+    if (copy_from_guest(&f, (void *)arg, sizeof(f)))
+        return -EFAULT;
+    if (f.submap_idx)
+        return -EINVAL;
+    f.submap = (1u << XENFEAT_mmu_pt_update_preserve_ad) | (1u << XENFEAT_highmem_assist) |
+               (1u << XENFEAT_gnttab_map_avail_bits) | (1u << XENFEAT_not_direct_mapped);
+    if (current->domain->vm_assist & (1ULL << VMASST_TYPE_pae_extended_cr3))
+        f.submap |= 1u << XENFEAT_pae_pgdir_above_4gb;
+    if (current->domain->privileged)
+        f.submap |= 1u << XENFEAT_dom0;
+    return copy_to_guest((void *)arg, &f, sizeof(f));
+}
+
+static long compile_info(u64 arg)
+{
+    struct xen_compile_info c = { .compiler = __VERSION__, .compile_by = "", .compile_domain = "", .compile_date = "" };
+
+    return copy_to_guest((void *)arg, &c, sizeof(c));
+}
+
+HYPERCALL_HANDLER(do_xen_version)
+{
+    UNUSED_ARGS(a3, a4, a5, a6);
+    u64 start = HV_VIRT_START;
+    domid_t handle[8] = { 0 };
+
+    switch ((u32)a1) {
+    case XENVER_version:
+        return (ABI_MAJOR << 16) | ABI_MINOR;
+    case XENVER_extraversion:
+        return out_string(a2, ".caisson-" CAISSON_VERSION, 16);
+    case XENVER_compile_info:
+        return compile_info(a2);
+    case XENVER_capabilities:
+        return out_string(a2, "xen-3.0-x86_64 ", 1024);
+    case XENVER_changeset:
+        return out_string(a2, "caisson " CAISSON_VERSION, 64);
+    case XENVER_platform_parameters:
+        return copy_to_guest((void *)a2, &start, sizeof(start));
+    case XENVER_get_features:
+        return get_features(a2);
+    case XENVER_pagesize:
+        return PAGE_SIZE;
+    case XENVER_guest_handle:
+        return copy_to_guest((void *)a2, handle, sizeof(handle));
+    case XENVER_commandline:
+        return out_string(a2, boot_info.cmdline, 1024);
+    case XENVER_build_id:
+        return -ENODATA;
+    default:
+        return -ENOSYS;
+    }
+}

@@ -1,0 +1,44 @@
+/* The frame table: one struct page_info for each frame of RAM and of the holes beside it. */
+#include <hv/boot_info.h>
+#include <hv/domain.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/x86/page_table.h>
+
+#define MAX_CHUNKS (((MAX_MFN + 1) + FRAMES_PER_CHUNK - 1) / FRAMES_PER_CHUNK)
+
+mfn_t max_mfn;
+u64 total_ram_pages;
+static u64 chunk_present[(MAX_CHUNKS + 63) / 64];
+
+bool mfn_valid(mfn_t mfn)
+{
+    return mfn <= max_mfn && test_bit(mfn / FRAMES_PER_CHUNK, chunk_present);
+}
+
+void frame_table_init(void)
+{
+    for (u32 i = 0; i < boot_info.nr_ranges; i++) {
+        const struct memory_range *r = &boot_info.ranges[i];
+        mfn_t first = r->start >> PAGE_SHIFT, end = (r->end + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+        if (r->type != E820_RAM)
+            continue;
+        if (end > MAX_MFN + 1) {
+            printk(LOG_WARN "memory above %lu GiB is not used\n", (MAX_MFN + 1) >> 18);
+            end = MAX_MFN + 1;
+            if (first >= end)
+                continue;
+        }
+        total_ram_pages += end - first;
+        max_mfn = MAX(max_mfn, end - 1);
+        for (mfn_t m = ROUND_DOWN(first, FRAMES_PER_CHUNK); m < end; m += FRAMES_PER_CHUNK) {
+            if (test_bit(m / FRAMES_PER_CHUNK, chunk_present))
+                continue;
+            chunk_present[m / FRAMES_PER_CHUNK / 64] |= 1ULL << (m / FRAMES_PER_CHUNK % 64);
+            if (hv_map((u64)mfn_to_page(m), boot_alloc(MiB(2), MiB(2)), MiB(2), HV_RW))
+                panic("no memory for the frame table"); /* boot: boot_alloc() has said more */
+        }
+    }
+}

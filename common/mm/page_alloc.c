@@ -1,0 +1,166 @@
+/*
+ * Buddy allocator over the frame table. Free blocks hang in lists by zone and order; the zone
+ * of a frame is the number of bits of its frame number, so "below 2^n bytes" is a range of zones.
+ *
+ * Lock: heap_lock. Invariant: the head of a free block has PGR_FREE and its order in tlb_stamp;
+ * all other frames of the block have ref_info 0.
+ */
+#include <hv/lib.h>
+#include <hv/mm.h>
+#include <hv/panic.h>
+#include <hv/spinlock.h>
+
+#define ZONES 41
+
+static spinlock_t heap_lock = SPINLOCK_INIT;
+static u32 free_lists[ZONES][MAX_ORDER + 1]; /* first frame; 0: empty (frame 0 is never free) */
+static u64 orders_in_zone[ZONES];            /* bit n: free_lists[zone][n] is not empty */
+static u64 free_pages;
+
+static unsigned zone_of(mfn_t mfn)
+{
+    return bit_last(mfn);
+}
+
+static void list_push(mfn_t mfn, unsigned order)
+{
+    unsigned zone = zone_of(mfn);
+    struct page_info *pg = mfn_to_page(mfn);
+    u32 head = free_lists[zone][order];
+
+    pg->ref_info = PGR_FREE;
+    pg->type_info = 0;
+    pg->owner = 0;
+    pg->tlb_stamp = order;
+    pg->prev = 0;
+    pg->next = head;
+    if (head)
+        mfn_to_page(head)->prev = (u32)mfn;
+    free_lists[zone][order] = (u32)mfn;
+    orders_in_zone[zone] |= 1ULL << order;
+}
+
+static void list_remove(mfn_t mfn, unsigned order)
+{
+    unsigned zone = zone_of(mfn);
+    struct page_info *pg = mfn_to_page(mfn);
+
+    if (pg->prev)
+        mfn_to_page(pg->prev)->next = pg->next;
+    else
+        free_lists[zone][order] = pg->next;
+    if (pg->next)
+        mfn_to_page(pg->next)->prev = pg->prev;
+    if (!free_lists[zone][order])
+        orders_in_zone[zone] &= ~(1ULL << order);
+    pg->ref_info = 0;
+    pg->next = pg->prev = 0;
+    pg->tlb_stamp = 0;
+}
+
+static struct page_info *alloc_in_zone(unsigned zone, unsigned order)
+{
+    u64 fits = orders_in_zone[zone] >> order;
+
+    if (!fits)
+        return NULL;
+    unsigned o = order + bit_first(fits);
+    mfn_t mfn = free_lists[zone][o];
+
+    list_remove(mfn, o);
+    /* Give back lower halves: what is left for others is contiguous. */
+    while (o > order) {
+        o--;
+        list_push(mfn, o);
+        mfn += 1ULL << o;
+    }
+    free_pages -= 1ULL << order;
+    return mfn_to_page(mfn);
+}
+
+struct page_info *page_alloc(unsigned order, unsigned address_bits)
+{
+    unsigned top = ZONES - 1;
+    struct page_info *pg = NULL;
+
+    if (order > MAX_ORDER)
+        return NULL;
+    if (address_bits && address_bits < PAGE_SHIFT + ZONES) {
+        /* Frames below 2^(bits - 12): zones 0 to bits - 13. */
+        if (address_bits <= PAGE_SHIFT)
+            return NULL;
+        top = address_bits - PAGE_SHIFT - 1;
+    }
+    spin_lock(&heap_lock);
+    for (unsigned zone = top + 1; zone-- && !pg;)
+        pg = alloc_in_zone(zone, order);
+    spin_unlock(&heap_lock);
+    return pg;
+}
+
+static void free_block(mfn_t mfn, unsigned order)
+{
+    free_pages += 1ULL << order;
+    while (order < MAX_ORDER) {
+        mfn_t buddy = mfn ^ (1ULL << order);
+
+        if (!buddy || !mfn_valid(buddy) || zone_of(buddy) != zone_of(mfn))
+            break;
+        struct page_info *b = mfn_to_page(buddy);
+
+        if (!(b->ref_info & PGR_FREE) || b->tlb_stamp != order)
+            break;
+        list_remove(buddy, order);
+        mfn &= ~(1ULL << order);
+        order++;
+    }
+    list_push(mfn, order);
+}
+
+void page_free(struct page_info *pg, unsigned order)
+{
+    mfn_t mfn = page_to_mfn(pg);
+
+    /* Callers hold the last reference; a free frame here is a double free of ours, not a guest's. */
+    ASSERT(!(pg->ref_info & PGR_FREE) && mfn);
+    spin_lock(&heap_lock);
+    for (u64 i = 0; i < 1ULL << order; i++) {
+        pg[i].ref_info = pg[i].type_info = 0;
+        pg[i].owner = 0;
+    }
+    free_block(mfn, order);
+    spin_unlock(&heap_lock);
+}
+
+void page_free_range(mfn_t mfn, u64 count)
+{
+    if (!mfn && count) {
+        mfn++;
+        count--;
+    }
+    while (count) {
+        unsigned order = MIN(bit_first(mfn), bit_last(count));
+
+        order = MIN(order, (unsigned)MAX_ORDER);
+        page_free(mfn_to_page(mfn), order);
+        mfn += 1ULL << order;
+        count -= 1ULL << order;
+    }
+}
+
+struct page_info *page_alloc_contiguous(u64 count)
+{
+    if (!count || count > 1ULL << MAX_ORDER)
+        return NULL;
+    unsigned order = count == 1 ? 0 : bit_last(count - 1) + 1;
+    struct page_info *pg = page_alloc(order, 0);
+
+    if (pg)
+        page_free_range(page_to_mfn(pg) + count, (1ULL << order) - count);
+    return pg;
+}
+
+u64 page_free_count(void)
+{
+    return READ_ONCE(free_pages);
+}

@@ -1,0 +1,65 @@
+/* The clocks that guests see: pvclock (vcpu_info.time) and wall clock (shared_info.wc_*). */
+#include <hv/domain.h>
+#include <hv/printk.h>
+#include <hv/time.h>
+#include <hv/x86/processor.h>
+
+static u64 wc_sec;
+static u32 wc_nsec;
+static spinlock_t wallclock_lock = SPINLOCK_INIT;
+
+void wallclock_init(void)
+{
+    u64 now = system_time_ns();
+
+    wallclock_set(cmos_read_time(), 0, now);
+}
+
+void wallclock_set(u64 sec, u32 nsec, u64 system_time)
+{
+    /* Seconds and ns at system time 0. */
+    u64 ns = sec * 1000000000ULL + nsec - system_time;
+
+    spin_lock(&wallclock_lock);
+    wc_sec = ns / 1000000000ULL;
+    wc_nsec = (u32)(ns % 1000000000ULL);
+    spin_unlock(&wallclock_lock);
+}
+
+void wallclock_publish(struct domain *d)
+{
+    struct shared_info *s = d->shared_info;
+
+    spin_lock(&wallclock_lock);
+    /* Odd while it changes: readers retry. */
+    u32 version = (s->wc_version + 1) | 1;
+
+    WRITE_ONCE(s->wc_version, version);
+    wmb();
+    s->wc_sec = (u32)wc_sec;
+    s->wc_sec_hi = (u32)(wc_sec >> 32);
+    s->wc_nsec = wc_nsec;
+    wmb();
+    WRITE_ONCE(s->wc_version, version + 1);
+    spin_unlock(&wallclock_lock);
+}
+
+void vcpu_time_publish(struct vcpu *v)
+{
+    struct vcpu_time_info *t = &v->info->time;
+    u32 version = (READ_ONCE(t->version) + 1) | 1;
+    u32 mul;
+    s8 shift;
+
+    tsc_scale(&mul, &shift);
+    WRITE_ONCE(t->version, version);
+    wmb();
+    /* One TSC, one scale: the same pair serves for ever. It is written anew so that guests
+     * which look at system_time alone see it move. */
+    t->system_time = system_time_snapshot(&t->tsc_timestamp);
+    t->tsc_to_system_mul = mul;
+    t->tsc_shift = shift;
+    t->flags = 0;
+    wmb();
+    WRITE_ONCE(t->version, version + 1);
+}

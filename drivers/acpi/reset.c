@@ -1,0 +1,54 @@
+/* Sleep and reset. Every way is tried, the surest last. */
+#include <hv/acpi.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+
+#define PM1_SLEEP_ENABLE 0x2000
+
+void acpi_enter_sleep(u16 a, u16 b)
+{
+    if (!acpi.pm1a_control)
+        return;
+    outw(acpi.pm1a_control, (u16)(a & ~PM1_SLEEP_ENABLE));
+    if (acpi.pm1b_control)
+        outw(acpi.pm1b_control, (u16)(b & ~PM1_SLEEP_ENABLE));
+    outw(acpi.pm1a_control, a | PM1_SLEEP_ENABLE);
+    if (acpi.pm1b_control)
+        outw(acpi.pm1b_control, b | PM1_SLEEP_ENABLE);
+}
+
+static void settle(void)
+{
+    for (int i = 0; i < 20000; i++)
+        inb(0x80);
+}
+
+void machine_restart(void)
+{
+    static const struct {
+        u16 limit;
+        u64 base;
+    } __packed no_idt = { 0, 0 };
+
+    irq_disable();
+    if (acpi.have_reset && acpi.reset_register.space == 1) {
+        outb((u16)acpi.reset_register.address, acpi.reset_value);
+        settle();
+    }
+    outb(0x64, 0xfe); /* keyboard controller: pulse the reset line */
+    settle();
+    outb(0xcf9, 0x02); /* chipset reset control */
+    outb(0xcf9, 0x06);
+    settle();
+    __asm__ volatile("lidt %0; int3" ::"m"(no_idt)); /* triple fault */
+    machine_halt();
+}
+
+void machine_power_off(void)
+{
+    /* dom0 knows the sleep type (from AML) and has written it before it calls; nothing more can be done here. */
+    printk(LOG_INFO "The machine can be switched off now.\n");
+    machine_halt();
+}

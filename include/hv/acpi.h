@@ -1,0 +1,55 @@
+/* The few ACPI tables a hypervisor needs: MADT, FADT, MCFG. ACPI 6.4, chapter 5. */
+#ifndef HV_ACPI_H
+#define HV_ACPI_H
+
+#include <hv/types.h>
+
+#define ACPI_MAX_IO_APICS 16
+#define ACPI_MAX_OVERRIDES 16
+#define ACPI_MAX_CPUS 256
+
+struct acpi_gas {
+    u8 space, width, offset, access;
+    u64 address;
+} __packed;
+
+struct acpi_info {
+    bool present;
+    paddr_t rsdp, local_apic;
+    u32 nr_cpus;
+    struct {
+        u32 apic_id, acpi_id;
+        bool enabled;
+    } cpus[ACPI_MAX_CPUS];
+    u32 nr_io_apics;
+    struct {
+        paddr_t address;
+        u32 gsi_base;
+    } io_apics[ACPI_MAX_IO_APICS];
+    u32 nr_overrides;
+    struct {
+        u8 isa_irq;
+        u32 gsi;
+        bool level, active_low;
+    } overrides[ACPI_MAX_OVERRIDES];
+    u16 pm1a_control, pm1b_control; /* ports, 0: none */
+    u16 pm_timer;
+    bool have_reset;
+    struct acpi_gas reset_register;
+    u8 reset_value;
+    paddr_t mcfg_base; /* segment 0, 0: none */
+    u8 mcfg_first_bus, mcfg_last_bus;
+};
+extern struct acpi_info acpi;
+
+/* Reads the tables; what is missing or broken is named and left at its default. */
+void acpi_init(paddr_t rsdp);
+/* Parsers of single tables: 0 or -EINVAL. Nothing in them is trusted. */
+int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length);
+int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length);
+int acpi_parse_mcfg(struct acpi_info *a, const void *table, u32 length);
+bool acpi_checksum_ok(const void *p, u32 length);
+/* Sleep through PM1 control; returns only if it did not work. */
+void acpi_enter_sleep(u16 pm1a_value, u16 pm1b_value);
+
+#endif

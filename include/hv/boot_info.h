@@ -1,0 +1,70 @@
+/*
+ * What the firmware and the loader told us, in one form for every way in. Filled once by the
+ * parser of the protocol; read-only afterwards.
+ */
+#ifndef HV_BOOT_INFO_H
+#define HV_BOOT_INFO_H
+
+#include <hv/types.h>
+
+#define BOOT_MAX_MEMORY_RANGES 128
+#define BOOT_MAX_MODULES 8
+#define BOOT_CMDLINE_SIZE 2048
+
+enum platform { PLATFORM_BIOS, PLATFORM_EFI, PLATFORM_PVH };
+
+/* E820 types (ACPI 6.4, 15.1). */
+enum { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4, E820_UNUSABLE = 5 };
+
+struct memory_range {
+    paddr_t start, end; /* [start, end) bytes */
+    u32 type;
+};
+
+struct boot_module {
+    paddr_t start, end; /* [start, end) bytes */
+    char cmdline[1024];
+};
+
+struct boot_framebuffer {
+    paddr_t base;
+    u32 pitch, width, height;
+    u8 bpp;
+    u8 red_pos, red_size, green_pos, green_size, blue_pos, blue_size;
+    bool text, valid;
+};
+
+struct boot_info {
+    enum platform platform;
+    paddr_t image_phys; /* where the hypervisor's own image lies */
+    char cmdline[BOOT_CMDLINE_SIZE];
+    char loader[64];
+    u32 nr_ranges;
+    struct memory_range ranges[BOOT_MAX_MEMORY_RANGES]; /* sorted, disjoint */
+    u32 nr_modules;
+    struct boot_module modules[BOOT_MAX_MODULES];
+    paddr_t rsdp; /* 0: search the BIOS areas */
+    paddr_t efi_system_table;
+    struct boot_framebuffer fb;
+};
+
+extern struct boot_info boot_info;
+extern paddr_t boot_image_phys;
+
+/* Parsers: 0, or -EINVAL with a sentence printed. Hostile or truncated input is refused, never trusted. */
+int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size);
+int pvh_parse(struct boot_info *bi, paddr_t start_info);
+
+/* Adds a range; types of overlapping ranges are resolved by boot_info_sort_memory(). */
+void boot_info_add_memory(struct boot_info *bi, paddr_t start, paddr_t end, u32 type);
+/* Sorts, cuts overlaps in favour of the higher type, joins neighbours of one type. */
+void boot_info_sort_memory(struct boot_info *bi);
+u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr);
+
+/*
+ * A cpio archive (newc) with the members "kernel" and optionally "initrd" stands for two
+ * modules, for loaders that pass only one (qemu -initrd). Splits it in place; others are left.
+ */
+void boot_bundle_split(struct boot_info *bi, const void *(*map)(paddr_t));
+
+#endif

@@ -1,0 +1,45 @@
+/* Building the first domain from the boot modules. */
+#ifndef HV_DOM0_H
+#define HV_DOM0_H
+
+#include <hv/domain.h>
+
+/*
+ * Parsers: 0, or a negative error with *why set to a sentence for the user. All input is
+ * untrusted; nothing outside [data, data + size) is read.
+ */
+
+/* load_bzimage.c: the payload inside a bzImage. A file without the boot header is its own payload. */
+struct payload {
+    const u8 *data;
+    u64 size;
+    u64 unpacked_size; /* 0: not compressed */
+};
+int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char **why);
+
+/* decompress.c: xz, zstd, gzip, lz4, by the distribution's libraries. *out is hv_alloc()ed. */
+enum compression { COMPRESSION_NONE, COMPRESSION_XZ, COMPRESSION_ZSTD, COMPRESSION_GZIP, COMPRESSION_LZ4, COMPRESSION_UNKNOWN };
+enum compression compression_detect(const u8 *data, u64 size);
+int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char **why);
+
+/* load_elf.c: segments and notes. */
+#define ELF_MAX_SEGMENTS 16
+struct elf_segment {
+    u64 paddr, offset, file_size, mem_size; /* paddr: the ELF's physical address */
+};
+struct elf_image {
+    const u8 *data;
+    u32 nr_segments;
+    struct elf_segment segments[ELF_MAX_SEGMENTS];
+    u64 paddr_start, paddr_end;
+    /* from the notes */
+    bool has_notes, mod_start_pfn, not_dom0, has_hypercall_page;
+    u64 entry, virt_base, paddr_offset, init_p2m, hypercall_page;
+    char loader_version[16];
+};
+int elf_parse(const u8 *data, u64 size, struct elf_image *elf, const char **why);
+
+/* build_dom0.c: panics with advice for the user when it cannot be done (no guest exists yet). */
+void build_dom0(void);
+
+#endif

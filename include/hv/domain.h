@@ -1,0 +1,193 @@
+/*
+ * Domains and their vCPUs. docs/locking.md has the order of the locks named here.
+ */
+#ifndef HV_DOMAIN_H
+#define HV_DOMAIN_H
+
+#include <hv/mm.h>
+#include <hv/spinlock.h>
+#include <hv/time.h>
+#include <hv/x86/percpu.h>
+#include <public/event_channel.h>
+#include <public/vcpu.h>
+#include <public/xen.h>
+
+#define MAX_VIRT_CPUS 64
+
+/* Why a vCPU does not run: bits of vcpu.pause_flags. */
+#define PAUSE_DOWN 1u     /* VCPUOP_down, or never up */
+#define PAUSE_BLOCKED 2u  /* SCHEDOP_block */
+#define PAUSE_POLL 4u     /* SCHEDOP_poll */
+#define PAUSE_SHUTDOWN 8u /* its domain ended */
+
+struct callback {
+    u64 address; /* 0: not registered */
+    bool mask_events;
+};
+
+struct fifo_queue {
+    u32 tail; /* port linked last; 0: unknown or empty */
+};
+
+/* The CPU state of a PV guest that the hardware does not hold for us. */
+struct pv_vcpu {
+    bool guest_kernel_mode;
+    mfn_t kernel_l4, user_l4; /* user_l4 0: none loaded */
+    u64 kernel_sp;
+    u16 kernel_ss;
+    struct trap_info traps[256];
+    struct callback event_cb, failsafe_cb, syscall_cb, syscall32_cb;
+    u32 iopl;            /* virtual; the real one is always 0 */
+    u64 cr4;             /* guest-owned bits */
+    bool cr0_ts;
+    u64 dr[8];           /* dr[4], dr[5] unused */
+    u64 xcr0;
+    u32 pci_cf8;         /* last address written to port cf8h */
+
+    /* Descriptor tables: frames hold a seg_desc type reference each. */
+    u32 gdt_entries, gdt_nr_frames;
+    mfn_t gdt_frames[16];
+    u64 ldt_base;
+    u32 ldt_entries;
+    mfn_t ldt_frames[16]; /* mapped on demand; 0: not mapped */
+
+    /* Valid while the vCPU's state is not loaded (percpu.state_owner). */
+    u16 ds, es, fs, gs;
+    u64 fs_base, gs_base, gs_base_shadow;
+    void *fpu_area;      /* XSAVE format */
+    u64 tsc_aux;
+};
+
+struct vcpu {
+    struct domain *domain;
+    u32 id;
+    bool is_idle, initialised;
+
+    /* Scheduling: the run-queue lock of `cpu`. */
+    struct percpu *cpu;
+    struct vcpu *rq_next;
+    bool on_runqueue;
+    u32 pause_flags; /* changed atomically */
+    u64 slice_end;
+    struct timer slice_timer;
+
+    void *stack_block;
+    u64 saved_rsp;
+
+    struct vcpu_runstate_info runstate;
+    u64 runstate_guest; /* guest-kernel virtual address of its copy; 0: none */
+
+    struct timer periodic_timer, singleshot_timer, poll_timer;
+    u64 period_ns, period_last;
+
+    struct vcpu_info *info; /* in shared_info, or in a frame that the guest registered */
+    struct page_info *info_page;
+    u32 virq_port[NR_VIRQS]; /* the domain's event_lock */
+    u32 poll_port;           /* the single port polled, 0: several */
+
+    struct evtchn_fifo_control_block *fifo_control;
+    struct page_info *fifo_control_page;
+    struct fifo_queue fifo_queues[EVTCHN_FIFO_MAX_QUEUES]; /* the domain's event_lock */
+
+    /* NMI to the guest: pending until delivered, then masked until its iret hypercall. */
+    bool nmi_pending, nmi_masked;
+    struct callback nmi_cb;
+
+    struct pv_vcpu pv;
+};
+
+/* One event channel. Guarded by the domain's event_lock. */
+enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_PIRQ, ECS_VIRQ, ECS_IPI };
+struct evtchn {
+    u8 state, priority, last_priority;
+    bool pending; /* FIFO: raised before the event array had a word for it */
+    u32 vcpu, last_vcpu;
+    union {
+        struct {
+            struct domain *dom;
+            u32 port;
+        } remote;
+        domid_t unbound_for;
+        u32 pirq, virq;
+    };
+};
+#define EVTCHNS_PER_PAGE 128
+#define MAX_EVTCHN_PAGES (EVTCHN_FIFO_NR_CHANNELS / EVTCHNS_PER_PAGE)
+#define FIFO_WORDS_PER_PAGE (PAGE_SIZE / sizeof(u32))
+#define FIFO_MAX_PAGES (EVTCHN_FIFO_NR_CHANNELS / FIFO_WORDS_PER_PAGE)
+
+struct domain {
+    domid_t id;
+    bool privileged;  /* the hardware domain: I/O memory, ports, PIRQs */
+    bool is_shut_down, crashed;
+    u32 shutdown_code;
+    u32 max_vcpus;
+    struct vcpu *vcpu[MAX_VIRT_CPUS];
+
+    struct shared_info *shared_info;
+    u64 *perdomain_l3;   /* slot 258 */
+    u64 *perdomain_l2;
+    u64 *perdomain_l1[MAX_VIRT_CPUS];
+
+    /* page_lock */
+    spinlock_t page_lock;
+    u32 page_list;       /* first frame of the owner's list; 0: empty */
+    u64 tot_pages, max_pages;
+    u64 max_gpfn;
+
+    u64 vm_assist;
+
+    /* event_lock */
+    spinlock_t event_lock;
+    struct evtchn *evtchn_pages[MAX_EVTCHN_PAGES];
+    u32 nr_ports;        /* ports with a struct evtchn */
+    bool fifo;
+    u32 *fifo_words[FIFO_MAX_PAGES];
+    struct page_info *fifo_pages[FIFO_MAX_PAGES];
+    u32 fifo_nr_pages;
+
+    /* grant_lock */
+    spinlock_t grant_lock;
+    void *grant_frames[64];
+    u32 nr_grant_frames, grant_version;
+
+    u64 time_offset_sec;
+};
+
+extern struct domain *hardware_domain; /* dom0, once it exists */
+extern struct domain *domain_list[8];
+extern struct domain idle_domain;
+
+static inline bool page_owned_by(const struct page_info *pg, const struct domain *d)
+{
+    return pg->owner == (u32)virt_to_mfn(d);
+}
+
+struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged) __must_check;
+struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;
+struct domain *domain_by_id(domid_t id); /* DOMID_SELF included; NULL */
+
+/* Gives the frame to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG over max_pages. */
+int domain_assign_page(struct domain *d, struct page_info *pg) __must_check;
+/* A hypervisor frame that d may map read-write (shared_info, grant table). */
+void domain_share_page(struct domain *d, struct page_info *pg);
+
+/* The domain did what nobody can recover from. Says why, stops all its vCPUs; dom0's end is the machine's. */
+void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
+void domain_shutdown(struct domain *d, u32 reason);
+
+void vcpu_wake(struct vcpu *v);             /* runnable again if no pause flag is left */
+void vcpu_pause_flag_set(struct vcpu *v, u32 flag);
+void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);
+void vcpu_kick(struct vcpu *v);             /* events are pending: wake or interrupt it */
+void vcpu_unblock(struct vcpu *v);
+
+/* sched */
+void sched_init(void);
+void schedule(void);
+void sched_vcpu_init(struct vcpu *v);
+void runstate_change(struct vcpu *v, int state, u64 now);
+void idle_loop(void) __noreturn;
+void sched_print(void);
+
+#endif

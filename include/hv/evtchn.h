@@ -1,0 +1,27 @@
+/* Event channels: 2-level and FIFO ABI. Ports and bindings are guarded by the domain's event_lock. */
+#ifndef HV_EVTCHN_H
+#define HV_EVTCHN_H
+
+#include <hv/domain.h>
+
+int evtchn_init_domain(struct domain *d);
+/* Raises a VIRQ: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
+void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq);
+void evtchn_send_pirq(struct domain *d, u32 port);
+/* True if any event is pending and unmasked for v, whatever evtchn_upcall_mask says. */
+bool evtchn_port_pending(struct domain *d, u32 port);
+void evtchn_print(struct domain *d);
+
+/* Delivery by ABI; event_lock held. */
+void evtchn_2l_set_pending(struct vcpu *v, u32 port);
+bool evtchn_2l_unmask(struct domain *d, u32 port);
+bool evtchn_2l_is_pending(struct domain *d, u32 port);
+void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port);
+bool evtchn_fifo_unmask(struct domain *d, struct evtchn *c, u32 port);
+bool evtchn_fifo_is_pending(struct domain *d, u32 port);
+int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
+int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op);
+struct evtchn *evtchn_from_port(struct domain *d, u32 port); /* NULL: no such port */
+void vcpu_mark_events_pending(struct vcpu *v);
+
+#endif

@@ -1,0 +1,11 @@
+/* Grant tables: set-up and sizes; frames are the hypervisor's, shown to the domain. */
+#ifndef HV_GRANT_H
+#define HV_GRANT_H
+
+#include <hv/domain.h>
+
+#define GRANT_MAX_FRAMES 64
+
+int grant_init_domain(struct domain *d);
+
+#endif

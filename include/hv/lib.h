@@ -1,0 +1,64 @@
+/* Freestanding library: memory, strings, formatting, sorting, bits. Interrupt-safe, no locks. */
+#ifndef HV_LIB_H
+#define HV_LIB_H
+
+#include <hv/types.h>
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t n);
+void *memmove(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+size_t strnlen(const char *s, size_t max);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t n);
+char *strchr(const char *s, int c);
+char *strstr(const char *s, const char *word);
+
+/* Copies at most size - 1 bytes and always terminates; returns strlen(src) as far as size shows it. */
+size_t strlcpy(char *dst, const char *src, size_t size);
+
+/*
+ * Conversions d i u x X p s c %, flags 0 - # +, width, precision, l ll h hh z. Returns the
+ * length the whole text would have; the buffer is always terminated when size > 0.
+ */
+int hv_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
+int hv_snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
+
+/* Number with optional 0x; stops at the first other character, which *end points to. */
+u64 parse_u64(const char *s, const char **end);
+/* As parse_u64 with suffix K M G T or B for bytes; no suffix means KiB, as in Xen's size options. */
+u64 parse_size(const char *s, const char **end);
+
+static inline unsigned bit_first(u64 x) { return (unsigned)__builtin_ctzll(x); } /* x != 0 */
+static inline unsigned bit_last(u64 x) { return 63 - (unsigned)__builtin_clzll(x); } /* x != 0 */
+
+static inline bool test_bit(u64 n, const volatile void *p)
+{
+    return (((const volatile u8 *)p)[n >> 3] >> (n & 7)) & 1;
+}
+static inline void atomic_set_bit(u64 n, volatile void *p)
+{
+    __asm__ volatile("lock btsq %1, %0" : "+m"(*(volatile u64 *)p) : "r"(n) : "memory", "cc");
+}
+static inline bool atomic_test_and_set_bit(u64 n, volatile void *p)
+{
+    bool old;
+    __asm__ volatile("lock btsq %2, %0" : "+m"(*(volatile u64 *)p), "=@ccc"(old) : "r"(n) : "memory");
+    return old;
+}
+static inline bool atomic_test_and_clear_bit(u64 n, volatile void *p)
+{
+    bool old;
+    __asm__ volatile("lock btrq %2, %0" : "+m"(*(volatile u64 *)p), "=@ccc"(old) : "r"(n) : "memory");
+    return old;
+}
+
+/* Errors: the ABI's numbers, which are Linux's. */
+enum {
+    EPERM = 1, ENOENT = 2, ESRCH = 3, E2BIG = 7, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
+    EFAULT = 14, EBUSY = 16, EEXIST = 17, EXDEV = 18, ENODEV = 19, EINVAL = 22, ENOSPC = 28,
+    ERANGE = 34, ENOSYS = 38, ENODATA = 61, ETIME = 62, ERESTART = 85, EOPNOTSUPP = 95, ENOBUFS = 105,
+};
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * Machine memory: frames, their bookkeeping (struct page_info), allocators.
+ *
+ * References. ref_info counts every reason a frame may not be freed: one for its owner
+ * (PGR_ALLOCATED), one for each mapping, table entry or use. type_info counts the uses that
+ * need the frame to be of one kind (pv/page_type.c, the only writer of type counts).
+ */
+#ifndef HV_MM_H
+#define HV_MM_H
+
+#include <hv/types.h>
+#include <hv/x86/layout.h>
+
+struct domain;
+
+struct page_info {
+    u64 type_info;
+    u64 ref_info;
+    u32 owner;     /* frame of the owner's struct domain; 0: nobody */
+    u32 tlb_stamp; /* free: order of the block. else: TLB clock when the type was last dropped */
+    u32 next, prev; /* frame numbers: free list, or the owner's page list */
+};
+CHECK_SIZE(struct page_info, 32);
+
+#define PGR_COUNT_MASK 0xffffffffULL
+#define PGR_ALLOCATED (1ULL << 63) /* holds one reference for the owner */
+#define PGR_SPECIAL (1ULL << 62)   /* the hypervisor's page, shown to the owner (shared_info, grants) */
+#define PGR_FREE (1ULL << 61)
+#define PGR_UNCACHED (1ULL << 60)  /* a guest has mapped it other than write-back: flush before retyping */
+
+#define FRAME_TABLE ((struct page_info *)FRAMETABLE_VIRT_START)
+/* Frame-table chunks of 2 MiB describe 256 MiB of machine memory; holes have none. */
+#define FRAMES_PER_CHUNK (MiB(2) / sizeof(struct page_info))
+#define MAX_MFN (((DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START) >> PAGE_SHIFT) - 1)
+
+extern mfn_t max_mfn;       /* highest frame with a page_info */
+extern u64 total_ram_pages; /* RAM in the firmware's map */
+
+bool mfn_valid(mfn_t mfn); /* has a page_info */
+static inline struct page_info *mfn_to_page(mfn_t mfn) { return FRAME_TABLE + mfn; }
+static inline mfn_t page_to_mfn(const struct page_info *pg) { return (mfn_t)(pg - FRAME_TABLE); }
+
+/* The direct map: RAM and what direct_map_add() named. */
+static inline void *phys_to_virt(paddr_t pa) { return (void *)(DIRECTMAP_VIRT_START + pa); }
+static inline paddr_t virt_to_phys(const void *va) { return (u64)va - DIRECTMAP_VIRT_START; }
+static inline void *mfn_to_virt(mfn_t mfn) { return phys_to_virt(mfn << PAGE_SHIFT); }
+static inline mfn_t virt_to_mfn(const void *va) { return virt_to_phys(va) >> PAGE_SHIFT; }
+static inline void *page_to_virt(const struct page_info *pg) { return mfn_to_virt(page_to_mfn(pg)); }
+/* For addresses inside the image. */
+paddr_t image_to_phys(const void *va);
+
+/* ---- boot allocator: from the firmware map until the page allocator takes over ---- */
+void boot_alloc_init(void);
+/* Aligned, zeroed; panics when memory is too small (no guest exists yet). Returns the address. */
+paddr_t boot_alloc(u64 size, u64 align) __must_check;
+void boot_alloc_reserve(paddr_t start, paddr_t end);
+/* Hands what is left to the page allocator. */
+void boot_alloc_finish(void);
+
+/* ---- page allocator: buddy system, zones by address width ---- */
+#define MAX_ORDER 18 /* 1 GiB blocks */
+/*
+ * 2^order frames below 2^address_bits bytes (0: anywhere), or NULL. The highest memory that
+ * fits is preferred, so that low memory stays for devices. Content is undefined.
+ */
+struct page_info *page_alloc(unsigned order, unsigned address_bits) __must_check;
+void page_free(struct page_info *pg, unsigned order);
+/* Any number of contiguous frames. */
+struct page_info *page_alloc_contiguous(u64 count) __must_check;
+void page_free_range(mfn_t first, u64 count);
+u64 page_free_count(void);
+
+/* ---- hypervisor heap ---- */
+void *hv_alloc(size_t size) __must_check;  /* zeroed, 16-byte aligned; NULL when out of memory */
+void hv_free(void *p);
+void *hv_alloc_page(void) __must_check;    /* one zeroed frame in the direct map */
+void hv_free_page(void *p);
+
+/* ---- the frame table ---- */
+void frame_table_init(void);
+
+#endif

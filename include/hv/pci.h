@@ -1,0 +1,23 @@
+/* PCI configuration space of segment 0 through ports cf8h and cfch, and MSI capabilities. */
+#ifndef HV_PCI_H
+#define HV_PCI_H
+
+#include <hv/types.h>
+
+/* bdf: bus << 8 | device << 3 | function. bytes: 1, 2 or 4, aligned. */
+u32 pci_config_read(u16 bdf, u16 reg, unsigned bytes);
+void pci_config_write(u16 bdf, u16 reg, unsigned bytes, u32 value);
+/* Offset of a capability, 0: none. */
+u8 pci_find_capability(u16 bdf, u8 id);
+
+struct msi_target {
+    u16 bdf;
+    bool msix;
+    u32 entry;
+    u64 table_base; /* MSI-X: address of the table's BAR plus offset, 0: read it from the device */
+};
+/* Writes address and data for the vector, and for MSI sets the enable bit. 0, -ENODEV, -EINVAL, -ENOMEM. */
+int msi_program(const struct msi_target *t, u8 vector, u32 apic_id);
+void msi_disable(const struct msi_target *t);
+
+#endif

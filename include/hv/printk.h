@@ -1,0 +1,31 @@
+/*
+ * Log output. printk() may be called in any phase and any context; it never blocks for ever.
+ * Messages go to the boot log and ring always, to the console sinks when their level is at or
+ * below the threshold (loglvl=, guest_loglvl=).
+ */
+#ifndef HV_PRINTK_H
+#define HV_PRINTK_H
+
+#include <hv/types.h>
+
+/* Severity prefixes. Guest messages are what a guest can cause at will: they are rate-limited. */
+#define LOG_ERR "\0010"
+#define LOG_WARN "\0011"
+#define LOG_INFO "\0012"
+#define LOG_DEBUG "\0013"
+#define GUEST_ERR "\0020"
+#define GUEST_WARN "\0021"
+#define GUEST_INFO "\0022"
+#define GUEST_DEBUG "\0023"
+
+void printk(const char *fmt, ...) __printf(1, 2);
+void vprintk(const char *fmt, va_list ap);
+
+/* Errors are born with their place in debug builds. */
+#ifdef DEBUG
+#define trace_error(rc) (printk(GUEST_DEBUG "%s:%d: error %d\n", __FILE__, __LINE__, (int)(rc)), (rc))
+#else
+#define trace_error(rc) (rc)
+#endif
+
+#endif

@@ -1,0 +1,103 @@
+/* PV guests: page types, page-table updates, traps, segments. Layer 5; see docs/pv-mmu.md. */
+#ifndef HV_PV_H
+#define HV_PV_H
+
+#include <hv/domain.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/regs.h>
+
+/* ---- page_type.c: references and types ---- */
+#define PGT_TYPE_SHIFT 60
+enum page_type { PGT_NONE, PGT_WRITABLE, PGT_L1, PGT_L2, PGT_L3, PGT_L4, PGT_SEGDESC };
+#define PGT_PINNED (1ULL << 59)
+#define PGT_VALIDATED (1ULL << 58)
+#define PGT_BUSY (1ULL << 57) /* one vCPU validates or tears down; others wait */
+#define PGT_COUNT_MASK 0xffffffffULL
+
+static inline enum page_type page_type_of(u64 type_info) { return (enum page_type)(type_info >> PGT_TYPE_SHIFT); }
+
+/* A general reference, if d owns the frame. */
+bool page_get(struct page_info *pg, const struct domain *d) __must_check;
+void page_put(struct page_info *pg);
+/* A type reference; the caller holds a general one. 0, -EINVAL (other type, or contents refused). */
+int page_get_type(struct page_info *pg, enum page_type type) __must_check;
+void page_put_type(struct page_info *pg);
+/* Both. mfn is checked. */
+int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type) __must_check;
+void page_put_and_type(struct page_info *pg);
+/* Pin: a type reference that the guest holds by hypercall. */
+int page_pin(struct domain *d, mfn_t mfn, enum page_type type) __must_check;
+int page_unpin(struct domain *d, mfn_t mfn) __must_check;
+/* Consistency of one frame, for the audit key: NULL or what is wrong. */
+void page_audit(struct domain *d);
+
+/* ---- pt_validate.c: what an entry may say, and the references it takes ---- */
+/* The entry as it will be stored (USER forced, GLOBAL dropped). */
+pte_t pt_adjust(unsigned level, pte_t e);
+int pt_entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner) __must_check;
+void pt_entry_put(struct domain *d, unsigned level, pte_t e);
+int pt_table_validate(struct page_info *pg, unsigned level) __must_check;
+void pt_table_invalidate(struct page_info *pg, unsigned level);
+
+/* ---- pt_update.c ---- */
+/* Replaces the entry at machine address `at` in a table of `level` whose type the caller holds. */
+int pt_entry_update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad,
+                    struct domain *owner) __must_check;
+/* Entry by compare-and-exchange for emulated guest instructions: -EAGAIN if *at is not `expected` any more. */
+int pt_entry_cmpxchg_l1(struct domain *d, paddr_t at, pte_t expected, pte_t val) __must_check;
+
+/* ---- address spaces ---- */
+void pv_load_address_space(struct vcpu *v);
+int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __must_check;
+int pv_set_user_base(struct vcpu *v, mfn_t mfn) __must_check;
+void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);
+/* Machine address of the entry of `level` that va goes through in v's kernel tables, 0: none. */
+paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);
+
+/* ---- ptwr.c ---- */
+bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va);
+
+/* ---- guest_trap.c, bounce_frame.c ---- */
+void pv_guest_exception(struct cpu_user_regs *regs, u32 vector);
+/* Delivers a vector to the guest; has_error: push error. Crashes the domain if it cannot take it. */
+void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error);
+bool pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool mask_events, bool has_error, u32 error);
+bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs);
+void syscall_from_guest(struct cpu_user_regs *regs);
+bool prepare_guest_return(struct cpu_user_regs *regs);
+void guest_iret_failed(struct cpu_user_regs *regs);
+void pv_toggle_mode(struct vcpu *v);
+void pv_hypercall(struct vcpu *v, struct cpu_user_regs *regs);
+
+/* ---- emulate_*.c ---- */
+bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);
+bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
+void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);
+bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);
+bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val);
+u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);
+void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val);
+long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val);
+
+/* ---- segments.c ---- */
+void pv_init_gdt_window(struct vcpu *v);
+void pv_window_set_cpu_page(struct vcpu *v); /* the reserved GDT page becomes this CPU's */
+int pv_set_gdt(struct vcpu *v, const mfn_t *frames, u32 entries) __must_check;
+void pv_release_gdt(struct vcpu *v);
+void pv_release_ldt(struct vcpu *v);
+void pv_load_ldt(struct vcpu *v); /* LDTR of this CPU */
+bool pv_ldt_fault(struct vcpu *v, u64 offset);
+bool descriptor_check(struct domain *d, u64 *desc);
+int segdesc_page_validate(struct page_info *pg) __must_check;
+
+/* ---- pv_vcpu.c: context ---- */
+int pv_vcpu_init(struct vcpu *v) __must_check;
+int pv_domain_init(struct domain *d) __must_check;
+void pv_state_save(struct vcpu *v);
+void pv_state_load(struct vcpu *v);
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
+
+/* I/O memory a domain may map. */
+bool iomem_permitted(const struct domain *d, mfn_t mfn);
+
+#endif

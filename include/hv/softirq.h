@@ -1,0 +1,25 @@
+/* Deferred work, run on this CPU's way back to a guest or in its idle loop, with no lock held. */
+#ifndef HV_SOFTIRQ_H
+#define HV_SOFTIRQ_H
+
+#include <hv/types.h>
+
+enum softirq {
+    SOFTIRQ_TIMER,
+    SOFTIRQ_NMI_DOM0,
+    SOFTIRQ_KEYHANDLER,
+    SOFTIRQ_CONSOLE_RX,
+    SOFTIRQ_SCHEDULE, /* last: may leave this vCPU for a while */
+    SOFTIRQ_COUNT,
+};
+
+void softirq_register(enum softirq nr, void (*fn)(void));
+void softirq_raise(enum softirq nr);
+void softirq_process(void);
+/*
+ * For long operations in hypercalls: takes pending interrupts and may run other vCPUs before
+ * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted.
+ */
+void preempt_point(void);
+
+#endif

@@ -1,0 +1,22 @@
+/* The phase the machine is in. One function moves it, forward only. */
+#ifndef HV_SYSTEM_STATE_H
+#define HV_SYSTEM_STATE_H
+
+#include <hv/types.h>
+
+enum phase {
+    PHASE_EARLY_BOOT, /* first C line: page tables of the stub, no percpu vCPU, no allocator */
+    PHASE_BOOT,       /* current is valid (idle vCPU), direct map complete, allocators work */
+    PHASE_SMP_BOOT,   /* other CPUs are being started */
+    PHASE_ACTIVE,     /* guests run */
+    PHASE_SHUTDOWN,
+    PHASE_COUNT,
+};
+
+enum phase system_phase(void);
+const char *system_phase_name(void);
+void system_phase_advance(enum phase next);
+/* True from the moment that `phase` has begun. */
+bool booted_past(enum phase phase);
+
+#endif

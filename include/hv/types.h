@@ -1,0 +1,62 @@
+/* Basic types and compiler helpers. Includes nothing of ours; usable from host unit tests. */
+#ifndef HV_TYPES_H
+#define HV_TYPES_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int8_t s8;
+typedef int32_t s32;
+typedef int64_t s64;
+
+typedef u64 paddr_t; /* machine (physical) address, bytes */
+typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
+
+#define INVALID_MFN (~(mfn_t)0)
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define __packed __attribute__((packed))
+#define __aligned_to(n) __attribute__((aligned(n)))
+#define __section(s) __attribute__((section(s)))
+#define __used __attribute__((used))
+#define __noreturn __attribute__((noreturn))
+#define __must_check __attribute__((warn_unused_result))
+#define __printf(f, a) __attribute__((format(printf, f, a)))
+#define __always_inline_fn static inline __attribute__((always_inline))
+
+/* Code and data needed only until dom0 runs; released afterwards. */
+#define __init __section(".init.text")
+#define __initdata __section(".init.data")
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define CHECK_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " has size " #size)
+#define CHECK_OFFSET(type, field, off) \
+    _Static_assert(offsetof(type, field) == (off), #type "." #field " is at " #off)
+
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#define barrier() __asm__ volatile("" ::: "memory")
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define ROUND_UP(x, a) (((x) + (a) - 1) & ~((__typeof__(x))(a) - 1))
+#define ROUND_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
+
+#define KiB(n) ((u64)(n) << 10)
+#define MiB(n) ((u64)(n) << 20)
+#define GiB(n) ((u64)(n) << 30)
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 4096UL
+#define PAGE_MASK (~(PAGE_SIZE - 1))
+
+#endif

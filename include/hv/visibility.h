@@ -1,0 +1,2 @@
+/* Included before everything: no symbol leaves the image, so the compiler needs no GOT. */
+#pragma GCC visibility push(hidden)

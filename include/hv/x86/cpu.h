@@ -1,0 +1,35 @@
+/* This processor: features, control registers, descriptor tables, stacks. */
+#ifndef HV_X86_CPU_H
+#define HV_X86_CPU_H
+
+#include <hv/types.h>
+#include <hv/x86/percpu.h>
+
+struct cpu_features {
+    char vendor[13], model[49];
+    bool intel, amd, tcg; /* tcg: QEMU's own emulation, with its limits */
+    bool smep, smap, umip, fsgsbase, xsave, xsaveopt, pge, x2apic, tsc_deadline, invariant_tsc, page1gb, rdtscp, erms;
+    u32 max_leaf, max_ext_leaf, phys_bits;
+    u64 xcr0_mask;   /* components the hardware and we support */
+    u32 xsave_size;  /* bytes for xcr0_mask */
+};
+extern struct cpu_features cpu;
+
+void cpu_identify(void);     /* early: CPUID only */
+void cpu_enable_features(void);
+/* Descriptor tables of a CPU: TSS with IST stacks. */
+void cpu_init_descriptors(struct percpu *c);
+void cpu_set_stack(struct percpu *c, void *block);
+/* A stack block in vmap space with its guard page; NULL: out of memory. */
+void *stack_block_alloc(void) __must_check;
+/* The boot CPU's statically allocated blocks lose their guard pages' mappings. */
+void stack_guard_boot_blocks(void);
+static inline struct stack_top *stack_block_top(void *block)
+{
+    return (struct stack_top *)((char *)block + STACK_BLOCK_SIZE) - 1;
+}
+void cpu_write_cr4(u64 cr4);
+
+extern char boot_stack_block[], boot_ist_stacks[];
+
+#endif

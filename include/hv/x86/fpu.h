@@ -1,0 +1,13 @@
+/* FPU, SSE and AVX state. Areas have fpu_area_size() bytes, zeroed, any alignment. */
+#ifndef HV_X86_FPU_H
+#define HV_X86_FPU_H
+
+#include <hv/types.h>
+
+u64 fpu_area_size(void);
+void fpu_area_init(void *area);
+/* Both leave CR0.TS clear. XCR0 must be the state's owner's. */
+void fpu_save(void *area);
+void fpu_restore(void *area);
+
+#endif

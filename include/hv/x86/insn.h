@@ -1,0 +1,36 @@
+/* The few instructions that are emulated for guests, taken apart. Intel SDM vol. 2, chapter 2. */
+#ifndef HV_X86_INSN_H
+#define HV_X86_INSN_H
+
+#include <hv/x86/regs.h>
+
+#define INSN_MAX 15
+#define OP_0F 0x0f00 /* two-byte opcodes */
+
+struct insn {
+    u8 bytes[INSN_MAX];
+    u8 available;   /* bytes that could be fetched */
+    u8 len;         /* of the whole instruction */
+    u16 opcode;
+    u8 rex, modrm;
+    bool has_modrm, lock, rep, repne, op16, addr32;
+    u8 size;        /* operand: 1, 2, 4 or 8 bytes */
+    u64 imm;        /* sign-extended */
+};
+
+/* From the guest's RIP in 64-bit mode; false: not fetchable, or not one of those known here. */
+bool insn_decode(struct insn *in, const struct cpu_user_regs *regs);
+/* From bytes: for tests. */
+bool insn_decode_bytes(struct insn *in);
+
+static inline unsigned insn_reg(const struct insn *in) { return ((in->modrm >> 3) & 7) | ((in->rex & 4) << 1); }
+static inline unsigned insn_rm(const struct insn *in) { return (in->modrm & 7) | ((in->rex & 1) << 3); }
+static inline bool insn_is_memory(const struct insn *in) { return in->has_modrm && in->modrm < 0xc0; }
+
+/* Register by its number in instruction encoding. */
+u64 *insn_gpr(struct cpu_user_regs *regs, unsigned n);
+/* Low `size` bytes; AH..BH as byte registers 4 to 7 without REX are not supported (false). */
+bool insn_read_reg(struct cpu_user_regs *regs, const struct insn *in, unsigned n, u64 *v);
+void insn_write_reg(struct cpu_user_regs *regs, const struct insn *in, unsigned n, u64 v);
+
+#endif

@@ -1,0 +1,73 @@
+/* Page-table entries (Intel SDM vol. 3, 4.5) and the hypervisor's own mappings. */
+#ifndef HV_X86_PAGE_TABLE_H
+#define HV_X86_PAGE_TABLE_H
+
+#include <hv/mm.h>
+
+typedef u64 pte_t;
+
+#define PTE_PRESENT 0x001ULL
+#define PTE_RW 0x002ULL
+#define PTE_USER 0x004ULL
+#define PTE_PWT 0x008ULL
+#define PTE_PCD 0x010ULL
+#define PTE_ACCESSED 0x020ULL
+#define PTE_DIRTY 0x040ULL
+#define PTE_PAT 0x080ULL /* in an L1 entry */
+#define PTE_PSE 0x080ULL /* in an L2 or L3 entry */
+#define PTE_GLOBAL 0x100ULL
+#define PTE_AVAIL 0xe00ULL
+#define PTE_NX (1ULL << 63)
+#define PTE_ADDR_MASK 0x000ffffffffff000ULL
+#define PTE_CACHE_MASK (PTE_PWT | PTE_PCD | PTE_PAT)
+
+#define PT_ENTRIES 512
+#define PT_SHIFT(level) (12 + 9 * ((level) - 1))
+#define PT_INDEX(va, level) (((va) >> PT_SHIFT(level)) & 511)
+
+static inline mfn_t pte_mfn(pte_t e) { return (e & PTE_ADDR_MASK) >> PAGE_SHIFT; }
+static inline pte_t make_pte(mfn_t mfn, u64 flags) { return (mfn << PAGE_SHIFT) | flags; }
+
+/* Flags of hypervisor mappings. */
+#define HV_RO (PTE_PRESENT | PTE_GLOBAL | PTE_NX | PTE_ACCESSED)
+#define HV_RW (HV_RO | PTE_RW | PTE_DIRTY)
+#define HV_RX (PTE_PRESENT | PTE_GLOBAL | PTE_ACCESSED)
+#define HV_UC (HV_RW | PTE_PCD | PTE_PWT)
+
+extern pte_t hv_l4[PT_ENTRIES];
+
+/*
+ * Maps [va, va + size) to pa with the largest pages that fit; existing mappings are replaced
+ * and large ones split. -ENOMEM when a table cannot be had. The caller flushes the TLB if it
+ * replaced anything.
+ */
+int hv_map(u64 va, paddr_t pa, u64 size, u64 flags) __must_check;
+void hv_unmap(u64 va, u64 size);
+/* The leaf entry that maps va (any size), or 0. */
+pte_t hv_lookup(u64 va);
+
+/* Device registers, uncached, at a vmap address; NULL when out of memory. */
+void *hv_ioremap(paddr_t pa, u64 size) __must_check;
+/* Reserves vmap space, size a multiple of align, both powers-of-two pages. */
+u64 vmap_reserve(u64 size, u64 align);
+
+/* direct_map.c */
+bool direct_map_fault(u64 va); /* early boot: maps what was touched; false: not a direct-map address */
+void direct_map_init(void);
+int direct_map_add(paddr_t pa, u64 size) __must_check; /* tables of the firmware outside RAM */
+
+/* m2p.c: the machine-to-physical table the ABI promises. */
+#define INVALID_M2P (~0ULL)
+void m2p_init(void);
+static inline void m2p_set(mfn_t mfn, u64 pfn) { ((u64 *)RW_M2P_VIRT_START)[mfn] = pfn; }
+static inline u64 m2p_get(mfn_t mfn) { return ((u64 *)RW_M2P_VIRT_START)[mfn]; }
+
+/* tlb.c */
+void tlb_flush_local(void);     /* all, but not global mappings */
+void tlb_flush_local_all(void); /* global ones too */
+void tlb_flush_all_cpus(void);
+/* Flushes CPUs that may still have translations from before the page's stamp. */
+void tlb_flush_for_page(const struct page_info *pg);
+u32 tlb_clock(void);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * Per-CPU data and how it is found. Each stack block (one per vCPU, one per IST stack of a
+ * CPU) ends in a struct stack_top, so the stack pointer alone leads to this CPU's data. GS
+ * always belongs to the guest: there is no SWAPGS window.
+ */
+#ifndef HV_X86_PERCPU_H
+#define HV_X86_PERCPU_H
+
+#include <hv/x86/layout.h>
+#include <hv/x86/regs.h>
+
+#define MAX_CPUS 64
+
+struct vcpu;
+
+struct tss64 { /* Intel SDM vol. 3, 8.7 */
+    u32 reserved0;
+    u64 rsp[3];
+    u64 reserved1;
+    u64 ist[7];
+    u64 reserved2;
+    u16 reserved3, io_map_base;
+} __packed;
+CHECK_SIZE(struct tss64, 104);
+
+struct percpu {
+    struct vcpu *curr;     /* poison until this CPU's idle vCPU runs */
+    u32 id, apic_id;
+    u32 softirq_pending;   /* bits of enum softirq; set by this CPU and by others */
+    u32 locks_held;        /* spinlocks held by this CPU: must be 0 to schedule */
+    struct vcpu *idle;
+    struct vcpu *state_owner; /* whose segments, FPU state and address space are loaded */
+    u64 cr4, xcr0;         /* cached */
+    u64 tlb_flush_time;    /* value of the TLB clock at the last full flush */
+    u64 nmi_count, irq_count;
+    u64 *gdt;              /* the page of hypervisor descriptors, GDT offset 0xe000 */
+    struct tss64 tss __aligned_to(16);
+};
+
+/* At the top of every stack block. guest_regs.es must be 16-byte aligned: it is RSP0. */
+struct stack_top {
+    struct cpu_user_regs guest_regs;
+    struct percpu *cpu;
+    u64 pad;
+};
+_Static_assert((sizeof(struct stack_top) - offsetof(struct stack_top, guest_regs.es)) % 16 == 0,
+               "RSP0 must be 16-byte aligned");
+
+static inline struct stack_top *this_stack_top(void)
+{
+    u64 rsp;
+
+    __asm__("mov %%rsp, %0" : "=r"(rsp));
+    return (struct stack_top *)((rsp | (STACK_BLOCK_SIZE - 1)) + 1) - 1;
+}
+
+static inline struct percpu *this_cpu(void)
+{
+    return this_stack_top()->cpu;
+}
+
+/* The vCPU that this CPU runs. Not before the boot CPU's idle vCPU exists (phase boot). */
+#define current (this_cpu()->curr)
+#define guest_cpu_user_regs() (&this_stack_top()->guest_regs)
+
+extern struct percpu percpu_areas[MAX_CPUS];
+extern u32 nr_cpus;
+
+#endif

@@ -1,0 +1,22 @@
+/* Assembler macros shared by entry code and copy routines. */
+#ifndef HV_X86_PERCPU_ASM_H
+#define HV_X86_PERCPU_ASM_H
+
+/* A fault at insn continues at fixup. Same layout as struct exception_table_entry. */
+#define EXTABLE_ASM(insn, fixup)        \
+    .pushsection .ex_table, "a";        \
+    .balign 4;                          \
+    .long insn - .;                     \
+    .long fixup - .;                    \
+    .popsection
+
+/* A three-byte NOP that features_patch_smap() turns into CLAC or STAC where the CPU has SMAP. */
+#define SMAP_SITE(section_name)                 \
+    661: .byte 0x0f, 0x1f, 0x00;                \
+    .pushsection section_name, "a";             \
+    .quad 661b;                                 \
+    .popsection
+#define ASM_CLAC SMAP_SITE(.smap_clac)
+#define ASM_STAC SMAP_SITE(.smap_stac)
+
+#endif

@@ -1,0 +1,171 @@
+/* Instructions that C has no name for. No policy here. */
+#ifndef HV_X86_PROCESSOR_H
+#define HV_X86_PROCESSOR_H
+
+#include <hv/types.h>
+#include <hv/x86/layout.h>
+
+#define CR4_VME (1UL << 0)
+#define CR4_PVI (1UL << 1)
+#define CR4_TSD (1UL << 2)
+#define CR4_DE (1UL << 3)
+#define CR4_PSE (1UL << 4)
+#define CR4_MCE (1UL << 6)
+#define CR4_PGE (1UL << 7)
+#define CR4_OSFXSR (1UL << 9)
+#define CR4_OSXMMEXCPT (1UL << 10)
+#define CR4_UMIP (1UL << 11)
+#define CR4_FSGSBASE (1UL << 16)
+#define CR4_OSXSAVE (1UL << 18)
+#define CR4_SMEP (1UL << 20)
+#define CR4_SMAP (1UL << 21)
+
+#define MSR_TSC 0x10
+#define MSR_APIC_BASE 0x1b
+#define MSR_PAT 0x277
+#define MSR_STAR 0xc0000081
+#define MSR_LSTAR 0xc0000082
+#define MSR_CSTAR 0xc0000083
+#define MSR_FMASK 0xc0000084
+#define MSR_FS_BASE 0xc0000100
+#define MSR_GS_BASE 0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX 0xc0000103
+#define MSR_SYSENTER_CS 0x174
+#define MSR_SYSENTER_ESP 0x175
+#define MSR_SYSENTER_EIP 0x176
+#define MSR_TSC_DEADLINE 0x6e0
+#define MSR_MCG_CAP 0x179
+#define MSR_MCG_STATUS 0x17a
+#define MSR_MCG_CTL 0x17b
+#define MSR_MC0_CTL 0x400
+#define MSR_MC0_STATUS 0x401
+
+static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
+static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port)); }
+static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port)); }
+static inline u8 inb(u16 port)
+{
+    u8 v;
+    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+static inline u16 inw(u16 port)
+{
+    u16 v;
+    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+static inline u32 inl(u16 port)
+{
+    u32 v;
+    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+
+static inline u64 read_cr0(void)
+{
+    u64 v;
+    __asm__ volatile("mov %%cr0, %0" : "=r"(v));
+    return v;
+}
+static inline void write_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" ::"r"(v) : "memory"); }
+static inline u64 read_cr2(void)
+{
+    u64 v;
+    __asm__ volatile("mov %%cr2, %0" : "=r"(v));
+    return v;
+}
+static inline u64 read_cr3(void)
+{
+    u64 v;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(v));
+    return v;
+}
+static inline void write_cr3(u64 v) { __asm__ volatile("mov %0, %%cr3" ::"r"(v) : "memory"); }
+static inline u64 read_cr4(void)
+{
+    u64 v;
+    __asm__ volatile("mov %%cr4, %0" : "=r"(v));
+    return v;
+}
+static inline void write_cr4(u64 v) { __asm__ volatile("mov %0, %%cr4" ::"r"(v) : "memory"); }
+static inline void invlpg(u64 va) { __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory"); }
+static inline void wbinvd(void) { __asm__ volatile("wbinvd" ::: "memory"); }
+static inline void clflush(const void *p) { __asm__ volatile("clflush %0" ::"m"(*(const char *)p)); }
+
+static inline u64 rdmsr(u32 msr)
+{
+    u32 lo, hi;
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return ((u64)hi << 32) | lo;
+}
+static inline void wrmsr(u32 msr, u64 v)
+{
+    __asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+}
+
+/* An entry of the exception table: a fault at insn continues at fixup. */
+struct exception_table_entry {
+    s32 insn, fixup; /* relative to the field itself */
+};
+#define EXTABLE(insn, fixup)                                        \
+    ".pushsection .ex_table, \"a\"\n"                               \
+    ".balign 4\n.long " insn " - .\n.long " fixup " - .\n"          \
+    ".popsection\n"
+
+/* As rdmsr/wrmsr; false instead of a #GP for an MSR that does not exist or a value it refuses. */
+static inline bool __must_check rdmsr_safe(u32 msr, u64 *v)
+{
+    u32 lo = 0, hi = 0, ok = 0;
+    __asm__ volatile("1: rdmsr\n   inc %2\n2:\n" EXTABLE("1b", "2b")
+                     : "+a"(lo), "+d"(hi), "+r"(ok) : "c"(msr));
+    *v = ((u64)hi << 32) | lo;
+    return ok;
+}
+static inline bool __must_check wrmsr_safe(u32 msr, u64 v)
+{
+    u32 ok = 0;
+    __asm__ volatile("1: wrmsr\n   inc %0\n2:\n" EXTABLE("1b", "2b")
+                     : "+r"(ok) : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+    return ok;
+}
+
+static inline u64 rdtsc(void)
+{
+    u32 lo, hi;
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return ((u64)hi << 32) | lo;
+}
+static inline u64 rdtsc_ordered(void)
+{
+    __asm__ volatile("lfence" ::: "memory");
+    return rdtsc();
+}
+
+struct cpuid_regs {
+    u32 eax, ebx, ecx, edx;
+};
+static inline struct cpuid_regs cpuid_count(u32 leaf, u32 subleaf)
+{
+    struct cpuid_regs r;
+    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
+static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
+static inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
+static inline bool irqs_enabled(void)
+{
+    u64 f;
+    __asm__ volatile("pushf; pop %0" : "=r"(f));
+    return f & 0x200;
+}
+static inline void mb(void) { __asm__ volatile("mfence" ::: "memory"); }
+static inline void rmb(void) { barrier(); } /* loads are not reordered with loads on x86 (SDM vol. 3, 9.2) */
+static inline void wmb(void) { barrier(); }
+
+static inline bool is_canonical(u64 va) { return (u64)((s64)(va << 16) >> 16) == va; }
+
+#endif

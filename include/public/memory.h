@@ -1,0 +1,46 @@
+/* memory_op */
+#ifndef PUBLIC_MEMORY_H
+#define PUBLIC_MEMORY_H
+
+#include "xen.h"
+
+#define MEMOP_EXTENT_SHIFT 6
+#define MEMOP_CMD_MASK 63
+#define XENMEM_increase_reservation 0
+#define XENMEM_decrease_reservation 1
+#define XENMEM_maximum_ram_page 2
+#define XENMEM_current_reservation 3
+#define XENMEM_maximum_reservation 4
+#define XENMEM_machphys_mfn_list 5
+#define XENMEM_populate_physmap 6
+#define XENMEM_memory_map 9
+#define XENMEM_machine_memory_map 10
+#define XENMEM_exchange 11
+#define XENMEM_machphys_mapping 12
+#define XENMEM_maximum_gpfn 14
+
+struct xen_memory_reservation {
+    uint64_t *extent_start;
+    unsigned long nr_extents;
+    unsigned int extent_order, mem_flags;
+    domid_t domid;
+};
+#define XENMEMF_ADDRESS_BITS(f) ((f) & 0xff)
+
+struct xen_memory_exchange {
+    struct xen_memory_reservation in, out;
+    unsigned long nr_exchanged;
+};
+struct xen_machphys_mapping {
+    unsigned long v_start, v_end, max_mfn;
+};
+struct xen_memory_map {
+    unsigned int nr_entries;
+    void *buffer;
+};
+struct e820entry {
+    uint64_t addr, size;
+    uint32_t type;
+} __attribute__((packed));
+
+#endif

@@ -1,0 +1,74 @@
+/* vcpu_op, sched_op */
+#ifndef PUBLIC_VCPU_H
+#define PUBLIC_VCPU_H
+
+#include "xen.h"
+
+#define VCPUOP_initialise 0
+#define VCPUOP_up 1
+#define VCPUOP_down 2
+#define VCPUOP_is_up 3
+#define VCPUOP_get_runstate_info 4
+#define VCPUOP_register_runstate_memory_area 5
+#define VCPUOP_set_periodic_timer 6
+#define VCPUOP_stop_periodic_timer 7
+#define VCPUOP_set_singleshot_timer 8
+#define VCPUOP_stop_singleshot_timer 9
+#define VCPUOP_register_vcpu_info 10
+#define VCPUOP_send_nmi 11
+#define VCPUOP_get_physid 12
+#define VCPUOP_register_vcpu_time_memory_area 13
+
+#define RUNSTATE_running 0
+#define RUNSTATE_runnable 1
+#define RUNSTATE_blocked 2
+#define RUNSTATE_offline 3
+#define XEN_RUNSTATE_UPDATE (1ULL << 63)
+
+struct vcpu_runstate_info {
+    int state;
+    uint64_t state_entry_time;
+    uint64_t time[4];
+};
+struct vcpu_register_runstate_memory_area {
+    union {
+        void *h;
+        uint64_t p;
+    } addr;
+};
+struct vcpu_set_periodic_timer {
+    uint64_t period_ns;
+};
+struct vcpu_set_singleshot_timer {
+    uint64_t timeout_abs_ns;
+    uint32_t flags;
+};
+#define VCPU_SSHOTTMR_future 1
+struct vcpu_register_vcpu_info {
+    uint64_t mfn;
+    uint32_t offset, rsvd;
+};
+
+#define SCHEDOP_yield 0
+#define SCHEDOP_block 1
+#define SCHEDOP_shutdown 2
+#define SCHEDOP_poll 3
+#define SCHEDOP_watchdog 6
+
+struct sched_shutdown {
+    unsigned int reason;
+};
+#define SHUTDOWN_poweroff 0
+#define SHUTDOWN_reboot 1
+#define SHUTDOWN_suspend 2
+#define SHUTDOWN_crash 3
+#define SHUTDOWN_watchdog 4
+#define SHUTDOWN_soft_reset 5
+
+struct sched_poll {
+    uint32_t *ports;
+    unsigned int nr_ports;
+    uint64_t timeout;
+};
+
+#endif
