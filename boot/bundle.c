@@ -18,7 +18,7 @@ static bool hex_field(const char *p, u64 *v)
     return true;
 }
 
-void boot_bundle_split(struct boot_info *bi, const void *(*map)(paddr_t))
+void boot_bundle_split(struct boot_info *bi, void *(*map)(paddr_t))
 {
     struct boot_module archive = bi->modules[0], *kernel = &bi->modules[0], *initrd = &bi->modules[1];
     u64 size = archive.end - archive.start, off = 0;

@@ -42,21 +42,19 @@ static void read_boot_information(void)
             panic("the UEFI firmware refused to end its boot services (status %lx). Update it, or boot in BIOS mode.",
                   efi_boot_data.status);
         rc = multiboot2_parse(bi, phys_to_virt(boot_information), MAX_MBI_SIZE);
+        bi->info_start = boot_information;
+        bi->info_end = boot_information + *(u32 *)phys_to_virt(boot_information);
         if (!rc && bi->rsdp)
             bi->rsdp += boot_information; /* the parser gives the offset of the copy */
         if (efi) {
             efi_add_memory_map(bi);
             bi->efi_system_table = efi_boot_data.system_table;
+            bi->rsdp = efi_find_rsdp(phys_to_virt(bi->efi_system_table), phys_to_virt);
         }
     }
     if (rc)
         panic("the boot loader's information cannot be used. Use GRUB 2 (multiboot2) or qemu -kernel.");
     boot_info_sort_memory(bi);
-}
-
-static const void *map_module(paddr_t pa)
-{
-    return phys_to_virt(pa);
 }
 
 static void start_video(void)
@@ -93,7 +91,7 @@ static void early_boot(void)
     serial_early_init();              /* before anything is worth saying */
     cpu_identify();                   /* CPUID only; page sizes and address width for what follows */
     read_boot_information();
-    boot_bundle_split(&boot_info, map_module);
+    boot_bundle_split(&boot_info, phys_to_virt);
     cmdline_parse(boot_info.cmdline); /* after the console exists: it names what it does not know */
     start_video();
     console_select_sinks();

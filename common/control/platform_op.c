@@ -1,6 +1,7 @@
 /* platform_op: the machine's clock, firmware and sleep states, for the hardware domain. */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
+#include <hv/console.h>
 #include <hv/domain.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
@@ -52,6 +53,7 @@ static long enter_sleep(struct xen_platform_op *op)
     if (op->u.enter_acpi_sleep.flags)
         return -EINVAL;
     printk(LOG_INFO "ACPI: entering S5\n");
+    serial_set_sync(); /* what is still buffered would be lost */
     acpi_enter_sleep(op->u.enter_acpi_sleep.val_a, op->u.enter_acpi_sleep.val_b);
     return -EAGAIN;
 }

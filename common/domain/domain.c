@@ -105,6 +105,25 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
     return v;
 }
 
+/* The ABI: a vCPU starts with a 10 ms tick, until it says otherwise. */
+#define DEFAULT_PERIOD_NS 10000000
+
+void vcpu_start(struct vcpu *v)
+{
+    if (!(v->pause_flags & PAUSE_DOWN))
+        return;
+    if (!v->period_ns)
+        vcpu_set_period(v, DEFAULT_PERIOD_NS);
+    vcpu_pause_flag_clear(v, PAUSE_DOWN);
+}
+
+void vcpu_set_period(struct vcpu *v, u64 period_ns)
+{
+    v->period_ns = period_ns;
+    v->period_last = system_time_ns();
+    timer_set(&v->periodic_timer, v->period_last + period_ns);
+}
+
 int domain_assign_page(struct domain *d, struct page_info *pg)
 {
     spin_lock(&d->page_lock);

@@ -39,7 +39,7 @@ static long op_up(struct vcpu *v, u64 arg)
     (void)arg;
     if (!v->initialised)
         return -EINVAL;
-    vcpu_pause_flag_clear(v, PAUSE_DOWN);
+    vcpu_start(v);
     return 0;
 }
 
@@ -92,9 +92,7 @@ static long op_set_periodic(struct vcpu *v, u64 arg)
         return -EFAULT;
     if (t.period_ns < PERIOD_MIN_NS || t.period_ns > PERIOD_MAX_NS)
         return -EINVAL;
-    v->period_ns = t.period_ns;
-    v->period_last = system_time_ns();
-    timer_set(&v->periodic_timer, v->period_last + v->period_ns);
+    vcpu_set_period(v, t.period_ns);
     return 0;
 }
 

@@ -40,6 +40,7 @@ void boot_alloc_init(void)
 {
     boot_alloc_reserve(0, MiB(1));
     boot_alloc_reserve(boot_info.image_phys, boot_info.image_phys + IMAGE_MAX_SIZE);
+    boot_alloc_reserve(boot_info.info_start, boot_info.info_end);
     for (u32 i = 0; i < boot_info.nr_modules; i++)
         boot_alloc_reserve(boot_info.modules[i].start, boot_info.modules[i].end);
 }

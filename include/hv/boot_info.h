@@ -44,6 +44,7 @@ struct boot_info {
     u32 nr_modules;
     struct boot_module modules[BOOT_MAX_MODULES];
     paddr_t rsdp; /* 0: search the BIOS areas */
+    paddr_t info_start, info_end; /* the loader's own structure, which rsdp may point into */
     paddr_t efi_system_table;
     struct boot_framebuffer fb;
 };
@@ -65,6 +66,6 @@ u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr);
  * A cpio archive (newc) with the members "kernel" and optionally "initrd" stands for two
  * modules, for loaders that pass only one (qemu -initrd). Splits it in place; others are left.
  */
-void boot_bundle_split(struct boot_info *bi, const void *(*map)(paddr_t));
+void boot_bundle_split(struct boot_info *bi, void *(*map)(paddr_t));
 
 #endif

@@ -176,6 +176,8 @@ void domain_share_page(struct domain *d, struct page_info *pg);
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u32 reason);
 
+void vcpu_start(struct vcpu *v);            /* VCPUOP_up, with the default periodic timer the first time */
+void vcpu_set_period(struct vcpu *v, u64 period_ns);
 void vcpu_wake(struct vcpu *v);             /* runnable again if no pause flag is left */
 void vcpu_pause_flag_set(struct vcpu *v, u32 flag);
 void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);

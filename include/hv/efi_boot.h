@@ -15,6 +15,8 @@ extern struct efi_boot_data efi_boot_data;
 
 /* Runs at the physical address on the firmware's page tables; mbi is the Multiboot2 information. */
 void efi_exit_boot_services(paddr_t mbi);
+/* Address of the ACPI root pointer in the firmware's configuration tables, 0: none. */
+paddr_t efi_find_rsdp(const void *system_table, void *(*map)(paddr_t));
 /* Adds the final EFI memory map to bi. */
 void efi_add_memory_map(struct boot_info *bi);
 

@@ -4,6 +4,7 @@
  * Pseudo-physical order: [hole and kernel | start_info | page tables | stack | spare] mapped from
  * VIRT_BASE, then initrd, then the p2m array with its page tables, then the rest.
  */
+#include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/cmdline.h>
 #include <hv/console.h>
@@ -339,7 +340,11 @@ static void fill_start_info(struct build *b)
     si->console.dom0.info_size = sizeof(struct dom0_vga_console_info);
     if (!line[0])
         line = cmdline_dom0_part(boot_info.cmdline);
-    strlcpy((char *)si->cmd_line, line, sizeof(si->cmd_line));
+    size_t n = strlcpy((char *)si->cmd_line, line, sizeof(si->cmd_line));
+
+    /* Without a BIOS area to search, and without EFI runtime services, dom0 has to be told. */
+    if (boot_info.platform == PLATFORM_EFI && acpi.present && n < sizeof(si->cmd_line))
+        hv_snprintf((char *)si->cmd_line + n, sizeof(si->cmd_line) - n, " acpi_rsdp=%#lx", acpi.rsdp);
     fill_vga_info((struct dom0_vga_console_info *)(si + 1));
     copy_in(b, b->stack, NULL, PAGE_SIZE);
 }
@@ -359,7 +364,6 @@ static void start_vcpu(struct build *b, mfn_t l4)
     regs->cs = SEL_GUEST_CS64;
     regs->ss = SEL_GUEST_DS;
     v->initialised = true;
-    v->period_ns = 10000000;
 }
 
 /* ---- the modules ---- */
@@ -449,5 +453,5 @@ void build_dom0(void)
     b.d->shared_info->arch.max_pfn = 0;
     start_vcpu(&b, build_tables(&b));
     free_modules();
-    vcpu_pause_flag_clear(b.d->vcpu[0], PAUSE_DOWN);
+    vcpu_start(b.d->vcpu[0]);
 }

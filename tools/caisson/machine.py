@@ -1,0 +1,93 @@
+"""QEMU command lines, and running one until it ends, says what was awaited, or time is up."""
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+OVMF = "/usr/share/OVMF/OVMF_CODE.fd"
+OVMF_VARS = "/usr/share/OVMF/OVMF_VARS.fd"
+
+
+def command(boot, cpu="max", smp=1, mem="512M", extra=()):
+    """boot: ("direct", elf, bundle or None, args) | ("bios", iso) | ("uefi", iso)."""
+    args = ["qemu-system-x86_64", "-machine", "q35", "-cpu", cpu, "-smp", str(smp), "-m", str(mem), "-display", "none",
+            "-no-reboot", "-nic", "none"]
+    if boot[0] == "direct":
+        args += ["-kernel", boot[1], "-append", boot[3]]
+        if boot[2]:
+            args += ["-initrd", boot[2]]
+    else:
+        args += ["-cdrom", boot[1], "-boot", "d"]
+        if boot[0] == "uefi":
+            args += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}",
+                     "-drive", f"if=pflash,format=raw,file={_fresh_vars()}"]
+    return args + list(extra)
+
+
+def _fresh_vars():
+    f = tempfile.NamedTemporaryFile(prefix="caisson-vars-", suffix=".fd", delete=False)
+    f.close()
+    shutil.copy(OVMF_VARS, f.name)
+    _temporary.append(f.name)
+    return f.name
+
+
+_temporary = []
+
+
+def cleanup():
+    for name in _temporary:
+        if os.path.exists(name):
+            os.unlink(name)
+    _temporary.clear()
+
+
+class Result:
+    def __init__(self, output, status, seconds, timed_out):
+        self.output, self.status, self.seconds, self.timed_out = output, status, seconds, timed_out
+
+
+def run(args, timeout, until=None, echo=None, log=None, typed=()):
+    """
+    Serial output is collected (and echoed, logged). until: text after which QEMU is ended.
+    typed: (text to wait for, text to send) pairs, in order.
+    """
+    start = time.monotonic()
+    q = subprocess.Popen(args + ["-serial", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT)
+    output, timed_out, typed, searched = b"", False, list(typed), 0
+    try:
+        while True:
+            left = timeout - (time.monotonic() - start)
+            if left <= 0:
+                timed_out = True
+                break
+            ready, _, _ = select.select([q.stdout], [], [], min(left, 1))
+            if not ready:
+                continue
+            chunk = os.read(q.stdout.fileno(), 65536)
+            if not chunk:
+                break
+            output += chunk
+            for sink in (echo, log):
+                if sink:
+                    sink.write(chunk)
+                    sink.flush()
+            while typed and typed[0][0].encode() in output[searched:]:
+                searched = output.index(typed[0][0].encode(), searched) + len(typed[0][0])
+                q.stdin.write(typed.pop(0)[1].encode())
+                q.stdin.flush()
+            if until and until.encode() in output:
+                break
+    finally:
+        if q.poll() is None:
+            try:
+                q.wait(2 if not timed_out and not until else 0.01)
+            except subprocess.TimeoutExpired:
+                q.send_signal(signal.SIGKILL)
+        q.wait()
+        cleanup()
+    return Result(output.decode(errors="replace"), q.returncode, time.monotonic() - start, timed_out)
