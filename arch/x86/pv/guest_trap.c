@@ -42,7 +42,7 @@ static void unhandled(struct vcpu *v, struct cpu_user_regs *regs, u32 vector, u3
     domain_crash(v->domain, "unhandled vector %u", vector);
 }
 
-void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error)
+static void inject(struct cpu_user_regs *regs, u32 vector, bool has_error, u32 error)
 {
     struct vcpu *v = current;
     const struct trap_info *t = &v->pv.traps[vector];
@@ -51,12 +51,17 @@ void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error)
         unhandled(v, regs, vector, error);
         return;
     }
-    if (!pv_bounce(v, regs, t->address, t->flags & 4, vector < 32 && vector_policies[vector].has_error_code, error)) {
+    if (!pv_bounce(v, regs, t->address, t->flags & 4, has_error, error)) {
         printk(LOG_ERR "d%u:v%u: vector %u (ec=%04x): its frame cannot be written to the guest's kernel stack\n",
                v->domain->id, v->id, vector, error);
         registers_print(regs, LOG_ERR);
         domain_crash(v->domain, "kernel stack not writable");
     }
+}
+
+void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error)
+{
+    inject(regs, vector, vector < 32 && vector_policies[vector].has_error_code, error);
 }
 
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
@@ -78,20 +83,34 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject(regs, VEC_PF, error);
 }
 
+/*
+ * The n of the INT n that raised this #GP. The instruction itself is asked first: QEMU's
+ * emulator puts 16 * n into the error code where processors put 8 * n (SDM vol. 3, 6.13).
+ */
+static u32 interrupt_number(const struct cpu_user_regs *regs)
+{
+    u8 code[2];
+
+    if (!copy_from_guest(code, (void *)regs->rip, sizeof(code)) && code[0] == 0xcd)
+        return code[1];
+    return (regs->error_code >> 3) & 0xff;
+}
+
 static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 {
     u32 error = regs->error_code;
 
     if ((error & 7) == ERROR_IDT) {
         /* INT n: the guest's own gate decides. */
-        u32 n = (error >> 3) & 0xff;
+        u32 n = interrupt_number(regs);
         const struct trap_info *t = &v->pv.traps[n];
 
         if (t->address && (v->pv.guest_kernel_mode || (t->flags & 3) == 3)) {
             regs->rip += 2;
-            pv_inject(regs, n, 0);
+            inject(regs, n, false, 0); /* INT n never pushes an error code */
             return;
         }
+        error = n * 8 + ERROR_IDT;
     } else if (pv_emulate_privileged(v, regs)) {
         return;
     }
