@@ -19,11 +19,6 @@ static int refuse(const char *why)
     return -EINVAL;
 }
 
-static void copy_string(char *dst, size_t dst_size, const void *src, size_t max)
-{
-    strlcpy(dst, src, MIN(dst_size, max + 1));
-}
-
 static int parse_mmap(struct boot_info *bi, const struct tag *t)
 {
     const u8 *p = (const u8 *)t;
@@ -34,7 +29,7 @@ static int parse_mmap(struct boot_info *bi, const struct tag *t)
     memcpy(&entry_size, p + 8, 4);
     if (entry_size < 24 || entry_size > 1024)
         return refuse("memory map entry size is absurd");
-    for (; off <= t->size - entry_size; off += entry_size) {
+    for (; off + entry_size <= t->size; off += entry_size) {
         u64 base, len;
         u32 type;
 
@@ -63,7 +58,7 @@ static int parse_module(struct boot_info *bi, const struct tag *t)
     m = &bi->modules[bi->nr_modules++];
     m->start = range[0];
     m->end = range[1];
-    copy_string(m->cmdline, sizeof(m->cmdline), (const u8 *)t + 16, t->size - 16);
+    copy_bounded(m->cmdline, sizeof(m->cmdline), (const u8 *)t + 16, t->size - 16);
     return 0;
 }
 
@@ -113,7 +108,7 @@ int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
     memcpy(&total, mbi, 4);
     if (total < 16 || total > max_size)
         return refuse("total size is absurd");
-    for (u32 off = 8; off <= total - sizeof(struct tag);) {
+    for (u32 off = 8; off + sizeof(struct tag) <= total;) {
         const struct tag *t = (const void *)((const u8 *)mbi + off);
         int rc = 0;
 
@@ -125,10 +120,10 @@ int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
                 bi->rsdp = rsdp_old;
             return have_mmap || efi_boot_data.map_size ? 0 : refuse("no memory map");
         case TAG_CMDLINE:
-            copy_string(bi->cmdline, sizeof(bi->cmdline), t + 1, t->size - 8);
+            copy_bounded(bi->cmdline, sizeof(bi->cmdline), t + 1, t->size - 8);
             break;
         case TAG_LOADER:
-            copy_string(bi->loader, sizeof(bi->loader), t + 1, t->size - 8);
+            copy_bounded(bi->loader, sizeof(bi->loader), t + 1, t->size - 8);
             break;
         case TAG_MODULE:
             rc = parse_module(bi, t);

@@ -63,37 +63,49 @@ static bool guest_message_allowed(void)
     return true;
 }
 
+/* The severity prefix may come with the format or from a %s at its start. */
+static bool take_level(const char **text, bool *guest, int *level)
+{
+    const char *p = *text;
+
+    if ((p[0] != 1 && p[0] != 2) || p[1] < '0' || p[1] > '3')
+        return false;
+    *guest = p[0] == 2;
+    *level = p[1] - '0';
+    *text = p + 2;
+    return true;
+}
+
 void vprintk(const char *fmt, va_list ap)
 {
     static bool at_line_start = true;
-    char buf[1024];
-    size_t n = 0;
-    bool guest = false, show = true, leveled = fmt[0] == 1 || fmt[0] == 2;
+    char body[1024], head[48];
+    const char *text = body;
+    bool guest = false, show = true;
+    int level;
 
-    if (leveled) {
-        int level = fmt[1] - '0';
-
-        guest = fmt[0] == 2;
+    hv_vsnprintf(body, sizeof(body), fmt, ap);
+    if (take_level(&text, &guest, &level)) {
         show = level <= (guest ? guest_threshold : hv_threshold);
-        fmt += 2;
-        if (guest && !show)
-            return;
-        if (guest && !guest_message_allowed())
+        if (guest && (!show || !guest_message_allowed()))
             return;
     }
+    size_t n = strlen(text);
+
+    if (!n)
+        return;
     if (at_line_start) {
-        n = strlcpy(buf, PREFIX, sizeof(buf));
+        size_t h = strlcpy(head, PREFIX, sizeof(head));
+
         if (opt_timestamps) {
             u64 us = system_time_ns() / 1000;
 
-            n += (size_t)hv_snprintf(buf + n, sizeof(buf) - n, "[%5lu.%06lu] ", us / 1000000, us % 1000000);
+            h += (size_t)hv_snprintf(head + h, sizeof(head) - h, "[%5lu.%06lu] ", us / 1000000, us % 1000000);
         }
+        console_write(head, h, show);
     }
-    n += (size_t)hv_vsnprintf(buf + n, sizeof(buf) - n, fmt, ap);
-    n = MIN(n, sizeof(buf) - 1);
-    if (n)
-        at_line_start = buf[n - 1] == '\n';
-    console_write(buf, n, show);
+    at_line_start = text[n - 1] == '\n';
+    console_write(text, n, show);
 }
 
 void printk(const char *fmt, ...)

@@ -17,6 +17,8 @@ char *strstr(const char *s, const char *word);
 
 /* Copies at most size - 1 bytes and always terminates; returns strlen(src) as far as size shows it. */
 size_t strlcpy(char *dst, const char *src, size_t size);
+/* A string that may lack its end inside src_size bytes; dst_size > 0, always terminated. */
+void copy_bounded(char *dst, size_t dst_size, const void *src, size_t src_size);
 
 /*
  * Conversions d i u x X p s c %, flags 0 - # +, width, precision, l ll h hh z. Returns the

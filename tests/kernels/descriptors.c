@@ -66,7 +66,7 @@ void test_main(void)
     CHECK_EQ((gdt[5] >> 45) & 3, 3);
     CHECK_EQ(update(&gdt[5], 0), 0);
     /* Not-present segments: #NP for data, #SS for the stack, with the selector. */
-    CHECK_EQ(update(&gdt[6], DATA & ~(1UL << 47)), 0);
+    CHECK_EQ(update(&gdt[6], (DATA | 3UL << 45) & ~(1UL << 47)), 0);
     CHECK(TRAPS(11, load_ds(0x33)));
     CHECK_EQ(last_trap.error, 0x30);
     CHECK(TRAPS(12, load_ss(0x33)));

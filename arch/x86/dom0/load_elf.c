@@ -28,7 +28,7 @@ static void use_note(struct elf_image *e, u32 type, const u8 *desc, u32 size)
     case XEN_ELFNOTE_VIRT_BASE: e->virt_base = note_number(desc, size); break;
     case XEN_ELFNOTE_PADDR_OFFSET: e->paddr_offset = note_number(desc, size); break;
     case XEN_ELFNOTE_XEN_VERSION:
-        strlcpy(e->loader_version, (const char *)desc, MIN((size_t)size + 1, sizeof(e->loader_version)));
+        copy_bounded(e->loader_version, sizeof(e->loader_version), desc, size);
         break;
     case XEN_ELFNOTE_INIT_P2M: e->init_p2m = note_number(desc, size); break;
     case XEN_ELFNOTE_MOD_START_PFN: e->mod_start_pfn = note_number(desc, size); break;

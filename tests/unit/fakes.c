@@ -1,0 +1,158 @@
+#include "fakes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <hv/acpi.h>
+#include <hv/boot_info.h>
+#include <hv/efi_boot.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/page_table.h>
+
+char fake_log[65536];
+u32 fake_tlb_flushes, fake_softirqs;
+u64 fake_now, fake_timer_deadline;
+
+#define WEAK __attribute__((weak))
+
+struct percpu percpu_areas[MAX_CPUS];
+u32 nr_cpus = 1;
+struct cpu_features cpu = { .phys_bits = 40 };
+WEAK struct boot_info boot_info;
+WEAK struct acpi_info acpi;
+WEAK struct efi_boot_data efi_boot_data;
+struct domain *hardware_domain;
+struct domain *domain_list[8];
+pte_t hv_l4[PT_ENTRIES];
+WEAK mfn_t max_mfn = FAKE_FRAMES - 1;
+u64 total_ram_pages = FAKE_FRAMES;
+
+void vprintk(const char *fmt, va_list ap)
+{
+    size_t n = strlen(fake_log);
+
+    vsnprintf(fake_log + n, sizeof(fake_log) - n, fmt, ap);
+}
+
+void printk(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vprintk(fmt, ap);
+    va_end(ap);
+}
+
+void panic(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    mock_assert(0, "panic", __FILE__, __LINE__);
+    abort();
+}
+
+void fake_reset(void)
+{
+    fake_log[0] = 0;
+    fake_tlb_flushes = fake_softirqs = 0;
+    fake_now = 0;
+    fake_timer_deadline = ~0ULL;
+}
+
+/* ---- time, softirqs, scheduling ---- */
+WEAK u64 system_time_ns(void) { return fake_now; }
+WEAK void apic_timer_program(u64 expires) { fake_timer_deadline = expires; }
+WEAK void softirq_raise(enum softirq nr) { fake_softirqs |= 1u << nr; }
+WEAK void softirq_register(enum softirq nr, void (*fn)(void)) { (void)nr; (void)fn; }
+WEAK void preempt_point(void) {}
+WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~PAUSE_BLOCKED; }
+WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }
+WEAK void domain_crash(struct domain *d, const char *fmt, ...) { (void)fmt; d->crashed = true; }
+void spin_lock(spinlock_t *lock) { assert_int_equal(lock->head, lock->tail); lock->tail++; }
+void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->head, lock->tail); }
+
+/* ---- memory ---- */
+WEAK bool mfn_valid(mfn_t mfn) { return mfn < FAKE_FRAMES; }
+u32 tlb_clock(void) { return fake_tlb_flushes + 1; }
+void tlb_flush_all_cpus(void) { fake_tlb_flushes++; }
+void tlb_flush_local(void) { fake_tlb_flushes++; }
+void tlb_flush_for_page(const struct page_info *pg) { (void)pg; fake_tlb_flushes++; }
+WEAK bool io_apic_owns_frame(u64 mfn) { return mfn == 0xfec00; }
+u64 guest_copy_raw_to(void *g, const void *s, u64 n) { memcpy(g, s, n); return 0; }
+u64 guest_copy_raw_from(void *d, const void *g, u64 n) { memcpy(d, g, n); return 0; }
+struct domain *domain_by_id(domid_t id)
+{
+    if (id == DOMID_SELF)
+        return current->domain;
+    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
+        if (domain_list[i] && domain_list[i]->id == id)
+            return domain_list[i];
+    return NULL;
+}
+
+static void *map_at(u64 va, u64 size)
+{
+    void *p = mmap((void *)va, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+    assert_ptr_equal(p, (void *)va);
+    return p;
+}
+
+void fake_memory_init(void)
+{
+    map_at(FRAMETABLE_VIRT_START, FAKE_FRAMES * sizeof(struct page_info));
+    map_at(DIRECTMAP_VIRT_START, FAKE_FRAMES * PAGE_SIZE);
+    map_at(RW_M2P_VIRT_START, FAKE_FRAMES * 8);
+    /* Each test program starts with an empty allocator: run only once per process. */
+    static bool given;
+
+    if (!given)
+        page_free_range(1, FAKE_FRAMES - 1);
+    given = true;
+}
+
+struct domain *fake_domain(domid_t id, bool privileged)
+{
+    static struct vcpu vcpus[8];
+    struct page_info *pg = page_alloc_contiguous((sizeof(struct domain) + PAGE_SIZE - 1) / PAGE_SIZE);
+    struct domain *d = memset(page_to_virt(pg), 0, sizeof(*d));
+    struct vcpu *v = &vcpus[id % 8];
+
+    d->id = id;
+    d->privileged = privileged;
+    d->max_pages = ~0ULL;
+    d->max_vcpus = 1;
+    d->shared_info = hv_alloc_page();
+    d->perdomain_l3 = hv_alloc_page();
+    *v = (struct vcpu){ .domain = d, .info = &d->shared_info->vcpu_info[0] };
+    d->vcpu[0] = v;
+    domain_list[id % 8] = d;
+    percpu_areas[0].curr = v;
+    return d;
+}
+
+struct page_info *fake_page(struct domain *d)
+{
+    struct page_info *pg = page_alloc(0, 0);
+
+    assert_non_null(pg);
+    memset(page_to_virt(pg), 0, PAGE_SIZE);
+    pg->owner = (u32)virt_to_mfn(d);
+    pg->type_info = 0;
+    pg->prev = 0;
+    pg->next = d->page_list;
+    if (d->page_list)
+        mfn_to_page(d->page_list)->prev = (u32)page_to_mfn(pg);
+    d->page_list = (u32)page_to_mfn(pg);
+    d->tot_pages++;
+    pg->ref_info = PGR_ALLOCATED | 1;
+    return pg;
+}

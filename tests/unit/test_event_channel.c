@@ -1,0 +1,205 @@
+#include "fakes.h"
+
+#include <stdlib.h>
+
+#include <hv/evtchn.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+
+static struct domain *d;
+static struct shared_info *s;
+
+/* ---- neighbours ---- */
+#define ABSENT(name) HYPERCALL_HANDLER(name) { UNUSED_ARGS(a1, a2, a3, a4, a5, a6); return -ENOSYS; }
+ABSENT(do_set_trap_table) ABSENT(do_mmu_update) ABSENT(do_set_gdt) ABSENT(do_stack_switch) ABSENT(do_fpu_taskswitch)
+ABSENT(do_platform_op) ABSENT(do_set_debugreg) ABSENT(do_get_debugreg) ABSENT(do_update_descriptor) ABSENT(do_memory_op)
+ABSENT(do_multicall) ABSENT(do_update_va_mapping) ABSENT(do_set_timer_op) ABSENT(do_xen_version) ABSENT(do_console_io)
+ABSENT(do_grant_table_op) ABSENT(do_vm_assist) ABSENT(do_iret) ABSENT(do_vcpu_op) ABSENT(do_set_segment_base)
+ABSENT(do_mmuext_op) ABSENT(do_sched_op) ABSENT(do_callback_op) ABSENT(do_physdev_op) ABSENT(do_mca)
+
+int page_get_and_type(mfn_t mfn, struct domain *dom, enum page_type type)
+{
+    (void)type;
+    return mfn_valid(mfn) && page_owned_by(mfn_to_page(mfn), dom) ? 0 : -EINVAL;
+}
+void page_put_and_type(struct page_info *pg) { (void)pg; }
+int pirq_bind(struct domain *dom, u32 pirq, u32 port) { (void)dom; (void)port; return pirq < 256 ? 0 : -EINVAL; }
+void pirq_unbind(struct domain *dom, u32 pirq) { (void)dom; (void)pirq; }
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    fake_memory_init();
+    d = fake_domain(0, true);
+    hardware_domain = d;
+    s = d->shared_info;
+    assert_int_equal(evtchn_init_domain(d), 0);
+    return 0;
+}
+
+static long op(u32 cmd, void *arg) { return do_event_channel_op(cmd, (u64)arg, 0, 0, 0, 0); }
+static long send(u32 port) { return op(EVTCHNOP_send, &(struct evtchn_send){ port }); }
+
+static u32 ipi(void)
+{
+    struct evtchn_bind_ipi b = { 0, 0 };
+
+    assert_int_equal(op(EVTCHNOP_bind_ipi, &b), 0);
+    return b.port;
+}
+
+static void two_level(void **state)
+{
+    (void)state;
+    u32 port = ipi();
+    struct vcpu_info *v = &s->vcpu_info[0];
+
+    assert_int_equal(send(port), 0);
+    assert_true(test_bit(port, s->evtchn_pending));
+    assert_int_equal(v->evtchn_upcall_pending, 1);
+    assert_int_equal(v->evtchn_pending_sel, 1);
+    /* Masked: pending, but no upcall. */
+    memset(s->evtchn_pending, 0, sizeof(s->evtchn_pending));
+    v->evtchn_upcall_pending = 0;
+    v->evtchn_pending_sel = 0;
+    s->evtchn_mask[0] = ~0UL;
+    assert_int_equal(send(port), 0);
+    assert_int_equal(v->evtchn_upcall_pending, 0);
+    assert_int_equal(op(EVTCHNOP_unmask, &(struct evtchn_unmask){ port }), 0);
+    assert_int_equal(v->evtchn_upcall_pending, 1);
+    assert_false(test_bit(port, s->evtchn_mask));
+}
+
+static void ports(void **state)
+{
+    (void)state;
+    static u8 seen[4096];
+    struct evtchn_bind_ipi b = { 0, 0 };
+    u32 n = 0;
+    long rc;
+
+    memset(seen, 0, sizeof(seen));
+    while (!(rc = op(EVTCHNOP_bind_ipi, &b))) {
+        assert_true(b.port && b.port < 4096 && !seen[b.port]);
+        seen[b.port] = 1;
+        n++;
+    }
+    assert_int_equal(rc, -ENOSPC);
+    assert_int_equal(n, 4095);
+    assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ 17 }), 0);
+    assert_int_equal(op(EVTCHNOP_bind_ipi, &b), 0);
+    assert_int_equal(b.port, 17);
+    assert_int_equal(op(EVTCHNOP_reset, &(struct evtchn_reset){ DOMID_SELF }), 0);
+    assert_int_equal(send(17), -EINVAL);
+}
+
+static void two_domains(void **state)
+{
+    (void)state;
+    struct domain *other = fake_domain(1, false);
+
+    assert_int_equal(evtchn_init_domain(other), 0);
+    percpu_areas[0].curr = d->vcpu[0];
+    struct evtchn_alloc_unbound a = { DOMID_SELF, 1, 0 };
+
+    assert_int_equal(op(EVTCHNOP_alloc_unbound, &a), 0);
+    assert_int_equal(send(a.port), 0); /* nobody there yet: dropped */
+    percpu_areas[0].curr = other->vcpu[0];
+    struct evtchn_bind_interdomain wrong = { 0, a.port + 1, 0 }, b = { 0, a.port, 0 };
+
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, &wrong), -EINVAL);
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, &b), 0);
+    assert_true(test_bit(b.local_port, other->shared_info->evtchn_pending));
+    assert_int_equal(send(b.local_port), 0);
+    assert_true(test_bit(a.port, s->evtchn_pending));
+    /* What only dom0 may do. */
+    struct evtchn_alloc_unbound foreign = { 0, 1, 0 };
+
+    assert_int_equal(op(EVTCHNOP_alloc_unbound, &foreign), -EPERM);
+    assert_int_equal(op(EVTCHNOP_status, &(struct evtchn_status){ .dom = 0, .port = 1 }), -EPERM);
+    assert_int_equal(op(EVTCHNOP_bind_virq, &(struct evtchn_bind_virq){ VIRQ_CONSOLE, 0, 0 }), -EPERM);
+    /* Closing one end frees it and unbinds the other. */
+    assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ b.local_port }), 0);
+    percpu_areas[0].curr = d->vcpu[0];
+    struct evtchn_status st = { .dom = DOMID_SELF, .port = a.port };
+
+    assert_int_equal(op(EVTCHNOP_status, &st), 0);
+    assert_int_equal(st.status, EVTCHNSTAT_unbound);
+    assert_int_equal(send(a.port), 0);
+}
+
+static void fifo(void **state)
+{
+    (void)state;
+    struct page_info *control = fake_page(d), *array = fake_page(d);
+    struct evtchn_fifo_control_block *cb = page_to_virt(control);
+    u32 *words = page_to_virt(array), ports[20];
+
+    for (u32 i = 0; i < 20; i++)
+        ports[i] = ipi();
+    assert_int_equal(send(ports[0]), 0); /* pending in the old ABI: must survive the switch */
+    struct evtchn_init_control ic = { page_to_mfn(control), 0, 0, 0, { 0 } };
+
+    assert_int_equal(op(EVTCHNOP_init_control, &ic), 0);
+    s->vcpu_info[0].evtchn_upcall_pending = 0;
+    assert_int_equal(op(EVTCHNOP_expand_array, &(struct evtchn_expand_array){ page_to_mfn(array) }), 0);
+    assert_true(words[ports[0]] >> EVTCHN_FIFO_PENDING & 1);
+    assert_int_equal(cb->head[7], ports[0]);
+    for (u32 i = 1; i < 20; i++)
+        assert_int_equal(send(ports[i]), 0);
+    assert_int_equal(s->vcpu_info[0].evtchn_upcall_pending, 1);
+    /* In the order in which they were sent. */
+    u32 port = cb->head[7];
+
+    for (u32 i = 0; i < 20; i++) {
+        assert_int_equal(port, ports[i]);
+        port = words[port] & EVTCHN_FIFO_LINK_MASK;
+    }
+    assert_int_equal(port, 0);
+    /* Sent twice, linked once. */
+    assert_int_equal(send(ports[3]), 0);
+    assert_int_equal(words[ports[19]] & EVTCHN_FIFO_LINK_MASK, 0);
+    /* Consumed by the guest; the next event starts a new queue. */
+    for (u32 i = 0; i < 20; i++)
+        words[ports[i]] = 0;
+    cb->ready = 0;
+    assert_int_equal(op(EVTCHNOP_set_priority, &(struct evtchn_set_priority){ ports[5], 0 }), 0);
+    assert_int_equal(send(ports[5]), 0);
+    assert_int_equal(cb->ready, 1);
+    assert_int_equal(cb->head[0], ports[5]);
+    /* A hostile guest scribbles over its words. */
+    srandom(7);
+    for (u32 i = 0; i < 20000; i++) {
+        words[(u32)random() % 1024] = (u32)random() * 2 + ((u32)random() & 1);
+        assert_int_equal(send(ports[(u32)random() % 20]), 0);
+        if (i % 64 == 0)
+            (void)!op(EVTCHNOP_set_priority, &(struct evtchn_set_priority){ ports[(u32)random() % 20], (u32)random() % 16 });
+    }
+}
+
+static void bad_arguments(void **state)
+{
+    (void)state;
+    static const u32 bad[] = { 0, 4096, 131071, 131072, 0x7fffffff, ~0u };
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_int_equal(send(bad[i]), -EINVAL);
+        assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ bad[i] }), -EINVAL);
+        assert_int_equal(op(EVTCHNOP_unmask, &(struct evtchn_unmask){ bad[i] }), -EINVAL);
+        assert_int_equal(op(EVTCHNOP_bind_vcpu, &(struct evtchn_bind_vcpu){ bad[i], 0 }), -EINVAL);
+    }
+    assert_int_equal(op(EVTCHNOP_bind_vcpu, &(struct evtchn_bind_vcpu){ ipi(), 99 }), -ENOENT);
+    assert_int_equal(op(1000, NULL), -ENOSYS);
+    assert_int_equal(op(EVTCHNOP_expand_array, &(struct evtchn_expand_array){ 0 }), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(two_level, setup), cmocka_unit_test_setup(ports, setup), cmocka_unit_test_setup(two_domains, setup),
+        cmocka_unit_test_setup(fifo, setup), cmocka_unit_test_setup(bad_arguments, setup),
+    };
+
+    return cmocka_run_group_tests_name("event channels", tests, NULL, NULL);
+}

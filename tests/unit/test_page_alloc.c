@@ -1,0 +1,150 @@
+#include "fakes.h"
+
+#include <stdlib.h>
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    fake_memory_init();
+    return 0;
+}
+
+static void orders_and_widths(void **state)
+{
+    (void)state;
+    u64 before = page_free_count();
+
+    assert_int_equal(before, FAKE_FRAMES - 1);
+    for (unsigned order = 0; order <= 10; order++) {
+        struct page_info *pg = page_alloc(order, 0);
+
+        assert_non_null(pg);
+        assert_int_equal(page_to_mfn(pg) & ((1UL << order) - 1), 0);
+        page_free(pg, order);
+    }
+    assert_int_equal(page_free_count(), before);
+    /* Below 2^20 bytes: frames under 256. */
+    struct page_info *low = page_alloc(0, 20);
+
+    assert_true(page_to_mfn(low) < 256);
+    page_free(low, 0);
+    /* Without a limit, high memory goes first. */
+    struct page_info *high = page_alloc(0, 0);
+
+    assert_true(page_to_mfn(high) >= FAKE_FRAMES / 2);
+    page_free(high, 0);
+    assert_null(page_alloc(0, 12));
+    assert_null(page_alloc(MAX_ORDER + 1, 0));
+    assert_null(page_alloc(12, 0)); /* 4096 frames at once: frame 0 is not ours */
+}
+
+static void contiguous(void **state)
+{
+    (void)state;
+    u64 before = page_free_count();
+
+    for (u64 n = 1; n < 1200; n += 37) {
+        struct page_info *pg = page_alloc_contiguous(n);
+
+        assert_non_null(pg);
+        assert_int_equal(page_free_count(), before - n);
+        memset(page_to_virt(pg), 0x5a, n * PAGE_SIZE);
+        page_free_range(page_to_mfn(pg), n);
+        assert_int_equal(page_free_count(), before);
+    }
+    assert_null(page_alloc_contiguous(0));
+    assert_null(page_alloc_contiguous(1ULL << 40));
+}
+
+/* Random traffic: blocks never overlap, and everything merges back in the end. */
+static void random_traffic(void **state)
+{
+    (void)state;
+    static struct {
+        struct page_info *pg;
+        unsigned order;
+    } held[256];
+    static u8 owner[FAKE_FRAMES];
+    u64 before = page_free_count();
+
+    srandom(4);
+    for (u32 i = 0; i < 100000; i++) {
+        u32 k = (u32)random() % 256;
+
+        if (held[k].pg) {
+            mfn_t m = page_to_mfn(held[k].pg);
+
+            memset(owner + m, 0, 1UL << held[k].order);
+            page_free(held[k].pg, held[k].order);
+            held[k].pg = NULL;
+        } else {
+            held[k].order = (u32)random() % 6;
+            held[k].pg = page_alloc(held[k].order, 0);
+            for (u64 j = 0; held[k].pg && j < 1UL << held[k].order; j++) {
+                mfn_t m = page_to_mfn(held[k].pg) + j;
+
+                assert_int_equal(owner[m], 0);
+                owner[m] = 1;
+            }
+        }
+    }
+    for (u32 k = 0; k < 256; k++)
+        if (held[k].pg)
+            page_free(held[k].pg, held[k].order);
+    assert_int_equal(page_free_count(), before);
+    struct page_info *big = page_alloc(11, 0);
+
+    assert_non_null(big); /* merged */
+    page_free(big, 11);
+}
+
+static void exhaustion(void **state)
+{
+    (void)state;
+    u64 before = page_free_count();
+    static struct page_info *all[FAKE_FRAMES];
+    u32 n = 0;
+
+    while ((all[n] = page_alloc(0, 0)))
+        n++;
+    assert_int_equal(n, before);
+    assert_int_equal(page_free_count(), 0);
+    assert_null(hv_alloc(16));
+    assert_null(hv_alloc(100000));
+    while (n)
+        page_free(all[--n], 0);
+    assert_int_equal(page_free_count(), before);
+}
+
+static void heap(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 1, 16, 17, 100, 500, 2000, 2048, 4096, 5000, 100000 };
+    void *p[64];
+
+    for (u32 round = 0; round < 200; round++) {
+        for (u32 i = 0; i < 64; i++) {
+            size_t n = sizes[(round + i) % ARRAY_SIZE(sizes)];
+
+            p[i] = hv_alloc(n);
+            assert_non_null(p[i]);
+            assert_int_equal((u64)p[i] & 15, 0);
+            for (size_t k = 0; k < n; k++)
+                assert_int_equal(((u8 *)p[i])[k], 0);
+            memset(p[i], 0xee, n);
+        }
+        for (u32 i = 0; i < 64; i++)
+            hv_free(p[(i * 7) % 64]);
+    }
+    hv_free(NULL);
+    assert_null(hv_alloc(~(size_t)0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths), cmocka_unit_test(contiguous),
+                                        cmocka_unit_test(random_traffic), cmocka_unit_test(exhaustion), cmocka_unit_test(heap) };
+
+    return cmocka_run_group_tests_name("page allocator", tests, setup, NULL);
+}
