@@ -64,7 +64,8 @@ $(O)/caisson.elf: $(OBJ) $(O)/hypervisor.lds tools/gen_symbols.py
 	@$(CC) -c -o $(O)/symbols.o $(O)/symbols.S
 	@$(LD) $(LDFLAGS) -T $(O)/hypervisor.lds -o $(O)/caisson.debug $(OBJ) $(O)/symbols.o $(LIBS)
 	@objcopy --strip-all $(O)/caisson.debug $@
-	@echo "built $@ ($$(stat -c %s $@) bytes)"
+	@gzip -9 -n -c $@ > $(O)/caisson.gz
+	@echo "built $@ ($$(stat -c %s $@) bytes, $$(stat -c %s $(O)/caisson.gz) compressed)"
 
 run:
 	@tools/run

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Compares sizes, offsets and numbers of include/public with the distribution's libxen-dev headers."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# Our structure: (the distribution's spelling, or None for the same, and its fields)
+STRUCTS = {
+    "start_info": (None, "magic nr_pages shared_info flags store_mfn store_evtchn console pt_base nr_pt_frames mfn_list "
+                         "mod_start mod_len cmd_line first_p2m_pfn nr_p2m_frames"),
+    "shared_info": (None, "vcpu_info evtchn_pending evtchn_mask wc_version wc_sec wc_nsec arch arch.max_pfn "
+                          "arch.pfn_to_mfn_frame_list_list arch.nmi_reason arch.p2m_cr3 arch.p2m_vaddr arch.p2m_generation"),
+    "vcpu_info": (None, "evtchn_upcall_pending evtchn_upcall_mask evtchn_pending_sel arch arch.cr2 time"),
+    "vcpu_time_info": (None, "version tsc_timestamp system_time tsc_to_system_mul tsc_shift flags"),
+    "dom0_vga_console_info": (None, "video_type u u.text_mode_3.rows u.vesa_lfb.lfb_base u.vesa_lfb.red_pos "
+                                    "u.vesa_lfb.ext_lfb_base"),
+    "trap_info": (None, "vector flags cs address"),
+    "iret_context": (None, "rax r11 rcx flags rip cs rflags rsp ss"),
+    "mmu_update": (None, "ptr val"),
+    "mmuext_op": (None, "cmd arg1 arg2"),
+    "multicall_entry": (None, "op result args"),
+    "vcpu_guest_context": (None, "fpu_ctxt flags user_regs trap_ctxt ldt_base ldt_ents gdt_frames gdt_ents kernel_ss kernel_sp "
+                                 "ctrlreg debugreg event_callback_eip failsafe_callback_eip syscall_callback_eip vm_assist "
+                                 "fs_base gs_base_kernel gs_base_user"),
+    "guest_user_regs": ("cpu_user_regs", "r15 rdi error_code entry_vector rip cs saved_upcall_mask rflags rsp ss es ds fs gs"),
+    "callback_register": (None, "type flags address"),
+    "callback_unregister": (None, "type"),
+    "xen_feature_info": (None, "submap_idx submap"),
+    "xen_compile_info": (None, "compiler compile_by compile_domain compile_date"),
+    "xen_memory_reservation": (None, "extent_start nr_extents extent_order mem_flags domid"),
+    "xen_memory_exchange": (None, "in out nr_exchanged"),
+    "xen_machphys_mapping": (None, "v_start v_end max_mfn"),
+    "xen_memory_map": (None, "nr_entries buffer"),
+    "evtchn_alloc_unbound": (None, "dom remote_dom port"),
+    "evtchn_bind_interdomain": (None, "remote_dom remote_port local_port"),
+    "evtchn_bind_virq": (None, "virq vcpu port"),
+    "evtchn_bind_pirq": (None, "pirq flags port"),
+    "evtchn_bind_ipi": (None, "vcpu port"),
+    "evtchn_close": (None, "port"),
+    "evtchn_send": (None, "port"),
+    "evtchn_status": (None, "dom port status vcpu u"),
+    "evtchn_bind_vcpu": (None, "port vcpu"),
+    "evtchn_unmask": (None, "port"),
+    "evtchn_reset": (None, "dom"),
+    "evtchn_init_control": (None, "control_gfn offset vcpu link_bits"),
+    "evtchn_expand_array": (None, "array_gfn"),
+    "evtchn_set_priority": (None, "port priority"),
+    "evtchn_fifo_control_block": (None, "ready head"),
+    "vcpu_runstate_info": (None, "state state_entry_time time"),
+    "vcpu_register_runstate_memory_area": (None, "addr"),
+    "vcpu_set_periodic_timer": (None, "period_ns"),
+    "vcpu_set_singleshot_timer": (None, "timeout_abs_ns flags"),
+    "vcpu_register_vcpu_info": (None, "mfn offset"),
+    "sched_shutdown": (None, "reason"),
+    "sched_poll": (None, "ports nr_ports timeout"),
+    "physdev_irq_status_query": (None, "irq flags"),
+    "physdev_set_iopl": (None, "iopl"),
+    "physdev_apic": (None, "apic_physbase reg value"),
+    "physdev_irq": (None, "irq vector"),
+    "physdev_eoi": (None, "irq"),
+    "physdev_map_pirq": (None, "domid type index pirq bus devfn entry_nr table_base"),
+    "physdev_unmap_pirq": (None, "domid pirq"),
+    "physdev_setup_gsi": (None, "gsi triggering polarity"),
+    "physdev_pci_device_add": (None, "seg bus devfn flags physfn"),
+    "xen_platform_op": (None, "cmd interface_version u"),
+    "xenpf_settime64": (None, "secs nsecs mbz system_time"),
+    "xenpf_enter_acpi_sleep": (None, "val_a val_b sleep_state flags"),
+    "xenpf_pcpuinfo": (None, "xen_cpuid max_present flags apic_id acpi_id"),
+    "grant_entry_v1": (None, "flags domid frame"),
+    "gnttab_setup_table": (None, "dom nr_frames status frame_list"),
+    "gnttab_query_size": (None, "dom nr_frames max_nr_frames status"),
+    "gnttab_set_version": (None, "version"),
+    "gnttab_get_version": (None, "dom version"),
+}
+# Ours may differ in name only where the ABI has none; sizes that hold optional tails are ours.
+NO_SIZE = {"physdev_pci_device_add"}
+OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table"]
+THEIRS = ["xen", "memory", "event_channel", "vcpu", "sched", "physdev", "platform", "grant_table", "callback", "version",
+          "features", "nmi", "elfnote"]
+OUR_OWN_NUMBERS = {"NR_VIRQS"}
+
+
+def numbers():
+    """Names of the plain numeric #defines in our headers."""
+    names = []
+    for h in OURS:
+        for line in open(f"{TOP}/include/public/{h}.h"):
+            m = re.match(r"#define (\w+) +\(?-?(0x)?[0-9a-fA-F]+u?\)?( |$)", line)
+            if m and m.group(1) not in OUR_OWN_NUMBERS:
+                names.append(m.group(1))
+    return names
+
+
+def values(directory, includes, prelude, theirs):
+    lines = ["#include <stddef.h>", "#include <stdint.h>", "#include <stdio.h>", prelude]
+    lines += [f"#include {i}" for i in includes]
+    lines.append("int main(void) {")
+    for name, (other, fields) in STRUCTS.items():
+        c = f"struct {other if theirs and other else name}"
+        if name not in NO_SIZE:
+            lines.append(f'printf("sizeof {name} %zu\\n", sizeof({c}));')
+        for f in fields.split():
+            lines.append(f'printf("{name}.{f} %zu\\n", offsetof({c}, {f}));')
+    for n in numbers():
+        lines.append(f"#ifdef {n}\nprintf(\"{n} %lld\\n\", (long long)({n}));\n#endif")
+    lines.append("return 0; }")
+    source, program = f"{directory}/p.c", f"{directory}/p"
+    with open(source, "w") as f:
+        f.write("\n".join(lines))
+    subprocess.run(["gcc", "-w", f"-I{TOP}/include", "-o", program, source], check=True)
+    out = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    return dict(line.rsplit(" ", 1) for line in out.splitlines())
+
+
+with tempfile.TemporaryDirectory() as d:
+    ours = values(d, [f"<public/{h}.h>" for h in OURS], "", False)
+    theirs = values(d, [f"<xen/{h}.h>" for h in THEIRS],
+                    "#define __XEN_TOOLS__ 1\n#define __XEN_INTERFACE_VERSION__ 0x00040e00\n#include <string.h>", True)
+bad = [f"{k}: ours {v}, libxen-dev {theirs[k]}" for k, v in ours.items() if k in theirs and theirs[k] != v]
+missing = [k for k in ours if k not in theirs]
+print("\n".join(bad))
+print(f"{len(ours) - len(missing)} facts compared, {len(bad)} differ; not in libxen-dev as numbers: {' '.join(missing)}")
+sys.exit(1 if bad or len(ours) - len(missing) < 400 else 0)

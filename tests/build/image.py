@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""What must hold of the linked image: W^X, the Multiboot2 header, a right gate for each of the 256 vectors."""
+import os
+import re
+import struct
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+IMAGE = 0xFFFF82D040000000
+STUBS = IMAGE + 0x4000
+data = open(f"{TOP}/build/caisson.debug", "rb").read()
+failures = []
+
+
+def check(condition, what):
+    if not condition:
+        failures.append(what)
+
+
+def segments():
+    phoff, = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    for i in range(count):
+        yield struct.unpack_from("<IIQQQQQQ", data, phoff + i * size)
+
+
+def at(address, length):
+    for kind, _, offset, vaddr, _, file_size, _, _ in segments():
+        if kind == 1 and vaddr <= address < vaddr + file_size:
+            return data[offset + address - vaddr:][:length]
+    raise SystemExit(f"{address:#x} is not in the image")
+
+
+symbols = {}
+for line in subprocess.run(["nm", f"{TOP}/build/caisson.debug"], capture_output=True, text=True, check=True).stdout.splitlines():
+    value, _, name = line.split()
+    symbols[name] = int(value, 16)
+
+for kind, flags, *_ in segments():
+    check(kind != 1 or flags & 3 != 3, "a segment is writable and executable")
+
+header = next((o for o in range(0, 32768, 8) if struct.unpack_from("<I", data, o)[0] == 0xE85250D6), None)
+check(header is not None, "no Multiboot2 header in the first 32 KiB")
+if header is not None:
+    check(sum(struct.unpack_from("<4I", data, header)) & 0xFFFFFFFF == 0, "the Multiboot2 header's checksum is wrong")
+
+rows = re.findall(r"X\((\d+), (\w+), (\d), (IST_\w+), (\d),", open(f"{TOP}/include/hv/x86/vectors.h").read())
+check([int(r[0]) for r in rows] == list(range(32)), "vectors.h does not list 0 to 31 once each")
+ist = {"IST_NONE": 0, "IST_DF": 1, "IST_NMI": 2, "IST_MC": 3, "IST_DB": 4}
+for v in range(256):
+    low, selector, stack, kind, mid, high, zero = struct.unpack("<HHBBHII", at(symbols["idt_table"] + 16 * v, 16))
+    dpl, number, code = (int(rows[v][2]), ist[rows[v][3]], int(rows[v][4])) if v < 32 else (0, 0, 0)
+    check(low | mid << 16 | high << 32 == STUBS + 16 * v, f"gate {v} leads to the wrong place")
+    check(selector == 0xE008 and zero == 0, f"gate {v} has a wrong selector")
+    check(kind == 0x8E | dpl << 5, f"gate {v} has a wrong type or DPL")
+    check(stack == number, f"gate {v} has a wrong IST")
+    stub = at(STUBS + 16 * v, 16)
+    pushes = stub[:2] == b"\x6a\x00"
+    check(pushes == (not code), f"stub {v} pushes an error code where the processor does, or does not where it must")
+    check(struct.unpack_from("<I", stub, 6 if pushes else 4)[0] == v, f"stub {v} names another vector")
+check(symbols["__image_end"] - IMAGE <= 0x200000, "the image does not fit 2 MiB")
+
+size = os.path.getsize(f"{TOP}/build/caisson.gz")
+check(size < 400 * 1024, f"build/caisson.gz has {size} bytes, more than 400 KiB")
+print("\n".join(failures) or f"image: W^X, header, 256 gates and stubs are right; caisson.gz {size} bytes")
+sys.exit(bool(failures))

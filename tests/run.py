@@ -1,0 +1,328 @@
+#!/usr/bin/env python3
+"""Runs the tests: build checks, unit tests, small PV kernels, boots of Debian's kernel. tools/check is the way in."""
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, "tools"))
+from caisson import images, machine, packages  # noqa: E402
+
+BUILD = os.path.join(TOP, "build")
+ELF = os.path.join(BUILD, "caisson.elf")
+OUT = os.path.join(BUILD, "check")
+REACHED = "caisson: userspace reached"
+tests = []
+
+
+class Failed(Exception):
+    pass
+
+
+def test(name, **parameters):
+    """Registers a function; it fails by raising."""
+    def register(f):
+        tests.append((name, lambda: f(**parameters)))
+        return f
+    return register
+
+
+def need(condition, what, result=None):
+    if not condition:
+        tail = "\n".join(result.output.splitlines()[-25:]) if result else ""
+        raise Failed(what + ("\n" + tail if tail else ""))
+
+
+def command(*args, **kw):
+    r = subprocess.run(args, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
+    need(r.returncode == 0, f"{' '.join(args)} failed\n{r.stdout[-3000:]}")
+    return r.stdout
+
+
+# ---- build ----
+
+def build_tests():
+    @test("build: clang 14, warning-free")
+    def _():
+        command("make", "-s", "O=build/clang", "CC=clang")
+
+    @test("build: debug variant")
+    def _():
+        command("make", "-s", "O=build/debug", "DEBUG=1")
+
+    @test("build: image, gates, W^X")
+    def _():
+        command("python3", "tests/build/image.py")
+
+    @test("build: layers")
+    def _():
+        command("tools/check-layers")
+
+    @test("build: ABI layouts against libxen-dev")
+    def _():
+        command("python3", "tests/build/abi_layout.py")
+
+    @test("build: every header compiles alone")
+    def _():
+        for root, _, files in os.walk(os.path.join(TOP, "include")):
+            for f in files:
+                if not f.endswith("_asm.h"):
+                    command("gcc", "-fsyntax-only", "-std=gnu11", "-Iinclude", "-Ibuild/include", "-ffreestanding", "-Wall", "-Werror",
+                            "-mgeneral-regs-only", "-x", "c", os.path.join(root, f), "-Wno-pragma-once-outside-header")
+
+    @test("build: documented options are those that exist")
+    def _():
+        declared = set(re.findall(r'^OPTION\("([\w-]+)"', command("grep", "-rhE", r'^OPTION\("', "common", "arch", "drivers"), re.M))
+        documented = set(re.findall(r"^\| `([\w-]+)", open(f"{TOP}/docs/options.md").read(), re.M))
+        need(declared == documented, f"docs/options.md and the code differ: {declared ^ documented}")
+
+
+# ---- unit ----
+
+def unit_tests():
+    command("make", "-s", "-k", "-C", "tests/unit", "programs")
+    for f in sorted(os.listdir(f"{BUILD}/unit")):
+        path = f"{BUILD}/unit/{f}"
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            @test(f"unit: {f}", path=path)
+            def _(path):
+                command(path)
+
+
+# ---- machines ----
+
+def direct(module, args, **kw):
+    return machine.run(machine.command(("direct", ELF, module, args), **kw.pop("machine", {})), **kw)
+
+
+def clean(r):
+    """No complaint of the hypervisor about itself."""
+    need("PANIC" not in r.output and "suppressed" not in r.output, "the hypervisor complained", r)
+
+
+def kernel_tests():
+    command("make", "-s", "-C", "tests/kernels")
+    for f in sorted(os.listdir(f"{TOP}/tests/kernels")):
+        name = f[:-2]
+        if not f.endswith(".c") or name.startswith("dies_"):
+            continue
+        for cpu in ("max", "qemu64"):
+            @test(f"kernel: {name} on {cpu}", name=name, cpu=cpu)
+            def _(name, cpu):
+                bundle = images.bundle(f"{OUT}/{name}.{cpu}.cpio", f"{BUILD}/kernels/{name}.elf")
+                r = direct(bundle, "noreboot", timeout=60, machine={"cpu": cpu, "mem": "256M"})
+                need("test kernel: PASS" in r.output and "FAIL" not in r.output, "the test kernel did not pass", r)
+                need(not r.timed_out, "the machine did not restart at its end", r)
+                clean(r)
+
+    def dies(name, *expected):
+        @test(f"kernel: dies_{name}")
+        def _():
+            bundle = images.bundle(f"{OUT}/dies_{name}.cpio", f"{BUILD}/kernels/dies_{name}.elf")
+            r = direct(bundle, "noreboot", timeout=60, until="Halted (noreboot)", machine={"mem": "256M"})
+            for text in expected + ("d0: domain crashed", "dom0 has ended: crash", "Halted (noreboot)"):
+                need(text in r.output, f"'{text}' was not printed", r)
+            need("survived" not in r.output, "the guest went on", r)
+            clean(r)
+
+    dies("unhandled_fault", "d0:v0: unhandled page fault (ec=0002)", "L4[0x024] = 0000000000000000", "rax: 0000123456789000",
+         "Code at rip: 48 c7 00 0d d0", "Guest stack at")
+    dies("bad_stack", "its frame cannot be written to the guest's kernel stack", "rsp: ffff830000001000")
+    dies("no_user_table", "iret to user mode without a user page table")
+
+
+def refusal_tests(kernel):
+    data = open(kernel, "rb").read()
+
+    def refusal(name, module_data, words, args="noreboot", machine_args=None):
+        @test(f"refusal: {name}")
+        def _():
+            path = None
+            if module_data is not None:
+                path = f"{OUT}/refusal-{name.replace(' ', '-')}"
+                with open(path, "wb") as f:
+                    f.write(images.cpio([("kernel", module_data, 0o100644)]))
+            r = direct(path, args, timeout=90, until="Halted (noreboot)", machine=machine_args or {"mem": "512M"})
+            for w in words:
+                need(w in r.output, f"'{w}' was not printed", r)
+            need("Halted (noreboot)" in r.output, "the machine did not halt in order", r)
+
+    setup = (data[0x1F1] or 4) + 1
+    start = setup * 512 + int.from_bytes(data[0x248:0x24C], "little")
+    length = int.from_bytes(data[0x24C:0x250], "little")
+    damaged = bytearray(data)
+    damaged[start + length // 2] ^= 0xFF
+    unknown = bytearray(data)
+    unknown[start:start + 6] = b"BZh91A"
+    wrong_size = bytearray(data)
+    wrong_size[start + length - 4:start + length] = b"\0\0\0\xff"
+    refusal("no module", None, ["no dom0 kernel was loaded", "module2"])
+    refusal("no kernel", b"this is a text file, no kernel at all\n" * 100, ["the first module is no Linux kernel"])
+    refusal("truncated kernel", data[:len(data) // 2], ["the kernel file is truncated"])
+    refusal("damaged payload", bytes(damaged), ["the kernel's compressed data is damaged"])
+    refusal("unknown compression", bytes(unknown), ["not one of xz, zstd, gzip, lz4"])
+    refusal("absurd unpacked size", bytes(wrong_size), ["unpacked size makes no sense"])
+    elf = bytearray(open(f"{BUILD}/kernels/memory.elf", "rb").read())
+    note = elf.index(b"\x04\0\0\0\x08\0\0\0\x05\0\0\0Xen\0xen-3.0")
+    elf[note + 16:note + 23] = b"xen-2.0"
+    refusal("kernel without PV notes", bytes(elf), ["no Xen PV support", "linux-image-amd64"])
+    refusal("too little memory", data, ["too little memory"], machine_args={"mem": "112M"})
+    refusal("dom0_mem too small", data, ["too little memory for dom0", "dom0_mem="], args="noreboot dom0_mem=16M")
+
+    @test("refusal: misspelt option is named, boot goes on")
+    def _():
+        bundle = images.bundle(f"{OUT}/option.cpio", f"{BUILD}/kernels/memory.elf")
+        r = direct(bundle, "dom0_men=64M loglvl=loud noreboot", timeout=60, machine={"mem": "256M"})
+        need("Option 'dom0_men' is not known" in r.output, "the unknown option was not named", r)
+        need("Option 'loglvl': value 'loud'" in r.output, "the bad value was not named", r)
+        need("test kernel: PASS" in r.output, "the boot did not go on", r)
+
+    @test("refusal: processor without NX")
+    def _():
+        bundle = images.bundle(f"{OUT}/nx.cpio", f"{BUILD}/kernels/memory.elf")
+        r = direct(bundle, "", timeout=30, until="firmware setup", machine={"mem": "256M", "cpu": "qemu64,-nx"})
+        need("reports no NX" in r.output, "the missing feature was not named", r)
+
+    @test("formats: zstd, gzip, lz4 and xz payloads unpack")
+    def _():
+        # The same small kernel in a bzImage of our own making, once per format.
+        elf = open(f"{BUILD}/kernels/memory.elf", "rb").read()
+        for tool in (["zstd", "-19"], ["gzip", "-9"], ["lz4", "-l", "-9"], ["xz", "--check=crc32"]):
+            packed = subprocess.run(tool + ["-c"], input=elf, capture_output=True, check=True).stdout
+            head = bytearray(1024)
+            head[0x1F1] = 1
+            head[0x202:0x208] = b"HdrS\x0f\x02"
+            head[0x24C:0x250] = (len(packed) + 4).to_bytes(4, "little")
+            path = f"{OUT}/format-{tool[0]}.cpio"
+            with open(path, "wb") as f:
+                f.write(images.cpio([("kernel", bytes(head) + packed + len(elf).to_bytes(4, "little"), 0o100644)]))
+            r = direct(path, "noreboot", timeout=60, machine={"mem": "256M"})
+            need("test kernel: PASS" in r.output, f"{tool[0]}: the kernel did not run", r)
+
+
+def boot_tests(kernel, cloud_kernel):
+    initrd = images.initramfs(f"{OUT}/initramfs.cpio")
+    bundle = images.bundle(f"{OUT}/linux.cpio", kernel, initrd)
+    hv = "com1=115200,8n1 console=com1,vga loglvl=all guest_loglvl=all"
+    dom0 = "console=hvc0 caisson.batch"
+    iso = images.iso(f"{OUT}/linux.iso", f"{BUILD}/caisson.gz", kernel, initrd, hv, dom0)
+
+    def linux(name, how, **kw):
+        @test(f"boot: {name}")
+        def _():
+            boot = ("direct", ELF, bundle, f"{hv} -- {dom0}") if how == "direct" else (how, iso)
+            r = machine.run(machine.command(boot, **kw), 300)
+            need(REACHED in r.output, "userspace was not reached", r)
+            need(not r.timed_out and r.status == 0, "the machine did not switch itself off", r)
+            need("/sys/hypervisor/type: xen" in r.output, "dom0 does not know its hypervisor", r)
+            need(not re.search(r"WARNING: CPU|BUG:|Oops|unchecked MSR", r.output), "dom0's kernel complains", r)
+            clean(r)
+
+    linux("BIOS, cpu max, 512M", "bios", cpu="max", mem="512M")
+    linux("BIOS, cpu qemu64, 512M", "bios", cpu="qemu64", mem="512M")
+    linux("UEFI, cpu max, 512M", "uefi", cpu="max", mem="512M")
+    linux("UEFI, cpu qemu64, 1G", "uefi", cpu="qemu64", mem="1G")
+    linux("direct, cpu max, 512M", "direct", cpu="max", mem="512M")
+    linux("direct, cpu qemu64, 16G", "direct", cpu="qemu64", mem="16G")
+    linux("BIOS, cpu max, 16G", "bios", cpu="max", mem="16G")
+    linux("direct, Intel-like CPU, i440fx", "direct", cpu="Skylake-Client", mem="512M", extra=["-machine", "pc"])
+
+    @test("boot: load in dom0 on three vCPUs")
+    def _():
+        script = open(f"{TOP}/tests/boot/selftest.sh").read()
+        loaded = images.bundle(f"{OUT}/load.cpio", kernel, images.initramfs(f"{OUT}/load-initramfs.cpio", script))
+        r = direct(loaded, f"{hv} dom0_max_vcpus=3 -- {dom0}", timeout=500)
+        need("caisson: selftest passed" in r.output, "the self test did not pass", r)
+        need(not r.timed_out, "the machine did not switch itself off", r)
+        clean(r)
+
+    @test("boot: 10,000 forks and 200 processes")
+    def _():
+        script = open(f"{TOP}/tests/boot/selftest.sh").read().replace("${FORKS:-1500}", "10000")
+        loaded = images.bundle(f"{OUT}/forks.cpio", kernel, images.initramfs(f"{OUT}/forks-initramfs.cpio", script))
+        r = direct(loaded, f"{hv} -- {dom0}", timeout=600)
+        need("caisson: selftest passed" in r.output, "the self test did not pass", r)
+        clean(r)
+
+    @test("console: a person types into dom0 and the debug keys")
+    def _():
+        shell = images.bundle(f"{OUT}/shell.cpio", kernel, initrd)
+        typed = [("dom0#", "echo four $((2+2))\n"), ("four 4", "vi /root/f\n"), ("/root/f", "ihello\x1b:wq\n"),
+                 ("dom0#", "cat /root/f\n"), ("hello\r\nd", "\x01\x01\x01"), ("Input goes to Caisson", "h"),
+                 ("=> this list", "d"), ("registers of dom0", "q"), ("domains and their", "e"), ("event channels", "a"),
+                 ("timers", "i"), ("interrupts", "w"), ("page-table walks", "m"), ("audit ok", "\x01\x01\x01"),
+                 ("Input goes to dom0", "poweroff\n")]
+        r = direct(shell, "-- console=hvc0", timeout=150, typed=typed)
+        need("audit ok" in r.output and "FAILED" not in r.output, "the memory audit failed or was not reached", r)
+        need(not r.timed_out, "the session did not get through", r)
+        clean(r)
+
+    @test("refusal: Debian's cloud kernel")
+    def _():
+        r = direct(images.bundle(f"{OUT}/cloud.cpio", cloud_kernel), "noreboot", timeout=90, until="Halted (noreboot)")
+        need("no Xen PV support" in r.output and "linux-image-cloud-amd64 is not" in r.output, "it was not refused in words", r)
+
+    @test("boot: 64G machine")
+    def _():
+        r = direct(bundle, f"{hv} dom0_mem=512M -- {dom0}", timeout=300, machine={"cpu": "max", "mem": "64G"})
+        need(REACHED in r.output and not r.timed_out, "userspace was not reached", r)
+        clean(r)
+
+
+# ---- running ----
+
+def run_all(selected, workers):
+    passed, failed, lock = 0, [], threading.Lock()
+
+    def one(item):
+        nonlocal passed
+        name, f = item
+        start = time.monotonic()
+        try:
+            f()
+            error = None
+        except Failed as e:
+            error = str(e)
+        except Exception as e:  # a broken test is a failed one
+            error = f"{type(e).__name__}: {e}"
+        with lock:
+            if error:
+                failed.append(name)
+            else:
+                passed += 1
+            print(f"{'FAIL' if error else 'ok  '} {name} ({time.monotonic() - start:.1f} s)", flush=True)
+            if error:
+                print("     " + error.replace("\n", "\n     "), flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        list(pool.map(one, selected))
+    for name in failed:
+        print(f"failed: {name}")
+    print(f"{passed} passed, {len(failed)} failed")
+    return not failed
+
+
+def main():
+    os.makedirs(OUT, exist_ok=True)
+    packages.step("preparing tests")
+    kernel = packages.download_kernel(f"{BUILD}/cache")
+    cloud = packages.download_kernel(f"{BUILD}/cache", "linux-image-cloud-amd64")
+    build_tests()
+    unit_tests()
+    kernel_tests()
+    refusal_tests(kernel)
+    boot_tests(kernel, cloud)
+    # The long ones first: they run beside all others.
+    long = [t for t in tests if "forks" in t[0] or "load in" in t[0]]
+    selected = long + [t for t in tests if t not in long]
+    if len(sys.argv) > 1:
+        selected = [t for t in selected if any(word in t[0] for word in sys.argv[1:])]
+    packages.step(f"running {len(selected)} tests")
+    sys.exit(0 if run_all(selected, min(2, os.cpu_count() or 1)) else 1)
+
+
+main()
