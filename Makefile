@@ -37,7 +37,7 @@ all: $(O)/caisson.elf
 $(O)/include/asm_offsets.h: arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -S -o $(O)/asm_offsets.s $<
-	@sed -n 's/^#define_asm \([A-Z0-9_]*\) \(.*\)/#define \1 \2/p' $(O)/asm_offsets.s > $@
+	@sed -n 's/.*\.ascii[[:space:]]*"->\([A-Z0-9_]*\) \([0-9]*\)".*/#define \1 \2/p' $(O)/asm_offsets.s > $@
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,7 +1,7 @@
 /* Offsets that assembler needs, extracted from this file's assembler output by the Makefile. */
 #include <hv/x86/percpu.h>
 
-#define DEFINE(name, value) __asm__ volatile("\n#define_asm " #name " %c0" ::"i"(value))
+#define DEFINE(name, value) __asm__ volatile("\n.ascii \"->" #name " %c0\"" ::"i"(value))
 
 void asm_offsets(void);
 void asm_offsets(void)

@@ -80,7 +80,6 @@ SECTIONS
         __data_start = .;
         *(.data.page_aligned)
         *(.data .data.*)
-        *(.init.data)
         . = ALIGN(4096);
     } :data
     .bss : HIGH(.bss) {

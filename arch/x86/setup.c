@@ -123,6 +123,7 @@ static void boot(void)
     printk(LOG_INFO "Memory: %lu MiB RAM, %lu MiB free\n", total_ram_pages >> 8, page_free_count() >> 8);
     system_phase_advance(PHASE_SMP_BOOT);
     build_dom0();
+    image_release_init();             /* nothing below is __init */
     serial_init_async();              /* after dom0's memory is taken: boot messages are synchronous */
     printk(LOG_INFO "Starting dom0 %lu ms after the hypervisor\n", system_time_ns() / 1000000);
     console_input_start();

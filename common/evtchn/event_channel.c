@@ -439,6 +439,7 @@ static long op_reset(void *arg)
         return -EPERM;
     for (u32 port = 1; port < d->nr_ports; port++)
         close_in_domain(d, port); /* -EINVAL for unused ones is as good */
+    evtchn_fifo_reset(d);
     return 0;
 }
 

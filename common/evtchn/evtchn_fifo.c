@@ -166,3 +166,28 @@ int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array 
         page_put_and_type(pg);
     return rc;
 }
+
+void evtchn_fifo_reset(struct domain *d)
+{
+    struct page_info *pages[MAX_VIRT_CPUS], **array = d->fifo_pages;
+    u32 n = 0, nr_pages;
+
+    spin_lock(&d->event_lock);
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+
+        if (v && v->fifo_control_page) {
+            pages[n++] = v->fifo_control_page;
+            v->fifo_control = NULL;
+            v->fifo_control_page = NULL;
+        }
+    }
+    nr_pages = d->fifo_nr_pages;
+    d->fifo_nr_pages = 0;
+    d->fifo = false;
+    spin_unlock(&d->event_lock);
+    while (n)
+        page_put_and_type(pages[--n]);
+    while (nr_pages)
+        page_put_and_type(array[--nr_pages]);
+}

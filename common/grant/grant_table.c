@@ -2,6 +2,7 @@
 #include <hv/grant.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/softirq.h>
 #include <public/grant_table.h>
 
 static int grow(struct domain *d, u32 frames)
@@ -93,8 +94,13 @@ static const struct subop ops[] = {
 HYPERCALL_HANDLER(do_grant_table_op)
 {
     UNUSED_ARGS(a4, a5, a6);
-    /* One element a call is all that these operations are ever given. */
-    if (a3 != 1)
-        return a3 ? -EINVAL : 0;
-    return subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2);
+    long rc = 0;
+
+    if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[(u32)a1].run)
+        return -ENOSYS;
+    for (u64 i = 0; i < (u32)a3 && !rc; i++) {
+        rc = subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2 + i * ops[(u32)a1].size);
+        preempt_point();
+    }
+    return rc;
 }

@@ -53,6 +53,7 @@ static long op_poll(u64 arg)
     for (u32 i = 0; i < p.nr_ports; i++)
         if (!evtchn_from_port(v->domain, ports[i]))
             return -EINVAL;
+    timer_stop(&v->poll_timer); /* of an earlier poll that an event ended */
     v->poll_port = p.nr_ports == 1 ? ports[0] : 0;
     vcpu_pause_flag_set(v, PAUSE_POLL);
     if (any_pending(v, ports, p.nr_ports) ||

@@ -39,8 +39,6 @@ static void use_table(paddr_t pa)
         rc = acpi_parse_madt(&acpi, t, len);
     else if (!memcmp(t, "FACP", 4))
         rc = acpi_parse_fadt(&acpi, t, len);
-    else if (!memcmp(t, "MCFG", 4))
-        rc = acpi_parse_mcfg(&acpi, t, len);
     if (rc)
         printk(LOG_WARN "ACPI: table %.4s is malformed\n", t);
 }

@@ -1,4 +1,4 @@
-/* Finding tables and reading MADT, FADT, MCFG. Lengths and checksums are checked before use. */
+/* Finding tables and reading MADT and FADT. Lengths and checksums are checked before use. */
 #include <hv/acpi.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
@@ -93,18 +93,4 @@ int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length)
     if (!a->pm1a_control && length >= 184 && t[172] == 1)
         a->pm1a_control = (u16)get(t + 176, 8);
     return 0;
-}
-
-int acpi_parse_mcfg(struct acpi_info *a, const void *table, u32 length)
-{
-    const u8 *t = table;
-
-    for (u32 off = 44; off + 16 <= length; off += 16)
-        if (get(t + off + 8, 2) == 0) {
-            a->mcfg_base = get(t + off, 8);
-            a->mcfg_first_bus = t[off + 10];
-            a->mcfg_last_bus = t[off + 11];
-            return 0;
-        }
-    return -EINVAL;
 }

@@ -1,4 +1,4 @@
-/* The few ACPI tables a hypervisor needs: MADT, FADT, MCFG. ACPI 6.4, chapter 5. */
+/* The few ACPI tables a hypervisor needs: MADT and FADT. ACPI 6.4, chapter 5. */
 #ifndef HV_ACPI_H
 #define HV_ACPI_H
 
@@ -37,8 +37,6 @@ struct acpi_info {
     bool have_reset;
     struct acpi_gas reset_register;
     u8 reset_value;
-    paddr_t mcfg_base; /* segment 0, 0: none */
-    u8 mcfg_first_bus, mcfg_last_bus;
 };
 extern struct acpi_info acpi;
 
@@ -47,7 +45,6 @@ void acpi_init(paddr_t rsdp);
 /* Parsers of single tables: 0 or -EINVAL. Nothing in them is trusted. */
 int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length);
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length);
-int acpi_parse_mcfg(struct acpi_info *a, const void *table, u32 length);
 bool acpi_checksum_ok(const void *p, u32 length);
 /* Sleep through PM1 control; returns only if it did not work. */
 void acpi_enter_sleep(u16 pm1a_value, u16 pm1b_value);

@@ -91,7 +91,6 @@ struct vcpu {
 
     /* NMI to the guest: pending until delivered, then masked until its iret hypercall. */
     bool nmi_pending, nmi_masked;
-    struct callback nmi_cb;
 
     struct pv_vcpu pv;
 };
@@ -133,7 +132,6 @@ struct domain {
     spinlock_t page_lock;
     u32 page_list;       /* first frame of the owner's list; 0: empty */
     u64 tot_pages, max_pages;
-    u64 max_gpfn;
 
     u64 vm_assist;
 
@@ -150,8 +148,6 @@ struct domain {
     spinlock_t grant_lock;
     void *grant_frames[64];
     u32 nr_grant_frames, grant_version;
-
-    u64 time_offset_sec;
 };
 
 extern struct domain *hardware_domain; /* dom0, once it exists */

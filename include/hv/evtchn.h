@@ -20,6 +20,7 @@ void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port);
 bool evtchn_fifo_unmask(struct domain *d, struct evtchn *c, u32 port);
 bool evtchn_fifo_is_pending(struct domain *d, u32 port);
 int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
+void evtchn_fifo_reset(struct domain *d); /* back to 2-level; the frames go back to the guest */
 int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op);
 struct evtchn *evtchn_from_port(struct domain *d, u32 port); /* NULL: no such port */
 void vcpu_mark_events_pending(struct vcpu *v);

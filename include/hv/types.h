@@ -32,9 +32,8 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 #define __always_inline_fn static inline __attribute__((always_inline))
 
-/* Code and data needed only until dom0 runs; released afterwards. */
+/* Code needed only until dom0 is built; released afterwards. */
 #define __init __section(".init.text")
-#define __initdata __section(".init.data")
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))

@@ -14,7 +14,9 @@ OVMF_VARS = "/usr/share/OVMF/OVMF_VARS.fd"
 def command(boot, cpu="max", smp=1, mem="512M", extra=()):
     """boot: ("direct", elf, bundle or None, args) | ("bios", iso) | ("uefi", iso)."""
     args = ["qemu-system-x86_64", "-machine", "q35", "-cpu", cpu, "-smp", str(smp), "-m", str(mem), "-display", "none",
-            "-no-reboot", "-nic", "none"]
+            "-no-reboot", "-nic", "none",
+            # Backed lazily, so that machines larger than this one's memory can be tried.
+            "-object", f"memory-backend-ram,id=ram,size={mem},reserve=off", "-machine", "memory-backend=ram"]
     if boot[0] == "direct":
         args += ["-kernel", boot[1], "-append", boot[3]]
         if boot[2]:
@@ -78,6 +80,7 @@ def run(args, timeout, until=None, echo=None, log=None, typed=()):
                     sink.flush()
             while typed and typed[0][0].encode() in output[searched:]:
                 searched = output.index(typed[0][0].encode(), searched) + len(typed[0][0])
+                time.sleep(0.3)  # a person's pace: programs tell Escape from a key sequence by time
                 q.stdin.write(typed.pop(0)[1].encode())
                 q.stdin.flush()
             if until and until.encode() in output:

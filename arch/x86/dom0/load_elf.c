@@ -105,8 +105,8 @@ int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
         return -EINVAL;
     }
     if (!e->has_notes || !e->entry || strncmp(e->loader_version, "xen-3.0", 7)) {
-        *why = "the kernel has no Xen PV support (no ELF notes): use one built with CONFIG_XEN_PV, as linux-image-amd64 is; "
-               "linux-image-cloud-amd64 is not";
+        *why = "the kernel has no Xen PV support (no ELF notes): use one built with CONFIG_XEN_PV, such as "
+               "Debian's linux-image-amd64";
         return -EINVAL;
     }
     if (e->not_dom0) {

@@ -22,7 +22,7 @@
 
 #define MAX_PIRQS 256
 
-enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI };
+enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI, PIRQ_HYPERVISOR /* not dom0's to touch */ };
 struct pirq {
     u8 kind, vector;
     bool mapped, bound, level, active_low, awaiting_eoi;
@@ -32,7 +32,7 @@ struct pirq {
 };
 
 static struct pirq pirqs[MAX_PIRQS];
-static u8 vector_owner[256]; /* pirq number + 1 would not fit: index into pirqs, valid if vector_used */
+static u8 vector_owner[256]; /* index into pirqs, where vector_used */
 static bool vector_used[256];
 static spinlock_t irq_lock = SPINLOCK_INIT;
 static u32 nr_gsis;
@@ -78,8 +78,11 @@ int irq_route_hypervisor_gsi(u32 irq, u32 vector)
     struct gsi_route r = { .vector = (u8)vector };
     u32 gsi = isa_to_gsi(irq, &r);
 
-    if (gsi < MAX_PIRQS && pirqs[gsi].kind != PIRQ_FREE)
+    if (gsi >= nr_gsis)
+        return -ENODEV;
+    if (pirqs[gsi].kind != PIRQ_FREE)
         return -EBUSY;
+    pirqs[gsi].kind = PIRQ_HYPERVISOR;
     return io_apic_route(gsi, &r);
 }
 
@@ -110,6 +113,8 @@ static int gsi_prepare(u32 gsi)
 
     if (p->kind == PIRQ_GSI)
         return 0;
+    if (p->kind == PIRQ_HYPERVISOR)
+        return -EBUSY;
     int v = vector_alloc(gsi);
 
     if (v < 0)
@@ -224,7 +229,7 @@ int pirq_bind(struct domain *d, u32 n, u32 port)
     spin_lock(&irq_lock);
     struct pirq *p = &pirqs[n];
 
-    if (p->kind == PIRQ_FREE && n < nr_gsis)
+    if (n < nr_gsis)
         rc = gsi_prepare(n);
     if (!rc && p->kind == PIRQ_FREE)
         rc = -EINVAL;
@@ -330,7 +335,7 @@ void irq_dispatch(u32 vector)
 void irq_print(void)
 {
     for (u32 i = 0; i < MAX_PIRQS; i++)
-        if (pirqs[i].kind != PIRQ_FREE && (pirqs[i].bound || pirqs[i].count))
+        if ((pirqs[i].kind == PIRQ_GSI || pirqs[i].kind == PIRQ_MSI) && (pirqs[i].bound || pirqs[i].count))
             printk("  pirq %3u %s vector %02x %s %s port %u count %lu%s\n", i,
                    pirqs[i].kind == PIRQ_GSI ? "GSI" : "MSI", pirqs[i].vector, pirqs[i].level ? "level" : "edge",
                    pirqs[i].bound ? "bound" : "unbound", pirqs[i].port, pirqs[i].count,

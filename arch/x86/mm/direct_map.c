@@ -6,10 +6,11 @@
 #include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
+#include <hv/printk.h>
 #include <hv/system_state.h>
 #include <hv/x86/page_table.h>
 
-extern char __text_start[], __rodata_end[], hv_l3_directmap[];
+extern char __text_start[], __rodata_end[], __init_text_start[], __init_text_end[];
 
 bool direct_map_fault(u64 va)
 {
@@ -46,6 +47,18 @@ void direct_map_init(void)
     }
     map_range(text, rodata_end, HV_RO);
     tlb_flush_local_all();
+}
+
+void image_release_init(void)
+{
+    paddr_t start = image_to_phys(__init_text_start);
+    u64 size = (u64)(__init_text_end - __init_text_start);
+
+    map_range(start, start + size, HV_RW);
+    hv_unmap((u64)__init_text_start, size);
+    tlb_flush_local_all();
+    page_free_range(start >> PAGE_SHIFT, size >> PAGE_SHIFT);
+    printk(LOG_INFO "Released %lu KiB of code that only boot needs\n", size >> 10);
 }
 
 int direct_map_add(paddr_t pa, u64 size)

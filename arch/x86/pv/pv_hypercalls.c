@@ -4,6 +4,7 @@
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/vectors.h>
 
 HYPERCALL_HANDLER(do_set_trap_table)
 {
@@ -67,7 +68,6 @@ static struct callback *callback_of(struct vcpu *v, u16 type)
     case CALLBACKTYPE_failsafe: return &v->pv.failsafe_cb;
     case CALLBACKTYPE_syscall: return &v->pv.syscall_cb;
     case CALLBACKTYPE_syscall32: return &v->pv.syscall32_cb;
-    case CALLBACKTYPE_nmi: return &v->nmi_cb;
     default: return NULL; /* sysenter among them: CPUID does not show SEP */
     }
 }
@@ -77,10 +77,14 @@ static long op_register(void *arg)
     const struct callback_register *r = arg;
     struct callback *cb = callback_of(current, r->type);
 
-    if (!cb)
-        return -ENOSYS;
     if (!is_canonical(r->address))
         return -EINVAL;
+    if (r->type == CALLBACKTYPE_nmi) {
+        current->pv.traps[VEC_NMI].address = r->address; /* the same entry as by the trap table */
+        return 0;
+    }
+    if (!cb)
+        return -ENOSYS;
     cb->address = r->address;
     cb->mask_events = r->type == CALLBACKTYPE_event || (r->flags & CALLBACKF_mask_events);
     return 0;
