@@ -115,11 +115,13 @@ static void emit(struct uart *u, char c)
 static void serial_write(const char *s, size_t n)
 {
     struct uart *u = console_uart;
+    static char last; /* dom0's terminal layer sends its own carriage returns */
 
     for (; n && u->present; n--, s++) {
-        if (*s == '\n')
+        if (*s == '\n' && last != '\r')
             emit(u, '\r');
         emit(u, *s);
+        last = *s;
     }
     if (u->async && u->present)
         tx_pump(u);
