@@ -262,6 +262,45 @@ def boot_tests(kernel):
         need(not r.timed_out, "the session did not get through", r)
         clean(r)
 
+    driver = open(packages.module_file(kernel, "e1000e"), "rb").read()
+
+    def network(name, mode, kind):
+        @test(f"device: e1000e by {name}")
+        def _():
+            script = f"""#!/bin/sh
+insmod /e1000e.ko IntMode={mode} || exit 1
+sleep 1
+ifconfig eth0 10.0.2.15 up || exit 1
+sleep 3
+ping -c 5 10.0.2.2 || exit 1
+grep eth0 /proc/interrupts
+"""
+            initrd = images.initramfs(f"{OUT}/net{mode}-initramfs.cpio", script, [("e1000e.ko", driver)])
+            module = images.bundle(f"{OUT}/net{mode}.cpio", kernel, initrd)
+            r = direct(module, f"{hv} -- {dom0}", timeout=200,
+                       machine={"extra": ["-netdev", "user,id=n,restrict=on", "-device", "e1000e,netdev=n"]})
+            need("0% packet loss" in r.output and "caisson: selftest passed" in r.output, "no packets came back", r)
+            need(re.search(rf"[1-9]\d* +xen-pirq +-?{kind}.* eth0", r.output), f"eth0 has no {kind} interrupts", r)
+            clean(r)
+
+    network("INTx", 0, "ioapic-level")
+    network("MSI-X", 2, "msi-x")
+
+    @test("device: AHCI disk by MSI")
+    def _():
+        names = ["scsi_common", "scsi_mod", "libata", "libahci", "ahci"]
+        drivers = [(n + ".ko", open(packages.module_file(kernel, n), "rb").read()) for n in names]
+        script = "#!/bin/sh\n" + "".join(f"insmod /{n}.ko || exit 1\n" for n in names) + "sleep 3\ngrep ahci /proc/interrupts\n"
+        disk = f"{OUT}/disk.raw"
+        with open(disk, "wb") as f:
+            f.truncate(16 << 20)
+        initrd = images.initramfs(f"{OUT}/ahci-initramfs.cpio", script, drivers)
+        r = direct(images.bundle(f"{OUT}/ahci.cpio", kernel, initrd), f"{hv} -- {dom0}", timeout=200,
+                   machine={"extra": ["-drive", f"if=none,id=d,format=raw,file={disk}", "-device", "ide-hd,drive=d"]})
+        need("QEMU HARDDISK" in r.output, "the disk was not identified", r)
+        need(re.search(r"[1-9]\d* +xen-pirq +-msi.* ahci", r.output), "ahci has no MSI interrupts", r)
+        clean(r)
+
     @test("boot: 64G machine")
     def _():
         r = direct(bundle, f"{hv} dom0_mem=512M -- {dom0}", timeout=300, machine={"cpu": "max", "mem": "64G"})

@@ -21,6 +21,7 @@ paddr_t boot_image_phys; /* written by long_mode.S */
 
 #define MAX_MBI_SIZE MiB(1)
 
+static u64 first_tsc; /* at the first C line */
 static u32 boot_protocol;
 static paddr_t boot_information;
 
@@ -126,6 +127,7 @@ static void boot(void)
     image_release_init();             /* nothing below is __init */
     serial_init_async();              /* after dom0's memory is taken: boot messages are synchronous */
     printk(LOG_INFO "Starting dom0 %lu ms after the hypervisor\n", system_time_ns() / 1000000);
+    printk(LOG_DEBUG "TSC: %lu since the first C line, %lu in all\n", rdtsc() - first_tsc, rdtsc());
     console_input_start();
     console_release_video();
     system_phase_advance(PHASE_ACTIVE);
@@ -135,6 +137,7 @@ void boot_main(u32 protocol, paddr_t info) __noreturn;
 void boot_main(u32 protocol, paddr_t info)
 {
     this_stack_top()->cpu = &percpu_areas[0];
+    first_tsc = rdtsc();
     boot_protocol = protocol;
     boot_information = info;
     early_boot();

@@ -60,7 +60,8 @@ def cpio(members):
     return b"".join(_newc(*m) for m in members) + _newc("TRAILER!!!", b"", 0)
 
 
-def initramfs(path, selftest=None):
+def initramfs(path, selftest=None, files=()):
+    """files: (name, contents) pairs to add."""
     members = [(d, b"", stat.S_IFDIR | 0o755) for d in ("bin", "etc")]
     members.append(("bin/busybox", open("/bin/busybox", "rb").read(), stat.S_IFREG | 0o755))
     members.append(("bin/sh", b"busybox", stat.S_IFLNK | 0o777))
@@ -68,6 +69,7 @@ def initramfs(path, selftest=None):
     members.append(("init", INIT.encode(), stat.S_IFREG | 0o755))
     if selftest:
         members.append(("selftest", selftest.encode(), stat.S_IFREG | 0o755))
+    members += [(name, data, stat.S_IFREG | 0o644) for name, data in files]
     _write_if_changed(path, cpio(members))
     return path
 

@@ -35,6 +35,16 @@ def ensure(packages):
             sys.exit(f"{r.stdout}\n{' '.join(command)} failed. Install these packages by hand: {' '.join(missing)}")
 
 
+# Drivers that the tests load into dom0, from the same package.
+modules = ["e1000e", "scsi_common", "scsi_mod", "libata", "libahci", "ahci"]
+
+
+def module_file(kernel, name):
+    """Path of a driver that came with a downloaded kernel."""
+    root = os.path.dirname(os.path.dirname(kernel))
+    return next(os.path.join(d, f) for d, _, files in os.walk(root) for f in files if f.startswith(name + ".ko"))
+
+
 def download_kernel(cache, meta="linux-image-amd64"):
     """The bzImage of the newest kernel that `meta` depends on, as shipped. Kept in `cache`."""
     marker = os.path.join(cache, meta + ".path")
@@ -60,7 +70,8 @@ def download_kernel(cache, meta="linux-image-amd64"):
     root = os.path.join(cache, names[0])
     os.makedirs(root, exist_ok=True)
     unpack = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE)
-    subprocess.run(["tar", "-x", "-C", root, "--wildcards", "./boot/vmlinuz-*"], stdin=unpack.stdout, check=True)
+    subprocess.run(["tar", "-x", "-C", root, "--wildcards", "./boot/vmlinuz-*"] + [f"*/{m}.ko*" for m in modules],
+                   stdin=unpack.stdout, check=True)
     boot = os.path.join(root, "boot")
     path = os.path.join(boot, os.listdir(boot)[0])
     with open(marker, "w") as f:

@@ -14,6 +14,7 @@
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/processor.h>
 
 #define TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 #define RO_FLAGS (PTE_PRESENT | PTE_USER | PTE_ACCESSED)
@@ -379,7 +380,11 @@ static void unpack_kernel(struct build *b)
     int rc = bzimage_find_payload(phys_to_virt(m->start), m->end - m->start, &p, &why);
 
     if (!rc && p.unpacked_size) {
+        u64 start = rdtsc();
+
         rc = decompress(p.data, p.size, p.unpacked_size, &b->unpacked, &why);
+        printk(LOG_DEBUG "Kernel unpacked from %lu to %lu KiB, TSC: %lu\n", p.size >> 10, p.unpacked_size >> 10,
+               rdtsc() - start);
         p.data = b->unpacked;
         p.size = p.unpacked_size;
     }
