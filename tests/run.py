@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -108,7 +109,7 @@ def kernel_tests():
     command("make", "-s", "-C", "tests/kernels")
     for f in sorted(os.listdir(f"{TOP}/tests/kernels")):
         name = f[:-2]
-        if not f.endswith(".c") or name.startswith("dies_"):
+        if not f.endswith(".c") or name.startswith("dies_") or name == "spin":
             continue
         for cpu in ("max", "qemu64"):
             @test(f"kernel: {name} on {cpu}", name=name, cpu=cpu)
@@ -308,6 +309,74 @@ grep eth0 /proc/interrupts
         clean(r)
 
 
+# ---- the QEMU monitor: what only the machine's surroundings can do ----
+
+def monitor(path, commands, interval, until_gone=False):
+    """A thread that sends the commands, one each `interval` seconds, from the moment QEMU listens."""
+    def feed():
+        s = socket.socket(socket.AF_UNIX)
+        for _ in range(200):
+            try:
+                s.connect(path)
+                break
+            except OSError:
+                time.sleep(0.05)
+        try:
+            while True:
+                for c in commands:
+                    time.sleep(interval)
+                    s.sendall(c.encode() + b"\n")
+                while not until_gone and s.recv(4096):
+                    pass  # QEMU forgets what it has not read yet when the line drops
+        except OSError:
+            pass  # the machine has ended
+
+    if os.path.exists(path):
+        os.unlink(path)
+    t = threading.Thread(target=feed, daemon=True)
+    t.start()
+    return ["-monitor", f"unix:{path},server,nowait"]
+
+
+def monitor_tests(kernel):
+    initrd = images.initramfs(f"{OUT}/initramfs.cpio")
+
+    @test("trap: NMIs all through boot and dom0")
+    def _():
+        bundle = images.bundle(f"{OUT}/nmi.cpio", kernel, initrd)
+        args = machine.command(("direct", ELF, bundle, "loglvl=all guest_loglvl=all -- console=hvc0 caisson.batch"))
+        # The first second belongs to the firmware, which does not like NMIs.
+        r = machine.run(args + monitor(f"{OUT}/nmi.sock", ["nmi"], 0.05, True), 120)
+        need(REACHED in r.output and not r.timed_out, "userspace was not reached", r)
+        need("NMI received for unknown reason" in r.output, "dom0 saw no NMI", r)
+        clean(r)
+
+    @test("trap: nmi=fatal reports and stops")
+    def _():
+        bundle = images.bundle(f"{OUT}/nmi-fatal.cpio", f"{BUILD}/kernels/spin.elf")
+        args = machine.command(("direct", ELF, bundle, "nmi=fatal noreboot"), mem="256M")
+        r = machine.run(args + monitor(f"{OUT}/nmi-fatal.sock", ["nmi"], 3), 60, until="Halted (noreboot)")
+        need("PANIC: NMI (nmi=fatal) (#NMI)" in r.output and "phase active" in r.output, "no report", r)
+        need(r.output.count("PANIC") == 1, "more than one report", r)
+
+    def screen(how):
+        @test(f"console: the refusal is on the screen ({how})")
+        def _():
+            shot = f"{OUT}/screen-{how}.ppm"
+            if os.path.exists(shot):
+                os.unlink(shot)
+            boot = (how, images.iso(f"{OUT}/nothing-{how}.iso", ELF, None, None, "noreboot", "")) if how != "direct" else \
+                ("direct", ELF, None, "noreboot")
+            machine.run(machine.command(boot) + monitor(f"{OUT}/screen-{how}.sock", [f"screendump {shot}", "quit"], 12), 60)
+            need(os.path.exists(shot), "no screenshot was made")
+            data = open(shot, "rb").read().split(b"\n", 3)
+            lit = sum(1 for b in data[3][::3] if b > 0x60)
+            need(lit > 5000, f"only {lit} pixels are lit")
+
+    for how in ("bios", "uefi", "direct"):
+        screen(how)
+
+
 # ---- running ----
 
 def run_all(selected, workers):
@@ -350,6 +419,7 @@ def main():
     kernel_tests()
     refusal_tests(kernel)
     boot_tests(kernel)
+    monitor_tests(kernel)
     # The long ones first: they run beside all others.
     long = [t for t in tests if "forks" in t[0] or "load in" in t[0]]
     selected = long + [t for t in tests if t not in long]

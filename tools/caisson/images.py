@@ -95,7 +95,7 @@ def bundle(path, kernel, initrd=None):
 
 def iso(path, hypervisor, kernel, initrd, hv_args, dom0_args):
     """A GRUB rescue ISO that boots on BIOS and UEFI. Remade only if an input changed."""
-    config = f"set timeout=0\nmenuentry Caisson {{\n  multiboot2 /boot/caisson.elf {hv_args}\n"
+    config = f"set timeout=0\ninsmod all_video\nmenuentry Caisson {{\n  multiboot2 /boot/caisson.elf {hv_args}\n"
     if kernel:
         config += f"  module2 /boot/vmlinuz {dom0_args}\n"
     if initrd:
