@@ -16,7 +16,7 @@
 typedef u64(EFIAPI *get_memory_map_t)(u64 *size, void *map, u64 *key, u64 *desc_size, u32 *desc_version);
 typedef u64(EFIAPI *exit_boot_services_t)(void *image, u64 key);
 
-struct efi_boot_data efi_boot_data __section(".data"); /* not .bss: written before it would be cleared by anyone */
+struct efi_boot_data efi_boot_data; /* the loader has cleared .bss before this runs */
 
 struct efi_memory_descriptor {
     u32 type, pad;

@@ -120,6 +120,15 @@ def kernel_tests():
                 need(not r.timed_out, "the machine did not restart at its end", r)
                 clean(r)
 
+    @test("kernel: with SMAP")
+    def _():
+        # Test kernels do not use IRET in ring 3, which the emulator cannot do with SMAP.
+        for name in ("page_types", "user_mode", "memory"):
+            r = direct(images.bundle(f"{OUT}/smap-{name}.cpio", f"{BUILD}/kernels/{name}.elf"), "smap=force", timeout=60,
+                       machine={"mem": "256M"})
+            need("SMEP SMAP" in r.output and "test kernel: PASS" in r.output, f"{name} did not pass", r)
+            clean(r)
+
     def dies(name, *expected):
         @test(f"kernel: dies_{name}")
         def _():

@@ -247,16 +247,18 @@ static u32 machine_map(struct e820entry *out, u32 max)
     return n;
 }
 
+#define MACHINE_MAP_MAX (BOOT_MAX_MEMORY_RANGES + ACPI_MAX_IO_APICS + 1u)
+
 static long machine_memory_map(u64 arg)
 {
-    struct e820entry *map = hv_alloc(160 * sizeof(*map));
+    struct e820entry *map = hv_alloc(MACHINE_MAP_MAX * sizeof(*map));
     struct xen_memory_map m;
     long rc = -EFAULT;
 
     if (!map)
         return -ENOMEM;
     if (!copy_from_guest(&m, (void *)arg, sizeof(m))) {
-        m.nr_entries = machine_map(map, MIN(m.nr_entries, 160u));
+        m.nr_entries = machine_map(map, MIN(m.nr_entries, MACHINE_MAP_MAX));
         if (!copy_to_guest(m.buffer, map, m.nr_entries * sizeof(*map)) && !copy_to_guest((void *)arg, &m, sizeof(m)))
             rc = 0;
     }

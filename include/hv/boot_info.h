@@ -7,7 +7,7 @@
 
 #include <hv/types.h>
 
-#define BOOT_MAX_MEMORY_RANGES 128
+#define BOOT_MAX_MEMORY_RANGES 256
 #define BOOT_MAX_MODULES 8
 #define BOOT_CMDLINE_SIZE 2048
 

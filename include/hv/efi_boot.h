@@ -9,7 +9,7 @@ struct efi_boot_data {
     u64 map_size;   /* bytes; 0: not started through EFI */
     u64 desc_size;
     u64 system_table;
-    u8 map[16384];
+    u8 map[65536];
 };
 extern struct efi_boot_data efi_boot_data;
 

@@ -9,9 +9,20 @@
 
 struct cpu_features cpu;
 
-static bool opt_smep = true, opt_smap = true;
+static bool opt_smep = true;
 OPTION("smep", option_bool, opt_smep);
-OPTION("smap", option_bool, opt_smap);
+
+static struct {
+    bool on, force;
+} opt_smap = { .on = true };
+
+static int parse_smap(const char *value, void *var)
+{
+    (void)var;
+    opt_smap.force = !strcmp(value, "force");
+    return opt_smap.force ? 0 : option_bool(value, &opt_smap.on);
+}
+OPTION("smap", parse_smap, opt_smap);
 
 extern const u64 __smap_clac_start[], __smap_clac_end[], __smap_stac_start[], __smap_stac_end[];
 
@@ -77,16 +88,19 @@ void cpu_write_cr4(u64 cr4)
 
 static void patch_sites(const u64 *site, const u64 *end, u8 last_byte)
 {
-    for (; site < end; site++) {
-        /* Text is read-only in the image and in the direct map: write through a short-lived alias. */
-        u8 *alias = hv_ioremap(image_to_phys((void *)*site), 3);
+    /* Text is read-only in the image and in the direct map: write through a short-lived alias. */
+    u64 window = vmap_reserve(2 * PAGE_SIZE, PAGE_SIZE);
 
-        if (!alias)
+    for (; site < end; site++) {
+        paddr_t pa = image_to_phys((void *)*site);
+        u8 *alias = (u8 *)(window + (pa & (PAGE_SIZE - 1)));
+
+        if (hv_map(window, pa & PAGE_MASK, 2 * PAGE_SIZE, HV_RW))
             panic("no memory to patch SMAP sites");
         alias[0] = 0x0f;
         alias[1] = 0x01;
         alias[2] = last_byte; /* CLAC 0f 01 ca, STAC 0f 01 cb */
-        hv_unmap((u64)alias & PAGE_MASK, PAGE_SIZE);
+        hv_unmap(window, 2 * PAGE_SIZE);
     }
 }
 
@@ -98,12 +112,12 @@ void cpu_enable_features(void)
         cr4 |= CR4_SMEP;
     if (cpu.umip)
         cr4 |= CR4_UMIP;
-    if (cpu.smap && cpu.tcg) {
+    if (cpu.smap && cpu.tcg && !opt_smap.force) {
         /* QEMU's emulator makes IRET in ring 3 fault on the user stack when CR4.SMAP is set. */
         printk(LOG_INFO "SMAP: left off, QEMU's emulation of it breaks IRET in guests\n");
         cpu.smap = false;
     }
-    if (cpu.smap && opt_smap) {
+    if (cpu.smap && opt_smap.on) {
         patch_sites(__smap_clac_start, __smap_clac_end, 0xca);
         patch_sites(__smap_stac_start, __smap_stac_end, 0xcb);
         cr4 |= CR4_SMAP;

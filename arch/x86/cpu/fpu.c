@@ -7,6 +7,7 @@
 
 #define FCW_OFFSET 0
 #define MXCSR_OFFSET 24
+#define XSTATE_BV_OFFSET 512 /* Intel SDM vol. 1, 13.4.2 */
 
 u64 fpu_area_size(void)
 {
@@ -28,7 +29,7 @@ void fpu_area_init(void *area)
     memcpy((char *)area + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
 }
 
-void fpu_save(void *area)
+void fpu_save(void *area, u64 xcr0)
 {
     void *p = aligned(area);
 
@@ -39,6 +40,9 @@ void fpu_save(void *area)
         __asm__ volatile("xsave64 (%0)" ::"r"(p), "a"(~0u), "d"(~0u) : "memory");
     else
         __asm__ volatile("fxsave64 (%0)" ::"r"(p) : "memory");
+    /* Bits of components that the guest has disabled since stay as they were: XRSTOR would fault on them. */
+    if (cpu.xsave)
+        *(u64 *)((char *)p + XSTATE_BV_OFFSET) &= xcr0;
 }
 
 void fpu_restore(void *area)

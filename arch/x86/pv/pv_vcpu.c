@@ -63,7 +63,7 @@ void pv_state_save(struct vcpu *v)
     p->fs_base = rdmsr(MSR_FS_BASE);
     p->gs_base = rdmsr(MSR_GS_BASE);
     p->gs_base_shadow = rdmsr(MSR_KERNEL_GS_BASE);
-    fpu_save(p->fpu_area);
+    fpu_save(p->fpu_area, p->xcr0);
 }
 
 /* A selector that faults (its descriptor has changed meanwhile) becomes null. */

@@ -6,8 +6,8 @@
 
 u64 fpu_area_size(void);
 void fpu_area_init(void *area);
-/* Both leave CR0.TS clear. XCR0 must be the state's owner's. */
-void fpu_save(void *area);
+/* Both leave CR0.TS clear. XCR0 must be the state's owner's, and for saving is passed, too. */
+void fpu_save(void *area, u64 xcr0);
 void fpu_restore(void *area);
 
 #endif
