@@ -191,11 +191,12 @@ def refusal_tests(kernel):
         need("Option 'loglvl': value 'loud'" in r.output, "the bad value was not named", r)
         need("test kernel: PASS" in r.output, "the boot did not go on", r)
 
-    @test("refusal: processor without NX")
-    def _():
-        bundle = images.bundle(f"{OUT}/nx.cpio", f"{BUILD}/kernels/memory.elf")
-        r = direct(bundle, "", timeout=30, until="firmware setup", machine={"mem": "256M", "cpu": "qemu64,-nx"})
-        need("reports no NX" in r.output, "the missing feature was not named", r)
+    for feature, cpu, words in (("NX", "qemu64,-nx", "reports no NX"), ("64-bit mode", "qemu64,-lm", "no 64-bit mode")):
+        @test(f"refusal: processor without {feature}", cpu=cpu, words=words)
+        def _(cpu, words):
+            bundle = images.bundle(f"{OUT}/{cpu}.cpio", f"{BUILD}/kernels/memory.elf")
+            r = direct(bundle, "", timeout=30, until=words, machine={"mem": "256M", "cpu": cpu})
+            need(words in r.output, "the missing feature was not named", r)
 
     @test("formats: zstd, gzip, lz4 and xz payloads unpack")
     def _():
@@ -239,6 +240,7 @@ def boot_tests(kernel):
     linux("direct, cpu max, 512M", "direct", cpu="max", mem="512M")
     linux("direct, cpu qemu64, 16G", "direct", cpu="qemu64", mem="16G")
     linux("BIOS, cpu max, 16G", "bios", cpu="max", mem="16G")
+    linux("direct, four CPUs", "direct", cpu="max", mem="512M", smp=4)
     linux("direct, Intel-like CPU, i440fx", "direct", cpu="Skylake-Client", mem="512M", extra=["-machine", "pc"])
 
     @test("boot: load in dom0 on three vCPUs")
@@ -265,7 +267,7 @@ def boot_tests(kernel):
                  ("hello", ":wq\n"), ("dom0#", "cat /root/f; top -b -n 1 | head -3\n"),
                  ("Load average", "\x01\x01\x01"), ("Input goes to Caisson", "h"), ("=> this list", "d"),
                  ("registers of dom0", "q"), ("domains and their", "e"), ("event channels", "a"), ("timers", "i"),
-                 ("interrupts", "w"), ("page-table walks", "m"), ("audit ok", "\x01\x01\x01"),
+                 ("interrupts", "w"), ("page-table walks", "l"), ("the log:", "m"), ("audit ok", "\x01\x01\x01"),
                  ("Input goes to dom0", "poweroff\n")]
         r = direct(shell, "-- console=hvc0", timeout=150, typed=typed)
         need("audit ok" in r.output and "FAILED" not in r.output, "the memory audit failed or was not reached", r)

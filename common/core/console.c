@@ -103,20 +103,15 @@ void console_release_video(void)
             sinks[i]->enabled = false;
 }
 
-u64 console_ring_end(void)
+void console_replay(void)
 {
-    return READ_ONCE(ring_end);
-}
-
-size_t console_ring_read(char *buf, size_t size, u64 *pos)
-{
-    size_t n = 0;
-
     spin_lock(&console_lock);
-    if (*pos + RING_SIZE < ring_end)
-        *pos = ring_end - RING_SIZE;
-    while (n < size && *pos < ring_end)
-        buf[n++] = ring[(*pos)++ % RING_SIZE];
+    u64 end = ring_end, start = end > RING_SIZE ? end - RING_SIZE : 0;
+
+    sinks_write(boot_log, MIN(end, (u64)BOOT_LOG_SIZE));
+    /* What both hold is shown once. */
+    start = MAX(start, (u64)BOOT_LOG_SIZE);
+    for (; start < end; start++)
+        sinks_write(&ring[start % RING_SIZE], 1);
     spin_unlock(&console_lock);
-    return n;
 }

@@ -138,6 +138,13 @@ static void print_memory(char key)
 }
 KEYHANDLER('m', print_memory, "memory, with an audit of every domain's frames");
 
+static void print_log(char key)
+{
+    (void)key;
+    console_replay();
+}
+KEYHANDLER('l', print_log, "the log: from boot, and the latest messages");
+
 static void print_events(char key)
 {
     (void)key;

@@ -27,9 +27,8 @@ void console_release_video(void);
 /* For fatal paths: the lock is not waited for any more, output is synchronous. */
 void console_force_unlock(void);
 
-/* Log contents for readers: copies from the ring, oldest first; *pos is advanced. */
-size_t console_ring_read(char *buf, size_t size, u64 *pos);
-u64 console_ring_end(void);
+/* Shows the boot log and what the ring still holds, on the sinks only. */
+void console_replay(void);
 
 /* Input: one character from a terminal. */
 void console_rx(char c);
