@@ -247,16 +247,16 @@ def boot_tests(kernel):
     def _():
         script = open(f"{TOP}/tests/boot/selftest.sh").read()
         loaded = images.bundle(f"{OUT}/load.cpio", kernel, images.initramfs(f"{OUT}/load-initramfs.cpio", script))
-        r = direct(loaded, f"{hv} dom0_max_vcpus=3 -- {dom0}", timeout=500)
+        r = direct(loaded, f"{hv} dom0_max_vcpus=3 -- {dom0}", timeout=900)
         need("caisson: selftest passed" in r.output, "the self test did not pass", r)
         need(not r.timed_out, "the machine did not switch itself off", r)
         clean(r)
 
     @test("boot: 10,000 forks and 200 processes")
     def _():
-        script = open(f"{TOP}/tests/boot/selftest.sh").read().replace("${FORKS:-1500}", "10000")
+        script = open(f"{TOP}/tests/boot/selftest.sh").read().replace("${FORKS:-500}", "10000")
         loaded = images.bundle(f"{OUT}/forks.cpio", kernel, images.initramfs(f"{OUT}/forks-initramfs.cpio", script))
-        r = direct(loaded, f"{hv} -- {dom0}", timeout=600)
+        r = direct(loaded, f"{hv} -- {dom0}", timeout=1200)
         need("caisson: selftest passed" in r.output, "the self test did not pass", r)
         clean(r)
 

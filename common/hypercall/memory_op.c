@@ -151,7 +151,8 @@ static bool frame_is_free_to_go(struct domain *d, mfn_t mfn)
         return false;
     struct page_info *pg = mfn_to_page(mfn);
 
-    return page_owned_by(pg, d) && READ_ONCE(pg->ref_info) == (PGR_ALLOCATED | 1) && !(pg->type_info & PGT_COUNT_MASK);
+    return page_owned_by(pg, d) && (READ_ONCE(pg->ref_info) & ~PGR_UNCACHED) == (PGR_ALLOCATED | 1) &&
+           !(pg->type_info & PGT_COUNT_MASK);
 }
 
 static long exchange_chunk(struct exchange *x, u64 chunk)

@@ -19,16 +19,13 @@ static long op_initialise(struct vcpu *v, u64 arg)
         return -ENOMEM;
     rc = copy_from_guest(c, (void *)arg, sizeof(*c));
     if (!rc) {
-        /* Guarded against a second caller by the domain's page_lock, which pv_set_context() must not hold. */
-        spin_lock(&v->domain->page_lock);
-        bool taken = v->initialised;
-
-        v->initialised = true;
-        spin_unlock(&v->domain->page_lock);
-        if (taken)
+        /* One caller at a time: pv_set_context() may let other vCPUs run. It sets `initialised` at its end. */
+        if (v->initialised || __atomic_exchange_n(&v->initialising, true, __ATOMIC_ACQ_REL)) {
             rc = -EEXIST;
-        else if ((rc = pv_set_context(v, c)))
-            v->initialised = false;
+        } else {
+            rc = pv_set_context(v, c);
+            v->initialising = false;
+        }
     }
     hv_free(c);
     return rc;

@@ -36,6 +36,13 @@ void boot_alloc_reserve(paddr_t start, paddr_t end)
     reserved[i].end = end;
 }
 
+static bool ready;
+
+bool boot_alloc_ready(void)
+{
+    return ready;
+}
+
 void boot_alloc_init(void)
 {
     boot_alloc_reserve(0, MiB(1));
@@ -43,6 +50,7 @@ void boot_alloc_init(void)
     boot_alloc_reserve(boot_info.info_start, boot_info.info_end);
     for (u32 i = 0; i < boot_info.nr_modules; i++)
         boot_alloc_reserve(boot_info.modules[i].start, boot_info.modules[i].end);
+    ready = true;
 }
 
 /* Highest aligned place of the size inside [lo, hi) that touches no reservation; 0: none. */

@@ -61,7 +61,7 @@ struct pv_vcpu {
 struct vcpu {
     struct domain *domain;
     u32 id;
-    bool is_idle, initialised;
+    bool is_idle, initialising, initialised;
 
     /* Scheduling: the run-queue lock of `cpu`. */
     struct percpu *cpu;

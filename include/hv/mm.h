@@ -51,6 +51,7 @@ paddr_t image_to_phys(const void *va);
 
 /* ---- boot allocator: from the firmware map until the page allocator takes over ---- */
 void boot_alloc_init(void);
+bool boot_alloc_ready(void);
 /* Aligned, zeroed; panics when memory is too small (no guest exists yet). Returns the address. */
 paddr_t boot_alloc(u64 size, u64 align) __must_check;
 void boot_alloc_reserve(paddr_t start, paddr_t end);

@@ -69,7 +69,7 @@ void guest_iret_failed(struct cpu_user_regs *regs);
 void pv_toggle_mode(struct vcpu *v);
 void pv_hypercall(struct vcpu *v, struct cpu_user_regs *regs);
 
-/* ---- emulate_*.c ---- */
+/* ---- emulate/ ---- */
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);
 bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);

@@ -14,11 +14,11 @@ a=$(date +%s); sleep 2; b=$(date +%s)
 [ $((b - a)) -ge 2 ] && [ $((b - a)) -le 6 ] || fail "sleep 2 took $((b - a)) s"
 
 i=0
-while [ $i -lt ${FORKS:-1500} ]; do
+while [ $i -lt ${FORKS:-500} ]; do
     /bin/true
     i=$((i + 1))
 done
-echo "selftest: ${FORKS:-1500} forks done"
+echo "selftest: ${FORKS:-500} forks done"
 
 n=0
 while [ $n -lt 200 ]; do

@@ -15,10 +15,15 @@
 static spinlock_t hv_map_lock = SPINLOCK_INIT;
 static u64 vmap_next = VMAP_VIRT_START;
 
-/* Tables made before any allocator exists: for the early direct map. */
+/*
+ * Tables for early boot. A table from boot_alloc() may fault on its first touch, and the handler
+ * comes here: so spares are taken while the lock is free, and the first ones are static.
+ */
 #define EARLY_TABLES 12
+#define SPARE_TABLES 4
 static u64 early_tables[EARLY_TABLES][PT_ENTRIES] __aligned_to(4096);
-static unsigned early_used;
+static paddr_t spare_tables[SPARE_TABLES];
+static unsigned early_used, nr_spare;
 
 paddr_t image_to_phys(const void *va)
 {
@@ -32,9 +37,24 @@ static paddr_t table_alloc(void)
 
         return p ? virt_to_phys(p) : 0;
     }
-    if (early_used < EARLY_TABLES)
-        return image_to_phys(early_tables[early_used++]);
-    return boot_alloc(PAGE_SIZE, PAGE_SIZE);
+    if (nr_spare)
+        return spare_tables[--nr_spare];
+    return early_used < EARLY_TABLES ? image_to_phys(early_tables[early_used++]) : 0;
+}
+
+static void refill_spares(void)
+{
+    static bool busy;
+
+    if (booted_past(PHASE_BOOT) || !boot_alloc_ready() || busy)
+        return;
+    busy = true;
+    while (nr_spare < SPARE_TABLES) {
+        paddr_t pa = boot_alloc(PAGE_SIZE, PAGE_SIZE); /* touches it: may come back here once */
+
+        spare_tables[nr_spare++] = pa;
+    }
+    busy = false;
 }
 
 static pte_t *table_virt(paddr_t pa)
@@ -105,8 +125,9 @@ int hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
 {
     int rc = 0;
 
-    spin_lock(&hv_map_lock);
     while (size && !rc) {
+        refill_spares();
+        spin_lock(&hv_map_lock);
         unsigned level = best_level(va, pa, size);
         u64 page = 1ULL << PT_SHIFT(level);
         pte_t *e = entry_for(va, level, flags & PTE_USER);
@@ -116,11 +137,11 @@ int hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
         /* A table below a new large mapping stays allocated: it happens a few times in boot only. */
         else
             WRITE_ONCE(*e, pa | flags | (level > 1 ? PTE_PSE : 0));
+        spin_unlock(&hv_map_lock);
         va += page;
         pa += page;
         size -= MIN(size, page);
     }
-    spin_unlock(&hv_map_lock);
     return rc;
 }
 

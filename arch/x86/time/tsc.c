@@ -1,8 +1,8 @@
 /*
  * System time from the TSC: ns = (((tsc - tsc0) << shift) * mul) >> 32. The rate comes from
- * CPUID leaf 15h, or is measured against the PIT's channel 2.
+ * CPUID leaf 15h, or is measured against the PIT's channel 2 or the ACPI PM timer.
  */
-#include <hv/cmdline.h>
+#include <hv/acpi.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/time.h>
@@ -15,6 +15,8 @@ static u32 scale_mul;
 static s8 scale_shift;
 
 #define PIT_HZ 1193182
+#define PM_TIMER_HZ 3579545 /* ACPI 6.4, 4.8.3.3 */
+#define PM_TIMER_MASK 0xffffff /* at least 24 bits count */
 #define CALIBRATE_MS 5
 
 static inline u64 mul_u64_u32_shift32(u64 a, u32 b)
@@ -78,6 +80,22 @@ static u64 pit_measure(void)
     return 0;
 }
 
+/* The same against the ACPI PM timer, for machines whose firmware stops the PIT's clock. */
+static u64 pm_timer_measure(void)
+{
+    u32 ticks = PM_TIMER_HZ * CALIBRATE_MS / 1000, first;
+    u64 start;
+
+    if (!acpi.pm_timer)
+        return 0;
+    first = inl(acpi.pm_timer);
+    start = rdtsc_ordered();
+    for (u32 i = 0; i < 10000000; i++)
+        if (((inl(acpi.pm_timer) - first) & PM_TIMER_MASK) >= ticks)
+            return rdtsc_ordered() - start;
+    return 0;
+}
+
 static u64 tsc_rate(const char **source)
 {
     if (cpu.max_leaf >= 0x15) {
@@ -88,8 +106,14 @@ static u64 tsc_rate(const char **source)
             return (u64)r.ecx * r.ebx / r.eax / 1000;
         }
     }
+    u64 ticks = pit_measure();
+
     *source = "PIT";
-    return pit_measure() / CALIBRATE_MS;
+    if (!ticks) {
+        *source = "PM timer";
+        ticks = pm_timer_measure();
+    }
+    return ticks / CALIBRATE_MS;
 }
 
 void tsc_init(void)
@@ -98,7 +122,7 @@ void tsc_init(void)
     u64 khz = tsc_rate(&source);
 
     if (!khz)
-        panic("the TSC's rate cannot be measured: the PIT (ports 40h to 43h, 61h) does not count");
+        panic("the TSC's rate cannot be measured: neither the PIT (ports 40h to 43h, 61h) nor the ACPI PM timer counts");
     /* mul = 10^6 * 2^32 / khz, brought into 32 bits by the shift. */
     u64 tps = khz * 1000;
 
