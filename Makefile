@@ -20,7 +20,7 @@ WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-sty
 COMMON := $(INCLUDES) -include include/hv/visibility.h -g -m64 -fpie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-common -MMD -MP
 CFLAGS := $(COMMON) -std=gnu11 -O2 -ffreestanding -fno-strict-aliasing -fno-delete-null-pointer-checks $(WARN) $(EXTRA_CFLAGS)
-ASFLAGS := $(INCLUDES) -Iboot -g -m64 -D__ASSEMBLER__ -MMD -MP
+ASFLAGS := $(INCLUDES) -Iboot -g -m64 -D__ASSEMBLER__ -MMD -MP $(EXTRA_ASFLAGS)
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments --build-id=none --gc-sections
 
 # zstd's decoders of its formats before 1.0 are not linked: their entry points refuse; tracing is off.

@@ -2,6 +2,9 @@
 #include <hv/x86/layout.h>
 
 #define MB2_MAGIC 0xe85250d6
+#ifndef MB2_PREFERENCE
+#define MB2_PREFERENCE 1 /* as low as possible; 2, as high, is for the test of relocation */
+#endif
 
     .section .boot.header, "a"
     .balign 8
@@ -36,7 +39,7 @@ header:
     .long   IMAGE_PHYS_LINK
     .long   0xffffffff
     .long   IMAGE_MAX_SIZE
-    .long   1                       /* as low as possible */
+    .long   MB2_PREFERENCE
     .balign 8
     .short  5, 1                    /* framebuffer: any mode, text included */
     .long   20

@@ -243,6 +243,16 @@ def boot_tests(kernel):
     linux("direct, four CPUs", "direct", cpu="max", mem="512M", smp=4)
     linux("direct, Intel-like CPU, i440fx", "direct", cpu="Skylake-Client", mem="512M", extra=["-machine", "pc"])
 
+    for how in ("bios", "uefi"):
+        @test(f"boot: relocated to the top of memory, {how}", how=how)
+        def _(how):
+            command("make", "-s", f"O=build/high-{how}", "EXTRA_ASFLAGS=-DMB2_PREFERENCE=2")
+            high = images.iso(f"{OUT}/high-{how}.iso", f"{BUILD}/high-{how}/caisson.elf", kernel, initrd, hv, dom0)
+            r = machine.run(machine.command((how, high)), 200)
+            need(re.search(r"booted by GRUB.* at 1[c-f][0-9a-f]{6}", r.output), "the image was not moved", r)
+            need(REACHED in r.output and not r.timed_out, "userspace was not reached", r)
+            clean(r)
+
     @test("boot: load in dom0 on three vCPUs")
     def _():
         script = open(f"{TOP}/tests/boot/selftest.sh").read()
