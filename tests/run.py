@@ -380,6 +380,46 @@ def monitor_tests(kernel):
         need("PANIC: NMI (nmi=fatal) (#NMI)" in r.output and "phase active" in r.output, "no report", r)
         need(r.output.count("PANIC") == 1, "more than one report", r)
 
+    symbols = {}
+    for line in command("nm", "build/caisson.debug").splitlines():
+        value, _, name = line.split()
+        symbols[name] = "0x" + value
+    ports = iter(range(20000 + os.getpid() % 10000, 65000))
+
+    def provoke(at, damage, until, bundle=None):
+        """Stops the machine at a function, does damage through gdb, and lets it run into it."""
+        args = machine.command(("direct", ELF, bundle, "noreboot"), mem="256M")
+        port = next(ports)
+        steps = [f"target remote :{port}", f"hbreak *{symbols[at]}", "continue", damage, "delete", "detach"]
+        gdb = subprocess.Popen(["gdb", "-batch", "-nx", "-ex", "set tcp connect-timeout 20"] +
+                               [a for s in steps for a in ("-ex", s)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        r = machine.run(args + ["-gdb", f"tcp::{port}", "-S"], 60, until=until)
+        gdb.wait(20)
+        return r
+
+    @test("trap: an exception in the 32-bit stub is reported")
+    def _():
+        r = provoke("check_cpu32", "set *(short *)$pc = 0x0b0f", "Halted. Please report")
+        need("exception in the 32-bit boot stub, vector 00000006" in r.output, "no report", r)
+
+    damages = {
+        "#UD": ("set *(short *)$pc = 0x0b0f", "invalid opcode (#UD)"),
+        "#PF": ("set $pc = 0x1234567000", "page fault in the hypervisor (#PF)"),
+        "#DF": ("set $rsp = 0x1000", "double fault"),
+    }
+    for phase, function in (("early_boot", "boot_info_sort_memory"), ("boot", "tsc_init"), ("smp_boot", "elf_parse"),
+                            ("active", "do_xen_version")):
+        for vector, (damage, words) in damages.items():
+            @test(f"trap: {vector} of the hypervisor in phase {phase}", phase=phase, function=function, vector=vector,
+                  damage=damage, words=words)
+            def _(phase, function, vector, damage, words):
+                bundle = images.bundle(f"{OUT}/fault-{phase}-{vector[1:]}.cpio", f"{BUILD}/kernels/memory.elf")
+                r = provoke(function, damage, "(noreboot", bundle)
+                need(f"PANIC: {words}" in r.output and f"phase {phase}, CPU 0" in r.output, "no report", r)
+                need(r.output.count("PANIC") == 1 and "second fault" not in r.output, "not exactly one report", r)
+                need(vector == "#PF" or function + "+0x" in r.output, "the place is not named", r)
+                need(vector != "#PF" or "L4[0x000] = 0000000000000000" in r.output or phase == "active", "no page walk", r)
+
     def screen(how):
         @test(f"console: the refusal is on the screen ({how})")
         def _():

@@ -17,8 +17,6 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-paddr_t boot_image_phys; /* written by long_mode.S */
-
 #define MAX_MBI_SIZE MiB(1)
 
 static u64 first_tsc; /* at the first C line */

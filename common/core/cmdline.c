@@ -34,17 +34,6 @@ int option_u32(const char *value, void *var)
     return 0;
 }
 
-int option_size(const char *value, void *var)
-{
-    const char *end;
-    u64 v = parse_size(value, &end);
-
-    if (end == value || *end)
-        return -EINVAL;
-    *(u64 *)var = v;
-    return 0;
-}
-
 static void apply_option(char *word)
 {
     char *value = strchr(word, '=');

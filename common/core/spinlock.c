@@ -13,21 +13,6 @@ void spin_lock(spinlock_t *lock)
     this_cpu()->locks_held++;
 }
 
-bool spin_trylock(spinlock_t *lock)
-{
-    spinlock_t seen;
-
-    seen.head = READ_ONCE(lock->head);
-    u16 expected = seen.head;
-
-    /* Free exactly when tail equals head: then take the ticket. */
-    if (!__atomic_compare_exchange_n(&lock->tail, &expected, (u16)(seen.head + 1), false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED))
-        return false;
-    this_cpu()->locks_held++;
-    return true;
-}
-
 void spin_unlock(spinlock_t *lock)
 {
     this_cpu()->locks_held--;

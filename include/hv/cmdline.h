@@ -17,7 +17,6 @@ struct option {
 
 int option_bool(const char *value, void *var);
 int option_u32(const char *value, void *var);
-int option_size(const char *value, void *var); /* u64 bytes */
 
 /* Applies every known option; names each unknown or malformed one and goes on. */
 void cmdline_parse(const char *line);

@@ -186,6 +186,5 @@ void schedule(void);
 void sched_vcpu_init(struct vcpu *v);
 void runstate_change(struct vcpu *v, int state, u64 now);
 void idle_loop(void) __noreturn;
-void sched_print(void);
 
 #endif

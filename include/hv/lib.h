@@ -39,10 +39,6 @@ static inline bool test_bit(u64 n, const volatile void *p)
 {
     return (((const volatile u8 *)p)[n >> 3] >> (n & 7)) & 1;
 }
-static inline void atomic_set_bit(u64 n, volatile void *p)
-{
-    __asm__ volatile("lock btsq %1, %0" : "+m"(*(volatile u64 *)p) : "r"(n) : "memory", "cc");
-}
 static inline bool atomic_test_and_set_bit(u64 n, volatile void *p)
 {
     bool old;

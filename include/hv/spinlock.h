@@ -15,10 +15,5 @@ typedef struct {
 
 void spin_lock(spinlock_t *lock);
 void spin_unlock(spinlock_t *lock);
-bool spin_trylock(spinlock_t *lock) __must_check;
-static inline bool spin_is_locked(const spinlock_t *lock)
-{
-    return READ_ONCE(lock->head) != READ_ONCE(lock->tail);
-}
 
 #endif

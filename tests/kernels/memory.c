@@ -134,8 +134,23 @@ static void multicalls(void)
     CHECK_EQ(hypercall(~0UL, 0, 0, 0, 0, 0), -38);
 }
 
+/* Older kernels call through a page of stubs, 32 bytes each. */
+static void through_the_page(void)
+{
+    extern char hypercall_page[];
+    long result;
+
+    __asm__ volatile("call *%1"
+                     : "=a"(result)
+                     : "r"(hypercall_page + 32 * __HYPERVISOR_xen_version), "D"((u64)XENVER_version), "S"(0UL)
+                     : "memory", "rdx", "r8", "r9", "r10");
+    CHECK_EQ(result, 0x40011);
+    CHECK_EQ((u8)hypercall_page[32 * __HYPERVISOR_iret + 3], 0x50); /* iret's own form: push %rax */
+}
+
 void test_main(void)
 {
+    through_the_page();
     reservations();
     exchanges();
     maps();

@@ -2,6 +2,7 @@
  * Per-CPU areas, descriptor tables and stack blocks. The boot CPU's are static and valid from
  * the first C line: NMI, #MC and #DF have their stacks before there is an allocator.
  */
+#include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/x86/cpu.h>
@@ -13,6 +14,8 @@ extern u64 boot_gdt[];
 extern char trampoline_page[], trampoline_cstar[], syscall_entry[];
 
 #define IST_TOP(n) ((u64)boot_ist_stacks + (n) * STACK_BLOCK_SIZE - sizeof(struct stack_top))
+
+paddr_t boot_image_phys; /* where the loader put the image: written by long_mode.S */
 
 u32 nr_cpus = 1;
 /* Poison: non-canonical, so that a use of `current` before it is valid faults. */

@@ -52,16 +52,13 @@ void cpu_identify(void)
         memcpy(cpu.model + 16 * i, &r, 16);
     }
     r = cpuid_count(1, 0);
-    cpu.pge = r.edx >> 13 & 1;
     cpu.xsave = r.ecx >> 26 & 1;
-    cpu.x2apic = r.ecx >> 21 & 1;
     cpu.tsc_deadline = r.ecx >> 24 & 1;
     if (cpu.max_leaf >= 7) {
         r = cpuid_count(7, 0);
         cpu.fsgsbase = r.ebx & 1;
         cpu.smep = r.ebx >> 7 & 1;
         cpu.smap = r.ebx >> 20 & 1;
-        cpu.erms = r.ebx >> 9 & 1;
         cpu.umip = r.ecx >> 2 & 1;
     }
     if (cpu.xsave) {

@@ -9,6 +9,7 @@
 #include <hv/panic.h>
 #include <hv/spinlock.h>
 #include <hv/system_state.h>
+#include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 
@@ -108,11 +109,7 @@ static pte_t *entry_for(u64 va, unsigned level, u64 user)
 
 static unsigned best_level(u64 va, paddr_t pa, u64 size)
 {
-    static s8 has_1g = -1;
-
-    if (has_1g < 0)
-        has_1g = (cpuid_count(0x80000001, 0).edx >> 26) & 1;
-    for (unsigned level = has_1g ? 3 : 2; level > 1; level--) {
+    for (unsigned level = cpu.page1gb ? 3 : 2; level > 1; level--) {
         u64 page = 1ULL << PT_SHIFT(level);
 
         if (!((va | pa) & (page - 1)) && size >= page)

@@ -4,6 +4,7 @@
  * Early boot: a touch of the direct map is answered with a mapping. Otherwise the exception
  * table, else fatal; never a silent retry. Guests' own page faults: pv/guest_trap.c.
  */
+#include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
@@ -24,17 +25,29 @@ void page_fault_from_hypervisor(struct cpu_user_regs *regs)
     fatal_trap(regs, "page fault in the hypervisor");
 }
 
+/* A table that can be read without a fault: in RAM, or in the image before there is a frame table. */
+static const pte_t *readable_table(mfn_t mfn)
+{
+    u64 off = (mfn << PAGE_SHIFT) - boot_image_phys;
+
+    if (off < IMAGE_MAX_SIZE)
+        return (const pte_t *)(IMAGE_VIRT_START + off);
+    return mfn_valid(mfn) ? mfn_to_virt(mfn) : NULL;
+}
+
 void page_walk_print(u64 cr3, u64 va, const char *level)
 {
     mfn_t mfn = (cr3 & PTE_ADDR_MASK) >> PAGE_SHIFT;
 
     printk("%sPage-table walk from %016lx:\n", level, va);
     for (unsigned l = 4; l; l--) {
-        if (!mfn_valid(mfn)) {
+        const pte_t *table = readable_table(mfn);
+
+        if (!table) {
             printk("%s  table %05lx is not in RAM\n", level, mfn);
             return;
         }
-        pte_t e = ((pte_t *)mfn_to_virt(mfn))[PT_INDEX(va, l)];
+        pte_t e = table[PT_INDEX(va, l)];
         u64 pfn = mfn_valid(pte_mfn(e)) && (e & PTE_PRESENT) ? m2p_get(pte_mfn(e)) : INVALID_M2P;
 
         printk("%s L%u[0x%03lx] = %016lx %016lx\n", level, l, PT_INDEX(va, l), e, pfn);

@@ -8,7 +8,7 @@
 struct cpu_features {
     char vendor[13], model[49];
     bool intel, amd, tcg; /* tcg: QEMU's own emulation, with its limits */
-    bool smep, smap, umip, fsgsbase, xsave, xsaveopt, pge, x2apic, tsc_deadline, invariant_tsc, page1gb, rdtscp, erms;
+    bool smep, smap, umip, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp;
     u32 max_leaf, max_ext_leaf, phys_bits;
     u64 xcr0_mask;   /* components the hardware and we support */
     u32 xsave_size;  /* bytes for xcr0_mask */

@@ -7,6 +7,8 @@
 .endm
     NOTE    1, 8
     .quad   start
+    NOTE    2, 8
+    .quad   hypercall_page
     NOTE    3, 8
     .quad   0xffffffff80000000
     NOTE    4, 8
@@ -24,7 +26,10 @@
     .long   0x8801
 
     .text
-    .globl  start
+    .globl  start, hypercall_page
+    .balign 4096
+hypercall_page:                     /* filled by the hypervisor */
+    .skip   4096, 0xcc
 start:
     cld
     mov     %rsi, start_info(%rip)
