@@ -332,8 +332,23 @@ grep eth0 /proc/interrupts
 
 # ---- the QEMU monitor: what only the machine's surroundings can do ----
 
-def monitor(path, commands, interval, until_gone=False):
-    """A thread that sends the commands, one each `interval` seconds, from the moment QEMU listens."""
+class Seen:
+    """A sink for machine.run(echo=...): knows when a text has been printed."""
+
+    def __init__(self, text):
+        self.text, self.output, self.event = text.encode(), b"", threading.Event()
+
+    def write(self, chunk):
+        self.output += chunk
+        if self.text in self.output:
+            self.event.set()
+
+    def flush(self):
+        pass
+
+
+def monitor(path, commands, interval, after, until_gone=False):
+    """A thread that sends the commands, one each `interval` seconds, once `after` (Seen) has happened."""
     def feed():
         s = socket.socket(socket.AF_UNIX)
         for _ in range(200):
@@ -342,6 +357,7 @@ def monitor(path, commands, interval, until_gone=False):
                 break
             except OSError:
                 time.sleep(0.05)
+        after.event.wait(60)
         try:
             while True:
                 for c in commands:
@@ -366,8 +382,9 @@ def monitor_tests(kernel):
     def _():
         bundle = images.bundle(f"{OUT}/nmi.cpio", kernel, initrd)
         args = machine.command(("direct", ELF, bundle, "loglvl=all guest_loglvl=all -- console=hvc0 caisson.batch"))
-        # The first second belongs to the firmware, which does not like NMIs.
-        r = machine.run(args + monitor(f"{OUT}/nmi.sock", ["nmi"], 0.05, True), 120)
+        # Not before: the firmware does not like NMIs.
+        started = Seen("Caisson")
+        r = machine.run(args + monitor(f"{OUT}/nmi.sock", ["nmi"], 0.05, started, True), 120, echo=started)
         need(REACHED in r.output and not r.timed_out, "userspace was not reached", r)
         need("NMI received for unknown reason" in r.output, "dom0 saw no NMI", r)
         clean(r)
@@ -376,7 +393,9 @@ def monitor_tests(kernel):
     def _():
         bundle = images.bundle(f"{OUT}/nmi-fatal.cpio", f"{BUILD}/kernels/spin.elf")
         args = machine.command(("direct", ELF, bundle, "nmi=fatal noreboot"), mem="256M")
-        r = machine.run(args + monitor(f"{OUT}/nmi-fatal.sock", ["nmi"], 3), 60, until="Halted (noreboot)")
+        started = Seen("Input goes to dom0")
+        r = machine.run(args + monitor(f"{OUT}/nmi-fatal.sock", ["nmi"], 1, started), 60, until="Halted (noreboot)",
+                        echo=started)
         need("PANIC: NMI (nmi=fatal) (#NMI)" in r.output and "phase active" in r.output, "no report", r)
         need(r.output.count("PANIC") == 1, "more than one report", r)
 
@@ -428,7 +447,9 @@ def monitor_tests(kernel):
                 os.unlink(shot)
             boot = (how, images.iso(f"{OUT}/nothing-{how}.iso", ELF, None, None, "noreboot", "")) if how != "direct" else \
                 ("direct", ELF, None, "noreboot")
-            machine.run(machine.command(boot) + monitor(f"{OUT}/screen-{how}.sock", [f"screendump {shot}", "quit"], 12), 60)
+            halted = Seen("Halted (noreboot)")
+            machine.run(machine.command(boot) + monitor(f"{OUT}/screen-{how}.sock", [f"screendump {shot}", "quit"], 1, halted), 60,
+                        echo=halted)
             need(os.path.exists(shot), "no screenshot was made")
             data = open(shot, "rb").read().split(b"\n", 3)
             lit = sum(1 for b in data[3][::3] if b > 0x60)
