@@ -281,7 +281,7 @@ def boot_tests(kernel):
                  ("Input goes to dom0", "poweroff\n")]
         r = direct(shell, "-- console=hvc0", timeout=150, typed=typed)
         need("audit ok" in r.output and "FAILED" not in r.output, "the memory audit failed or was not reached", r)
-        need(not r.timed_out, "the session did not get through", r)
+        need(not r.timed_out, "what was typed did not get through", r)
         clean(r)
 
     driver = open(packages.module_file(kernel, "e1000e"), "rb").read()
