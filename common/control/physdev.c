@@ -81,7 +81,7 @@ static long op_map_pirq(void *arg)
         /* fall through */
     case MAP_PIRQ_TYPE_MSI:
         rc = pirq_map_msi(current->domain, (u16)((m->bus & 0xff) << 8 | (m->devfn & 0xff)), (u32)m->entry_nr,
-                          m->table_base != 0, m->table_base);
+                          m->table_base != 0);
         break;
     default:
         return -EOPNOTSUPP; /* one message a device: Linux falls back to that */

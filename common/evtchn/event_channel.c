@@ -83,6 +83,28 @@ static void unlock_two(struct domain *a, struct domain *b)
         spin_unlock(&b->event_lock);
 }
 
+/*
+ * Locks d and, if the port is interdomain, the domain at its other end (else *partner is d).
+ * Returns the port if it is in use. The caller unlocks both.
+ */
+static struct evtchn *lock_with_partner(struct domain *d, u32 port, struct domain **partner)
+{
+    for (;;) {
+        *partner = d;
+        spin_lock(&d->event_lock);
+        struct evtchn *c = port_in_use(d, port);
+
+        if (c && c->state == ECS_INTERDOMAIN)
+            *partner = c->remote.dom;
+        spin_unlock(&d->event_lock);
+        lock_two(d, *partner);
+        c = port_in_use(d, port);
+        if (!c || c->state != ECS_INTERDOMAIN || c->remote.dom == *partner)
+            return c;
+        unlock_two(d, *partner); /* rebound in between */
+    }
+}
+
 /* ---- delivery ---- */
 
 void vcpu_mark_events_pending(struct vcpu *v)
@@ -154,45 +176,28 @@ static long op_send(void *arg)
     u32 port = ((struct evtchn_send *)arg)->port;
     long rc = 0;
 
-    for (;;) {
-        struct domain *remote = NULL;
+    struct domain *second;
+    struct evtchn *c = lock_with_partner(d, port, &second);
 
-        spin_lock(&d->event_lock);
-        struct evtchn *c = port_in_use(d, port);
-
-        if (c && c->state == ECS_INTERDOMAIN)
-            remote = c->remote.dom;
-        spin_unlock(&d->event_lock);
-
-        struct domain *second = remote ? remote : d;
-
-        lock_two(d, second);
-        c = port_in_use(d, port);
-        if (c && c->state == ECS_INTERDOMAIN && c->remote.dom != second) {
-            unlock_two(d, second); /* rebound in between */
-            continue;
-        }
-        if (!c || c->state == ECS_PIRQ || c->state == ECS_VIRQ)
-            rc = -EINVAL;
-        else if (c->state == ECS_INTERDOMAIN)
-            set_pending(second, evtchn_from_port(second, c->remote.port), c->remote.port);
-        else if (c->state == ECS_IPI)
-            set_pending(d, c, port);
-        unlock_two(d, second);
-        return rc;
-    }
+    if (!c || c->state == ECS_PIRQ || c->state == ECS_VIRQ)
+        rc = -EINVAL;
+    else if (c->state == ECS_INTERDOMAIN)
+        set_pending(second, evtchn_from_port(second, c->remote.port), c->remote.port);
+    else if (c->state == ECS_IPI)
+        set_pending(d, c, port);
+    unlock_two(d, second);
+    return rc;
 }
 
 static long op_alloc_unbound(void *arg)
 {
     struct evtchn_alloc_unbound *op = arg;
-    struct domain *d = domain_by_id(op->dom);
+    struct domain *d;
+    long denied = domain_for_caller(op->dom, &d);
     domid_t remote = op->remote_dom == DOMID_SELF ? current->domain->id : op->remote_dom;
 
-    if (!d)
-        return -ESRCH;
-    if (d != current->domain && !current->domain->privileged)
-        return -EPERM;
+    if (denied)
+        return denied;
     spin_lock(&d->event_lock);
     int port = port_alloc(d);
 
@@ -333,26 +338,13 @@ static void close_port(struct domain *d, struct evtchn *c, u32 port)
 
 static long close_in_domain(struct domain *d, u32 port)
 {
-    for (;;) {
-        struct domain *partner = d;
+    struct domain *partner;
+    struct evtchn *c = lock_with_partner(d, port, &partner);
 
-        spin_lock(&d->event_lock);
-        struct evtchn *c = port_in_use(d, port);
-
-        if (c && c->state == ECS_INTERDOMAIN)
-            partner = c->remote.dom;
-        spin_unlock(&d->event_lock);
-        lock_two(d, partner);
-        c = port_in_use(d, port);
-        if (c && c->state == ECS_INTERDOMAIN && c->remote.dom != partner) {
-            unlock_two(d, partner);
-            continue;
-        }
-        if (c)
-            close_port(d, c, port);
-        unlock_two(d, partner);
-        return c ? 0 : -EINVAL;
-    }
+    if (c)
+        close_port(d, c, port);
+    unlock_two(d, partner);
+    return c ? 0 : -EINVAL;
 }
 
 static long op_close(void *arg)
@@ -365,13 +357,11 @@ static long op_status(void *arg)
     static const u8 public_state[] = { EVTCHNSTAT_closed, EVTCHNSTAT_closed, EVTCHNSTAT_unbound,
                                        EVTCHNSTAT_interdomain, EVTCHNSTAT_pirq, EVTCHNSTAT_virq, EVTCHNSTAT_ipi };
     struct evtchn_status *op = arg;
-    struct domain *d = domain_by_id(op->dom);
-    long rc = 0;
+    struct domain *d;
+    long rc = 0, denied = domain_for_caller(op->dom, &d);
 
-    if (!d)
-        return -ESRCH;
-    if (d != current->domain && !current->domain->privileged)
-        return -EPERM;
+    if (denied)
+        return denied;
     spin_lock(&d->event_lock);
     struct evtchn *c = evtchn_from_port(d, op->port);
 

@@ -16,15 +16,6 @@ static unsigned max_order(const struct domain *d)
     return d->privileged ? HARDWARE_MAX_ORDER : GUEST_MAX_ORDER;
 }
 
-/* The domain that a reservation names, if the caller may touch it. */
-static long reservation_domain(domid_t id, struct domain **d)
-{
-    *d = domain_by_id(id);
-    if (!*d)
-        return -ESRCH;
-    return *d != current->domain && !current->domain->privileged ? -EPERM : 0;
-}
-
 /* Takes the frame from its owner; freed when the last reference goes. */
 static long release_frame(struct domain *d, mfn_t mfn)
 {
@@ -65,15 +56,23 @@ static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
     return pg;
 }
 
+/* 0; -EFAULT; or 1: refused, in the ABI's terms a call that did no further extent. */
+static long read_reservation(u64 arg, struct xen_memory_reservation *r, struct domain **d)
+{
+    if (copy_from_guest(r, (void *)arg, sizeof(*r)))
+        return -EFAULT;
+    return domain_for_caller(r->domid, d) || r->extent_order > max_order(current->domain);
+}
+
 static long populate(u64 arg, u64 start, bool set_gpfn)
 {
     struct xen_memory_reservation r;
     struct domain *d;
 
-    if (copy_from_guest(&r, (void *)arg, sizeof(r)))
-        return -EFAULT;
-    if (reservation_domain(r.domid, &d) || r.extent_order > max_order(current->domain))
-        return (long)start;
+    long rc = read_reservation(arg, &r, &d);
+
+    if (rc)
+        return rc < 0 ? rc : (long)start;
     for (; start < r.nr_extents; start++) {
         u64 gpfn = INVALID_M2P, mfn;
 
@@ -97,10 +96,10 @@ static long decrease(u64 arg, u64 start)
     struct xen_memory_reservation r;
     struct domain *d;
 
-    if (copy_from_guest(&r, (void *)arg, sizeof(r)))
-        return -EFAULT;
-    if (reservation_domain(r.domid, &d) || r.extent_order > max_order(current->domain))
-        return (long)start;
+    long rc = read_reservation(arg, &r, &d);
+
+    if (rc)
+        return rc < 0 ? rc : (long)start;
     for (; start < r.nr_extents; start++) {
         u64 mfn;
 
@@ -281,7 +280,7 @@ static long reservation(u64 arg, bool maximum)
 
     if (copy_from_guest(&id, (void *)arg, sizeof(id)))
         return -EFAULT;
-    long rc = reservation_domain(id, &d);
+    long rc = domain_for_caller(id, &d);
 
     if (rc)
         return rc;

@@ -17,7 +17,7 @@ u32 pci_config_read(u16 bdf, u16 reg, unsigned bytes)
 
     spin_lock(&config_lock);
     select(bdf, reg);
-    v = bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
+    v = port_in(port, bytes);
     spin_unlock(&config_lock);
     return v;
 }
@@ -28,12 +28,7 @@ void pci_config_write(u16 bdf, u16 reg, unsigned bytes, u32 value)
 
     spin_lock(&config_lock);
     select(bdf, reg);
-    if (bytes == 1)
-        outb(port, (u8)value);
-    else if (bytes == 2)
-        outw(port, (u16)value);
-    else
-        outl(port, value);
+    port_out(port, bytes, value);
     spin_unlock(&config_lock);
 }
 

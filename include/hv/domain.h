@@ -4,6 +4,7 @@
 #ifndef HV_DOMAIN_H
 #define HV_DOMAIN_H
 
+#include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/spinlock.h>
 #include <hv/time.h>
@@ -159,9 +160,19 @@ static inline bool page_owned_by(const struct page_info *pg, const struct domain
     return pg->owner == (u32)virt_to_mfn(d);
 }
 
+struct domain *domain_by_id(domid_t id); /* DOMID_SELF included; NULL */
+
+/* The domain that a hypercall names, if the caller may act on it: 0, -ESRCH, -EPERM. */
+static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
+{
+    *d = domain_by_id(id);
+    if (!*d)
+        return -ESRCH;
+    return *d != current->domain && !current->domain->privileged ? -EPERM : 0;
+}
+
 struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged) __must_check;
 struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;
-struct domain *domain_by_id(domid_t id); /* DOMID_SELF included; NULL */
 
 /* Gives the frame to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG over max_pages. */
 int domain_assign_page(struct domain *d, struct page_info *pg) __must_check;

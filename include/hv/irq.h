@@ -16,7 +16,7 @@ int irq_route_hypervisor_gsi(u32 gsi, u32 vector);
 /* PIRQs of the hardware domain. GSIs are identity-mapped; MSIs are numbered after them. */
 int pirq_setup_gsi(u32 gsi, bool level, bool active_low); /* 0, -EEXIST, -EINVAL, -ENOSPC */
 int pirq_map_gsi(struct domain *d, u32 gsi);              /* the pirq, or -E... */
-int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix, u64 table_base);
+int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix);
 int pirq_unmap(struct domain *d, u32 pirq);
 int pirq_bind(struct domain *d, u32 pirq, u32 port);      /* from event channels: start delivering */
 void pirq_unbind(struct domain *d, u32 pirq);

@@ -14,7 +14,6 @@ struct msi_target {
     u16 bdf;
     bool msix;
     u32 entry;
-    u64 table_base; /* MSI-X: address of the table's BAR plus offset, 0: read it from the device */
 };
 /* Writes address and data for the vector, and for MSI sets the enable bit. 0, -ENODEV, -EINVAL, -ENOMEM. */
 int msi_program(const struct msi_target *t, u8 vector, u32 apic_id);

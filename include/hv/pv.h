@@ -35,7 +35,7 @@ void page_audit(struct domain *d);
 /* The entry as it will be stored (USER forced, GLOBAL dropped). */
 pte_t pt_adjust(unsigned level, pte_t e);
 int pt_entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner) __must_check;
-void pt_entry_put(struct domain *d, unsigned level, pte_t e);
+void pt_entry_put(unsigned level, pte_t e);
 int pt_table_validate(struct page_info *pg, unsigned level) __must_check;
 void pt_table_invalidate(struct page_info *pg, unsigned level);
 
@@ -67,7 +67,7 @@ void syscall_from_guest(struct cpu_user_regs *regs);
 bool prepare_guest_return(struct cpu_user_regs *regs);
 void guest_iret_failed(struct cpu_user_regs *regs);
 void pv_toggle_mode(struct vcpu *v);
-void pv_hypercall(struct vcpu *v, struct cpu_user_regs *regs);
+void pv_hypercall(struct cpu_user_regs *regs);
 
 /* ---- emulate/ ---- */
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);
@@ -87,7 +87,7 @@ void pv_release_gdt(struct vcpu *v);
 void pv_release_ldt(struct vcpu *v);
 void pv_load_ldt(struct vcpu *v); /* LDTR of this CPU */
 bool pv_ldt_fault(struct vcpu *v, u64 offset);
-bool descriptor_check(struct domain *d, u64 *desc);
+bool descriptor_check(u64 *desc);
 int segdesc_page_validate(struct page_info *pg) __must_check;
 
 /* ---- pv_vcpu.c: context ---- */

@@ -144,10 +144,10 @@ static void sending(void)
 
 static void interdomain(void)
 {
-    struct evtchn_alloc_unbound a = { DOMID_MYSELF, DOMID_MYSELF, 0 };
+    struct evtchn_alloc_unbound a = { DOMID_SELF, DOMID_SELF, 0 };
 
     CHECK_EQ(op(EVTCHNOP_alloc_unbound, &a), 0);
-    struct evtchn_bind_interdomain b = { DOMID_MYSELF, a.port, 0 };
+    struct evtchn_bind_interdomain b = { DOMID_SELF, a.port, 0 };
 
     CHECK_EQ(op(EVTCHNOP_bind_interdomain, &b), 0);
     CHECK(pending(b.local_port)); /* raised once, in case the peer was faster */
@@ -156,7 +156,7 @@ static void interdomain(void)
     CHECK_EQ(send(b.local_port), 0);
     CHECK(pending(a.port));
     clear(a.port);
-    struct evtchn_status s = { DOMID_MYSELF, a.port, 0, 0, { { 0 } } };
+    struct evtchn_status s = { DOMID_SELF, a.port, 0, 0, { { 0 } } };
 
     CHECK_EQ(op(EVTCHNOP_status, &s), 0);
     CHECK_EQ(s.status, EVTCHNSTAT_interdomain);
@@ -319,7 +319,7 @@ void test_main(void)
         CHECK(b.port != ipi_port && b.port != timer_port && b.port != first);
         first = i ? first : b.port;
     }
-    struct evtchn_reset r = { DOMID_MYSELF };
+    struct evtchn_reset r = { DOMID_SELF };
 
     CHECK_EQ(op(EVTCHNOP_reset, &r), 0);
     CHECK(send(ipi_port) < 0);

@@ -7,11 +7,11 @@ static void unmap(void *page) { CHECK_EQ(remap(page, 0), 0); }
 
 static void reservations(void)
 {
-    domid_t self = DOMID_MYSELF;
+    domid_t self = DOMID_SELF;
     long before = memory_op(XENMEM_current_reservation, &self);
     void *page = page_new();
     u64 mfn = va_to_mfn(page), pfn = ((u64)page - 0xffffffff80000000) >> 12;
-    struct xen_memory_reservation r = { &mfn, 1, 0, 0, DOMID_MYSELF };
+    struct xen_memory_reservation r = { &mfn, 1, 0, 0, DOMID_SELF };
 
     CHECK_EQ(before, start_info->nr_pages);
     CHECK(memory_op(XENMEM_maximum_reservation, &self) >= before);
@@ -44,8 +44,8 @@ static void exchanges(void)
 {
     void *pages[4];
     u64 in[4], out = 0x1000;
-    struct xen_memory_exchange x = { { in, 4, 0, 0, DOMID_MYSELF }, { &out, 1, 2, 32, DOMID_MYSELF }, 0 };
-    domid_t self = DOMID_MYSELF;
+    struct xen_memory_exchange x = { { in, 4, 0, 0, DOMID_SELF }, { &out, 1, 2, 32, DOMID_SELF }, 0 };
+    domid_t self = DOMID_SELF;
     long before = memory_op(XENMEM_current_reservation, &self);
 
     for (u32 i = 0; i < 4; i++) {

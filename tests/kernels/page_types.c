@@ -123,7 +123,7 @@ static void hypervisor_addresses(void)
 
         /* As hypercall arguments: copies to and from there fail. */
         CHECK(HYPERCALL2(__HYPERVISOR_xen_version, XENVER_extraversion, a) < 0);
-        CHECK(HYPERCALL4(__HYPERVISOR_mmu_update, a, 1, 0, DOMID_MYSELF) < 0);
+        CHECK(HYPERCALL4(__HYPERVISOR_mmu_update, a, 1, 0, DOMID_SELF) < 0);
         CHECK(HYPERCALL2(__HYPERVISOR_multicall, a, 1) < 0);
         CHECK(HYPERCALL3(__HYPERVISOR_update_va_mapping, a, 0, 0) < 0);
         if (a >> 47 == 0x1ffff)

@@ -73,21 +73,21 @@ static void descriptors(void **state)
     (void)state;
     u64 v = 0x00af9a000000ffff; /* 64-bit code, DPL 0 */
 
-    assert_true(descriptor_check(NULL, &v));
+    assert_true(descriptor_check(&v));
     assert_int_equal(v >> 45 & 3, 3);
     assert_true(v >> 40 & 1); /* accessed: the processor never writes */
     for (u32 type = 1; type < 16; type++) {
         v = (u64)type << 40 | 1ULL << 47 | 8 << 16;
-        assert_int_equal(descriptor_check(NULL, &v), type == 12); /* call gates only, defused */
+        assert_int_equal(descriptor_check(&v), type == 12); /* call gates only, defused */
         if (type == 12) {
             assert_int_equal(v >> 45 & 3, 0);
             assert_int_equal(v & (0xffffULL << 16), 8 << 16);
         }
         v = (u64)type << 40;
-        assert_true(descriptor_check(NULL, &v)); /* not present: data */
+        assert_true(descriptor_check(&v)); /* not present: data */
     }
     v = 12ULL << 40 | 1ULL << 47 | 0xe008ULL << 16;
-    assert_false(descriptor_check(NULL, &v));
+    assert_false(descriptor_check(&v));
 }
 
 int main(void)

@@ -45,6 +45,11 @@ def module_file(kernel, name):
     return next(os.path.join(d, f) for d, _, files in os.walk(root) for f in files if f.startswith(name + ".ko"))
 
 
+def _kernels_of(meta):
+    depends = subprocess.run(["apt-cache", "depends", meta], capture_output=True, text=True).stdout
+    return [l.split()[1] for l in depends.splitlines() if "Depends: linux-image" in l]
+
+
 def download_kernel(cache, meta="linux-image-amd64"):
     """The bzImage of the newest kernel that `meta` depends on, as shipped. Kept in `cache`."""
     marker = os.path.join(cache, meta + ".path")
@@ -53,12 +58,10 @@ def download_kernel(cache, meta="linux-image-amd64"):
         if os.path.exists(path):
             return path
     os.makedirs(cache, exist_ok=True)
-    depends = subprocess.run(["apt-cache", "depends", meta], capture_output=True, text=True).stdout
-    names = [l.split()[1] for l in depends.splitlines() if "Depends: linux-image" in l]
+    names = _kernels_of(meta)
     if not names:
         subprocess.run(_as_root(["apt-get", "-qq", "update"]), check=True)
-        depends = subprocess.run(["apt-cache", "depends", meta], capture_output=True, text=True).stdout
-        names = [l.split()[1] for l in depends.splitlines() if "Depends: linux-image" in l]
+        names = _kernels_of(meta)
     if not names:
         sys.exit(f"apt knows no package {meta}. Is this Debian 12 with its usual package sources?")
     step(f"downloading {names[0]}")

@@ -262,14 +262,13 @@ static void map_page(struct build *b, pte_t *l4, u64 va, pte_t leaf)
     t[PT_INDEX(va, 1)] = leaf;
 }
 
-static void make_read_only(struct build *b, pte_t *l4, u64 va)
+static void make_read_only(pte_t *l4, u64 va)
 {
     pte_t *t = l4;
 
     for (unsigned level = 4; level > 1; level--)
         t = mfn_to_virt(pte_mfn(t[PT_INDEX(va, level)]));
     t[PT_INDEX(va, 1)] &= ~PTE_RW;
-    (void)b;
 }
 
 static mfn_t build_tables(struct build *b)
@@ -282,7 +281,7 @@ static mfn_t build_tables(struct build *b)
     for (u64 va = b->v_start; va < b->v_end; va += PAGE_SIZE)
         map_page(b, l4, va, make_pte(b->p2m[(va - b->v_start) >> PAGE_SHIFT], TABLE_FLAGS));
     for (u64 pfn = first; pfn < first + b->nr_tables; pfn++)
-        make_read_only(b, l4, b->v_start + (pfn << PAGE_SHIFT));
+        make_read_only(l4, b->v_start + (pfn << PAGE_SHIFT));
     if (b->elf.init_p2m) {
         b->next_table_pfn = b->p2m_pfn + b->nr_p2m_pages;
         for (u64 i = 0; i < b->nr_p2m_pages; i++)

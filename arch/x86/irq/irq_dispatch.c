@@ -163,7 +163,7 @@ int pirq_map_gsi(struct domain *d, u32 gsi)
     return rc ? rc : (int)gsi;
 }
 
-int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix, u64 table_base)
+int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix)
 {
     if (!d->privileged)
         return -EPERM;
@@ -178,7 +178,7 @@ int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix, u64 table_base
         struct pirq *p = &pirqs[n];
 
         *p = (struct pirq){ .kind = PIRQ_MSI, .vector = (u8)v, .mapped = true,
-                            .msi = { .bdf = bdf, .entry = entry, .msix = msix, .table_base = table_base } };
+                            .msi = { .bdf = bdf, .entry = entry, .msix = msix } };
         int rc = msi_program(&p->msi, p->vector, this_cpu()->apic_id);
 
         if (rc) {

@@ -94,7 +94,7 @@ void syscall_from_guest(struct cpu_user_regs *regs)
     struct vcpu *v = current;
 
     if (likely(v->pv.guest_kernel_mode)) {
-        pv_hypercall(v, regs);
+        pv_hypercall(regs);
         return;
     }
     const struct callback *cb = regs->cs == SEL_GUEST_CS32 ? &v->pv.syscall32_cb : &v->pv.syscall_cb;

@@ -17,10 +17,9 @@ static unsigned type_of(u64 desc)
 }
 
 /* May be changed in place; false: must not be loaded by anyone. */
-bool descriptor_check(struct domain *d, u64 *desc)
+bool descriptor_check(u64 *desc)
 {
     u64 v = *desc;
-    (void)d;
 
     if (!(v & DESC_PRESENT))
         return true;

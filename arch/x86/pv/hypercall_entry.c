@@ -3,9 +3,8 @@
 #include <hv/hypercall.h>
 #include <hv/pv.h>
 
-void pv_hypercall(struct vcpu *v, struct cpu_user_regs *regs)
+void pv_hypercall(struct cpu_user_regs *regs)
 {
-    (void)v;
     u64 nr = regs->rax;
     hypercall_fn fn = nr < HYPERCALL_MAX ? hypercall_table[nr] : NULL;
 

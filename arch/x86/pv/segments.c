@@ -11,13 +11,12 @@
 
 int segdesc_page_validate(struct page_info *pg)
 {
-    struct domain *d = mfn_to_virt(pg->owner);
     u64 *table = page_to_virt(pg);
 
     for (unsigned i = 0; i < PAGE_SIZE / 8; i++) {
         u64 desc = READ_ONCE(table[i]), checked = desc;
 
-        if (!descriptor_check(d, &checked))
+        if (!descriptor_check(&checked))
             return -EINVAL;
         if (checked != desc)
             WRITE_ONCE(table[i], checked);
@@ -163,7 +162,7 @@ HYPERCALL_HANDLER(do_update_descriptor)
     mfn_t mfn = a1 >> PAGE_SHIFT;
     u64 desc = a2;
 
-    if ((a1 & 7) || !mfn_valid(mfn) || !descriptor_check(d, &desc))
+    if ((a1 & 7) || !mfn_valid(mfn) || !descriptor_check(&desc))
         return -EINVAL;
     if (!page_get(mfn_to_page(mfn), d))
         return -EINVAL;

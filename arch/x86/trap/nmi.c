@@ -45,7 +45,7 @@ void nmi_handle(struct cpu_user_regs *regs)
         outb(PORT_NMI_STATUS, (u8)((reason & 0x0f) | ((reason & NMI_SERR) ? 4 : 0) | ((reason & NMI_IOCHK) ? 8 : 0)));
     }
     /* dom0 is told at the next softirq point: delivery takes locks and may fault. */
-    if (opt_nmi == NMI_DOM0 && booted_past(PHASE_ACTIVE) && hardware_domain)
+    if (opt_nmi == NMI_DOM0 && booted_past(vector_policies[VEC_NMI].follows_current) && hardware_domain)
         softirq_raise(SOFTIRQ_NMI_DOM0);
 }
 

@@ -63,6 +63,21 @@ static inline u32 inl(u16 port)
     return v;
 }
 
+/* By width: 1, 2 or 4 bytes. */
+static inline u32 port_in(u16 port, unsigned bytes)
+{
+    return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
+}
+static inline void port_out(u16 port, unsigned bytes, u32 v)
+{
+    if (bytes == 1)
+        outb(port, (u8)v);
+    else if (bytes == 2)
+        outw(port, (u16)v);
+    else
+        outl(port, v);
+}
+
 static inline u64 read_cr0(void)
 {
     u64 v;

@@ -26,7 +26,6 @@ typedef uint64_t u64;
 #define FLAT_CS64 0xe033
 #define FLAT_SS 0xe02b
 #define KERNEL_CS_IN_FRAME 0xe030
-#define DOMID_MYSELF DOMID_SELF
 
 #define PTE_P 1UL
 #define PTE_W 2UL
@@ -39,7 +38,6 @@ typedef uint64_t u64;
 #define PTE_ADDR 0x000ffffffffff000UL
 
 long hypercall(u64 nr, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
-#define HYPERCALL0(nr) hypercall(nr, 0, 0, 0, 0, 0)
 #define HYPERCALL1(nr, a) hypercall(nr, (u64)(a), 0, 0, 0, 0)
 #define HYPERCALL2(nr, a, b) hypercall(nr, (u64)(a), (u64)(b), 0, 0, 0)
 #define HYPERCALL3(nr, a, b, c) hypercall(nr, (u64)(a), (u64)(b), (u64)(c), 0, 0)

@@ -289,14 +289,14 @@ long mmuext(u32 cmd, u64 arg1, u64 arg2)
 
     op.arg1.mfn = arg1;
     op.arg2.src_mfn = arg2;
-    return HYPERCALL4(__HYPERVISOR_mmuext_op, &op, 1, 0, DOMID_MYSELF);
+    return HYPERCALL4(__HYPERVISOR_mmuext_op, &op, 1, 0, DOMID_SELF);
 }
 
 long mmu_update_one(u64 ptr, u64 val)
 {
     struct mmu_update u = { ptr, val };
 
-    return HYPERCALL4(__HYPERVISOR_mmu_update, &u, 1, 0, DOMID_MYSELF);
+    return HYPERCALL4(__HYPERVISOR_mmu_update, &u, 1, 0, DOMID_SELF);
 }
 
 /* ---- user mode: the same page tables serve, since every guest page is a user page ---- */

@@ -8,7 +8,7 @@
 #include <hv/pv.h>
 #include <hv/x86/processor.h>
 
-static bool port_in(u16 port, u16 first, u16 last)
+static bool port_within(u16 port, u16 first, u16 last)
 {
     return port >= first && port <= last;
 }
@@ -16,28 +16,13 @@ static bool port_in(u16 port, u16 first, u16 last)
 /* PICs, PIT channel 0 and 1, the PM timer, our UART. */
 static bool port_hidden(u16 port)
 {
-    return port_in(port, 0x20, 0x21) || port_in(port, 0xa0, 0xa1) || port_in(port, 0x40, 0x41) ||
-           (acpi.pm_timer && port_in(port, acpi.pm_timer, (u16)(acpi.pm_timer + 3))) || serial_owns_port(port);
+    return port_within(port, 0x20, 0x21) || port_within(port, 0xa0, 0xa1) || port_within(port, 0x40, 0x41) ||
+           (acpi.pm_timer && port_within(port, acpi.pm_timer, (u16)(acpi.pm_timer + 3))) || serial_owns_port(port);
 }
 
 static u32 all_ones(unsigned bytes)
 {
     return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1;
-}
-
-static u32 raw_in(u16 port, unsigned bytes)
-{
-    return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
-}
-
-static void raw_out(u16 port, unsigned bytes, u32 v)
-{
-    if (bytes == 1)
-        outb(port, (u8)v);
-    else if (bytes == 2)
-        outw(port, (u16)v);
-    else
-        outl(port, v);
 }
 
 static bool is_pci_address(u16 port, unsigned bytes)
@@ -47,7 +32,7 @@ static bool is_pci_address(u16 port, unsigned bytes)
 
 static bool is_pci_data(const struct vcpu *v, u16 port)
 {
-    return port_in(port, 0xcfc, 0xcff) && (v->pv.pci_cf8 & 0x80000000);
+    return port_within(port, 0xcfc, 0xcff) && (v->pv.pci_cf8 & 0x80000000);
 }
 
 u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes)
@@ -58,7 +43,7 @@ u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes)
         return all_ones(bytes);
     if (is_pci_data(v, port))
         return pci_config_read((u16)(v->pv.pci_cf8 >> 8), (u16)((v->pv.pci_cf8 & 0xfc) | (port & 3)), bytes);
-    return raw_in(port, bytes);
+    return port_in(port, bytes);
 }
 
 void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val)
@@ -73,5 +58,5 @@ void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val)
         /* NMI enables of the system control port stay the hypervisor's. */
         outb(0x61, (u8)((inb(0x61) & 0x0c) | (val & 3)));
     else
-        raw_out(port, bytes, val);
+        port_out(port, bytes, val);
 }

@@ -128,13 +128,11 @@ HYPERCALL_HANDLER(do_mmuext_op)
     UNUSED_ARGS(a5, a6);
     const struct mmuext_op *list = (void *)a1;
     u32 count = (u32)a2 & ~MMU_UPDATE_PREEMPTED, done = 0;
-    struct domain *d = (domid_t)a4 == DOMID_SELF ? current->domain : domain_by_id((domid_t)a4);
-    long rc = 0;
+    struct domain *d;
+    long rc = domain_for_caller((domid_t)a4, &d);
 
-    if (!d)
-        return -ESRCH;
-    if (d != current->domain && !current->domain->privileged)
-        return -EPERM;
+    if (rc)
+        return rc;
     for (; done < count; done++) {
         struct mmuext_op op;
 

@@ -13,7 +13,8 @@
 /* Nothing that references depend on differs; remaining flags still have to be permitted (XSA-182). */
 static bool same_references(unsigned level, pte_t a, pte_t b)
 {
-    u64 relevant = PTE_PRESENT | PTE_ADDR_MASK | (level == 1 ? PTE_RW | PTE_CACHE_MASK : UINT64_C(0x1f8));
+    /* PTE_CACHE_MASK holds the large-page bit of upper levels. */
+    u64 relevant = PTE_PRESENT | PTE_ADDR_MASK | PTE_CACHE_MASK | (level == 1 ? PTE_RW : PTE_GLOBAL);
 
     return (a & b & PTE_PRESENT) && !((a ^ b) & relevant);
 }
@@ -36,11 +37,11 @@ static int exchange(struct domain *d, unsigned level, pte_t *p, pte_t old, pte_t
         return rc;
     if (!__atomic_compare_exchange_n(p, &expected, val, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         if (!same)
-            pt_entry_put(d, level, val);
+            pt_entry_put(level, val);
         return -EAGAIN;
     }
     if (!same)
-        pt_entry_put(d, level, old);
+        pt_entry_put(level, old);
     return 0;
 }
 
@@ -90,18 +91,6 @@ paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level)
 struct update_target {
     struct domain *table_owner, *page_owner;
 };
-
-static long domain_named(domid_t id, struct domain **out)
-{
-    struct domain *d = domain_by_id(id);
-
-    if (!d)
-        return -ESRCH;
-    if (d != current->domain && !current->domain->privileged)
-        return -EPERM;
-    *out = d;
-    return 0;
-}
 
 static long update_table(const struct update_target *t, paddr_t at, u64 val, bool preserve_ad)
 {
@@ -165,9 +154,9 @@ HYPERCALL_HANDLER(do_mmu_update)
     long rc = 0;
 
     if ((u32)a4 >> 16)
-        rc = domain_named((domid_t)((a4 >> 16) - 1), &t.table_owner);
+        rc = domain_for_caller((domid_t)((a4 >> 16) - 1), &t.table_owner);
     if (!rc && (a4 & 0xffff) != DOMID_SELF)
-        rc = domain_named((domid_t)a4, &t.page_owner);
+        rc = domain_for_caller((domid_t)a4, &t.page_owner);
     for (; !rc && done < count; done++) {
         struct mmu_update u;
 

@@ -87,9 +87,8 @@ int pt_entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner
     return page_get_and_type(pte_mfn(e), d, PGT_L1 + (level - 2));
 }
 
-void pt_entry_put(struct domain *d, unsigned level, pte_t e)
+void pt_entry_put(unsigned level, pte_t e)
 {
-    (void)d;
     mfn_t mfn = pte_mfn(e);
 
     if (!(e & PTE_PRESENT))
@@ -107,12 +106,12 @@ static bool hypervisor_slot(unsigned level, unsigned i)
     return level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST;
 }
 
-static void put_entries(struct domain *d, pte_t *table, unsigned level, unsigned count)
+static void put_entries(pte_t *table, unsigned level, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         if (hypervisor_slot(level, i) || !(table[i] & PTE_PRESENT))
             continue;
-        pt_entry_put(d, level, table[i]);
+        pt_entry_put(level, table[i]);
         if (level > 1)
             preempt_point();
     }
@@ -136,7 +135,7 @@ int pt_table_validate(struct page_info *pg, unsigned level)
         int rc = pt_entry_get(d, level, adjusted, d);
 
         if (rc) {
-            put_entries(d, table, level, i);
+            put_entries(table, level, i);
             return rc;
         }
         if (adjusted != e)
@@ -151,7 +150,7 @@ int pt_table_validate(struct page_info *pg, unsigned level)
 
 void pt_table_invalidate(struct page_info *pg, unsigned level)
 {
-    put_entries(mfn_to_virt(pg->owner), page_to_virt(pg), level, PT_ENTRIES);
+    put_entries(page_to_virt(pg), level, PT_ENTRIES);
 }
 
 void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4)
