@@ -6,14 +6,14 @@ PYTHON ?= python3
 FONT ?= /usr/share/grub/unicode.pf2
 LIBDIR ?= /usr/lib/x86_64-linux-gnu
 
-SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arch/x86/time arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/dom0 \
+SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arch/x86/time arch/x86/smp arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/dom0 \
 	common/core common/lib common/mm common/time common/sched common/domain common/evtchn common/grant \
 	common/hypercall common/control common/debug drivers/serial drivers/video drivers/acpi drivers/pci
 
 C_SRC := $(filter-out arch/x86/asm_offsets.c,$(foreach d,$(SUBDIRS),$(wildcard $(d)/*.c)))
 S_SRC := $(filter-out arch/x86/hypervisor.lds.S boot/page_tables.S,$(foreach d,$(SUBDIRS),$(wildcard $(d)/*.S)))
 OBJ := $(C_SRC:%.c=$(O)/%.o) $(S_SRC:%.S=$(O)/%.S.o) $(O)/font.o
-LIBS := $(LIBDIR)/liblzma.a $(LIBDIR)/libzstd.a $(LIBDIR)/libz.a $(LIBDIR)/liblz4.a
+LIBS := $(LIBDIR)/libqrcodegen.a $(LIBDIR)/liblzma.a $(LIBDIR)/libzstd.a $(LIBDIR)/libz.a $(LIBDIR)/liblz4.a
 
 INCLUDES := -Iinclude -I$(O)/include
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
@@ -38,6 +38,11 @@ $(O)/include/asm_offsets.h: arch/x86/asm_offsets.c include/hv/x86/percpu.h inclu
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -S -o $(O)/asm_offsets.s $<
 	@sed -n 's/.*\.ascii[[:space:]]*"->\([A-Z0-9_]*\) \([0-9]*\)".*/#define \1 \2/p' $(O)/asm_offsets.s > $@
+
+$(O)/include/trap_matrix.h: tools/gen_trap_matrix.py arch/x86/trap/matrix.tbl include/hv/x86/vectors.h
+	@mkdir -p $(@D)
+	@$(PYTHON) $< header > $@.new && mv $@.new $@
+$(O)/arch/x86/trap/policy.o $(O)/arch/x86/trap/dispatch.o: $(O)/include/trap_matrix.h
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -73,6 +78,11 @@ check:
 	@tools/check
 unit:
 	@$(MAKE) --no-print-directory -C tests/unit
+docs:
+	@$(PYTHON) tools/gen_trap_matrix.py markdown > docs/trap-matrix.md
+	@$(PYTHON) tools/gen_panic_codes.py > docs/panic-codes.md
+	@mkdir -p $(O)
+	@$(PYTHON) tools/gen_trap_matrix.py html > $(O)/trap-matrix.html
 gdb:
 	@tools/run --gdb
 clean:
@@ -81,6 +91,7 @@ help:
 	@echo "make [all]   build/caisson.elf     make run     boot Debian's kernel in QEMU"
 	@echo "make check   every test            make unit    unit tests on this machine"
 	@echo "make gdb     run, waiting for gdb  make clean   remove build/"
+	@echo "make docs    what is generated of docs/, and build/trap-matrix.html"
 
-.PHONY: all run check unit gdb clean help
+.PHONY: all run check unit docs gdb clean help
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

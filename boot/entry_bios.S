@@ -16,7 +16,7 @@ multiboot2_entry32:
     call    1f
 1:  pop     %ebp
     sub     $BOFF(1b), %ebp
-    lea     OFF(boot_stack_end)(%ebp), %esp
+    lea     OFF(boot_stack_end) - STACK_TOP_SIZE(%ebp), %esp
     mov     %ebx, %esi
     mov     $BOOT_PROTO_MULTIBOOT2, %ebx
     cmp     $0x36d76289, %eax

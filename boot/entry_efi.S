@@ -22,10 +22,11 @@ multiboot2_entry_efi64:
     pop     %rbp
     pop     %rsi
     cli
-    lea     OFF(boot_stack_end)(%rbp), %rsp
+    lea     OFF(boot_stack_end) - STACK_TOP_SIZE(%rbp), %rsp
 
     BUILD_PAGE_TABLES
     SET_TSS_BASE
+    SET_STACK_TOPS
 
     lea     OFF(boot_gdt) - GDT_RESERVED_BASE(%rbp), %rax
     push    %rax

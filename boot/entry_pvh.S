@@ -10,7 +10,7 @@ pvh_entry32:
     cli
     cld
     mov     $IMAGE_PHYS_LINK, %ebp
-    lea     OFF(boot_stack_end)(%ebp), %esp
+    lea     OFF(boot_stack_end) - STACK_TOP_SIZE(%ebp), %esp
     mov     %ebx, %esi
     mov     $BOOT_PROTO_PVH, %ebx
     jmp     long_mode_switch

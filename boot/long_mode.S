@@ -29,6 +29,7 @@ long_mode_switch:
     call    check_cpu32
     BUILD_PAGE_TABLES
     SET_TSS_BASE
+    SET_STACK_TOPS
     pop     %ebx
 
     mov     $CR4_BOOT, %eax

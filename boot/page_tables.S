@@ -69,3 +69,11 @@
     mov     %ah, OFF(boot_gdt) + (SEL_TSS & 0xfff) + 7(%ebp)
     movl    $VHIGH, OFF(boot_gdt) + (SEL_TSS & 0xfff) + 8(%ebp)
 .endm
+
+/* The tops of all boot stacks name the boot CPU: a trap may come with the first 64-bit instruction. */
+.macro SET_STACK_TOPS
+    .irp    n, 0, 1, 2, 3, 4
+    movl    $VLOW(percpu_areas), OFF(boot_stack_block) + (\n + 1) * STACK_BLOCK_SIZE - STACK_TOP_SIZE + STACK_TOP_CPU(%ebp)
+    movl    $VHIGH, OFF(boot_stack_block) + (\n + 1) * STACK_BLOCK_SIZE - STACK_TOP_SIZE + STACK_TOP_CPU + 4(%ebp)
+    .endr
+.endm

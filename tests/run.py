@@ -63,6 +63,12 @@ def build_tests():
     def _():
         command("tools/check-layers")
 
+    @test("build: generated documents are those that the tables give")
+    def _():
+        for tool, name in (("gen_trap_matrix.py markdown", "trap-matrix"), ("gen_panic_codes.py", "panic-codes")):
+            text = command("python3", *f"tools/{tool}".split())
+            need(text == open(f"{TOP}/docs/{name}.md").read(), f"docs/{name}.md is stale: run 'make docs'")
+
     @test("build: ABI layouts against libxen-dev")
     def _():
         command("python3", "tests/build/abi_layout.py")
@@ -396,7 +402,7 @@ def monitor_tests(kernel):
         started = Seen("Input goes to dom0")
         r = machine.run(args + monitor(f"{OUT}/nmi-fatal.sock", ["nmi"], 1, started), 60, until="Halted (noreboot)",
                         echo=started)
-        need("PANIC: NMI (nmi=fatal) (#NMI)" in r.output and "phase active" in r.output, "no report", r)
+        need("PANIC CAI-N01: NMI (nmi=fatal)" in r.output and "phase active" in r.output, "no report", r)
         need(r.output.count("PANIC") == 1, "more than one report", r)
 
     symbols = {}
@@ -422,9 +428,9 @@ def monitor_tests(kernel):
         need("exception in the 32-bit boot stub, vector 00000006" in r.output, "no report", r)
 
     damages = {
-        "#UD": ("set *(short *)$pc = 0x0b0f", "invalid opcode (#UD)"),
-        "#PF": ("set $pc = 0x1234567000", "page fault in the hypervisor (#PF)"),
-        "#DF": ("set $rsp = 0x1000", "double fault"),
+        "#UD": ("set *(short *)$pc = 0x0b0f", "CAI-T06: invalid opcode"),
+        "#PF": ("set $pc = 0x1234567000", "CAI-T0E: page fault"),
+        "#DF": ("set $rsp = 0x1000", "CAI-T08: double fault"),
     }
     for phase, function in (("early_boot", "boot_info_sort_memory"), ("boot", "tsc_init"), ("smp_boot", "elf_parse"),
                             ("active", "do_xen_version")):
@@ -434,7 +440,7 @@ def monitor_tests(kernel):
             def _(phase, function, vector, damage, words):
                 bundle = images.bundle(f"{OUT}/fault-{phase}-{vector[1:]}.cpio", f"{BUILD}/kernels/memory.elf")
                 r = provoke(function, damage, "(noreboot", bundle)
-                need(f"PANIC: {words}" in r.output and f"phase {phase}, CPU 0" in r.output, "no report", r)
+                need(f"PANIC {words}" in r.output and f"phase {phase}, context hypervisor, CPU 0" in r.output, "no report", r)
                 need(r.output.count("PANIC") == 1 and "second fault" not in r.output, "not exactly one report", r)
                 need(vector == "#PF" or function + "+0x" in r.output, "the place is not named", r)
                 need(vector != "#PF" or "L4[0x000] = 0000000000000000" in r.output or phase == "active", "no page walk", r)

@@ -9,8 +9,11 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/recorder.h>
 #include <hv/sched_idle.h>
+#include <hv/smp.h>
 #include <hv/softirq.h>
+#include <hv/trap_test.h>
 #include <hv/version.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
@@ -38,7 +41,7 @@ static void read_boot_information(void)
 
         bi->platform = efi ? PLATFORM_EFI : PLATFORM_BIOS;
         if (efi && efi_boot_data.status)
-            panic("the UEFI firmware refused to end its boot services (status %lx). Update it, or boot in BIOS mode.",
+            panic(PANIC_EFI_EXIT, "the UEFI firmware refused to end its boot services (status %lx). Update it, or boot in BIOS mode.",
                   efi_boot_data.status);
         rc = multiboot2_parse(bi, phys_to_virt(boot_information), MAX_MBI_SIZE);
         bi->info_start = boot_information;
@@ -52,8 +55,25 @@ static void read_boot_information(void)
         }
     }
     if (rc)
-        panic("the boot loader's information cannot be used. Use GRUB 2 (multiboot2) or qemu -kernel.");
+        panic(PANIC_LOADER, "the boot loader's information cannot be used. Use GRUB 2 (multiboot2) or qemu -kernel.");
     boot_info_sort_memory(bi);
+}
+
+/* At a fixed place below 1 MiB, if that is RAM and holds nothing of the loader's. */
+static void start_recorder(void)
+{
+    paddr_t start = RECORDER_PHYS, end = start + RECORDER_SIZE;
+    bool free = boot_info_memory_type(&boot_info, start) == E820_RAM && boot_info_memory_type(&boot_info, end - 1) == E820_RAM &&
+                (boot_info.info_end <= start || boot_info.info_start >= end);
+
+    for (u32 i = 0; i < boot_info.nr_modules; i++)
+        free &= boot_info.modules[i].end <= start || boot_info.modules[i].start >= end;
+    if (!free) {
+        printk(LOG_INFO "Flight recorder: off, its place at %x is taken\n", RECORDER_PHYS);
+        return;
+    }
+    recorder_init(phys_to_virt(start));
+    console_for_logged(recorder_log);
 }
 
 static void start_video(void)
@@ -90,16 +110,20 @@ static void early_boot(void)
     serial_early_init();              /* before anything is worth saying */
     cpu_identify();                   /* CPUID only; page sizes and address width for what follows */
     read_boot_information();
+    start_recorder();                 /* not before: its place could hold what the loader left */
     boot_bundle_split(&boot_info, phys_to_virt);
     cmdline_parse(boot_info.cmdline); /* after the console exists: it names what it does not know */
     start_video();
     console_select_sinks();
     print_banner();
+    recorder_tell();                  /* after the consoles: it may be all that this boot does */
+    trap_test_phase("early_boot");
     boot_alloc_init();                /* needs the memory map and the modules' places */
     frame_table_init();               /* sets max_mfn */
     m2p_init();
     direct_map_init();                /* last user of early mappings */
     idle_init_boot_cpu();             /* `current` is valid from here on */
+    machine_check_init();             /* this CPU's banks: errors have an owner from here on */
     system_phase_advance(PHASE_BOOT);
 }
 
@@ -108,7 +132,6 @@ static void boot(void)
     boot_alloc_finish();              /* the page allocator owns free memory now */
     stack_guard_boot_blocks();
     cpu_enable_features();            /* patches SMAP sites: needs vmap */
-    machine_check_init();
     sched_init();
     timers_init();
     keyhandler_init();
@@ -120,7 +143,10 @@ static void boot(void)
     local_apic_timer_calibrate();     /* against the TSC */
     wallclock_init();
     printk(LOG_INFO "Memory: %lu MiB RAM, %lu MiB free\n", total_ram_pages >> 8, page_free_count() >> 8);
+    trap_test_phase("boot");
     system_phase_advance(PHASE_SMP_BOOT);
+    smp_start_others();
+    trap_test_phase("smp_boot");
     build_dom0();
     image_release_init();             /* nothing below is __init */
     serial_init_async();              /* after dom0's memory is taken: boot messages are synchronous */
@@ -129,12 +155,12 @@ static void boot(void)
     console_input_start();
     console_release_video();
     system_phase_advance(PHASE_ACTIVE);
+    trap_test_phase("active");
 }
 
 void boot_main(u32 protocol, paddr_t info) __noreturn;
 void boot_main(u32 protocol, paddr_t info)
 {
-    this_stack_top()->cpu = &percpu_areas[0];
     first_tsc = rdtsc();
     boot_protocol = protocol;
     boot_information = info;

@@ -6,6 +6,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/printk.h>
+#include <hv/trap_test.h>
 #include <public/platform.h>
 
 #define ACPI_STATE_S5 5
@@ -54,6 +55,8 @@ static long enter_sleep(struct xen_platform_op *op)
         return -EINVAL;
     printk(LOG_INFO "ACPI: entering S5\n");
     serial_set_sync(); /* what is still buffered would be lost */
+    serial_flush();
+    coverage_dump();
     acpi_enter_sleep(op->u.enter_acpi_sleep.val_a, op->u.enter_acpi_sleep.val_b);
     return -EAGAIN;
 }

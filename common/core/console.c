@@ -7,6 +7,7 @@
 #include <hv/console.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/recorder.h>
 #include <hv/spinlock.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
@@ -70,19 +71,24 @@ static void log_append(const char *s, size_t n)
             boot_log[ring_end] = s[i];
         ring[ring_end++ % RING_SIZE] = s[i];
     }
+    recorder_log(s, n);
 }
 
 void console_write(const char *s, size_t n, bool to_sinks)
 {
     bool locked = !READ_ONCE(lock_broken);
 
-    if (locked)
+    if (locked) {
         spin_lock(&console_lock);
+        this_cpu()->inside |= INSIDE_CONSOLE;
+    }
     log_append(s, n);
     if (to_sinks)
         sinks_write(s, n);
-    if (locked && !READ_ONCE(lock_broken))
+    if (locked && !READ_ONCE(lock_broken)) {
+        this_cpu()->inside &= ~INSIDE_CONSOLE;
         spin_unlock(&console_lock);
+    }
 }
 
 void console_force_unlock(void)
@@ -94,6 +100,29 @@ void console_force_unlock(void)
             sinks[i]->panic_prepare();
         sinks[i]->enabled = true;
     }
+}
+
+void console_flush_late(void)
+{
+    serial_flush();
+}
+
+void console_for_logged(void (*fn)(const char *s, size_t n))
+{
+    fn(boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE));
+}
+
+bool console_key_pressed(void)
+{
+    bool serial = serial_key_pressed(), keyboard = keyboard_key_pressed(); /* both, so that both are drained */
+
+    return serial || keyboard;
+}
+
+void console_drain_keys(void)
+{
+    for (unsigned i = 0; i < 64 && console_key_pressed(); i++)
+        ;
 }
 
 void console_release_video(void)

@@ -16,12 +16,27 @@ void softirq_raise(enum softirq nr)
     __atomic_fetch_or(&this_cpu()->softirq_pending, 1u << nr, __ATOMIC_RELAXED);
 }
 
+/* Work that may cost time again and again waits until nobody else wants the CPU. */
+#define IDLE_ONLY (1u << SOFTIRQ_NMI_REASON)
+
+static u32 due(const struct percpu *cpu)
+{
+    u32 pending = READ_ONCE(cpu->softirq_pending);
+
+    return likely(!(pending & IDLE_ONLY)) || cpu->curr == cpu->idle ? pending : pending & ~IDLE_ONLY;
+}
+
+bool softirq_pending(void)
+{
+    return due(this_cpu()) != 0;
+}
+
 void softirq_process(void)
 {
     for (;;) {
         /* this_cpu() anew each time: SOFTIRQ_SCHEDULE may return on another CPU. */
         struct percpu *cpu = this_cpu();
-        u32 pending = READ_ONCE(cpu->softirq_pending);
+        u32 pending = due(cpu);
 
         if (!pending)
             return;

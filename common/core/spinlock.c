@@ -6,6 +6,8 @@
 
 void spin_lock(spinlock_t *lock)
 {
+    /* NMI and #MC may have interrupted the holder. */
+    ASSERT(!(this_cpu()->inside & INSIDE_NO_LOCKS));
     u16 ticket = __atomic_fetch_add(&lock->tail, 1, __ATOMIC_ACQUIRE);
 
     while (__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket)

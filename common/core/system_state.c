@@ -1,5 +1,6 @@
 /* The machine's phase: written here only, forward only. */
 #include <hv/panic.h>
+#include <hv/recorder.h>
 #include <hv/system_state.h>
 
 static enum phase phase = PHASE_EARLY_BOOT;
@@ -22,6 +23,7 @@ void system_phase_advance(enum phase next)
     if (next != PHASE_SHUTDOWN)
         ASSERT(next == phase + 1);
     WRITE_ONCE(phase, next);
+    recorder_phase(next);
 }
 
 bool booted_past(enum phase p)

@@ -7,6 +7,7 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
+#include <hv/recorder.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/trap.h>
@@ -107,6 +108,8 @@ static void reboot_key(char key)
 {
     (void)key;
     console_force_unlock();
+    console_flush_late();
+    recorder_orderly_end();
     machine_restart();
 }
 KEYHANDLER('R', reboot_key, "reboot the machine");

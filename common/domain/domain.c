@@ -6,8 +6,10 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
+#include <hv/recorder.h>
 #include <hv/softirq.h>
 #include <hv/system_state.h>
+#include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
 
 struct domain *hardware_domain;
@@ -167,6 +169,13 @@ static void hardware_domain_shutdown(u32 reason)
 
     system_phase_advance(PHASE_SHUTDOWN);
     console_force_unlock(); /* synchronous from here on; nobody else prints any more */
+    console_flush_late();
+    trap_test_phase("shutdown");
+    if (reason == SHUTDOWN_poweroff || reason == SHUTDOWN_reboot)
+        recorder_orderly_end();
+    else
+        recorder_guest_end(hardware_domain->crash_reason);
+    coverage_dump();
     printk(LOG_INFO "dom0 has ended: %s\n", reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason");
     if (reason == SHUTDOWN_poweroff)
         machine_power_off();
@@ -199,6 +208,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     if (d->crashed)
         return;
     d->crashed = true;
+    strlcpy(d->crash_reason, why, sizeof(d->crash_reason));
     d->is_shut_down = true;
     d->shutdown_code = SHUTDOWN_crash;
     printk(LOG_ERR "d%u: domain crashed: %s\n", d->id, why);

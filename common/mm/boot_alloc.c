@@ -28,7 +28,7 @@ void boot_alloc_reserve(paddr_t start, paddr_t end)
         end = MAX(end, reserved[j].end);
     }
     if (j == i && nr_reserved == MAX_RESERVED)
-        panic("more than %u separate boot reservations", MAX_RESERVED);
+        panic(PANIC_BOOT_MEMORY, "more than %u separate boot reservations", MAX_RESERVED);
     /* [i, j) become one entry */
     memmove(&reserved[i + 1], &reserved[j], (nr_reserved - j) * sizeof(reserved[0]));
     nr_reserved = nr_reserved - (j - i) + 1;
@@ -88,7 +88,7 @@ paddr_t boot_alloc(u64 size, u64 align)
             return at;
         }
     }
-    panic("too little memory: %lu KiB for the hypervisor's tables were not to be had. Give the machine more memory.",
+    panic(PANIC_BOOT_MEMORY, "too little memory: %lu KiB for the hypervisor's tables were not to be had. Give the machine more memory.",
           size >> 10);
 }
 

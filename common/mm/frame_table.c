@@ -38,7 +38,7 @@ void frame_table_init(void)
                 continue;
             chunk_present[m / FRAMES_PER_CHUNK / 64] |= 1ULL << (m / FRAMES_PER_CHUNK % 64);
             if (hv_map((u64)mfn_to_page(m), boot_alloc(MiB(2), MiB(2)), MiB(2), HV_RW))
-                panic("no memory for the frame table"); /* boot: boot_alloc() has said more */
+                panic(PANIC_BOOT_MEMORY, "no memory for the frame table"); /* boot: boot_alloc() has said more */
         }
     }
 }

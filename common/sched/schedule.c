@@ -182,7 +182,7 @@ void idle_loop(void)
 {
     for (;;) {
         softirq_process();
-        if (!this_cpu()->softirq_pending)
+        if (!softirq_pending())
             __asm__ volatile("sti; hlt; cli" ::: "memory");
     }
 }

@@ -2,6 +2,7 @@
 #include <hv/acpi.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/recorder.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 
@@ -11,6 +12,7 @@ void acpi_enter_sleep(u16 a, u16 b)
 {
     if (!acpi.pm1a_control)
         return;
+    recorder_orderly_end();
     outw(acpi.pm1a_control, (u16)(a & ~PM1_SLEEP_ENABLE));
     if (acpi.pm1b_control)
         outw(acpi.pm1b_control, (u16)(b & ~PM1_SLEEP_ENABLE));

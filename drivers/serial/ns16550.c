@@ -168,11 +168,23 @@ void serial_set_sync(void)
 {
     struct uart *u = console_uart;
 
-    if (!u->async)
-        return;
     u->async = false;
-    while (tx_head != tx_tail && u->present)
-        wait_and_send(u, tx[tx_head++ % TX_SIZE]);
+}
+
+void serial_flush(void)
+{
+    while (tx_head != tx_tail && console_uart->present)
+        wait_and_send(console_uart, tx[tx_head++ % TX_SIZE]);
+}
+
+bool serial_key_pressed(void)
+{
+    struct uart *u = console_uart;
+
+    if (!u->present || !(inb(u->base + UART_LSR) & LSR_DATA))
+        return false;
+    inb(u->base + UART_DATA);
+    return true;
 }
 
 void serial_irq(void)

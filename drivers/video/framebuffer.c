@@ -12,7 +12,7 @@
 extern const u8 font_glyphs[96][GLYPH_H]; /* 20h to 7fh */
 
 static u8 *pixels;
-static u32 pitch, bytes_per_pixel, columns, rows, col, row, foreground;
+static u32 pitch, bytes_per_pixel, width, height, columns, rows, col, row, foreground;
 
 static void put_pixel(u8 *at, u32 color)
 {
@@ -53,6 +53,36 @@ static void framebuffer_write(const char *s, size_t n)
     }
 }
 
+/* ---- the panic screen ---- */
+
+static struct console_screen screen;
+
+static void screen_clear(void)
+{
+    for (u32 y = 0; y < height; y++)
+        memset(pixels + (u64)y * pitch, 0, (u64)width * bytes_per_pixel);
+}
+
+static void screen_text(u32 r, u32 c, const char *s)
+{
+    for (; *s && c < columns; s++)
+        draw_glyph(c++, r, font_glyphs[(*s >= ' ' && *s < 127 ? *s : '?') - ' ']);
+}
+
+static u32 screen_squares(u32 side)
+{
+    u32 all = side + 8, scale = MAX(1u, MIN(width / 3, height / 2) / all), left = width - all * scale;
+
+    for (u32 y = 0; y < all * scale && y < height; y++)
+        for (u32 x = 0; x < all * scale; x++) {
+            u32 mx = x / scale - 4, my = y / scale - 4;
+            bool dark = mx < side && my < side && qr_module(mx, my);
+
+            put_pixel(pixels + (u64)y * pitch + (left + x) * bytes_per_pixel, dark ? 0 : foreground);
+        }
+    return left / GLYPH_W;
+}
+
 static struct console_sink framebuffer_sink = { .name = "vga", .write = framebuffer_write, .enabled = true };
 
 void framebuffer_init(const struct boot_framebuffer *fb)
@@ -62,6 +92,8 @@ void framebuffer_init(const struct boot_framebuffer *fb)
         return;
     pitch = fb->pitch;
     bytes_per_pixel = fb->bpp / 8u;
+    width = fb->width;
+    height = fb->height;
     columns = fb->width / GLYPH_W;
     rows = fb->height / GLYPH_H;
     foreground = (u32)(GREY >> (8 - MIN(fb->red_size, 8))) << fb->red_pos |
@@ -70,5 +102,7 @@ void framebuffer_init(const struct boot_framebuffer *fb)
     if (!columns || !rows)
         return;
     console_register_sink(&framebuffer_sink);
+    screen = (struct console_screen){ columns, rows, screen_clear, screen_text, screen_squares };
+    console_screen = &screen;
     printk(LOG_INFO "Framebuffer: %ux%u, %u bits\n", fb->width, fb->height, fb->bpp);
 }

@@ -42,6 +42,43 @@ static void vga_write(const char *s, size_t n)
     }
 }
 
+/* ---- the panic screen ---- */
+
+#define PANIC_ATTRIBUTE 0x1f00 /* white on blue */
+#define WHITE_ON_BLACK 0x0f00
+
+static void screen_clear(void)
+{
+    for (unsigned i = 0; i < COLUMNS * ROWS; i++)
+        cells()[i] = PANIC_ATTRIBUTE | ' ';
+}
+
+static void screen_text(u32 r, u32 c, const char *s)
+{
+    for (; *s && c < COLUMNS; s++)
+        cells()[r * COLUMNS + c++] = (u16)(PANIC_ATTRIBUTE | (u8)*s);
+}
+
+/* Two modules to a cell, one above the other (code page 437), two more each side as the margin. */
+static u32 screen_squares(u32 side)
+{
+    static const u8 glyph[4] = { 0xdb, 0xdc, 0xdf, ' ' }; /* by dark upper (1) and lower (2) half */
+    u32 all = side + 4, first = COLUMNS - all;
+
+    for (u32 y = 0; y < all && y / 2 < ROWS; y += 2)
+        for (u32 x = 0; x < all; x++) {
+            u32 dark = 0;
+
+            for (u32 half = 0; half < 2; half++)
+                if (x - 2 < side && y + half - 2 < side && qr_module(x - 2, y + half - 2))
+                    dark |= 1u << half;
+            cells()[y / 2 * COLUMNS + first + x] = (u16)(WHITE_ON_BLACK | glyph[dark]);
+        }
+    return first;
+}
+
+static const struct console_screen screen = { COLUMNS, ROWS, screen_clear, screen_text, screen_squares };
+
 static struct console_sink vga_sink = { .name = "vga", .write = vga_write };
 
 void vga_text_init(bool usable)
@@ -52,4 +89,5 @@ void vga_text_init(bool usable)
         cells()[i] = ATTRIBUTE | ' ';
     vga_sink.enabled = true;
     console_register_sink(&vga_sink);
+    console_screen = &screen;
 }

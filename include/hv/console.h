@@ -24,8 +24,34 @@ void console_select_sinks(void);
 void console_write(const char *s, size_t n, bool to_sinks);
 /* dom0 has the screen now: video sinks stop until a panic. */
 void console_release_video(void);
-/* For fatal paths: the lock is not waited for any more, output is synchronous. */
+/*
+ * For fatal paths: the lock is not waited for any more, output is synchronous. What was still
+ * waiting in the transmit buffer comes with console_flush_late(), after the first urgent line.
+ */
 void console_force_unlock(void);
+void console_flush_late(void);
+/* What has been logged so far, up to the size of the boot log. */
+void console_for_logged(void (*fn)(const char *s, size_t n));
+
+/* A key on the serial line or the keyboard, in a panic: nothing else reads them any more. */
+void console_drain_keys(void);
+bool console_key_pressed(void);
+
+/* The screen, for a panic: cells of text, and a square picture in the upper right corner. */
+struct console_screen {
+    u32 columns, rows;
+    void (*clear)(void);
+    void (*text)(u32 row, u32 column, const char *s);
+    /* Draws qr_module(x, y), 0 <= x, y < side, with its margin; returns the first column it covers. */
+    u32 (*squares)(u32 side);
+};
+extern const struct console_screen *console_screen; /* NULL: none */
+bool qr_module(u32 x, u32 y);                        /* true: dark */
+struct recorder_report;
+struct cpu_user_regs;
+/* From here on the screen shows nothing else. regs: NULL if no exception led here. */
+void panic_screen_show(const struct recorder_report *r, const struct cpu_user_regs *regs);
+void panic_screen_last_line(const char *line);
 
 /* Shows the boot log and what the ring still holds, on the sinks only. */
 void console_replay(void);
@@ -53,6 +79,9 @@ void serial_init_async(void);
 void serial_irq(void);
 bool serial_owns_port(u16 port);
 void serial_set_sync(void);
+void serial_flush(void); /* sends what is buffered, synchronously */
+bool serial_key_pressed(void);
+bool keyboard_key_pressed(void);
 void vga_text_init(bool usable);
 struct boot_framebuffer;
 void framebuffer_init(const struct boot_framebuffer *fb);

@@ -121,6 +121,7 @@ struct domain {
     bool privileged;  /* the hardware domain: I/O memory, ports, PIRQs */
     bool is_shut_down, crashed;
     u32 shutdown_code;
+    char crash_reason[160];
     u32 max_vcpus;
     struct vcpu *vcpu[MAX_VIRT_CPUS];
 

@@ -30,6 +30,13 @@ void local_apic_init(void);
 void local_apic_eoi(void);
 u32 local_apic_id(void);
 void local_apic_timer_calibrate(void);
+void local_apic_init_cpu(void); /* on another CPU, in the mode of the first */
+/* Interrupt command register (SDM vol. 3, 11.6.1). Waits for the previous command, bounded. */
+#define IPI_NMI 0x4400u
+#define IPI_INIT 0x4500u
+#define IPI_STARTUP(page) (0x4600u | (u32)(page))
+void local_apic_send(u32 apic_id, u32 command);
+void local_apic_send_all_others(u32 command);
 /* io_apic.c */
 void io_apic_init(void);
 u32 io_apic_gsi_count(void);

@@ -5,27 +5,35 @@
 #ifndef HV_PANIC_H
 #define HV_PANIC_H
 
+#include <hv/panic_codes.h>
 #include <hv/x86/regs.h>
 
 /* Reports once on every console and halts or reboots (noreboot, panic=SECONDS). */
-void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
+void panic(enum panic_code code, const char *fmt, ...) __printf(2, 3) __noreturn;
 /* The same for an exception, with registers, page walk and backtrace. */
-void fatal_trap(const struct cpu_user_regs *regs, const char *why) __noreturn;
+void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const char *fmt, ...) __printf(3, 4) __noreturn;
+/* A fault inside the report: one line, and the end. On other CPUs than the reporting one: a stop. */
+void panic_nested(const struct cpu_user_regs *regs, const char *why) __noreturn;
+bool panic_in_progress(void);
+
+/* "T0E", "K01"; and the sentences of the list, for an exception those of its kind. */
+const char *panic_code_name(enum panic_code code);
+const char *panic_code_cause(enum panic_code code);
+const char *panic_code_advice(enum panic_code code);
 
 /* Checked in release builds too. */
-#define ASSERT(c)                                                                     \
-    do {                                                                              \
-        if (unlikely(!(c)))                                                           \
-            panic("assertion '%s' failed at %s:%d", #c, __FILE__, __LINE__);          \
+#define ASSERT(c)                                                                            \
+    do {                                                                                     \
+        if (unlikely(!(c)))                                                                  \
+            panic(PANIC_ASSERT, "assertion '%s' failed at %s:%d", #c, __FILE__, __LINE__);   \
     } while (0)
-#define BUG() panic("impossible state at %s:%d", __FILE__, __LINE__)
 
 /* Orderly ends, after dom0 asked for them. */
 void machine_power_off(void) __noreturn;
 void machine_restart(void) __noreturn;
 void machine_halt(void) __noreturn;
 
-/* Nearest symbol: writes "name+0xoff" (or the bare address) and returns buf. */
+/* Nearest symbol: writes "address name+0xoff" (or the bare address) and returns buf. */
 const char *symbol_describe(u64 addr, char *buf, size_t size);
 
 extern bool opt_noreboot;

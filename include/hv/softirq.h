@@ -7,6 +7,8 @@
 enum softirq {
     SOFTIRQ_TIMER,
     SOFTIRQ_NMI_DOM0,
+    SOFTIRQ_NMI_REASON, /* held until this CPU is idle */
+    SOFTIRQ_MACHINE_CHECK,
     SOFTIRQ_KEYHANDLER,
     SOFTIRQ_CONSOLE_RX,
     SOFTIRQ_SCHEDULE, /* last: may leave this vCPU for a while */
@@ -16,6 +18,7 @@ enum softirq {
 void softirq_register(enum softirq nr, void (*fn)(void));
 void softirq_raise(enum softirq nr);
 void softirq_process(void);
+bool softirq_pending(void); /* something that this context may run */
 /*
  * For long operations in hypercalls: takes pending interrupts and may run other vCPUs before
  * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted.

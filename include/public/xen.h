@@ -142,6 +142,11 @@ struct vcpu_info {
     struct vcpu_time_info time;
 };
 
+/* nmi_reason of arch_shared_info */
+#define XEN_NMIREASON_io_error (1UL << 0)
+#define XEN_NMIREASON_pci_serr (1UL << 1)
+#define XEN_NMIREASON_unknown (1UL << 2)
+
 struct arch_shared_info {
     unsigned long max_pfn;
     unsigned long pfn_to_mfn_frame_list_list;

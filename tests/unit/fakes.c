@@ -48,10 +48,11 @@ void printk(const char *fmt, ...)
     va_end(ap);
 }
 
-void panic(const char *fmt, ...)
+void panic(enum panic_code code, const char *fmt, ...)
 {
     va_list ap;
 
+    fprintf(stderr, "CAI-%d: ", (int)code);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);

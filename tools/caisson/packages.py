@@ -4,9 +4,9 @@ import subprocess
 import sys
 import time
 
-BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "zlib1g-dev", "liblz4-dev", "grub-common"]
+BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "zlib1g-dev", "liblz4-dev", "libqrcodegen-dev", "grub-common"]
 RUN = ["qemu-system-x86", "ovmf", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools", "busybox-static"]
-CHECK = ["libcmocka-dev", "libxen-dev", "clang", "gdb", "zstd", "xz-utils", "lz4"]
+CHECK = ["libcmocka-dev", "libxen-dev", "clang", "gdb", "zstd", "xz-utils", "lz4", "zbar-tools", "lcov"]
 
 
 def step(text):

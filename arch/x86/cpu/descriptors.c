@@ -18,8 +18,6 @@ extern char trampoline_page[], trampoline_cstar[], syscall_entry[];
 paddr_t boot_image_phys; /* where the loader put the image: written by long_mode.S */
 
 u32 nr_cpus = 1;
-/* Poison: non-canonical, so that a use of `current` before it is valid faults. */
-#define CURRENT_POISON ((struct vcpu *)0xdead000000000000UL)
 
 struct percpu percpu_areas[MAX_CPUS] = {
     [0] = {

@@ -93,12 +93,23 @@ static void patch_sites(const u64 *site, const u64 *end, u8 last_byte)
         u8 *alias = (u8 *)(window + (pa & (PAGE_SIZE - 1)));
 
         if (hv_map(window, pa & PAGE_MASK, 2 * PAGE_SIZE, HV_RW))
-            panic("no memory to patch SMAP sites");
+            panic(PANIC_BOOT_MEMORY, "no memory to patch SMAP sites");
         alias[0] = 0x0f;
         alias[1] = 0x01;
         alias[2] = last_byte; /* CLAC 0f 01 ca, STAC 0f 01 cb */
         hv_unmap(window, 2 * PAGE_SIZE);
     }
+}
+
+void cpu_load_features(void)
+{
+    cpu_write_cr4(cpu.cr4);
+    if (cpu.xsave)
+        __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)cpu.xcr0_mask), "d"((u32)(cpu.xcr0_mask >> 32)));
+    this_cpu()->xcr0 = cpu.xcr0_mask;
+    wrmsr(MSR_PAT, PAT_VALUE);
+    wbinvd();
+    write_cr3(read_cr3());
 }
 
 void cpu_enable_features(void)
@@ -121,18 +132,9 @@ void cpu_enable_features(void)
     }
     if (cpu.xsave)
         cr4 |= CR4_OSXSAVE;
-    cpu_write_cr4(cr4);
-    if (cpu.xsave) {
-        __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)cpu.xcr0_mask), "d"((u32)(cpu.xcr0_mask >> 32)));
-        this_cpu()->xcr0 = cpu.xcr0_mask;
-        cpu.xsave_size = cpuid_count(13, 0).ebx;
-    } else {
-        this_cpu()->xcr0 = cpu.xcr0_mask;
-        cpu.xsave_size = 512;
-    }
-    wrmsr(MSR_PAT, PAT_VALUE);
-    wbinvd();
-    write_cr3(read_cr3());
+    cpu.cr4 = cr4;
+    cpu_load_features();
+    cpu.xsave_size = cpu.xsave ? cpuid_count(13, 0).ebx : 512;
     printk(LOG_INFO "CPU: %s, %s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",
            cr4 & CR4_SMAP ? "SMAP " : "", cr4 & CR4_UMIP ? "UMIP " : "", cpu.fsgsbase ? "FSGSBASE " : "",
            cpu.xsave ? "XSAVE" : "no XSAVE");

@@ -126,7 +126,7 @@ static void take_frame(struct build *b, struct page_info *pg)
 {
     /* max_pages is not set yet: assignment cannot be refused. */
     if (domain_assign_page(b->d, pg))
-        panic("dom0's frames cannot be assigned");
+        panic(PANIC_DOM0_MEMORY, "dom0's frames cannot be assigned");
     m2p_set(page_to_mfn(pg), b->next_pfn);
     b->p2m[b->next_pfn++] = page_to_mfn(pg);
 }
@@ -142,7 +142,7 @@ static void allocate_pages(struct build *b, u64 count)
 
         if (!pg) {
             if (!order--)
-                panic("too little memory for dom0: lower dom0_mem= or give the machine more");
+                panic(PANIC_DOM0_MEMORY, "too little memory for dom0: lower dom0_mem= or give the machine more");
             continue;
         }
         for (u64 i = 0; i < 1ULL << order; i++)
@@ -159,7 +159,7 @@ static void allocate_memory(struct build *b, u64 p2m_bytes)
     struct page_info *p2m_block = page_alloc_contiguous(block);
 
     if (!p2m_block)
-        panic("too little contiguous memory for dom0's p2m table (%lu KiB): lower dom0_mem=", block * 4);
+        panic(PANIC_DOM0_MEMORY, "too little contiguous memory for dom0's p2m table (%lu KiB): lower dom0_mem=", block * 4);
     b->p2m = page_to_virt(p2m_block);
     memset(b->p2m, 0, block << PAGE_SHIFT);
 
@@ -214,7 +214,7 @@ static void fill_hypercall_page(struct build *b)
     u64 va = b->elf.hypercall_page;
 
     if (va < b->v_start || va + PAGE_SIZE > b->kernel_end || (va & (PAGE_SIZE - 1)))
-        panic("dom0's kernel names a hypercall page outside itself");
+        panic(PANIC_KERNEL, "dom0's kernel names a hypercall page outside itself");
     for (u32 i = 0; i < PAGE_SIZE / 32; i++) {
         u8 *p = stub;
 
@@ -356,7 +356,7 @@ static void start_vcpu(struct build *b, mfn_t l4)
 
     /* The builder's own tables: a refusal is a mistake in this file. */
     if (page_pin(b->d, l4, PGT_L4) || pv_set_kernel_base(v, l4))
-        panic("dom0's first page tables were refused");
+        panic(PANIC_KERNEL, "dom0's first page tables were refused");
     regs->rip = b->elf.entry;
     regs->rsp = b->stack + PAGE_SIZE;
     regs->rsi = b->start_info;
@@ -375,7 +375,7 @@ static void unpack_kernel(struct build *b)
     struct payload p;
 
     if (!boot_info.nr_modules)
-        panic("no dom0 kernel was loaded. Add a line such as 'module2 /boot/vmlinuz-6.1.0 console=hvc0' to the GRUB entry");
+        panic(PANIC_NO_KERNEL, "no dom0 kernel was loaded. Add a line such as 'module2 /boot/vmlinuz-6.1.0 console=hvc0' to the GRUB entry");
     int rc = bzimage_find_payload(phys_to_virt(m->start), m->end - m->start, &p, &why);
 
     if (!rc && p.unpacked_size) {
@@ -396,7 +396,7 @@ static void unpack_kernel(struct build *b)
         rc = -EINVAL;
     }
     if (rc)
-        panic("dom0 kernel: %s", why);
+        panic(PANIC_KERNEL, "dom0 kernel: %s", why);
 }
 
 static void copy_initrd(struct build *b)
@@ -434,17 +434,17 @@ void build_dom0(void)
 
     b.nr_pages = choose_pages(available);
     if (b.nr_pages < needed)
-        panic("too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
+        panic(PANIC_DOM0_MEMORY, "too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
               b.nr_pages >> 8, needed >> 8);
     u32 vcpus = opt_max_vcpus ? MIN(opt_max_vcpus, (u32)XEN_LEGACY_MAX_VCPUS) : nr_cpus;
 
     b.d = domain_create(0, vcpus, true);
     if (!b.d)
-        panic("no memory for dom0's structures");
+        panic(PANIC_DOM0_MEMORY, "no memory for dom0's structures");
     hardware_domain = b.d;
     for (u32 i = 0; i < vcpus; i++)
         if (!vcpu_create(b.d, i))
-            panic("no memory for dom0's vCPU %u", i);
+            panic(PANIC_DOM0_MEMORY, "no memory for dom0's vCPU %u", i);
 
     printk(LOG_INFO "dom0: %lu MiB, %u vCPUs, kernel %016lx to %016lx, entry %016lx\n", b.nr_pages >> 8, vcpus,
            b.v_start + b.elf.paddr_start - b.elf.paddr_offset, b.kernel_end, b.elf.entry);

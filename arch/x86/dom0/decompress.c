@@ -55,7 +55,7 @@ void *calloc(size_t n, size_t size)
 
 void __stack_chk_fail(void)
 {
-    panic("a decompression library overran its stack: the kernel file is not to be trusted");
+    panic(PANIC_DECOMPRESS, "a decompression library overran its stack: the kernel file is not to be trusted");
 }
 
 /* The linker resolves zstd's decoders of its pre-1.0 formats to this: an error code, or NULL. */

@@ -10,9 +10,11 @@
 
 enum {
     APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_LDR = 0xd0, APIC_DFR = 0xe0,
-    APIC_SVR = 0xf0, APIC_ESR = 0x280, APIC_LVT_TIMER = 0x320, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360,
+    APIC_SVR = 0xf0, APIC_ESR = 0x280, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360,
     APIC_LVT_ERROR = 0x370, APIC_TIMER_INIT = 0x380, APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0,
 };
+#define ICR_PENDING 0x1000
+#define ICR_ALL_OTHERS 0xc0000
 #define LVT_MASKED 0x10000
 #define LVT_NMI 0x400
 #define LVT_TSC_DEADLINE 0x40000
@@ -46,22 +48,8 @@ u32 local_apic_id(void)
     return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
 }
 
-void local_apic_init(void)
+static void program_defaults(void)
 {
-    u64 base = rdmsr(MSR_APIC_BASE);
-
-    if (!(cpuid_count(1, 0).edx & (1 << 9)))
-        panic("this processor reports no local APIC. Enable it in the firmware setup.");
-    /* Firmware that has switched to x2APIC must be followed: the way back needs a reset. */
-    x2apic = base & APIC_BASE_X2APIC;
-    if (!(base & APIC_BASE_ENABLE))
-        wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-    if (!x2apic) {
-        registers = hv_ioremap(base & PTE_ADDR_MASK, PAGE_SIZE);
-        if (!registers)
-            panic("no memory to map the local APIC");
-    }
-    this_cpu()->apic_id = local_apic_id();
     apic_write(APIC_TPR, 0);
     apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     apic_write(APIC_LVT_LINT0, LVT_MASKED);
@@ -69,6 +57,58 @@ void local_apic_init(void)
     apic_write(APIC_LVT_ERROR, VECTOR_LAPIC_ERROR);
     apic_write(APIC_SVR, 0x100 | VECTOR_SPURIOUS);
     apic_write(APIC_TIMER_DIVIDE, 0xb); /* divide by 1 */
+}
+
+void local_apic_init_cpu(void)
+{
+    u64 base = rdmsr(MSR_APIC_BASE);
+
+    wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+    if (x2apic)
+        wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+    program_defaults();
+    apic_write(APIC_LVT_LINT1, LVT_MASKED); /* the machine's NMIs are the first CPU's */
+}
+
+static void wait_for_delivery(void)
+{
+    for (u32 i = 0; !x2apic && i < 1000000 && (apic_read(APIC_ICR) & ICR_PENDING); i++)
+        cpu_relax();
+}
+
+void local_apic_send(u32 apic_id, u32 command)
+{
+    if (x2apic) {
+        wrmsr(0x800 + (APIC_ICR >> 4), ((u64)apic_id << 32) | command);
+        return;
+    }
+    wait_for_delivery();
+    apic_write(APIC_ICR_HIGH, apic_id << 24);
+    apic_write(APIC_ICR, command);
+}
+
+void local_apic_send_all_others(u32 command)
+{
+    local_apic_send(0, command | ICR_ALL_OTHERS);
+}
+
+void local_apic_init(void)
+{
+    u64 base = rdmsr(MSR_APIC_BASE);
+
+    if (!(cpuid_count(1, 0).edx & (1 << 9)))
+        panic(PANIC_LOCAL_APIC, "this processor reports no local APIC. Enable it in the firmware setup.");
+    /* Firmware that has switched to x2APIC must be followed: the way back needs a reset. */
+    x2apic = base & APIC_BASE_X2APIC;
+    if (!(base & APIC_BASE_ENABLE))
+        wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+    if (!x2apic) {
+        registers = hv_ioremap(base & PTE_ADDR_MASK, PAGE_SIZE);
+        if (!registers)
+            panic(PANIC_BOOT_MEMORY, "no memory to map the local APIC");
+    }
+    this_cpu()->apic_id = local_apic_id();
+    program_defaults();
     tsc_deadline = cpu.tsc_deadline && cpu.invariant_tsc;
     printk(LOG_INFO "Local APIC: id %u, %s%s\n", this_cpu()->apic_id, x2apic ? "x2APIC" : "xAPIC",
            tsc_deadline ? ", TSC deadline timer" : "");
@@ -90,7 +130,7 @@ void local_apic_timer_calibrate(void)
     ticks_per_ms = (u64)(start - apic_read(APIC_TIMER_CURRENT)) * 1000000 / (t1 - t0);
     apic_write(APIC_TIMER_INIT, 0);
     if (!ticks_per_ms)
-        panic("the local APIC timer does not count");
+        panic(PANIC_LOCAL_APIC, "the local APIC timer does not count");
     apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
     printk(LOG_INFO "Local APIC timer: %lu kHz\n", ticks_per_ms);
 }

@@ -25,7 +25,7 @@ static void map_range(paddr_t start, paddr_t end, u64 flags)
 {
     /* Boot: an allocation failure has already ended in boot_alloc()'s own message. */
     if (start < end && hv_map(DIRECTMAP_VIRT_START + start, start, end - start, flags))
-        panic("no memory for the direct map");
+        panic(PANIC_BOOT_MEMORY, "no memory for the direct map");
 }
 
 void direct_map_init(void)

@@ -144,7 +144,7 @@ bool prepare_guest_return(struct cpu_user_regs *regs)
     struct vcpu *v = current;
 
     for (;;) {
-        if (unlikely(READ_ONCE(this_cpu()->softirq_pending))) {
+        if (unlikely(READ_ONCE(this_cpu()->softirq_pending)) && softirq_pending()) {
             if (unlikely(v->domain->crashed && v->domain == hardware_domain))
                 domain_shutdown(v->domain, SHUTDOWN_crash);
             softirq_process();

@@ -34,7 +34,7 @@ static void print_code_and_stack(const struct cpu_user_regs *regs)
 static void unhandled(struct vcpu *v, struct cpu_user_regs *regs, u32 vector, u32 error)
 {
     printk(LOG_ERR "d%u:v%u: unhandled %s (ec=%04x), no handler is registered\n", v->domain->id, v->id,
-           vector < 32 ? vector_policies[vector].what : "interrupt", error);
+           vector < 32 ? vector_infos[vector].what : "interrupt", error);
     if (vector == VEC_PF)
         page_walk_print(read_cr3(), v->info ? v->info->arch.cr2 : 0, LOG_ERR);
     registers_print(regs, LOG_ERR);
@@ -61,7 +61,7 @@ static void inject(struct cpu_user_regs *regs, u32 vector, bool has_error, u32 e
 
 void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error)
 {
-    inject(regs, vector, vector < 32 && vector_policies[vector].has_error_code, error);
+    inject(regs, vector, vector < 32 && vector_infos[vector].has_error_code, error);
 }
 
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)

@@ -122,7 +122,7 @@ void tsc_init(void)
     u64 khz = tsc_rate(&source);
 
     if (!khz)
-        panic("the TSC's rate cannot be measured: neither the PIT (ports 40h to 43h, 61h) nor the ACPI PM timer counts");
+        panic(PANIC_TSC, "the TSC's rate cannot be measured: neither the PIT (ports 40h to 43h, 61h) nor the ACPI PM timer counts");
     /* mul = 10^6 * 2^32 / khz, brought into 32 bits by the shift. */
     u64 tps = khz * 1000;
 

@@ -1,62 +1,155 @@
 /*
- * The two C entries, by origin. Interrupts are off in both; the hypervisor turns them on only
- * in the idle loop and at explicit points, so an interrupt "from the hypervisor" is one of those.
+ * The two C entries, by origin: each looks its trap up in the matrix and does what that says.
+ *
+ * Interrupts are off in both; the hypervisor turns them on only in the idle loop and at explicit
+ * points. percpu.inside says what this CPU is in the middle of. It is raised here for the time of
+ * a handler that may not lock, so that spin_lock() can refuse there.
  */
 #include <hv/irq.h>
+#include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
+#include <hv/x86/cpu.h>
 #include <hv/x86/trap.h>
+#include "trap_matrix.h"
 
-void trap_from_hypervisor(struct cpu_user_regs *regs)
+static const char *describe(u32 vector)
 {
-    u32 vector = regs->entry_vector & 0xff;
+    return vector < 32 ? vector_infos[vector].what : "interrupt where none can be";
+}
 
-    if (vector >= VECTOR_FIRST_EXTERNAL) {
-        irq_dispatch(vector);
-        return;
-    }
-    switch (vector_policies[vector].hypervisor) {
-    case POLICY_EXTABLE:
-        if (!extable_fixup(regs))
-            fatal_trap(regs, vector_policies[vector].what);
-        return;
-    case POLICY_PAGE_FAULT:
-        page_fault_from_hypervisor(regs);
-        return;
-    case POLICY_CONTINUE:
-        debug_trap_from_hypervisor(regs);
-        return;
-    case POLICY_MACHINE:
-        if (vector == VEC_NMI)
-            nmi_handle(regs);
-        else
-            machine_check_handle(regs);
-        return;
-    case POLICY_FATAL:
-        break;
-    }
+static void report(struct cpu_user_regs *regs, u32 vector)
+{
     if (vector == VEC_DF)
-        double_fault_handle(regs);
-    fatal_trap(regs, vector_policies[vector].what);
+        fatal_trap(regs, PANIC_TRAP(vector), "double fault (a stack overflow, if RSP is just below a stack's guard page)");
+    fatal_trap(regs, PANIC_TRAP(vector), "%s", describe(vector));
+}
+
+static void fixup(struct cpu_user_regs *regs, u32 vector)
+{
+    if (!extable_fixup(regs))
+        report(regs, vector);
+}
+
+static void early_fault(struct cpu_user_regs *regs, u32 vector)
+{
+    if (!page_fault_early(regs))
+        fixup(regs, vector);
+}
+
+static void mc_early(struct cpu_user_regs *regs, u32 vector)
+{
+    (void)vector;
+    fatal_trap(regs, PANIC_MC_EARLY, "machine check before this CPU's error banks are set up");
+}
+
+static void nested(struct cpu_user_regs *regs, u32 vector)
+{
+    panic_nested(regs, describe(vector));
+}
+
+static void nmi_panic(struct cpu_user_regs *regs, u32 vector)
+{
+    (void)regs;
+    (void)vector;
+    cpu_stop_if_panicking();
+}
+
+static void debug(struct cpu_user_regs *regs, u32 vector)
+{
+    (void)vector;
+    debug_trap_from_hypervisor(regs);
+}
+
+static void nmi(struct cpu_user_regs *regs, u32 vector)
+{
+    (void)vector;
+    this_cpu()->inside |= INSIDE_NMI;
+    nmi_handle(regs);
+}
+
+static void mc(struct cpu_user_regs *regs, u32 vector)
+{
+    (void)vector;
+    this_cpu()->inside |= INSIDE_MC;
+    machine_check_handle(regs);
+}
+
+static void interrupt(struct cpu_user_regs *regs, u32 vector)
+{
+    (void)regs;
+    irq_dispatch(vector);
+}
+
+static void (*const acts[OUTCOME_COUNT])(struct cpu_user_regs *regs, u32 vector) = {
+    [OUTCOME_NONE] = report, /* the table says it cannot be */
+    [OUTCOME_STUB_REPORT] = report,
+    [OUTCOME_MAILBOX] = report,
+    [OUTCOME_REPORT] = report,
+    [OUTCOME_FIXUP] = fixup,
+    [OUTCOME_EARLY_FAULT] = early_fault,
+    [OUTCOME_DEBUG] = debug,
+    [OUTCOME_NMI] = nmi,
+    [OUTCOME_MC] = mc,
+    [OUTCOME_MC_EARLY] = mc_early,
+    [OUTCOME_INTERRUPT] = interrupt,
+    [OUTCOME_DELIVER] = pv_guest_exception,
+    [OUTCOME_EMULATE] = pv_guest_exception,
+    [OUTCOME_NESTED] = nested,
+    [OUTCOME_NMI_PANIC] = nmi_panic,
+};
+
+/*
+ * IRETQ would let the next NMI in while the interrupted handler still uses the NMI stack. So the
+ * frame is moved to just below the interrupted stack pointer, in the order that RESTORE_REGS,
+ * POPFQ and RET take it. Source and target may overlap.
+ */
+static void *frame_without_iret(const struct cpu_user_regs *regs)
+{
+    u64 rip = regs->rip, rflags = regs->rflags, gprs = offsetof(struct cpu_user_regs, error_code);
+    char *frame = (char *)regs->rsp - 16 - gprs;
+
+    memmove(frame, regs, gprs);
+    ((u64 *)(frame + gprs))[0] = rflags;
+    ((u64 *)(frame + gprs))[1] = rip;
+    return frame;
+}
+
+void *trap_from_hypervisor(struct cpu_user_regs *regs)
+{
+    struct percpu *cpu = this_cpu();
+    u32 vector = regs->entry_vector & 0xff, before = cpu->inside;
+
+    /* An NMI handler that was interrupted before it could say so is known by its stack. */
+    if (cpu_on_ist_stack(cpu, IST_NMI, regs->rsp))
+        cpu->inside |= INSIDE_NMI;
+    if (cpu_on_ist_stack(cpu, IST_MC, regs->rsp))
+        cpu->inside |= INSIDE_MC;
+
+    bool nmis_blocked = cpu->inside & INSIDE_NMI;
+    u32 outcome = trap_outcome(vector, trap_phase(), trap_context(regs));
+
+    if (!outcome_may(outcome).lock)
+        cpu->inside |= INSIDE_NO_LOCKS;
+    acts[outcome](regs, vector);
+    cpu->inside = before;
+    return nmis_blocked ? frame_without_iret(regs) : NULL;
 }
 
 void trap_from_guest(struct cpu_user_regs *regs)
 {
+    struct percpu *cpu = this_cpu();
     u32 vector = regs->entry_vector & 0xff;
+    u32 outcome = trap_outcome(vector, trap_phase(), trap_context(regs));
 
-    if (vector >= VECTOR_FIRST_EXTERNAL) {
-        irq_dispatch(vector);
+    if (likely(outcome_may(outcome).lock)) {
+        acts[outcome](regs, vector); /* may return on another CPU */
         return;
     }
-    ASSERT(booted_past(PHASE_ACTIVE)); /* no guest runs before */
+    cpu->inside |= INSIDE_NO_LOCKS;
+    acts[outcome](regs, vector);
+    cpu->inside = 0;
     if (vector == VEC_NMI)
-        nmi_handle(regs);
-    else if (vector == VEC_MC)
-        machine_check_handle(regs);
-    else if (vector_policies[vector].guest_delivery)
-        pv_guest_exception(regs, vector);
-    else
-        /* Not raised by software: INT n to these gates is #GP (DPL 0). */
-        fatal_trap(regs, vector_policies[vector].what);
+        nmi_unblock();
 }

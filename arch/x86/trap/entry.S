@@ -91,10 +91,17 @@ iret_guest_fault:
 
 from_hypervisor:
     call    trap_from_hypervisor
-return_to_hypervisor:
+    test    %rax, %rax
+    jnz     return_nmis_blocked
     RESTORE_REGS
     add     $8, %rsp
     iretq
+/* Into an NMI handler: only its own IRETQ may unblock NMIs. %rax: frame_without_iret(). */
+return_nmis_blocked:
+    mov     %rax, %rsp
+    RESTORE_REGS
+    popfq
+    ret
 
 /*
  * NMI, #MC, #DB, #DF. From a guest, move to the vCPU's stack: the IST stack is free again for

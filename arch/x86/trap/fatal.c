@@ -1,13 +1,18 @@
 /*
- * The report. Takes no lock, allocates nothing, waits for nothing without a bound, and
- * survives being entered again: a fault inside it ends in one line and a halt.
+ * The report. Takes no lock, allocates nothing, waits for nothing without a bound, and survives
+ * being entered again: a fault inside it ends in one line. The first line leaves before anything
+ * else is done; what comes later (other CPUs, the screen, the record) may fail without harm to it.
  */
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/recorder.h>
+#include <hv/smp.h>
+#include <hv/trap_test.h>
 #include <hv/version.h>
+#include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
@@ -16,6 +21,17 @@ static u32 opt_panic_delay = 5;
 OPTION("panic", option_u32, opt_panic_delay);
 
 extern char __text_start[], __text_end[];
+
+/* Which CPU reports: its number plus one, 0: none. */
+static u32 reporter;
+/* How far the report came: a fault in it must not begin again what it was doing. */
+static enum { STAGE_TEXT, STAGE_RECORD, STAGE_SCREEN, STAGE_END } stage;
+static struct recorder_report summary;
+
+bool panic_in_progress(void)
+{
+    return READ_ONCE(reporter) != 0;
+}
 
 void registers_print(const struct cpu_user_regs *r, const char *level)
 {
@@ -40,99 +56,169 @@ static void backtrace(u64 rsp)
     char name[96];
     unsigned shown = 0;
 
-    printk(LOG_ERR "Call trace:\n");
+    printk("Call trace:\n");
     rsp &= ~7UL;
-    if (!(hv_lookup(rsp) & PTE_PRESENT))
-        return;
-    for (u64 *p = (u64 *)rsp; (u64)p < top && shown < 24; p++)
-        if (*p >= (u64)__text_start && *p < (u64)__text_end) {
-            printk(LOG_ERR "   [%s]\n", symbol_describe(*p, name, sizeof(name)));
-            shown++;
-        }
-}
-
-static void delay_seconds(u32 s)
-{
-    /* The TSC may be uncalibrated: port 80h reads take about a microsecond everywhere. */
-    for (u64 i = 0; i < (u64)s * 1000000; i++)
-        inb(0x80);
-}
-
-static void __noreturn end_of_machine(void)
-{
-    if (opt_noreboot) {
-        printk(LOG_ERR "Halted (noreboot).\n");
-        machine_halt();
+    for (u64 *p = (u64 *)rsp; (u64)p < top && shown < 24; p++) {
+        if (((u64)p == rsp || !((u64)p & (PAGE_SIZE - 1))) && !(hv_lookup((u64)p) & PTE_PRESENT))
+            return;
+        if (*p < (u64)__text_start || *p >= (u64)__text_end)
+            continue;
+        printk("   [%s]\n", symbol_describe(*p, name, sizeof(name)));
+        shown++;
+        if (summary.nr_frames < ARRAY_SIZE(summary.frames))
+            summary.frames[summary.nr_frames++] = *p;
     }
-    printk(LOG_ERR "Reboot in %u seconds (noreboot halts instead).\n", opt_panic_delay);
-    delay_seconds(opt_panic_delay);
-    machine_restart();
 }
 
-/* True for the one report; a nested or second entry prints one line and stops. */
-static void enter_fatal(const char *why)
+static void stop(void) __noreturn;
+static void stop(void)
 {
-    static u32 entered;
-    u32 depth = __atomic_fetch_add(&entered, 1, __ATOMIC_SEQ_CST);
-
-    irq_disable();
-    if (depth == 0) {
-        console_force_unlock();
-        return;
-    }
-    if (depth == 1)
-        printk(LOG_ERR "A second fault while reporting: %s. Halted.\n", why);
+    smp_note_stopped();
     machine_halt();
 }
 
-static void report_head(const char *fmt, va_list ap)
+void cpu_stop_if_panicking(void)
 {
-    printk(LOG_ERR "\n");
-    printk(LOG_ERR "****************************************\n");
-    printk(LOG_ERR "PANIC: ");
-    vprintk(fmt, ap);
-    printk("\n");
-    printk(LOG_ERR "Caisson %s, phase %s, CPU %u\n", CAISSON_VERSION, system_phase_name(), this_cpu()->id);
+    if (READ_ONCE(reporter) != this_cpu()->id + 1)
+        stop();
 }
 
-void panic(const char *fmt, ...)
+/* Elects the one report: other CPUs stop, a second entry of this one is a nested fault. */
+static void begin(enum panic_code code, const char *why)
 {
+    u32 nobody = 0;
+
+    irq_disable();
+    if (!__atomic_compare_exchange_n(&reporter, &nobody, this_cpu()->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        cpu_stop_if_panicking();
+        panic_nested(NULL, why);
+    }
+    stage = STAGE_TEXT;
+    summary = (struct recorder_report){ .code = code, .cpu = this_cpu()->id };
+    console_force_unlock();
+}
+
+static void wait_for_key_or_delay(void)
+{
+    console_drain_keys();
+    /* The TSC may be uncalibrated: port 80h reads take about a microsecond everywhere. */
+    for (u64 i = 0; i < (u64)opt_panic_delay * 1000000; i++) {
+        inb(0x80);
+        if (!(i & 0x3ff) && console_key_pressed())
+            return;
+    }
+}
+
+static void end(void) __noreturn;
+static void end(void)
+{
+    stage = STAGE_END;
+    char line[80];
+
+    if (opt_noreboot)
+        strlcpy(line, "Halted (noreboot).", sizeof(line));
+    else
+        hv_snprintf(line, sizeof(line), "Reboot in %u seconds, or at a key (noreboot halts instead).", opt_panic_delay);
+    printk("%s\n", line);
+    panic_screen_last_line(line);
+    trap_test_report_over(&reporter);
+    coverage_dump();
+    if (opt_noreboot)
+        machine_halt();
+    wait_for_key_or_delay();
+    machine_restart();
+}
+
+void panic_nested(const struct cpu_user_regs *regs, const char *why)
+{
+    static u32 depth;
+    char name[96];
+
+    cpu_stop_if_panicking();
+    if (__atomic_fetch_add(&depth, 1, __ATOMIC_SEQ_CST) > 2)
+        machine_halt(); /* even the end faults */
+    printk("A second fault while reporting: %s%s%s\n", why, regs ? " at " : "",
+           regs ? symbol_describe(regs->rip, name, sizeof(name)) : "");
+    trap_test_nested(&depth);
+    if (stage < STAGE_RECORD) {
+        stage = STAGE_RECORD;
+        recorder_report(&summary);
+    }
+    if (stage == STAGE_END)
+        machine_halt();
+    end();
+}
+
+static void head(const char *fmt, va_list ap)
+{
+    hv_vsnprintf(summary.why, sizeof(summary.why), fmt, ap);
+    printk("\n");
+    printk("PANIC CAI-%s: %s\n", panic_code_name(summary.code), summary.why);
+    trap_test_first_line();
+}
+
+/* After the first line: where it happened. */
+static void place(u32 phase, u32 context)
+{
+    summary.phase = trap_phase_name(phase);
+    console_flush_late();
+    printk("****************************************\n");
+    printk("Caisson %s, phase %s, context %s, CPU %u\n", CAISSON_VERSION, summary.phase, trap_context_name(context),
+           this_cpu()->id);
+    smp_stop_others();
+}
+
+static void finish(const struct cpu_user_regs *regs) __noreturn;
+static void finish(const struct cpu_user_regs *regs)
+{
+    printk("%s\n", panic_code_cause(summary.code));
+    printk("Try: %s\n", panic_code_advice(summary.code));
+    printk("****************************************\n");
+    stage = STAGE_RECORD;
+    recorder_report(&summary);
+    stage = STAGE_SCREEN;
+    panic_screen_show(&summary, regs);
+    end();
+}
+
+void panic(enum panic_code code, const char *fmt, ...)
+{
+    /* Before the report begins: it is a phase and a context of its own. */
+    u32 phase = trap_phase(), context = trap_context(NULL);
     va_list ap;
     u64 rsp;
 
-    enter_fatal(fmt);
+    begin(code, fmt);
     va_start(ap, fmt);
-    report_head(fmt, ap);
+    head(fmt, ap);
     va_end(ap);
+    place(phase, context);
     __asm__("mov %%rsp, %0" : "=r"(rsp));
+    summary.rip = (u64)__builtin_return_address(0);
     backtrace(rsp);
-    printk(LOG_ERR "****************************************\n");
-    end_of_machine();
+    finish(NULL);
 }
 
-static void report_headf(const char *fmt, ...) __printf(1, 2);
-static void report_headf(const char *fmt, ...)
+void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const char *fmt, ...)
 {
+    u32 vector = regs->entry_vector & 0xff, phase = trap_phase(), context = trap_context(regs);
     va_list ap;
 
+    begin(code, fmt);
     va_start(ap, fmt);
-    report_head(fmt, ap);
+    head(fmt, ap);
     va_end(ap);
-}
-
-void fatal_trap(const struct cpu_user_regs *regs, const char *why)
-{
-    u32 vector = regs->entry_vector & 0xff;
-
-    enter_fatal(why);
-    report_headf("%s (%s)", why, vector < 32 ? vector_policies[vector].mnemonic : "interrupt");
-    registers_print(regs, LOG_ERR);
+    place(phase, context);
+    printk("Vector %s, error code %04x\n", vector < 32 ? vector_infos[vector].mnemonic : "IRQ", regs->error_code);
+    summary.rip = regs->rip;
     if (vector == VEC_PF)
-        page_walk_print(read_cr3(), read_cr2(), LOG_ERR);
+        summary.address = read_cr2();
+    registers_print(regs, "");
+    if (vector == VEC_PF)
+        page_walk_print(read_cr3(), read_cr2(), "");
     if (!regs_from_guest(regs))
         backtrace(regs->rsp);
-    printk(LOG_ERR "****************************************\n");
-    end_of_machine();
+    finish(regs);
 }
 
 void machine_halt(void)

@@ -19,7 +19,7 @@ vector_stubs:
     .endif
 .endm
 
-#define X(v, name, dpl, ist, err, pol, what) STUB v, ist, err;
+#define X(v, name, dpl, ist, err, what) STUB v, ist, err;
     VECTOR_LIST(X)
 #undef X
     .set    v, VECTOR_FIRST_EXTERNAL
@@ -44,7 +44,7 @@ vector_stubs:
     .balign 4096
     .globl  idt_table
 idt_table:
-#define X(v, name, dpl, ist, err, pol, what) GATE v, dpl, ist;
+#define X(v, name, dpl, ist, err, what) GATE v, dpl, ist;
     VECTOR_LIST(X)
 #undef X
     .set    v, VECTOR_FIRST_EXTERNAL

@@ -29,6 +29,10 @@ void machine_check_init(void)
     }
 }
 
+void machine_check_init_cpu(void)
+{
+}
+
 void machine_check_handle(struct cpu_user_regs *regs)
 {
     bool fatal = nr_banks == 0; /* before machine_check_init(): nothing is known about it */
@@ -47,7 +51,7 @@ void machine_check_handle(struct cpu_user_regs *regs)
     }
     if (fatal) {
         console_force_unlock();
-        fatal_trap(regs, "machine check: the hardware reports an uncorrected error");
+        fatal_trap(regs, PANIC_MC_UNKNOWN, "machine check: the hardware reports an uncorrected error");
     }
     wrmsr(0x17a, 0); /* MCIP off: the next #MC would reset the machine otherwise */
 }

@@ -1,12 +1,13 @@
 /*
- * NMI. Safe in every phase and between any two instructions: no lock, no allocation, nothing
- * that can fault (an IRET inside would let the next NMI in on a stack in use), no `current`
- * before the phase is active.
+ * NMI. Safe in every phase and between any two instructions: no lock, no allocation, no `current`.
+ * What the machine says of its cause (ports 61h) is read by the first CPU; only that one gets
+ * the machine's NMIs, the others get those that one CPU sends to another.
  */
 #include <hv/cmdline.h>
 #include <hv/domain.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
+#include <hv/printk.h>
 #include <hv/softirq.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
@@ -30,23 +31,72 @@ OPTION("nmi", parse_nmi, opt_nmi);
 #define PORT_NMI_STATUS 0x61
 #define NMI_SERR 0x80
 #define NMI_IOCHK 0x40
+#define CLEAR_SERR 4
+#define CLEAR_IOCHK 8
+
+static u64 serr_count, iochk_count; /* since the last line about them */
+
+static void acknowledge(u8 reason)
+{
+    u8 clear = (u8)((reason & NMI_SERR ? CLEAR_SERR : 0) | (reason & NMI_IOCHK ? CLEAR_IOCHK : 0));
+
+    /* Held in the cleared state until somebody has looked: a stuck line would bring one NMI after the other. */
+    if (clear)
+        outb(PORT_NMI_STATUS, (u8)((reason & 0x0f) | clear));
+}
+
+static void tell_dom0(u8 reason)
+{
+    unsigned long *told = &hardware_domain->shared_info->arch.nmi_reason;
+    unsigned long bits = reason & NMI_SERR    ? XEN_NMIREASON_pci_serr
+                         : reason & NMI_IOCHK ? XEN_NMIREASON_io_error
+                                              : XEN_NMIREASON_unknown;
+
+    __atomic_fetch_or(told, bits, __ATOMIC_RELAXED);
+    softirq_raise(SOFTIRQ_NMI_DOM0); /* delivery takes locks and may fault: at the next softirq point */
+}
 
 void nmi_handle(struct cpu_user_regs *regs)
 {
+    this_cpu()->nmi_count++;
+    if (this_cpu()->id)
+        return;
     u8 reason = inb(PORT_NMI_STATUS);
 
-    this_cpu()->nmi_count++;
-    if (opt_nmi == NMI_FATAL)
-        fatal_trap(regs, reason & NMI_SERR    ? "NMI: PCI system error"
-                         : reason & NMI_IOCHK ? "NMI: I/O check"
-                                              : "NMI (nmi=fatal)");
-    if (reason & (NMI_SERR | NMI_IOCHK)) {
-        /* Acknowledge the line, else it stays asserted. */
-        outb(PORT_NMI_STATUS, (u8)((reason & 0x0f) | ((reason & NMI_SERR) ? 4 : 0) | ((reason & NMI_IOCHK) ? 8 : 0)));
+    if (opt_nmi == NMI_FATAL) {
+        if (reason & NMI_SERR)
+            fatal_trap(regs, PANIC_NMI_SERR, "NMI: PCI system error");
+        if (reason & NMI_IOCHK)
+            fatal_trap(regs, PANIC_NMI_IOCHK, "NMI: I/O channel check");
+        fatal_trap(regs, PANIC_NMI_OPTION, "NMI (nmi=fatal)");
     }
-    /* dom0 is told at the next softirq point: delivery takes locks and may fault. */
-    if (opt_nmi == NMI_DOM0 && booted_past(vector_policies[VEC_NMI].follows_current) && hardware_domain)
-        softirq_raise(SOFTIRQ_NMI_DOM0);
+    acknowledge(reason);
+    if (reason & (NMI_SERR | NMI_IOCHK)) {
+        serr_count += !!(reason & NMI_SERR);
+        iochk_count += !!(reason & NMI_IOCHK);
+        softirq_raise(SOFTIRQ_NMI_REASON);
+    }
+    /* A domain exists from the building of dom0 on; its handler only when guests run. */
+    if (opt_nmi == NMI_DOM0 && booted_past(PHASE_ACTIVE) && hardware_domain)
+        tell_dom0(reason);
+}
+
+void nmi_unblock(void)
+{
+    u64 scratch;
+
+    __asm__ volatile("mov %%ss, %k0\n"
+                     "push %0\n"
+                     "push %%rsp\n"
+                     "addq $8, (%%rsp)\n"
+                     "pushf\n"
+                     "mov %%cs, %k0\n"
+                     "push %0\n"
+                     "lea 1f(%%rip), %0\n"
+                     "push %0\n"
+                     "iretq\n"
+                     "1:"
+                     : "=&r"(scratch)::"memory", "cc");
 }
 
 static void deliver_to_dom0(void)
@@ -57,7 +107,16 @@ static void deliver_to_dom0(void)
     vcpu_kick(v);
 }
 
+/* Runs when this CPU is idle (softirq.c): then the line is let go again, so a stuck one costs idle time only. */
+static void reason_softirq(void)
+{
+    printk(LOG_WARN "NMI: %lu PCI system errors, %lu I/O channel checks\n", serr_count, iochk_count);
+    serr_count = iochk_count = 0;
+    outb(PORT_NMI_STATUS, inb(PORT_NMI_STATUS) & 0x03);
+}
+
 void nmi_init(void)
 {
     softirq_register(SOFTIRQ_NMI_DOM0, deliver_to_dom0);
+    softirq_register(SOFTIRQ_NMI_REASON, reason_softirq);
 }

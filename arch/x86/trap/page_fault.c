@@ -1,12 +1,9 @@
 /*
- * #PF raised by the hypervisor, and the page walk that reports print.
- *
- * Early boot: a touch of the direct map is answered with a mapping. Otherwise the exception
- * table, else fatal; never a silent retry. Guests' own page faults: pv/guest_trap.c.
+ * #PF: the early direct map, where a touch is answered with a mapping, and the page walk that
+ * reports print. Guests' own page faults: pv/guest_trap.c.
  */
 #include <hv/boot_info.h>
 #include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
@@ -14,15 +11,9 @@
 
 #define PFEC_PRESENT 1
 
-void page_fault_from_hypervisor(struct cpu_user_regs *regs)
+bool page_fault_early(const struct cpu_user_regs *regs)
 {
-    u64 cr2 = read_cr2();
-
-    if (!(regs->error_code & PFEC_PRESENT) && direct_map_fault(cr2))
-        return;
-    if (extable_fixup(regs))
-        return;
-    fatal_trap(regs, "page fault in the hypervisor");
+    return !(regs->error_code & PFEC_PRESENT) && direct_map_fault(read_cr2());
 }
 
 /* A table that can be read without a fault: in RAM, or in the image before there is a frame table. */

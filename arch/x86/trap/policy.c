@@ -1,21 +1,65 @@
-/* One row per exception vector, from the list in vectors.h. */
+/* The trap matrix as the code asks it, and where this CPU stands in it. */
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/pv.h>
 #include <hv/x86/trap.h>
+#include "trap_matrix.h"
 
-/* Vectors whose meaning is the machine's or that no guest can raise are not handed to guests. */
-#define GUEST_DELIVERY(v)                                                                                  \
-    ((v) != VEC_NMI && (v) != VEC_DF && (v) != VEC_MC && (v) != VEC_CSO && (v) != VEC_SPV && (v) != VEC_VE && \
-     (v) < VEC_R22 && (v) != VEC_CP)
-
-const struct vector_policy vector_policies[32] = {
-#define X(v, name, dpl, ist, err, pol, text)                              \
-    [v] = {                                                               \
-        .mnemonic = "#" #name,                                            \
-        .what = text,                                                     \
-        .hypervisor = POLICY_##pol,                                       \
-        .guest_delivery = GUEST_DELIVERY(v),                              \
-        .has_error_code = err,                                            \
-        .follows_current = (v) == VEC_NMI || (v) == VEC_MC ? PHASE_ACTIVE : PHASE_BOOT, \
-    },
+const struct vector_info vector_infos[32] = {
+#define X(v, name, dpl, ist, err, text) [v] = { "#" #name, text, err },
     VECTOR_LIST(X)
 #undef X
 };
+
+static const u8 matrix[TRAP_PHASE_COUNT][TRAP_CONTEXT_COUNT][VECTOR_ROW_IRQ + 1] = TRAP_MATRIX;
+static const struct outcome_may may[OUTCOME_COUNT] = OUTCOME_MAY;
+static const char *const phase_names[] = TRAP_PHASE_NAMES;
+static const char *const context_names[] = TRAP_CONTEXT_NAMES;
+
+u32 trap_outcome(u32 vector, u32 phase, u32 context)
+{
+    return matrix[phase][context][MIN(vector, (u32)VECTOR_ROW_IRQ)];
+}
+
+struct outcome_may outcome_may(u32 outcome)
+{
+    return may[outcome];
+}
+
+u32 trap_phase(void)
+{
+    static const u8 of_system[PHASE_COUNT] = {
+        [PHASE_EARLY_BOOT] = TRAP_PHASE_EARLY_BOOT, [PHASE_BOOT] = TRAP_PHASE_BOOT, [PHASE_SMP_BOOT] = TRAP_PHASE_SMP_BOOT,
+        [PHASE_ACTIVE] = TRAP_PHASE_ACTIVE, [PHASE_SHUTDOWN] = TRAP_PHASE_SHUTDOWN,
+    };
+
+    if (unlikely(panic_in_progress()))
+        return TRAP_PHASE_PANIC;
+    return unlikely(this_cpu()->state == CPU_STARTING) ? TRAP_PHASE_AP_64 : of_system[system_phase()];
+}
+
+u32 trap_context(const struct cpu_user_regs *regs)
+{
+    u32 inside = this_cpu()->inside;
+
+    if (panic_in_progress())
+        return TRAP_CONTEXT_HYPERVISOR;
+    if (regs && regs_from_guest(regs))
+        /* `current` is followed only where guests run; elsewhere the table refuses either context. */
+        return booted_past(PHASE_ACTIVE) && !current->pv.guest_kernel_mode ? TRAP_CONTEXT_GUEST_USER
+                                                                           : TRAP_CONTEXT_GUEST_KERNEL;
+    return inside & INSIDE_MC        ? TRAP_CONTEXT_MC
+           : inside & INSIDE_NMI     ? TRAP_CONTEXT_NMI
+           : inside & INSIDE_CONSOLE ? TRAP_CONTEXT_CONSOLE
+                                     : TRAP_CONTEXT_HYPERVISOR;
+}
+
+const char *trap_phase_name(u32 phase)
+{
+    return phase_names[phase];
+}
+
+const char *trap_context_name(u32 context)
+{
+    return context_names[context];
+}

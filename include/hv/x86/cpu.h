@@ -12,11 +12,13 @@ struct cpu_features {
     u32 max_leaf, max_ext_leaf, phys_bits;
     u64 xcr0_mask;   /* components the hardware and we support */
     u32 xsave_size;  /* bytes for xcr0_mask */
+    u64 cr4;         /* what every CPU runs with, but for a guest's own bits */
 };
 extern struct cpu_features cpu;
 
 void cpu_identify(void);     /* early: CPUID only */
-void cpu_enable_features(void);
+void cpu_enable_features(void); /* decides, for all CPUs; then loads */
+void cpu_load_features(void);   /* control registers and PAT of this CPU */
 /* Descriptor tables of a CPU: TSS with IST stacks. */
 void cpu_init_descriptors(struct percpu *c);
 void cpu_set_stack(struct percpu *c, void *block);
@@ -29,6 +31,13 @@ static inline struct stack_top *stack_block_top(void *block)
     return (struct stack_top *)((char *)block + STACK_BLOCK_SIZE) - 1;
 }
 void cpu_write_cr4(u64 cr4);
+
+static inline bool cpu_on_ist_stack(const struct percpu *c, unsigned ist, u64 rsp)
+{
+    u64 top = c->tss.ist[ist - 1] | (STACK_BLOCK_SIZE - 1);
+
+    return top - rsp < STACK_BLOCK_SIZE;
+}
 
 extern char boot_stack_block[], boot_ist_stacks[];
 

@@ -23,9 +23,19 @@ struct tss64 { /* Intel SDM vol. 3, 8.7 */
 } __packed;
 CHECK_SIZE(struct tss64, 104);
 
+/* What a CPU is in the middle of: bits of percpu.inside, written by that CPU alone. */
+#define INSIDE_NMI 1u
+#define INSIDE_MC 2u
+#define INSIDE_CONSOLE 4u  /* the console lock is held here */
+#define INSIDE_NO_LOCKS 8u /* a handler that may not take locks */
+
+enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE };
+
 struct percpu {
     struct vcpu *curr;     /* poison until this CPU's idle vCPU runs */
     u32 id, apic_id;
+    u32 state;             /* enum cpu_state */
+    u32 inside;
     u32 softirq_pending;   /* bits of enum softirq; set by this CPU and by others */
     u32 locks_held;        /* spinlocks held by this CPU: must be 0 to schedule */
     struct vcpu *idle;
@@ -33,6 +43,7 @@ struct percpu {
     u64 cr4, xcr0;         /* cached */
     u64 tlb_flush_time;    /* value of the TLB clock at the last full flush */
     u64 nmi_count, irq_count;
+    void *boot_stack;      /* other CPUs than the first: the stack block they start and park on */
     u64 *gdt;              /* the page of hypervisor descriptors, GDT offset 0xe000 */
     struct tss64 tss __aligned_to(16);
 };
@@ -63,7 +74,10 @@ static inline struct percpu *this_cpu(void)
 #define current (this_cpu()->curr)
 #define guest_cpu_user_regs() (&this_stack_top()->guest_regs)
 
+/* Non-canonical, so that a use of `current` before it is valid faults. */
+#define CURRENT_POISON ((struct vcpu *)0xdead000000000000UL)
+
 extern struct percpu percpu_areas[MAX_CPUS];
-extern u32 nr_cpus;
+extern u32 nr_cpus; /* CPUs that run guests */
 
 #endif

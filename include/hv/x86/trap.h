@@ -1,5 +1,6 @@
 /*
- * Traps. policy.c holds one row per vector; dispatch.c acts on it. docs/traps.md explains.
+ * Traps. arch/x86/trap/matrix.tbl gives each (vector, phase, context) its one outcome; policy.c
+ * holds that table, dispatch.c acts on it. docs/traps.md explains.
  */
 #ifndef HV_X86_TRAP_H
 #define HV_X86_TRAP_H
@@ -8,40 +9,52 @@
 #include <hv/x86/percpu.h>
 #include <hv/x86/vectors.h>
 
-/* What an exception raised by the hypervisor itself means. */
-enum trap_policy {
-    POLICY_EXTABLE,    /* search the exception table, else fatal */
-    POLICY_PAGE_FAULT, /* the same, and the early direct map on demand */
-    POLICY_CONTINUE,   /* #DB: clear the cause, report once, go on */
-    POLICY_MACHINE,    /* NMI, #MC: the machine's, whoever was running */
-    POLICY_FATAL,
+struct vector_info {
+    const char *mnemonic, *what;
+    bool has_error_code;
+};
+extern const struct vector_info vector_infos[32];
+
+/* What a handler may do: none of it in NMI and #MC, which interrupt anything. */
+struct outcome_may {
+    u8 follow_current, lock, allocate;
 };
 
-struct vector_policy {
-    const char *mnemonic, *what;
-    enum trap_policy hypervisor; /* origin: hypervisor */
-    bool guest_delivery;         /* origin: guest; else the hypervisor's business or fatal */
-    bool has_error_code;
-    enum phase follows_current;  /* first phase in which the handler may follow `current` */
-};
-extern const struct vector_policy vector_policies[32];
+/* policy.c: indices are the enums of the generated trap_matrix.h. */
+#define VECTOR_ROW_IRQ 32 /* the row of all interrupt vectors */
+u32 trap_outcome(u32 vector, u32 phase, u32 context);
+struct outcome_may outcome_may(u32 outcome);
+/* This CPU's phase and context as the table sees them, and their names for reports. */
+u32 trap_phase(void);
+u32 trap_context(const struct cpu_user_regs *regs); /* NULL: no guest was running */
+const char *trap_phase_name(u32 phase);
+const char *trap_context_name(u32 context);
 
 void trap_from_guest(struct cpu_user_regs *regs);
-void trap_from_hypervisor(struct cpu_user_regs *regs);
+/* NULL: return by IRETQ. Else the frame to pop, made where NMIs are blocked and must stay so. */
+void *trap_from_hypervisor(struct cpu_user_regs *regs);
 
 /* extable.c: true and regs->rip moved if the faulting instruction has a fixup. */
 bool extable_fixup(struct cpu_user_regs *regs);
 
-void page_fault_from_hypervisor(struct cpu_user_regs *regs);
+/* page_fault.c: true if a touch of the early direct map was answered. */
+bool page_fault_early(const struct cpu_user_regs *regs);
 void nmi_handle(struct cpu_user_regs *regs);
-void machine_check_handle(struct cpu_user_regs *regs);
-void double_fault_handle(struct cpu_user_regs *regs) __noreturn;
+/* NMIs are blocked until the next IRETQ, and a return by SYSRET would leave them so. */
+void nmi_unblock(void);
 void debug_trap_from_hypervisor(struct cpu_user_regs *regs);
-void machine_check_init(void);
 void nmi_init(void);
+
+/* machine_check.c */
+void machine_check_init(void);           /* the first CPU's banks, before phase boot */
+void machine_check_init_cpu(void);       /* the same on each other CPU */
+void machine_check_handle(struct cpu_user_regs *regs);
 
 /* Prints the entries that lead to va in the tables at cr3; all accesses are checked. */
 void page_walk_print(u64 cr3, u64 va, const char *level);
 void registers_print(const struct cpu_user_regs *regs, const char *level);
+
+/* fatal.c: the end of a CPU that is not the one that reports. */
+void cpu_stop_if_panicking(void);
 
 #endif

@@ -2,12 +2,11 @@
  * The one list of exception vectors. Assembler (stubs, IDT), the policy table, the tests
  * and the documentation read it. Intel SDM vol. 3, table 6-1.
  *
- * X(vector, mnemonic, dpl, ist, has_error_code, policy, what)
+ * X(vector, mnemonic, dpl, ist, has_error_code, what)
  *
  * dpl: 3 only where the ABI lets guest software raise the vector with INT n.
  * ist: index of the TSS stack, 0 for the stack of the running vCPU.
- * policy: what an exception raised by the hypervisor itself means. A guest's own exceptions
- * are delivered to it (PV_DELIVER is implied) except NMI, DF and MC, which are the machine's.
+ * What each means, by phase and context: arch/x86/trap/matrix.tbl.
  */
 #ifndef HV_X86_VECTORS_H
 #define HV_X86_VECTORS_H
@@ -19,42 +18,42 @@
 #define IST_DB 4
 #define IST_COUNT 4
 
-#define VECTOR_LIST(X)                                            \
-    X(0, DE, 0, IST_NONE, 0, EXTABLE, "divide error")             \
-    X(1, DB, 0, IST_DB, 0, CONTINUE, "debug exception")           \
-    X(2, NMI, 0, IST_NMI, 0, MACHINE, "non-maskable interrupt")   \
-    X(3, BP, 3, IST_NONE, 0, EXTABLE, "breakpoint")               \
-    X(4, OF, 3, IST_NONE, 0, EXTABLE, "overflow")                 \
-    X(5, BR, 0, IST_NONE, 0, EXTABLE, "bound range exceeded")     \
-    X(6, UD, 0, IST_NONE, 0, EXTABLE, "invalid opcode")           \
-    X(7, NM, 0, IST_NONE, 0, EXTABLE, "device not available")     \
-    X(8, DF, 0, IST_DF, 1, FATAL, "double fault")                 \
-    X(9, CSO, 0, IST_NONE, 0, FATAL, "coprocessor overrun")       \
-    X(10, TS, 0, IST_NONE, 1, EXTABLE, "invalid TSS")             \
-    X(11, NP, 0, IST_NONE, 1, EXTABLE, "segment not present")     \
-    X(12, SS, 0, IST_NONE, 1, EXTABLE, "stack fault")             \
-    X(13, GP, 0, IST_NONE, 1, EXTABLE, "general protection")      \
-    X(14, PF, 0, IST_NONE, 1, PAGE_FAULT, "page fault")           \
-    X(15, SPV, 0, IST_NONE, 0, FATAL, "PIC spurious interrupt")   \
-    X(16, MF, 0, IST_NONE, 0, EXTABLE, "x87 error")               \
-    X(17, AC, 0, IST_NONE, 1, EXTABLE, "alignment check")         \
-    X(18, MC, 0, IST_MC, 0, MACHINE, "machine check")             \
-    X(19, XM, 0, IST_NONE, 0, EXTABLE, "SIMD exception")          \
-    X(20, VE, 0, IST_NONE, 0, FATAL, "virtualisation exception")  \
-    X(21, CP, 0, IST_NONE, 1, FATAL, "control protection")        \
-    X(22, R22, 0, IST_NONE, 0, FATAL, "reserved vector 22")       \
-    X(23, R23, 0, IST_NONE, 0, FATAL, "reserved vector 23")       \
-    X(24, R24, 0, IST_NONE, 0, FATAL, "reserved vector 24")       \
-    X(25, R25, 0, IST_NONE, 0, FATAL, "reserved vector 25")       \
-    X(26, R26, 0, IST_NONE, 0, FATAL, "reserved vector 26")       \
-    X(27, R27, 0, IST_NONE, 0, FATAL, "reserved vector 27")       \
-    X(28, HV, 0, IST_NONE, 0, FATAL, "hypervisor injection")      \
-    X(29, VC, 0, IST_NONE, 1, FATAL, "VMM communication")         \
-    X(30, SX, 0, IST_NONE, 1, FATAL, "security exception")        \
-    X(31, R31, 0, IST_NONE, 0, FATAL, "reserved vector 31")
+#define VECTOR_LIST(X) \
+    X(0, DE, 0, IST_NONE, 0, "divide error")                      \
+    X(1, DB, 0, IST_DB, 0, "debug exception")                     \
+    X(2, NMI, 0, IST_NMI, 0, "non-maskable interrupt")            \
+    X(3, BP, 3, IST_NONE, 0, "breakpoint")                        \
+    X(4, OF, 3, IST_NONE, 0, "overflow")                          \
+    X(5, BR, 0, IST_NONE, 0, "bound range exceeded")              \
+    X(6, UD, 0, IST_NONE, 0, "invalid opcode")                    \
+    X(7, NM, 0, IST_NONE, 0, "device not available")              \
+    X(8, DF, 0, IST_DF, 1, "double fault")                        \
+    X(9, CSO, 0, IST_NONE, 0, "coprocessor overrun")              \
+    X(10, TS, 0, IST_NONE, 1, "invalid TSS")                      \
+    X(11, NP, 0, IST_NONE, 1, "segment not present")              \
+    X(12, SS, 0, IST_NONE, 1, "stack fault")                      \
+    X(13, GP, 0, IST_NONE, 1, "general protection")               \
+    X(14, PF, 0, IST_NONE, 1, "page fault")                       \
+    X(15, SPV, 0, IST_NONE, 0, "PIC spurious interrupt")          \
+    X(16, MF, 0, IST_NONE, 0, "x87 error")                        \
+    X(17, AC, 0, IST_NONE, 1, "alignment check")                  \
+    X(18, MC, 0, IST_MC, 0, "machine check")                      \
+    X(19, XM, 0, IST_NONE, 0, "SIMD exception")                   \
+    X(20, VE, 0, IST_NONE, 0, "virtualisation exception")         \
+    X(21, CP, 0, IST_NONE, 1, "control protection")               \
+    X(22, R22, 0, IST_NONE, 0, "reserved vector 22")              \
+    X(23, R23, 0, IST_NONE, 0, "reserved vector 23")              \
+    X(24, R24, 0, IST_NONE, 0, "reserved vector 24")              \
+    X(25, R25, 0, IST_NONE, 0, "reserved vector 25")              \
+    X(26, R26, 0, IST_NONE, 0, "reserved vector 26")              \
+    X(27, R27, 0, IST_NONE, 0, "reserved vector 27")              \
+    X(28, HV, 0, IST_NONE, 0, "hypervisor injection")             \
+    X(29, VC, 0, IST_NONE, 1, "VMM communication")                \
+    X(30, SX, 0, IST_NONE, 1, "security exception")               \
+    X(31, R31, 0, IST_NONE, 0, "reserved vector 31")
 
 #ifndef __ASSEMBLER__
-#define X(v, name, dpl, ist, err, pol, what) VEC_##name = v,
+#define X(v, name, dpl, ist, err, what) VEC_##name = v,
 enum { VECTOR_LIST(X) };
 #undef X
 #endif

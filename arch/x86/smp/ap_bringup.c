@@ -1,0 +1,229 @@
+/*
+ * Starting the other CPUs (Intel SDM vol. 3, 9.4) and stopping them.
+ *
+ * One at a time: trampoline and mailbox serve whoever is being started. Each stage has a bound; a
+ * CPU that misses it, or that faults on its way, is named and left out, and the boot goes on.
+ */
+#include <hv/acpi.h>
+#include <hv/boot_info.h>
+#include <hv/irq.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/recorder.h>
+#include <hv/smp.h>
+#include <hv/time.h>
+#include <hv/trap_test.h>
+#include <hv/x86/ap_mailbox.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+#define TRAMPOLINE_PHYS (RECORDER_PHYS + RECORDER_SIZE) /* two pages below 640 KiB */
+#define ANSWER_NS 1000000000ULL
+#define STOP_WAIT_US 100000
+
+extern const u8 ap_trampoline[], ap_trampoline_end[], ap_vectors16[], ap_vectors32[];
+extern const u8 idt_table[];
+extern u64 boot_gdt[];
+
+static u32 online = 1, stopped;
+
+u32 smp_online_count(void)
+{
+    return READ_ONCE(online);
+}
+
+static struct ap_mailbox *mailbox(void)
+{
+    return phys_to_virt(TRAMPOLINE_PHYS + PAGE_SIZE);
+}
+
+void ap_main(struct percpu *c) __noreturn;
+void ap_main(struct percpu *c)
+{
+    cpu_init_descriptors(c);
+    trap_test_phase("ap_64");
+    cpu_load_features();
+    machine_check_init_cpu();
+    local_apic_init_cpu();
+    __atomic_store_n(&c->state, CPU_ONLINE, __ATOMIC_RELEASE);
+    machine_halt(); /* parked: NMI and #MC still come */
+}
+
+/* Descriptors, stacks and page of GDT; false: out of memory. */
+static bool prepare(struct percpu *c)
+{
+    u64 base = (u64)&c->tss;
+
+    c->gdt = hv_alloc_page();
+    if (!c->gdt)
+        return false;
+    memcpy(c->gdt, boot_gdt, PAGE_SIZE);
+    u64 *tss = c->gdt + (SEL_TSS & 0xff8) / 8;
+
+    tss[0] = (sizeof(struct tss64) - 1) | ((base & 0xffffff) << 16) | (0x89ULL << 40) | ((base >> 24 & 0xff) << 56);
+    tss[1] = base >> 32;
+    c->tss.io_map_base = sizeof(struct tss64);
+    for (unsigned i = 0; i < IST_COUNT; i++) {
+        void *block = stack_block_alloc();
+
+        if (!block)
+            return false;
+        stack_block_top(block)->cpu = c;
+        c->tss.ist[i] = (u64)stack_block_top(block);
+    }
+    c->boot_stack = stack_block_alloc();
+    if (!c->boot_stack)
+        return false;
+    stack_block_top(c->boot_stack)->cpu = c;
+    return true;
+}
+
+static void fill_mailbox(struct percpu *c)
+{
+    struct ap_mailbox *m = mailbox();
+    u32 base = TRAMPOLINE_PHYS, page = base + PAGE_SIZE;
+
+    memset(m, 0, sizeof(*m));
+    m->vector = AP_NO_VECTOR;
+    m->cr3 = read_cr3();
+    m->stack = (u64)stack_block_top(c->boot_stack) & ~15UL;
+    m->stack -= 8; /* as after a CALL */
+    m->entry = (u64)ap_main;
+    m->percpu = (u64)c;
+    for (u32 v = 0; v < 32; v++) {
+        u32 handler = base + (u32)(ap_vectors32 - ap_trampoline) + 8 * v;
+
+        m->ivt[v].offset = (u16)(ap_vectors16 - ap_trampoline + 8 * v);
+        m->ivt[v].segment = (u16)(base >> 4);
+        m->idt32[v] = (handler & 0xffff) | (0xe018ULL << 16) | (0x8e00ULL << 32) | ((u64)(handler >> 16) << 48);
+    }
+    memcpy(m->gdt, c->gdt, sizeof(m->gdt));
+    m->ivt_pointer = (struct table_pointer){ sizeof(m->ivt) - 1, page + AP_MAILBOX_IVT };
+    m->idt32_pointer = (struct table_pointer){ sizeof(m->idt32) - 1, page + AP_MAILBOX_IDT32 };
+    /* Based so that our selectors start at e000h, as everywhere. */
+    m->gdt_pointer = (struct table_pointer){ GDT_RESERVED_BASE + sizeof(m->gdt) - 1, (u32)(page + AP_MAILBOX_GDT - GDT_RESERVED_BASE) };
+    m->idt64_pointer = (struct table_pointer){ 256 * 16 - 1, (u64)idt_table };
+    m->gdt64_pointer = (struct table_pointer){ GDT_LIMIT, (u64)c->gdt - GDT_RESERVED_BASE };
+}
+
+static void delay_us(u64 us)
+{
+    u64 end = system_time_ns() + us * 1000;
+
+    while (system_time_ns() < end)
+        cpu_relax();
+}
+
+static bool answered(const struct percpu *c)
+{
+    return __atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == CPU_ONLINE;
+}
+
+static void wait_for(struct percpu *c)
+{
+    u64 end = system_time_ns() + ANSWER_NS;
+
+    while (!answered(c) && READ_ONCE(mailbox()->vector) == AP_NO_VECTOR && system_time_ns() < end)
+        cpu_relax();
+}
+
+static void name_failure(const struct percpu *c)
+{
+    static const char *const stages[] = { "before its first instruction", "in real mode", "in 32-bit mode", "in 64-bit mode" };
+    u32 vector = mailbox()->vector;
+    const char *stage = stages[mailbox()->stage & 3];
+
+    if (vector < 32)
+        printk(LOG_WARN "CPU %u (APIC %u): exception %s %s; it is left out\n", c->id, c->apic_id, vector_infos[vector].mnemonic, stage);
+    else
+        printk(LOG_WARN "CPU %u (APIC %u): no answer within a second, %s; it is left out\n", c->id, c->apic_id, stage);
+}
+
+static void start_one(struct percpu *c)
+{
+    fill_mailbox(c);
+    c->state = CPU_STARTING;
+    local_apic_send(c->apic_id, IPI_INIT);
+    delay_us(10000);
+    local_apic_send(c->apic_id, IPI_STARTUP(TRAMPOLINE_PHYS >> PAGE_SHIFT));
+    delay_us(200);
+    if (READ_ONCE(mailbox()->stage) == AP_STAGE_SENT)
+        local_apic_send(c->apic_id, IPI_STARTUP(TRAMPOLINE_PHYS >> PAGE_SHIFT));
+    wait_for(c);
+    if (answered(c)) {
+        __atomic_fetch_add(&online, 1, __ATOMIC_RELEASE);
+        return;
+    }
+    name_failure(c);
+    local_apic_send(c->apic_id, IPI_INIT); /* back to where it waits for its start */
+    c->state = CPU_ABSENT;
+}
+
+static bool trampoline_in_place(void)
+{
+    paddr_t end = TRAMPOLINE_PHYS + 2 * PAGE_SIZE - 1;
+
+    if (boot_info_memory_type(&boot_info, TRAMPOLINE_PHYS) != E820_RAM || boot_info_memory_type(&boot_info, end) != E820_RAM)
+        return false;
+    ASSERT((u64)(ap_trampoline_end - ap_trampoline) <= PAGE_SIZE);
+    memcpy(phys_to_virt(TRAMPOLINE_PHYS), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+    /* Mapped where it lies for the moment of the switch; guests' tables have no copy of this entry. */
+    return hv_map(TRAMPOLINE_PHYS, TRAMPOLINE_PHYS, PAGE_SIZE, HV_RX & ~PTE_GLOBAL) == 0 &&
+           hv_map(TRAMPOLINE_PHYS + PAGE_SIZE, TRAMPOLINE_PHYS + PAGE_SIZE, PAGE_SIZE, HV_RW & ~PTE_GLOBAL) == 0;
+}
+
+void smp_start_others(void)
+{
+    u32 id = 1;
+
+    percpu_areas[0].state = CPU_ONLINE;
+    if (acpi.nr_cpus < 2)
+        return;
+    if (!trampoline_in_place()) {
+        printk(LOG_WARN "SMP: no memory at %x for starting CPUs; only this one runs\n", TRAMPOLINE_PHYS);
+        return;
+    }
+    for (u32 i = 0; i < acpi.nr_cpus; i++) {
+        if (!acpi.cpus[i].enabled || acpi.cpus[i].apic_id == this_cpu()->apic_id)
+            continue;
+        if (id == MAX_CPUS) {
+            printk(LOG_WARN "SMP: more than %u CPUs, the rest is left out\n", MAX_CPUS);
+            break;
+        }
+        struct percpu *c = &percpu_areas[id];
+
+        c->id = id;
+        c->apic_id = acpi.cpus[i].apic_id;
+        c->curr = CURRENT_POISON;
+        if (!prepare(c)) {
+            printk(LOG_WARN "SMP: no memory for CPU %u\n", id);
+            break;
+        }
+        start_one(c);
+        id++;
+    }
+    hv_l4[0] = 0;
+    tlb_flush_local_all();
+    printk(LOG_INFO "SMP: %u of %u CPUs online, all but this one parked\n", online, acpi.nr_cpus);
+}
+
+void smp_note_stopped(void)
+{
+    __atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
+}
+
+void smp_stop_others(void)
+{
+    u32 others = READ_ONCE(online) - 1;
+
+    if (!others)
+        return;
+    local_apic_send_all_others(IPI_NMI);
+    for (u32 i = 0; i < STOP_WAIT_US && __atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < others; i++)
+        inb(0x80);
+    if (READ_ONCE(stopped) < others)
+        printk("%u other CPUs did not stop\n", others - READ_ONCE(stopped));
+}
