@@ -10,6 +10,12 @@ SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arc
 	common/core common/lib common/mm common/time common/sched common/domain common/evtchn common/grant \
 	common/hypercall common/control common/debug drivers/serial drivers/video drivers/acpi drivers/pci
 
+ifneq ($(TRAP_TEST),)
+SUBDIRS += tests/trap
+EXTRA_CFLAGS += -DTRAP_TEST
+EXTRA_ASFLAGS += -DTRAP_TEST
+endif
+
 C_SRC := $(filter-out arch/x86/asm_offsets.c,$(foreach d,$(SUBDIRS),$(wildcard $(d)/*.c)))
 S_SRC := $(filter-out arch/x86/hypervisor.lds.S boot/page_tables.S,$(foreach d,$(SUBDIRS),$(wildcard $(d)/*.S)))
 OBJ := $(C_SRC:%.c=$(O)/%.o) $(S_SRC:%.S=$(O)/%.S.o) $(O)/font.o
@@ -42,7 +48,7 @@ $(O)/include/asm_offsets.h: arch/x86/asm_offsets.c include/hv/x86/percpu.h inclu
 $(O)/include/trap_matrix.h: tools/gen_trap_matrix.py arch/x86/trap/matrix.tbl include/hv/x86/vectors.h
 	@mkdir -p $(@D)
 	@$(PYTHON) $< header > $@.new && mv $@.new $@
-$(O)/arch/x86/trap/policy.o $(O)/arch/x86/trap/dispatch.o: $(O)/include/trap_matrix.h
+$(O)/arch/x86/trap/policy.o $(O)/arch/x86/trap/dispatch.o $(O)/tests/trap/trap_test.o: $(O)/include/trap_matrix.h
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)

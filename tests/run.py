@@ -1,48 +1,15 @@
 #!/usr/bin/env python3
 """Runs the tests: build checks, unit tests, small PV kernels, boots of Debian's kernel. tools/check is the way in."""
-import concurrent.futures
 import os
 import re
-import socket
 import subprocess
 import sys
-import threading
-import time
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(TOP, "tools"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import (BUILD, ELF, OUT, REACHED, TOP, Seen, clean, command, direct, monitor, need, run_all,  # noqa: E402
+                     symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
-
-BUILD = os.path.join(TOP, "build")
-ELF = os.path.join(BUILD, "caisson.elf")
-OUT = os.path.join(BUILD, "check")
-REACHED = "caisson: userspace reached"
-tests = []
-
-
-class Failed(Exception):
-    pass
-
-
-def test(title, **parameters):
-    """Registers a function; it fails by raising."""
-    def register(f):
-        tests.append((title, lambda: f(**parameters)))
-        return f
-    return register
-
-
-def need(condition, what, result=None):
-    if not condition:
-        tail = "\n".join(result.output.splitlines()[-25:]) if result else ""
-        raise Failed(what + ("\n" + tail if tail else ""))
-
-
-def command(*args, **kw):
-    r = subprocess.run(args, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
-    need(r.returncode == 0, f"{' '.join(args)} failed\n{r.stdout[-3000:]}")
-    return r.stdout
-
+from trap import matrix_tests  # noqa: E402
 
 # ---- build ----
 
@@ -100,22 +67,11 @@ def unit_tests():
                 command(path)
 
 
-# ---- machines ----
-
-def direct(module, args, **kw):
-    return machine.run(machine.command(("direct", ELF, module, args), **kw.pop("machine", {})), **kw)
-
-
-def clean(r):
-    """No complaint of the hypervisor about itself."""
-    need("PANIC" not in r.output and "suppressed" not in r.output, "the hypervisor complained", r)
-
-
 def kernel_tests():
     command("make", "-s", "-C", "tests/kernels")
     for f in sorted(os.listdir(f"{TOP}/tests/kernels")):
         name = f[:-2]
-        if not f.endswith(".c") or name.startswith("dies_") or name == "spin":
+        if not f.endswith(".c") or name.startswith(("dies_", "trap_")) or name == "spin":
             continue
         for cpu in ("max", "qemu64"):
             @test(f"kernel: {name} on {cpu}", name=name, cpu=cpu)
@@ -338,48 +294,6 @@ grep eth0 /proc/interrupts
 
 # ---- the QEMU monitor: what only the machine's surroundings can do ----
 
-class Seen:
-    """A sink for machine.run(echo=...): knows when a text has been printed."""
-
-    def __init__(self, text):
-        self.text, self.output, self.event = text.encode(), b"", threading.Event()
-
-    def write(self, chunk):
-        self.output += chunk
-        if self.text in self.output:
-            self.event.set()
-
-    def flush(self):
-        pass
-
-
-def monitor(path, commands, interval, after, until_gone=False):
-    """A thread that sends the commands, one each `interval` seconds, once `after` (Seen) has happened."""
-    def feed():
-        s = socket.socket(socket.AF_UNIX)
-        for _ in range(200):
-            try:
-                s.connect(path)
-                break
-            except OSError:
-                time.sleep(0.05)
-        after.event.wait(60)
-        try:
-            while True:
-                for c in commands:
-                    time.sleep(interval)
-                    s.sendall(c.encode() + b"\n")
-                while not until_gone and s.recv(4096):
-                    pass  # QEMU forgets what it has not read yet when the line drops
-        except OSError:
-            pass  # the machine has ended
-
-    if os.path.exists(path):
-        os.unlink(path)
-    t = threading.Thread(target=feed, daemon=True)
-    t.start()
-    return ["-monitor", f"unix:{path},server,nowait"]
-
 
 def monitor_tests(kernel):
     initrd = images.initramfs(f"{OUT}/initramfs.cpio")
@@ -405,17 +319,14 @@ def monitor_tests(kernel):
         need("PANIC CAI-N01: NMI (nmi=fatal)" in r.output and "phase active" in r.output, "no report", r)
         need(r.output.count("PANIC") == 1, "more than one report", r)
 
-    symbols = {}
-    for line in command("nm", "build/caisson.debug").splitlines():
-        value, _, name = line.split()
-        symbols[name] = "0x" + value
+    symbols_of = symbols()
     ports = iter(range(20000 + os.getpid() % 10000, 65000))
 
     def provoke(at, damage, until, bundle=None):
         """Stops the machine at a function, does damage through gdb, and lets it run into it."""
         args = machine.command(("direct", ELF, bundle, "noreboot"), mem="256M")
         port = next(ports)
-        steps = [f"target remote :{port}", f"hbreak *{symbols[at]}", "continue", damage, "delete", "detach"]
+        steps = [f"target remote :{port}", f"hbreak *{symbols_of[at]:#x}", "continue", damage, "delete", "detach"]
         gdb = subprocess.Popen(["gdb", "-batch", "-nx", "-ex", "set tcp connect-timeout 20"] +
                                [a for s in steps for a in ("-ex", s)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         r = machine.run(args + ["-gdb", f"tcp::{port}", "-S"], 60, until=until)
@@ -465,39 +376,6 @@ def monitor_tests(kernel):
         screen(how)
 
 
-# ---- running ----
-
-def run_all(selected, workers):
-    passed, failed, lock = 0, [], threading.Lock()
-
-    def one(item):
-        nonlocal passed
-        name, f = item
-        start = time.monotonic()
-        try:
-            f()
-            error = None
-        except Failed as e:
-            error = str(e)
-        except Exception as e:  # a broken test is a failed one
-            error = f"{type(e).__name__}: {e}"
-        with lock:
-            if error:
-                failed.append(name)
-            else:
-                passed += 1
-            print(f"{'FAIL' if error else 'ok  '} {name} ({time.monotonic() - start:.1f} s)", flush=True)
-            if error:
-                print("     " + error.replace("\n", "\n     "), flush=True)
-
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        list(pool.map(one, selected))
-    for name in failed:
-        print(f"failed: {name}")
-    print(f"{passed} passed, {len(failed)} failed")
-    return not failed
-
-
 def main():
     os.makedirs(OUT, exist_ok=True)
     packages.step("preparing tests")
@@ -508,6 +386,7 @@ def main():
     refusal_tests(kernel)
     boot_tests(kernel)
     monitor_tests(kernel)
+    matrix_tests.register()
     # The long ones first: they run beside all others.
     long = [t for t in tests if "forks" in t[0] or "load in" in t[0]]
     selected = long + [t for t in tests if t not in long]

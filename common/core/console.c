@@ -102,6 +102,12 @@ void console_force_unlock(void)
     }
 }
 
+void console_lock_again(void)
+{
+    console_lock = (spinlock_t)SPINLOCK_INIT;
+    WRITE_ONCE(lock_broken, false);
+}
+
 void console_flush_late(void)
 {
     serial_flush();

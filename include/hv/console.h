@@ -30,6 +30,7 @@ void console_release_video(void);
  */
 void console_force_unlock(void);
 void console_flush_late(void);
+void console_lock_again(void); /* test builds: a report is over and the machine goes on */
 /* What has been logged so far, up to the size of the boot log. */
 void console_for_logged(void (*fn)(const char *s, size_t n));
 

@@ -14,7 +14,22 @@ void trap_test_phase(const char *phase);
 void trap_test_first_line(void);
 void trap_test_report_over(u32 *reporter);
 void trap_test_nested(u32 *depth);
+/* In the handlers of NMI and #MC. */
+void trap_test_inside(void);
+/* The next INT3 of a guest stands for a vector that nothing can raise. */
+struct cpu_user_regs;
+void trap_test_redirect(struct cpu_user_regs *regs);
+/* How many broken trampolines to try first; text16 and text32: places in the copy. */
+u32 trap_test_trampolines(void);
+/* By how much to lengthen the bound for a CPU that runs the tests before it answers. */
+static inline u32 trap_test_patience(void) { return trap_test_trampolines() ? 300 : 1; }
+void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n);
 #else
+static inline void trap_test_inside(void) {}
+static inline void trap_test_redirect(void *regs) { (void)regs; }
+static inline u32 trap_test_trampolines(void) { return 0; }
+static inline u32 trap_test_patience(void) { return 1; }
+static inline void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n) { (void)text16; (void)text32; (void)n; }
 static inline void trap_test_phase(const char *phase) { (void)phase; }
 static inline void trap_test_first_line(void) {}
 static inline void trap_test_report_over(u32 *reporter) { (void)reporter; }

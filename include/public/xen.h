@@ -41,6 +41,7 @@ typedef uint16_t domid_t;
 #define __HYPERVISOR_kexec_op 37
 #define __HYPERVISOR_xenpmu_op 40
 #define __HYPERVISOR_mca 48
+#define __HYPERVISOR_arch_7 55
 
 #define DOMID_FIRST_RESERVED 0x7ff0
 #define DOMID_SELF 0x7ff0

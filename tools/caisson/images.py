@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 
 from .packages import step
 
@@ -93,8 +94,16 @@ def bundle(path, kernel, initrd=None):
     return path
 
 
-def iso(path, hypervisor, kernel, initrd, hv_args, dom0_args):
+_making = threading.Lock()
+
+
+def iso(*args):
     """A GRUB rescue ISO that boots on BIOS and UEFI. Remade only if an input changed."""
+    with _making:  # two tests may want the same one
+        return _iso(*args)
+
+
+def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args):
     config = f"set timeout=0\ninsmod all_video\nmenuentry Caisson {{\n  multiboot2 /boot/caisson.elf {hv_args}\n"
     if kernel:
         config += f"  module2 /boot/vmlinuz {dom0_args}\n"

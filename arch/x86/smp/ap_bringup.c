@@ -24,7 +24,7 @@
 #define ANSWER_NS 1000000000ULL
 #define STOP_WAIT_US 100000
 
-extern const u8 ap_trampoline[], ap_trampoline_end[], ap_vectors16[], ap_vectors32[];
+extern const u8 ap_trampoline[], ap_trampoline_end[], ap_vectors16[], ap_vectors32[], ap_test16[], ap_test32[];
 extern const u8 idt_table[];
 extern u64 boot_gdt[];
 
@@ -124,7 +124,7 @@ static bool answered(const struct percpu *c)
 
 static void wait_for(struct percpu *c)
 {
-    u64 end = system_time_ns() + ANSWER_NS;
+    u64 end = system_time_ns() + ANSWER_NS * trap_test_patience();
 
     while (!answered(c) && READ_ONCE(mailbox()->vector) == AP_NO_VECTOR && system_time_ns() < end)
         cpu_relax();
@@ -162,6 +162,11 @@ static void start_one(struct percpu *c)
     c->state = CPU_ABSENT;
 }
 
+static void copy_trampoline(void)
+{
+    memcpy(phys_to_virt(TRAMPOLINE_PHYS), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+}
+
 static bool trampoline_in_place(void)
 {
     paddr_t end = TRAMPOLINE_PHYS + 2 * PAGE_SIZE - 1;
@@ -169,7 +174,7 @@ static bool trampoline_in_place(void)
     if (boot_info_memory_type(&boot_info, TRAMPOLINE_PHYS) != E820_RAM || boot_info_memory_type(&boot_info, end) != E820_RAM)
         return false;
     ASSERT((u64)(ap_trampoline_end - ap_trampoline) <= PAGE_SIZE);
-    memcpy(phys_to_virt(TRAMPOLINE_PHYS), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+    copy_trampoline();
     /* Mapped where it lies for the moment of the switch; guests' tables have no copy of this entry. */
     return hv_map(TRAMPOLINE_PHYS, TRAMPOLINE_PHYS, PAGE_SIZE, HV_RX & ~PTE_GLOBAL) == 0 &&
            hv_map(TRAMPOLINE_PHYS + PAGE_SIZE, TRAMPOLINE_PHYS + PAGE_SIZE, PAGE_SIZE, HV_RW & ~PTE_GLOBAL) == 0;
@@ -201,6 +206,13 @@ void smp_start_others(void)
         if (!prepare(c)) {
             printk(LOG_WARN "SMP: no memory for CPU %u\n", id);
             break;
+        }
+        for (u32 n = 0; n < trap_test_trampolines(); n++) {
+            u8 *copy = phys_to_virt(TRAMPOLINE_PHYS);
+
+            trap_test_break_trampoline(copy + (ap_test16 - ap_trampoline), copy + (ap_test32 - ap_trampoline), n);
+            start_one(c);
+            copy_trampoline();
         }
         start_one(c);
         id++;

@@ -10,6 +10,7 @@
 #include <hv/panic.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
+#include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"
@@ -67,6 +68,7 @@ static void nmi(struct cpu_user_regs *regs, u32 vector)
     (void)vector;
     this_cpu()->inside |= INSIDE_NMI;
     nmi_handle(regs);
+    trap_test_inside();
 }
 
 static void mc(struct cpu_user_regs *regs, u32 vector)
@@ -74,6 +76,7 @@ static void mc(struct cpu_user_regs *regs, u32 vector)
     (void)vector;
     this_cpu()->inside |= INSIDE_MC;
     machine_check_handle(regs);
+    trap_test_inside();
 }
 
 static void interrupt(struct cpu_user_regs *regs, u32 vector)
@@ -140,6 +143,8 @@ void *trap_from_hypervisor(struct cpu_user_regs *regs)
 void trap_from_guest(struct cpu_user_regs *regs)
 {
     struct percpu *cpu = this_cpu();
+
+    trap_test_redirect(regs);
     u32 vector = regs->entry_vector & 0xff;
     u32 outcome = trap_outcome(vector, trap_phase(), trap_context(regs));
 

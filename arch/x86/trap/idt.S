@@ -29,6 +29,12 @@ vector_stubs:
     .endr
     .org    vector_stubs + 256 * STUB_SIZE, 0xcc
 
+#ifdef TRAP_TEST
+#define TEST_DPL(v, dpl) (dpl|(3&((v==2)|(v==18)))) /* a guest raises NMI and #MC with INT n */
+#else
+#define TEST_DPL(v, dpl) dpl
+#endif
+
 /* Intel SDM vol. 3, figure 6-8: 64-bit interrupt gates, so that handlers start with IF clear. */
 .macro GATE vec, dpl, ist
     .short  (STUBS_VIRT + \vec * STUB_SIZE) & 0xffff
@@ -44,7 +50,7 @@ vector_stubs:
     .balign 4096
     .globl  idt_table
 idt_table:
-#define X(v, name, dpl, ist, err, what) GATE v, dpl, ist;
+#define X(v, name, dpl, ist, err, what) GATE v, TEST_DPL(v, dpl), ist;
     VECTOR_LIST(X)
 #undef X
     .set    v, VECTOR_FIRST_EXTERNAL

@@ -1,0 +1,135 @@
+"""What the tests share: their registry, checks, machines, the QEMU monitor, and the runner."""
+import concurrent.futures
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, "tools"))
+from caisson import images, machine  # noqa: E402
+
+BUILD = os.path.join(TOP, "build")
+ELF = os.path.join(BUILD, "caisson.elf")
+OUT = os.path.join(BUILD, "check")
+REACHED = "caisson: userspace reached"
+tests = []
+
+
+class Failed(Exception):
+    pass
+
+
+def test(title, **parameters):
+    """Registers a function; it fails by raising."""
+    def register(f):
+        tests.append((title, lambda: f(**parameters)))
+        return f
+    return register
+
+
+def need(condition, what, result=None):
+    if not condition:
+        tail = "\n".join(result.output.splitlines()[-25:]) if result else ""
+        raise Failed(what + ("\n" + tail if tail else ""))
+
+
+def command(*args, **kw):
+    r = subprocess.run(args, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
+    need(r.returncode == 0, f"{' '.join(args)} failed\n{r.stdout[-3000:]}")
+    return r.stdout
+
+
+def symbols(image=f"{BUILD}/caisson.debug"):
+    """Name to address, of a linked image."""
+    rows = (line.split() for line in command("nm", image).splitlines())
+    return {name: int(value, 16) for value, _, name in rows}
+
+
+# ---- machines ----
+
+def direct(module, args, **kw):
+    return machine.run(machine.command(("direct", ELF, module, args), **kw.pop("machine", {})), **kw)
+
+
+def clean(r):
+    """No complaint of the hypervisor about itself."""
+    need("PANIC" not in r.output and "suppressed" not in r.output, "the hypervisor complained", r)
+
+
+class Seen:
+    """A sink for machine.run(echo=...): knows when a text has been printed."""
+
+    def __init__(self, text):
+        self.text, self.output, self.event = text.encode(), b"", threading.Event()
+
+    def write(self, chunk):
+        self.output += chunk
+        if self.text in self.output:
+            self.event.set()
+
+    def flush(self):
+        pass
+
+
+def monitor(path, commands, interval, after, until_gone=False):
+    """A thread that sends the commands, one each `interval` seconds, once `after` (Seen) has happened."""
+    def feed():
+        s = socket.socket(socket.AF_UNIX)
+        for _ in range(200):
+            try:
+                s.connect(path)
+                break
+            except OSError:
+                time.sleep(0.05)
+        after.event.wait(60)
+        try:
+            while True:
+                for c in commands:
+                    time.sleep(interval)
+                    s.sendall(c.encode() + b"\n")
+                while not until_gone and s.recv(4096):
+                    pass  # QEMU forgets what it has not read yet when the line drops
+        except OSError:
+            pass  # the machine has ended
+
+    if os.path.exists(path):
+        os.unlink(path)
+    t = threading.Thread(target=feed, daemon=True)
+    t.start()
+    return ["-monitor", f"unix:{path},server,nowait"]
+
+
+# ---- running ----
+
+def run_all(selected, workers):
+    passed, failed, lock = 0, [], threading.Lock()
+
+    def one(item):
+        nonlocal passed
+        name, f = item
+        start = time.monotonic()
+        try:
+            f()
+            error = None
+        except Failed as e:
+            error = str(e)
+        except Exception as e:  # a broken test is a failed one
+            error = f"{type(e).__name__}: {e}"
+        with lock:
+            if error:
+                failed.append(name)
+            else:
+                passed += 1
+            print(f"{'FAIL' if error else 'ok  '} {name} ({time.monotonic() - start:.1f} s)", flush=True)
+            if error:
+                print("     " + error.replace("\n", "\n     "), flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        list(pool.map(one, selected))
+    for name in failed:
+        print(f"failed: {name}")
+    print(f"{passed} passed, {len(failed)} failed")
+    return not failed

@@ -1,0 +1,195 @@
+"""
+The trap matrix in the machine: every cell that can be is raised, over every way to boot, and what
+came of it is compared with the table. The hypervisor is built with TRAP_TEST=1 for this.
+"""
+import os
+import re
+import sys
+
+from harness import BUILD, ELF, OUT, TOP, command, direct, need, symbols, test
+from caisson import images, machine
+sys.path.insert(0, os.path.join(TOP, "tools"))
+import gen_trap_matrix  # noqa: E402
+
+M = gen_trap_matrix.Matrix()
+NUMBER = {name: v for v, name in M.vectors.items()}
+TEST_O = f"{BUILD}/traptest"
+TEST_ELF = f"{TEST_O}/caisson.elf"
+BLOCK = re.compile(r"\(CAI\) \{ (\S+) (\S+) #?(\w+) (\w+)\n(.*?)"
+                   r"\(CAI\) \} \1 \2 #?\3 \4: (NOT RAISED, )?(\w+), result (\d+), NMIs (\d+), latency (\d+)", re.S)
+ASM_PHASES = {"stub32", "ap_real", "ap_32"}
+GUESTS = {"guest_kernel", "guest_user"}
+WHAT = dict(re.findall(r'X\(\d+, (\w+),.*"([^"]*)"\)', open(f"{TOP}/include/hv/x86/vectors.h").read()))
+
+
+def key(cell):
+    return cell.phase, cell.context, M.vectors[cell.vector]
+
+
+def batch_cells(phases=None):
+    return {key(c): c for c in M.real() if c.phase != "stub32" and c.context not in GUESTS and (not phases or c.phase in phases)}
+
+
+def code(vector):
+    return f"CAI-T{vector:02X}"
+
+
+def expected_hows(outcome):
+    return {"fixup": ["fixed", "plain"], "early_fault": ["mapped", "fixed", "plain"]}.get(outcome, ["plain"])
+
+
+def check_block(cell, how, text, end, result, nmis):
+    """None, or what is wrong with what the machine said of this cell."""
+    reports = re.findall(r"PANIC (CAI-\w+)", text)
+    name = M.vectors[cell.vector]
+    if how in ("fixed", "mapped"):
+        return None if end == "returned" and result == {"fixed": 1, "mapped": 2}[how] and not reports else "not fixed up"
+    if cell.phase == "panic":
+        nested = re.findall(r"A second fault while reporting: (.*) at \w+ (\w+)", text)
+        if end != "reported" or reports != ["CAI-T06"]:
+            return "not exactly the one report that was interrupted"
+        wanted = [("raise_" + name)] if cell.outcome == "nested" else []
+        return None if [symbol for _, symbol in nested] == wanted else f"second fault: {nested}"
+    if cell.outcome in ("debug", "mc", "interrupt"):
+        return None if end == "returned" and not reports else "did not simply go on"
+    if cell.outcome == "nmi":
+        wanted = 2 if cell.context == "nmi" else 1
+        return None if end == "returned" and not reports and nmis == wanted else f"{nmis} NMIs were counted, not {wanted}"
+    wanted = "CAI-M01" if cell.outcome == "mc_early" else code(cell.vector)
+    if end != "reported" or reports != [wanted]:
+        return f"reports {reports}, not {wanted}"
+    if f"phase {cell.phase}, context {cell.context}, CPU" not in text:
+        return "the report names another phase or context"
+    if not re.search(rf"RIP: .* raise_{name}\+", text):
+        return "the report names another place"
+    return None
+
+
+def check_batch(r, cells):
+    output = r.output.replace("\r", "")
+    seen = {}
+    for phase, context, vector, how, text, missed, end, result, nmis, _ in BLOCK.findall(output):
+        need(not missed, f"{phase} {context} {vector}: the trap could not be raised")
+        cell = cells.get((phase, context, vector))
+        need(cell, f"{phase} {context} {vector}: raised, but the matrix says it cannot be")
+        wrong = check_block(cell, how, text, end, int(result), int(nmis))
+        need(not wrong, f"{phase} {context} {vector} ({how}, {cell.outcome}): {wrong}\n{text[-1500:]}")
+        seen.setdefault((phase, context, vector), []).append(how)
+    for stage, phase in (("in real mode", "ap_real"), ("in 32-bit mode", "ap_32")):
+        for vector in re.findall(rf"\{{ {phase} hypervisor #(\w+) plain\n\(CAI\) CPU 1 \(APIC 1\): exception #\1 {stage}; it is left out", output):
+            seen[phase, "hypervisor", vector] = ["plain"]
+    missing = [k for k, c in cells.items() if seen.get(k) != expected_hows(c.outcome)]
+    need(not missing, f"{len(missing)} cells were not seen, the first {missing[:5]}", r)
+    need("SMP: 2 of 2 CPUs online" in output, "the second CPU did not start after all its faults", r)
+    need("test kernel: PASS" in output, "the guest did not run after all of it", r)
+
+
+def guest_cells():
+    return {key(c): c for c in M.real() if c.context in GUESTS}
+
+
+def check_guest(r):
+    output = r.output.replace("\r", "")
+    at, seen = output.index("Input goes to dom0"), {}
+    for m in re.finditer(r"^cell (\w+) (\w+) (\d)$", output, re.M):
+        mode, vector, delivered = m.groups()
+        v = gen_trap_matrix.IRQ if vector == "IRQ" else int(vector, 16)
+        text, at = output[at:m.end()], m.end()
+        cell = guest_cells()["active", mode, M.vectors[v]]
+        reports = re.findall(r"PANIC (CAI-\w+)", text)
+        if cell.outcome == "report":
+            need(reports == [code(v)] and f"phase active, context {mode}, CPU 0" in text, f"{cell}: reports {reports}", r)
+        else:
+            need(not reports, f"{cell}: reports {reports}", r)
+        need((delivered == "1") == (cell.outcome in ("deliver", "emulate", "interrupt")), f"{cell}: delivered {delivered}", r)
+        seen[key(cell)] = True
+    need(seen.keys() == guest_cells().keys(), f"not seen: {guest_cells().keys() - seen.keys()}", r)
+    need("test kernel: PASS" in output, "the test kernel did not pass", r)
+
+
+# Faults at the place of check_cpu32, as bytes of 32-bit code; INT n where there is no better way.
+STUB_CODE = {"DE": "31c9f7f1", "BP": "cc", "OF": "b07f047fce", "UD": "0f0b", "GP": "66b8ff558ed8",
+             "NM": "0f20c083c8080f22c0d9d0"}
+
+
+def stub_image(vector):
+    """The hypervisor with a fault written over the stub's check of the processor."""
+    data = bytearray(open(ELF, "rb").read())
+    address = symbols()["check_cpu32"]
+    # Program header 0 is the boot section, linked where it is loaded.
+    phoff = int.from_bytes(data[32:40], "little")
+    offset, vaddr = (int.from_bytes(data[phoff + o:phoff + o + 8], "little") for o in (8, 16))
+    text = bytes.fromhex(STUB_CODE.get(vector, f"cd{NUMBER[vector]:02x}"))
+    data[offset + address - vaddr:offset + address - vaddr + len(text)] = text
+    path = f"{OUT}/stub-{vector}.elf"
+    with open(path, "wb") as f:
+        f.write(data)
+    return path
+
+
+def check_stub(r, vector):
+    found = re.findall(r"exception in the 32-bit boot stub, vector (\w+)", r.output)
+    need(found == [f"{NUMBER[vector]:08x}"], f"reports of vectors {found}", r)
+    need("Halted. Please report these numbers." in r.output, "the report is not complete", r)
+
+
+# One of each kind of end, for real: (phase, context, vector, options, what must be said at the end)
+ENDS = [("early_boot", "hypervisor", "UD"), ("boot", "hypervisor", "PF"), ("smp_boot", "hypervisor", "GP"), ("active", "hypervisor", "DF"),
+        ("shutdown", "hypervisor", "UD"), ("active", "console", "UD"), ("active", "nmi", "UD"), ("active", "mc", "UD"), ("early_boot", "console", "PF"),
+        ("early_boot", "hypervisor", "MC"), ("smp_boot", "nmi", "DF"), ("ap_64", "hypervisor", "UD"), ("boot", "hypervisor", "VE")]
+
+
+def register():
+    boot_kernel = f"{BUILD}/kernels/memory.elf"
+    command("make", "-s", "TRAP_TEST=1", f"O={TEST_O}")
+    hv = "com1=115200,8n1 sync_console noreboot nmi=ignore recorder=off"
+
+    @test("matrix: every cell belongs to a test")
+    def _():
+        stub = {key(c) for c in M.real() if c.phase == "stub32"}
+        need(stub | batch_cells().keys() | guest_cells().keys() == {key(c) for c in M.real()}, "some cells belong to no test")
+
+    def boot(how, kernel, words):
+        if how == "direct":
+            return ("direct", TEST_ELF, images.bundle(f"{OUT}/matrix-{os.path.basename(kernel)}.cpio", kernel), words)
+        return (how, images.iso(f"{OUT}/matrix-{os.path.basename(kernel)}-{how}.iso", TEST_ELF, kernel, None, words, ""))
+
+    for how in ("direct", "bios", "uefi"):
+        for cpu in ("max", "qemu64"):
+            @test(f"matrix: {len(batch_cells())} cells of the hypervisor, {how}, {cpu}", how=how, cpu=cpu)
+            def _(how, cpu):
+                args = machine.command(boot(how, boot_kernel, f"{hv} traptest=all"), cpu=cpu, smp=2, mem="256M")
+                check_batch(machine.run(args, 120), batch_cells())
+
+        @test(f"matrix: {len(guest_cells())} cells of guests, {how}", how=how)
+        def _(how):
+            args = machine.command(boot(how, f"{BUILD}/kernels/trap_cells.elf", f"{hv} traptest=guest"), mem="256M")
+            check_guest(machine.run(args, 60))
+
+    @test("matrix: the 32-bit stub, 32 cells")
+    def _():
+        for cell in M.real():
+            if cell.phase != "stub32":
+                continue
+            vector = M.vectors[cell.vector]
+            r = machine.run(machine.command(("direct", stub_image(vector), None, ""), mem="256M"), 20, until="numbers.")
+            check_stub(r, vector)
+
+    @test("matrix: the 32-bit stub, through GRUB")
+    def _():
+        iso = images.iso(f"{OUT}/matrix-stub.iso", stub_image("UD"), None, None, "", "")
+        check_stub(machine.run(machine.command(("bios", iso), mem="256M"), 30, until="numbers."), "UD")
+
+    for phase, context, vector in ENDS:
+        for stays in (True, False):
+            @test(f"matrix: {phase}/{context}/#{vector} {'halts' if stays else 'reboots'}", phase=phase, context=context, vector=vector, stays=stays)
+            def _(phase, context, vector, stays):
+                bundle = images.bundle(f"{OUT}/matrix-end.cpio", boot_kernel)
+                words = f"traptest={phase}/{context}/#{vector} recorder=off {'noreboot' if stays else 'panic=0'}"
+                args = machine.command(("direct", TEST_ELF, bundle, words), mem="256M", smp=2)
+                r = machine.run(args, 30, until="Halted (noreboot)" if stays else None)
+                wanted = "CAI-M01" if vector == "MC" else code(NUMBER[vector])
+                need(re.findall(r"PANIC (CAI-\w+)", r.output) == [wanted], f"not exactly one report of {wanted}", r)
+                need(f"phase {phase}, context {context}, CPU" in r.output, "the report names another phase or context", r)
+                need("second fault" not in r.output and "did not stop" not in r.output, "the report did not end in order", r)
+                need(("Halted (noreboot)" in r.output) if stays else not r.timed_out, "it did not end as it should", r)
