@@ -91,7 +91,8 @@ struct vcpu {
     struct fifo_queue fifo_queues[EVTCHN_FIFO_MAX_QUEUES]; /* the domain's event_lock */
 
     /* NMI to the guest: pending until delivered, then masked until its iret hypercall. */
-    bool nmi_pending, nmi_masked;
+    u8 nmi_pending; /* at most 2: one to be taken and one behind it, as a processor has them */
+    bool nmi_masked;
 
     struct pv_vcpu pv;
 };

@@ -118,7 +118,7 @@ static bool deliver_pending(struct vcpu *v, struct cpu_user_regs *regs)
     struct vcpu_info *info = v->info;
 
     if (v->nmi_pending && !v->nmi_masked && v->pv.traps[VEC_NMI].address) {
-        v->nmi_pending = false;
+        v->nmi_pending--;
         v->nmi_masked = true;
         pv_inject(regs, VEC_NMI, 0);
         return true;

@@ -53,6 +53,7 @@ static void tell_dom0(u8 reason)
                                               : XEN_NMIREASON_unknown;
 
     __atomic_fetch_or(told, bits, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&this_cpu()->nmis_for_dom0, 1, __ATOMIC_RELAXED);
     softirq_raise(SOFTIRQ_NMI_DOM0); /* delivery takes locks and may fault: at the next softirq point */
 }
 
@@ -102,8 +103,10 @@ void nmi_unblock(void)
 static void deliver_to_dom0(void)
 {
     struct vcpu *v = hardware_domain->vcpu[0];
+    u32 n = __atomic_exchange_n(&this_cpu()->nmis_for_dom0, 0, __ATOMIC_RELAXED);
 
-    v->nmi_pending = true;
+    /* While its handler runs a processor remembers one more, before that the one and one more. */
+    v->nmi_pending = (u8)MIN(v->nmi_pending + n, v->nmi_masked ? 1u : 2u);
     vcpu_kick(v);
 }
 

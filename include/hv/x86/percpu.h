@@ -43,6 +43,7 @@ struct percpu {
     u64 cr4, xcr0;         /* cached */
     u64 tlb_flush_time;    /* value of the TLB clock at the last full flush */
     u64 nmi_count, irq_count;
+    u32 nmis_for_dom0;     /* counted by the NMI handler, taken by its softirq */
     void *boot_stack;      /* other CPUs than the first: the stack block they start and park on */
     u64 *gdt;              /* the page of hypervisor descriptors, GDT offset 0xe000 */
     struct tss64 tss __aligned_to(16);

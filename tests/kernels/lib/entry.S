@@ -1,4 +1,5 @@
 /* Entry points of the test kernel. */
+#define TRAP_RETURN_SIZE (8 * 21)   /* struct trap_return */
     .section .note.xen, "a", @note
 .macro NOTE type, size
     .balign 4
@@ -78,9 +79,10 @@ trap_common:
     push    %r14
     push    %r15
     mov     %rsp, %rdi
+    sub     $TRAP_RETURN_SIZE, %rsp
     and     $~15, %rsp
-    call    trap_dispatch
-    mov     %rax, %rsp              /* the registers and iret frame to continue with */
+    mov     %rsp, %rsi              /* the registers and iret frame to continue with: on this stack, so that */
+    call    trap_dispatch           /* an NMI finds free space below them to the last */
     pop     %r15
     pop     %r14
     pop     %r13
