@@ -74,6 +74,38 @@ class Seen:
         pass
 
 
+class Dialogue:
+    """A sink for machine.run(echo=...): on each text, in order, sends commands to QEMU's monitor."""
+
+    def __init__(self, name, steps):
+        """steps: (text to wait for, list of commands or a function from the output so far to one)"""
+        self.path, self.steps, self.output, self.from_ = f"{OUT}/{name}.sock", list(steps), "", 0
+        self.pending = ""
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.socket = None
+        self.arguments = ["-monitor", f"unix:{self.path},server,nowait"]
+
+    def write(self, chunk):
+        self.pending += chunk.decode(errors="replace")
+        whole, newline, self.pending = self.pending.rpartition("\n")
+        self.output += whole + newline
+        while self.steps and self.steps[0][0] in self.output[self.from_:]:
+            text, commands = self.steps.pop(0)
+            self.from_ = self.output.index(text, self.from_) + len(text)
+            self.send(commands(self.output) if callable(commands) else commands)
+
+    def send(self, commands):
+        if not self.socket:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(self.path)
+        for c in commands:
+            self.socket.sendall(c.encode() + b"\n")
+
+    def flush(self):
+        pass
+
+
 def monitor(path, commands, interval, after, until_gone=False):
     """A thread that sends the commands, one each `interval` seconds, once `after` (Seen) has happened."""
     def feed():

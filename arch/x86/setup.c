@@ -4,9 +4,11 @@
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/dom0.h>
+#include <hv/domain.h>
 #include <hv/efi_boot.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
+#include <hv/mca.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
@@ -133,15 +135,18 @@ static void boot(void)
     stack_guard_boot_blocks();
     cpu_enable_features();            /* patches SMAP sites: needs vmap */
     sched_init();
+    domains_init();
     timers_init();
     keyhandler_init();
     nmi_init();
+    mca_init();
     acpi_init(boot_info.rsdp);        /* interrupt controllers and sleep registers are described there */
     tsc_init();
     irq_init();
     local_apic_init();
     local_apic_timer_calibrate();     /* against the TSC */
     wallclock_init();
+    mca_start_polling();
     printk(LOG_INFO "Memory: %lu MiB RAM, %lu MiB free\n", total_ram_pages >> 8, page_free_count() >> 8);
     trap_test_phase("boot");
     system_phase_advance(PHASE_SMP_BOOT);

@@ -1,26 +1,352 @@
-/* mca: dom0 asks for machine-check records; there are none to give yet. */
-#include <hv/domain.h>
+/*
+ * What becomes of a machine check that could be contained: damaged frames are retired, the owner
+ * is told or ends alone, and dom0 can fetch the record (VIRQ_MCA, HYPERVISOR_mca).
+ *
+ * Lock: mca_lock (a leaf) guards the records for dom0.
+ */
+#include <hv/acpi.h>
+#include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/mca.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/smp.h>
+#include <hv/softirq.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/machine_check.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+#include <public/mca.h>
 
-#define MCA_INTERFACE_VERSION 0x01ecc003
-#define MCA_FETCH 1
-#define MCA_FLAGS_OFFSET 8 /* u32 flags of xen_mc_fetch, after cmd and interface_version */
-#define MCA_NO_DATA 2
+#define MAX_RECORDS 16
+
+struct record {
+    struct mc_event event;
+    domid_t running, owner; /* DOMID_INVALID: none */
+    u32 vcpu;
+    bool retired, fetched;
+    u64 id;
+};
+
+static struct record records[MAX_RECORDS]; /* oldest first */
+static u32 nr_records;
+static u64 last_id;
+static spinlock_t mca_lock = SPINLOCK_INIT;
+
+/* ---- containment ---- */
+
+static void keep(const struct record *r)
+{
+    spin_lock(&mca_lock);
+    if (nr_records == MAX_RECORDS) { /* dom0 does not fetch: the oldest goes */
+        memmove(records, records + 1, sizeof(records[0]) * (MAX_RECORDS - 1));
+        nr_records--;
+    }
+    records[nr_records] = *r;
+    records[nr_records++].id = ++last_id;
+    spin_unlock(&mca_lock);
+    evtchn_send_virq(hardware_domain, NULL, VIRQ_MCA);
+}
+
+static struct vmce as_told(const struct mc_event *e, mfn_t mfn)
+{
+    struct vmce told = { .status = e->status, .misc = e->misc };
+
+    /* The guest's own address: pseudo-physical. What is not RAM has none. */
+    if (e->has_frame && mfn_valid(mfn))
+        told.address = (m2p_get(mfn) << PAGE_SHIFT) | (e->address & (PAGE_SIZE - 1));
+    else
+        told.status &= ~(MCI_STATUS_ADDRV | MCI_STATUS_MISCV);
+    told.mcg_status = MCG_STATUS_MCIP | (e->in_guest ? e->mcg_status & (MCG_STATUS_RIPV | MCG_STATUS_EIPV) : MCG_STATUS_RIPV);
+    return told;
+}
+
+/* Synchronously to who used the data; asynchronously to the owner of a frame that nobody has used. */
+static void tell_guest(const struct mc_event *e, struct domain *owner, mfn_t mfn)
+{
+    struct vmce told = as_told(e, mfn);
+    struct vcpu *v = current;
+
+    if (e->in_guest && !e->restartable && e->severity >= MC_OPTIONAL) {
+        domain_crash(v->domain, "machine check: its program cannot go on");
+        return;
+    }
+    if (e->severity == MC_REQUIRED && e->in_guest) {
+        vmce_inject(v, &told);
+        return;
+    }
+    /* A copy that failed is an error of the hypercall; that the frame is bad the owner hears like any other time. */
+    if (e->copy_failed) {
+        told.status &= ~MCI_STATUS_AR;
+        told.mcg_status = MCG_STATUS_MCIP | MCG_STATUS_RIPV;
+    }
+    if (owner && e->severity >= MC_OPTIONAL && owner->vcpu[0])
+        vmce_inject(owner->vcpu[0], &told);
+}
+
+static void deal_with(const struct mc_event *e)
+{
+    static const char *const owners[] = { "no RAM", "a free frame", "a guest's frame", "the hypervisor's frame", "a retired frame" };
+    mfn_t mfn = e->address >> PAGE_SHIFT;
+    struct record r = { .event = *e, .running = DOMID_INVALID, .owner = DOMID_INVALID, .vcpu = ~0u };
+    struct domain *owner = NULL;
+    enum frame_owner kind = FRAME_NONE;
+
+    if (e->in_guest) {
+        r.running = current->domain->id;
+        r.vcpu = current->id;
+    }
+    if (e->has_frame) {
+        if (frame_owner(mfn) == FRAME_GUEST) {
+            owner = mfn_to_virt(mfn_to_page(mfn)->owner);
+            r.owner = owner->id;
+        }
+        kind = e->severity >= MC_DEFERRED ? page_retire(mfn) : frame_owner(mfn);
+        r.retired = e->severity >= MC_DEFERRED && (kind == FRAME_FREE || kind == FRAME_GUEST);
+        printk(LOG_WARN "Machine check on CPU %u, bank %u, status %016lx: %s, address %lx, %s%s\n", e->cpu, e->bank, e->status,
+               mc_severity_name(e->severity), e->address, owners[kind],
+               !r.retired ? "" : kind == FRAME_FREE ? ": retired" : ": to be retired");
+    } else {
+        printk(LOG_WARN "Machine check on CPU %u, bank %u, status %016lx: %s, no address\n", e->cpu, e->bank, e->status,
+               mc_severity_name(e->severity));
+    }
+    keep(&r);
+    tell_guest(e, owner, mfn);
+}
+
+static void mca_softirq(void)
+{
+    struct mc_event e;
+
+    while (mc_event_take(&e))
+        deal_with(&e);
+}
+
+/* Corrected errors are not signalled: somebody has to look. */
+#define POLL_NS 5000000000ULL
+static struct timer poll_timer;
+
+static void poll(void *data)
+{
+    (void)data;
+    machine_check_poll();
+    timer_set(&poll_timer, system_time_ns() + POLL_NS);
+}
+
+void mca_init(void)
+{
+    softirq_register(SOFTIRQ_MACHINE_CHECK, mca_softirq);
+    timer_init(&poll_timer, poll, NULL);
+}
+
+void mca_start_polling(void)
+{
+    poll(NULL);
+}
+
+/* ---- the hypercall ---- */
+
+static void *append(struct mc_info *mi, u32 *used, u16 type, u16 size)
+{
+    struct mcinfo_common *c = (void *)((char *)mi->mi_data + *used);
+
+    c->type = type;
+    c->size = size;
+    *used += size;
+    mi->mi_nentries++;
+    return c;
+}
+
+static void describe(const struct record *r, struct mc_info *mi)
+{
+    const struct mc_event *e = &r->event;
+    u32 used = 0;
+
+    memset(mi, 0, sizeof(*mi));
+    struct mcinfo_global *g = append(mi, &used, MC_TYPE_GLOBAL, sizeof(*g));
+
+    g->mc_domid = r->running;
+    g->mc_vcpuid = (u16)r->vcpu;
+    g->mc_coreid = (u16)e->cpu;
+    g->mc_apicid = percpu_areas[e->cpu].apic_id;
+    g->mc_flags = MC_FLAG_MCE | (e->severity == MC_CORRECTED ? MC_FLAG_CORRECTABLE : MC_FLAG_UNCORRECTABLE | MC_FLAG_RECOVERABLE);
+    g->mc_gstatus = e->mcg_status;
+    struct mcinfo_bank *b = append(mi, &used, MC_TYPE_BANK, sizeof(*b));
+
+    b->mc_bank = (u16)e->bank;
+    b->mc_domid = r->owner;
+    b->mc_status = e->status;
+    b->mc_addr = e->address;
+    b->mc_misc = e->misc;
+    b->mc_tsc = e->tsc;
+    if (!r->retired)
+        return;
+    struct mcinfo_recovery *rec = append(mi, &used, MC_TYPE_RECOVERY, sizeof(*rec));
+
+    rec->mc_bank = (u16)e->bank;
+    rec->action_flags = REC_ACTION_RECOVERED;
+    rec->action_types = MC_ACTION_PAGE_OFFLINE;
+    rec->action_info.page_retire.mfn = e->address >> PAGE_SHIFT;
+}
+
+static bool urgent(const struct record *r)
+{
+    return r->event.severity >= MC_OPTIONAL;
+}
+
+static long acknowledge(u64 id)
+{
+    spin_lock(&mca_lock);
+    for (u32 i = 0; i < nr_records; i++)
+        if (records[i].id == id && records[i].fetched) {
+            memmove(records + i, records + i + 1, sizeof(records[0]) * (nr_records - i - 1));
+            nr_records--;
+            break;
+        }
+    spin_unlock(&mca_lock);
+    return 0; /* an unknown id is one that had to make room */
+}
+
+static long op_fetch(struct xen_mc *op)
+{
+    struct xen_mc_fetch *f = &op->u.mc_fetch;
+    struct record r;
+    struct mc_info mi;
+    bool found = false;
+
+    if (f->flags & XEN_MC_ACK) {
+        f->flags = XEN_MC_OK;
+        return acknowledge(f->fetch_id);
+    }
+    if ((f->flags & ~(u32)(XEN_MC_URGENT | XEN_MC_NONURGENT)) || !f->flags)
+        return -EINVAL;
+    spin_lock(&mca_lock);
+    for (u32 i = 0; i < nr_records && !found; i++)
+        if (!records[i].fetched && urgent(&records[i]) == !!(f->flags & XEN_MC_URGENT)) {
+            records[i].fetched = found = true;
+            r = records[i];
+        }
+    spin_unlock(&mca_lock);
+    if (!found) {
+        f->flags = XEN_MC_NODATA;
+        return 0;
+    }
+    describe(&r, &mi);
+    f->fetch_id = r.id;
+    f->flags = XEN_MC_OK;
+    if (!copy_to_guest((void *)f->data, &mi, sizeof(mi)))
+        return 0;
+    spin_lock(&mca_lock);
+    for (u32 i = 0; i < nr_records; i++)
+        if (records[i].id == r.id)
+            records[i].fetched = false;
+    spin_unlock(&mca_lock);
+    return -EFAULT;
+}
+
+static void describe_cpu(u32 n, struct mcinfo_logical_cpu *c)
+{
+    struct cpuid_regs r = cpuid_count(1, 0);
+    u32 family = r.eax >> 8 & 15;
+
+    memset(c, 0, sizeof(*c));
+    c->mc_cpunr = n;
+    c->mc_coreid = (u16)n;
+    c->mc_apicid = percpu_areas[n].apic_id;
+    c->mc_ncores = c->mc_ncores_active = smp_online_count();
+    c->mc_nthreads = 1;
+    c->mc_cpuid_level = (s32)cpu.max_leaf;
+    c->mc_family = family == 15 ? family + (r.eax >> 20 & 0xff) : family;
+    c->mc_model = (r.eax >> 4 & 15) | (family == 6 || family == 15 ? r.eax >> 12 & 0xf0 : 0);
+    c->mc_step = r.eax & 15;
+    c->mc_vendor = cpu.intel ? 0 : 2; /* as Linux and Xen number them */
+    strlcpy(c->mc_vendorid, cpu.vendor, sizeof(c->mc_vendorid));
+    strlcpy(c->mc_brandid, cpu.model, sizeof(c->mc_brandid));
+    c->mc_cpu_caps[0] = r.edx;
+    c->mc_cpu_caps[4] = r.ecx;
+    c->mc_msrvalues[0].reg = MSR_MCG_CAP;
+    c->mc_nmsrvals = rdmsr_safe(MSR_MCG_CAP, &c->mc_msrvalues[0].value);
+}
+
+static long op_physcpuinfo(struct xen_mc *op)
+{
+    struct xen_mc_physcpuinfo *p = &op->u.mc_physcpuinfo;
+    u32 wanted = MIN(p->ncpus, smp_online_count());
+    struct mcinfo_logical_cpu c;
+
+    p->ncpus = smp_online_count();
+    if (!p->info)
+        return 0;
+    if (!wanted)
+        return -EINVAL;
+    for (u32 i = 0; i < wanted; i++) {
+        describe_cpu(i, &c);
+        if (copy_to_guest((char *)p->info + i * sizeof(c), &c, sizeof(c)))
+            return -EFAULT;
+    }
+    p->ncpus = wanted;
+    return 0;
+}
+
+/* Errors that are only made to look like hardware's: never a way around the checks of real ones. */
+static long op_msrinject(struct xen_mc *op)
+{
+    const struct xen_mc_msrinject *m = &op->u.mc_msrinject;
+    int rc = 0;
+
+    if (m->mcinj_cpunr || !m->mcinj_count || m->mcinj_count > MC_MSRINJ_MAXMSRS || (m->mcinj_flags & ~(u32)MC_MSRINJ_F_INTERPOSE))
+        return -EINVAL;
+    for (u32 i = 0; i < m->mcinj_count && !rc; i++)
+        rc = mc_interpose((u32)m->mcinj_msr[i].reg, m->mcinj_msr[i].value);
+    return rc;
+}
+
+static long op_mceinject(struct xen_mc *op)
+{
+    if (op->u.mc_mceinject.mceinj_cpunr)
+        return -EINVAL; /* guests run on the first CPU */
+    __asm__ volatile("int $18");
+    return 0;
+}
+
+/* The target must take the kind: polled records (CMCI) and local ones need a processor that has them. */
+static long op_inject_v2(struct xen_mc *op)
+{
+    const struct xen_mc_inject_v2 *v = &op->u.mc_inject_v2;
+    u8 cpus = 0;
+
+    if ((v->flags & XEN_MC_INJECT_TYPE_MASK) != XEN_MC_INJECT_TYPE_MCE)
+        return -EOPNOTSUPP;
+    if (!(v->flags & XEN_MC_INJECT_CPU_BROADCAST)) {
+        if (!v->cpumap.nr_bits || copy_from_guest(&cpus, (void *)v->cpumap.bitmap, 1))
+            return -EFAULT;
+        if (cpus != 1)
+            return -EINVAL;
+    }
+    __asm__ volatile("int $18");
+    return 0;
+}
+
+static long (*const ops[])(struct xen_mc *op) = {
+    [XEN_MC_fetch] = op_fetch,         [XEN_MC_physcpuinfo] = op_physcpuinfo, [XEN_MC_msrinject] = op_msrinject,
+    [XEN_MC_mceinject] = op_mceinject, [XEN_MC_inject_v2] = op_inject_v2,
+};
 
 HYPERCALL_HANDLER(do_mca)
 {
     UNUSED_ARGS(a2, a3, a4, a5, a6);
-    u32 head[3];
+    struct xen_mc op;
 
     if (!current->domain->privileged)
         return -EPERM;
-    if (copy_from_guest(head, (void *)a1, sizeof(head)))
+    if (copy_from_guest(&op, (void *)a1, sizeof(op)))
         return -EFAULT;
-    if (head[1] != MCA_INTERFACE_VERSION)
+    if (op.interface_version != XEN_MCA_INTERFACE_VERSION)
         return -EACCES;
-    if (head[0] != MCA_FETCH)
+    if (op.cmd >= ARRAY_SIZE(ops) || !ops[op.cmd])
         return -ENOSYS;
-    head[2] = MCA_NO_DATA;
-    return copy_to_guest((char *)a1 + MCA_FLAGS_OFFSET, &head[2], sizeof(head[2]));
+    long rc = ops[op.cmd](&op);
+
+    return rc ? rc : copy_to_guest((void *)a1, &op, sizeof(op));
 }

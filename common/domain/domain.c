@@ -213,8 +213,25 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     d->shutdown_code = SHUTDOWN_crash;
     printk(LOG_ERR "d%u: domain crashed: %s\n", d->id, why);
     stop_vcpus(d);
-    /* The caller goes on with consistent state; the end comes on the way out (prepare_guest_return). */
-    softirq_raise(SOFTIRQ_SCHEDULE);
+    /* The caller goes on with consistent state; the end comes when no lock is held. */
+    softirq_raise(SOFTIRQ_DOMAIN_END);
+}
+
+static void end_crashed(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++) {
+        struct domain *d = domain_list[i];
+
+        if (d && d->crashed && !d->ended) {
+            d->ended = true;
+            domain_shutdown(d, SHUTDOWN_crash);
+        }
+    }
+}
+
+void domains_init(void)
+{
+    softirq_register(SOFTIRQ_DOMAIN_END, end_crashed);
 }
 
 void vcpu_pause_flag_set(struct vcpu *v, u32 flag)

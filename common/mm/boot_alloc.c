@@ -50,6 +50,7 @@ void boot_alloc_init(void)
     boot_alloc_reserve(boot_info.info_start, boot_info.info_end);
     for (u32 i = 0; i < boot_info.nr_modules; i++)
         boot_alloc_reserve(boot_info.modules[i].start, boot_info.modules[i].end);
+    bad_frames_reserve();
     ready = true;
 }
 
@@ -94,6 +95,7 @@ paddr_t boot_alloc(u64 size, u64 align)
 
 void boot_alloc_finish(void)
 {
+    bad_frames_mark();
     for (u32 i = 0; i < boot_info.nr_ranges; i++) {
         const struct memory_range *r = &boot_info.ranges[i];
         paddr_t at = ROUND_UP(r->start, PAGE_SIZE), end = ROUND_DOWN(r->end, PAGE_SIZE);

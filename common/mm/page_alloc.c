@@ -124,12 +124,62 @@ void page_free(struct page_info *pg, unsigned order)
     /* Callers hold the last reference; a free frame here is a double free of ours, not a guest's. */
     ASSERT(!(pg->ref_info & PGR_FREE) && mfn);
     spin_lock(&heap_lock);
+    bool broken = false;
+
     for (u64 i = 0; i < 1ULL << order; i++) {
-        pg[i].ref_info = pg[i].type_info = 0;
+        broken |= pg[i].ref_info & PGR_BROKEN;
+        pg[i].ref_info &= PGR_BROKEN;
+        pg[i].type_info = 0;
         pg[i].owner = 0;
     }
-    free_block(mfn, order);
+    if (likely(!broken))
+        free_block(mfn, order);
+    else
+        for (u64 i = 0; i < 1ULL << order; i++)
+            if (!pg[i].ref_info)
+                free_block(mfn + i, 0);
     spin_unlock(&heap_lock);
+}
+
+/* The free block that holds the frame: its order, or -1. */
+static int free_order(mfn_t mfn)
+{
+    for (int order = 0; order <= MAX_ORDER; order++) {
+        mfn_t head = mfn & ~((1ULL << order) - 1);
+
+        if (head && mfn_valid(head) && (READ_ONCE(mfn_to_page(head)->ref_info) & PGR_FREE) &&
+            mfn_to_page(head)->tlb_stamp >= (u32)order)
+            return (int)mfn_to_page(head)->tlb_stamp;
+    }
+    return -1;
+}
+
+bool page_is_free(mfn_t mfn)
+{
+    return free_order(mfn) >= 0;
+}
+
+bool page_take_free(mfn_t mfn)
+{
+    spin_lock(&heap_lock);
+    int order = free_order(mfn);
+    bool found = order >= 0;
+
+    if (found) {
+        mfn_t head = mfn & ~((1ULL << order) - 1);
+
+        list_remove(head, (unsigned)order);
+        /* Halves without the frame go back, until it is alone. */
+        while (order--) {
+            mfn_t upper = head + (1ULL << order);
+
+            list_push(mfn >= upper ? head : upper, (unsigned)order);
+            head = mfn >= upper ? upper : head;
+        }
+        free_pages--;
+    }
+    spin_unlock(&heap_lock);
+    return found;
 }
 
 void page_free_range(mfn_t mfn, u64 count)

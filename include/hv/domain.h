@@ -30,6 +30,12 @@ struct fifo_queue {
     u32 tail; /* port linked last; 0: unknown or empty */
 };
 
+/* What a guest's machine-check MSRs show; pending: its #MC has not been delivered yet. */
+struct vmce {
+    u64 mcg_status, status, address, misc;
+    bool pending;
+};
+
 /* The CPU state of a PV guest that the hardware does not hold for us. */
 struct pv_vcpu {
     bool guest_kernel_mode;
@@ -57,6 +63,8 @@ struct pv_vcpu {
     u64 fs_base, gs_base, gs_base_shadow;
     void *fpu_area;      /* XSAVE format */
     u64 tsc_aux;
+
+    struct vmce vmce;
 };
 
 struct vcpu {
@@ -120,7 +128,7 @@ struct evtchn {
 struct domain {
     domid_t id;
     bool privileged;  /* the hardware domain: I/O memory, ports, PIRQs */
-    bool is_shut_down, crashed;
+    bool is_shut_down, crashed, ended; /* ended: its crash has been dealt with */
     u32 shutdown_code;
     char crash_reason[160];
     u32 max_vcpus;
@@ -184,6 +192,7 @@ void domain_share_page(struct domain *d, struct page_info *pg);
 /* The domain did what nobody can recover from. Says why, stops all its vCPUs; dom0's end is the machine's. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u32 reason);
+void domains_init(void);
 
 void vcpu_start(struct vcpu *v);            /* VCPUOP_up, with the default periodic timer the first time */
 void vcpu_set_period(struct vcpu *v, u64 period_ns);

@@ -26,6 +26,7 @@ CHECK_SIZE(struct page_info, 32);
 #define PGR_ALLOCATED (1ULL << 63) /* holds one reference for the owner */
 #define PGR_SPECIAL (1ULL << 62)   /* the hypervisor's page, shown to the owner (shared_info, grants) */
 #define PGR_FREE (1ULL << 61)
+#define PGR_BROKEN (1ULL << 59)    /* damaged: retired, or to be when its owner lets go of it */
 #define PGR_UNCACHED (1ULL << 60)  /* a guest has mapped it other than write-back: flush before retyping */
 
 #define FRAME_TABLE ((struct page_info *)FRAMETABLE_VIRT_START)
@@ -70,6 +71,19 @@ void page_free(struct page_info *pg, unsigned order);
 struct page_info *page_alloc_contiguous(u64 count) __must_check;
 void page_free_range(mfn_t first, u64 count);
 u64 page_free_count(void);
+
+/* For page_retire.c: whether a free block holds the frame; takes it out of that block. */
+bool page_is_free(mfn_t mfn);
+bool page_take_free(mfn_t mfn) __must_check;
+
+/* ---- damaged frames ---- */
+enum frame_owner { FRAME_NONE /* not RAM */, FRAME_FREE, FRAME_GUEST, FRAME_HYPERVISOR, FRAME_RETIRED };
+enum frame_owner frame_owner(mfn_t mfn); /* takes no lock: a hint while others allocate */
+/* Never given out again; what it was. A hypervisor frame stays as it is. */
+enum frame_owner page_retire(mfn_t mfn);
+/* badpage=: before anything is allocated, and once the frame table stands. */
+void bad_frames_reserve(void);
+void bad_frames_mark(void);
 
 /* ---- hypervisor heap ---- */
 void *hv_alloc(size_t size) __must_check;  /* zeroed, 16-byte aligned; NULL when out of memory */

@@ -77,6 +77,12 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);
 bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val);
 u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);
 void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val);
+/* ---- vmce.c: machine checks for guests ---- */
+#define VMCE_BANKS 2
+bool vmce_rdmsr(struct vcpu *v, u32 msr, u64 *val);
+bool vmce_wrmsr(struct vcpu *v, u32 msr, u64 val);
+/* The record and the #MC, now if v is current, else when it runs next; ends a domain that cannot take it. */
+void vmce_inject(struct vcpu *v, const struct vmce *what);
 long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val);
 
 /* ---- segments.c ---- */

@@ -9,6 +9,7 @@ enum softirq {
     SOFTIRQ_NMI_DOM0,
     SOFTIRQ_NMI_REASON, /* held until this CPU is idle */
     SOFTIRQ_MACHINE_CHECK,
+    SOFTIRQ_DOMAIN_END,
     SOFTIRQ_KEYHANDLER,
     SOFTIRQ_CONSOLE_RX,
     SOFTIRQ_SCHEDULE, /* last: may leave this vCPU for a while */

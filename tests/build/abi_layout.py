@@ -75,12 +75,20 @@ STRUCTS = {
     "gnttab_query_size": (None, "dom nr_frames max_nr_frames status"),
     "gnttab_set_version": (None, "version"),
     "gnttab_get_version": (None, "dom version"),
+    "mcinfo_global": (None, "mc_domid mc_vcpuid mc_socketid mc_coreid mc_core_threadid mc_apicid mc_flags mc_gstatus"),
+    "mcinfo_bank": (None, "mc_bank mc_domid mc_status mc_addr mc_misc mc_ctrl2 mc_tsc"),
+    "mcinfo_recovery": (None, "mc_bank action_flags action_types action_info"),
+    "mc_info": (None, "mi_nentries flags mi_data"),
+    "mcinfo_logical_cpu": (None, "mc_cpunr mc_chipid mc_coreid mc_threadid mc_apicid mc_ncores_active mc_cpuid_level mc_family mc_vendor "
+                                 "mc_vendorid mc_brandid mc_cpu_caps mc_cache_size mc_nmsrvals mc_msrvalues"),
+    "xen_mc": (None, "cmd interface_version u u.mc_fetch.fetch_id u.mc_fetch.data u.mc_physcpuinfo.ncpus u.mc_physcpuinfo.info "
+                     "u.mc_msrinject.mcinj_count u.mc_msrinject.mcinj_domid u.mc_msrinject.mcinj_msr u.mc_inject_v2.cpumap"),
 }
 # Ours may differ in name only where the ABI has none; sizes that hold optional tails are ours.
 NO_SIZE = {"physdev_pci_device_add"}
-OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table"]
+OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table", "mca"]
 THEIRS = ["xen", "memory", "event_channel", "vcpu", "sched", "physdev", "platform", "grant_table", "callback", "version",
-          "features", "nmi", "elfnote"]
+          "features", "nmi", "elfnote", "arch-x86/xen-mca"]
 OUR_OWN_NUMBERS = {"NR_VIRQS"}
 
 

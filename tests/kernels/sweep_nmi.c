@@ -128,7 +128,7 @@ static u32 sweep(u32 at, u32 distance, u32 phase)
     rounds(1);
     u32 ticks = disarm();
 
-    if (ticks < at + distance)
+    if (ticks <= at + distance)
         return ticks; /* the round was over first */
     /* The last may be on its way. */
     for (int i = 0; i < 3 && nmis < wanted; i++)

@@ -117,6 +117,11 @@ static bool deliver_pending(struct vcpu *v, struct cpu_user_regs *regs)
 {
     struct vcpu_info *info = v->info;
 
+    if (unlikely(v->pv.vmce.pending)) {
+        v->pv.vmce.pending = false;
+        pv_inject(regs, VEC_MC, 0);
+        return true;
+    }
     if (v->nmi_pending && !v->nmi_masked && v->pv.traps[VEC_NMI].address) {
         v->nmi_pending--;
         v->nmi_masked = true;
@@ -145,8 +150,6 @@ bool prepare_guest_return(struct cpu_user_regs *regs)
 
     for (;;) {
         if (unlikely(READ_ONCE(this_cpu()->softirq_pending)) && softirq_pending()) {
-            if (unlikely(v->domain->crashed && v->domain == hardware_domain))
-                domain_shutdown(v->domain, SHUTDOWN_crash);
             softirq_process();
             continue;
         }

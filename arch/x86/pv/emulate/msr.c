@@ -14,7 +14,6 @@
 #define MSR_FEATURE_CONTROL 0x3a
 #define MSR_AMD_HWCR 0xc0010015
 #define MSR_AMD_DE_CFG 0xc0011029
-#define VMCE_BANKS 2
 
 bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
 {
@@ -43,13 +42,9 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
     case MSR_UCODE_REV:
         return !v->domain->privileged || rdmsr_safe(msr, val);
     case MSR_MCG_CAP:
-        *val = VMCE_BANKS;
-        return true;
     case MSR_MCG_STATUS:
-        return true;
     case MSR_MC0_CTL ... MSR_MC0_CTL + 4 * VMCE_BANKS - 1:
-        *val = msr & 3 ? 0 : ~0ULL;
-        return true;
+        return vmce_rdmsr(v, msr, val);
     case MSR_MISC_ENABLE:
         return cpu.intel && rdmsr_safe(msr, val);
     case MSR_PLATFORM_INFO:
@@ -93,7 +88,7 @@ bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val)
         return val == rdmsr(MSR_EFER);
     case MSR_MCG_STATUS:
     case MSR_MC0_CTL ... MSR_MC0_CTL + 4 * VMCE_BANKS - 1:
-        return true;
+        return vmce_wrmsr(v, msr, val);
     case MSR_AMD_HWCR:
     case MSR_AMD_DE_CFG:
         return cpu.amd;

@@ -96,6 +96,9 @@ static int validate(struct page_info *pg, enum page_type type)
         flush_cache_of(pg);
         __atomic_fetch_and(&pg->ref_info, ~PGR_UNCACHED, __ATOMIC_RELAXED);
     }
+    /* The processor or we would read it: damaged memory stays data. */
+    if (READ_ONCE(pg->ref_info) & PGR_BROKEN)
+        return -EINVAL;
     if (type == PGT_SEGDESC)
         return segdesc_page_validate(pg);
     return pt_table_validate(pg, type - PGT_L1 + 1);

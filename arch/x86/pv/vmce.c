@@ -1,0 +1,94 @@
+/*
+ * Machine checks for guests: two banks, as the ABI has them; bank 1 holds what a guest is told.
+ * Addresses are pseudo-physical. The guest acknowledges by clearing MCG_STATUS; a second error
+ * before that ends it, as it would end a machine.
+ */
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/machine_check.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+#define TOLD_BANK 1
+
+static u64 mcg_cap(void)
+{
+    return VMCE_BANKS | (mc_recovery_supported() ? MCG_CAP_SER_P : 0);
+}
+
+bool vmce_rdmsr(struct vcpu *v, u32 msr, u64 *val)
+{
+    const struct vmce *m = &v->pv.vmce;
+    u32 bank = (msr - MSR_MC0_CTL) / 4;
+
+    if (msr == MSR_MCG_CAP)
+        *val = mcg_cap();
+    else if (msr == MSR_MCG_STATUS)
+        *val = m->mcg_status;
+    else if ((msr & 3) == 0)
+        *val = ~0ULL; /* every error is enabled */
+    else
+        *val = bank != TOLD_BANK ? 0 : (msr & 3) == 1 ? m->status : (msr & 3) == 2 ? m->address : m->misc;
+    return true;
+}
+
+bool vmce_wrmsr(struct vcpu *v, u32 msr, u64 val)
+{
+    struct vmce *m = &v->pv.vmce;
+    u32 bank = (msr - MSR_MC0_CTL) / 4;
+
+    if (msr == MSR_MCG_STATUS) {
+        m->mcg_status = val & (MCG_STATUS_RIPV | MCG_STATUS_EIPV | MCG_STATUS_MCIP);
+        return true;
+    }
+    if ((msr & 3) == 0)
+        return true;
+    if (val) /* as hardware: only zero clears them */
+        return false;
+    if (bank == TOLD_BANK && (msr & 3) == 1)
+        m->status = 0;
+    else if (bank == TOLD_BANK && (msr & 3) == 2)
+        m->address = 0;
+    else if (bank == TOLD_BANK)
+        m->misc = 0;
+    return true;
+}
+
+static void tell_vcpu(struct vcpu *v, const struct vmce *what, bool with_record)
+{
+    struct vmce *m = &v->pv.vmce;
+
+    if ((m->mcg_status & MCG_STATUS_MCIP) || m->pending) {
+        domain_crash(v->domain, "a second machine check before v%u has dealt with the first", v->id);
+        return;
+    }
+    m->mcg_status = what->mcg_status;
+    if (with_record) {
+        m->status = what->status;
+        m->address = what->address;
+        m->misc = what->misc;
+    }
+    m->pending = true;
+    vcpu_kick(v);
+}
+
+void vmce_inject(struct vcpu *v, const struct vmce *what)
+{
+    struct domain *d = v->domain;
+
+    if (!v->pv.traps[VEC_MC].address) {
+        domain_crash(d, "machine check, and its kernel has no handler for one");
+        return;
+    }
+    tell_vcpu(v, what, true);
+    if (!cpu.intel)
+        return;
+    /* Intel's are broadcast: a kernel waits for all of its CPUs in the handler. */
+    struct vmce other = { .mcg_status = MCG_STATUS_MCIP | MCG_STATUS_RIPV };
+
+    for (u32 i = 0; i < d->max_vcpus && !d->crashed; i++)
+        if (d->vcpu[i] && d->vcpu[i] != v && d->vcpu[i]->initialised && !(d->vcpu[i]->pause_flags & PAUSE_DOWN))
+            tell_vcpu(d->vcpu[i], &other, false);
+}

@@ -1,0 +1,8 @@
+/* Contained machine checks: who is told, and the records for dom0. */
+#ifndef HV_MCA_H
+#define HV_MCA_H
+
+void mca_init(void);
+void mca_start_polling(void); /* when clocks and the APIC timer run */
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * Machine checks (Intel SDM vol. 3, chapter 16; AMD APM vol. 2, chapter 9). trap/machine_check.c
+ * decides in the handler what must end the machine; what can be contained becomes an event, and
+ * common/control/mca.c deals with it in a softirq on the first CPU, or on the CPU whose guest was
+ * hit before that guest runs again.
+ */
+#ifndef HV_X86_MACHINE_CHECK_H
+#define HV_X86_MACHINE_CHECK_H
+
+#include <hv/types.h>
+
+#define MCG_STATUS_RIPV (1ULL << 0) /* the interrupted program can go on */
+#define MCG_STATUS_EIPV (1ULL << 1) /* its instruction is the one that was hit */
+#define MCG_STATUS_MCIP (1ULL << 2)
+#define MCG_CAP_COUNT 0xffULL
+#define MCG_CAP_CTL_P (1ULL << 8)
+#define MCG_CAP_SER_P (1ULL << 24)
+
+#define MCI_STATUS_VAL (1ULL << 63)
+#define MCI_STATUS_OVER (1ULL << 62)
+#define MCI_STATUS_UC (1ULL << 61)
+#define MCI_STATUS_EN (1ULL << 60)
+#define MCI_STATUS_MISCV (1ULL << 59)
+#define MCI_STATUS_ADDRV (1ULL << 58)
+#define MCI_STATUS_PCC (1ULL << 57)
+#define MCI_STATUS_S (1ULL << 56)
+#define MCI_STATUS_AR (1ULL << 55)   /* Intel; AMD: TCC, the thread's context is corrupt */
+#define MCI_STATUS_DEFERRED (1ULL << 44) /* AMD */
+#define MCI_MISC_ADDR_MODE(misc) ((misc) >> 6 & 7)
+#define MCI_MISC_ADDR_PHYSICAL 2
+
+enum mc_severity {
+    MC_NONE,      /* no valid record, or one that is not enabled to signal */
+    MC_CORRECTED,
+    MC_DEFERRED,  /* uncorrected, nobody has used the data yet; not signalled by itself */
+    MC_OPTIONAL,  /* uncorrected, found before use: recovery may be done */
+    MC_REQUIRED,  /* uncorrected and used: the instruction must not go on */
+    MC_FATAL,
+};
+
+struct mc_event {
+    u32 cpu, bank;
+    enum mc_severity severity;
+    bool in_guest;    /* a guest was interrupted: it is `current` on that CPU until the softirq has run */
+    bool copy_failed; /* the hypervisor read it for a guest, who gets an error instead */
+    bool restartable;
+    bool has_frame;   /* address is a machine address */
+    u64 mcg_status, status, address, misc, tsc, rip;
+};
+
+/* What a bank's status means; ser_p: the processor tells optional from required errors. */
+enum mc_severity mc_classify(u64 status, bool ser_p, bool amd_recovers);
+bool mc_has_frame(u64 status, u64 misc, bool ser_p);
+const char *mc_severity_name(enum mc_severity severity);
+
+/* Takes one event of the handlers; false: none left. On this CPU, interrupts off. */
+bool mc_event_take(struct mc_event *e);
+
+bool mc_recovery_supported(void); /* MCG_CAP.SER_P */
+/* Values that the handler on this CPU reads instead of the MSRs', until it has written them. 0, -ENOSPC, -EINVAL. */
+int mc_interpose(u32 msr, u64 value);
+
+#endif

@@ -1,0 +1,99 @@
+"""Memory errors, sent with QEMU's mce command into frames of every owner, and what becomes of them."""
+import re
+
+from harness import BUILD, ELF, OUT, Dialogue, need, symbols, test
+from caisson import images, machine
+
+VAL, OVER, UC, EN, MISCV, ADDRV, PCC, S, AR = (1 << n for n in (63, 62, 61, 60, 59, 58, 57, 56, 55))
+OPTIONAL = VAL | UC | EN | S
+REQUIRED = OPTIONAL | AR
+ADDRESS = ADDRV | MISCV
+PHYSICAL = 0x8C
+MCIP, EIPV, RIPV = 4, 2, 1
+VICTIM = re.compile(r"victim frame 0x(\w+) at 0x(\w+)")
+
+
+def mce(status, mcg=MCIP | RIPV, address=0, bank=3, cpu=0, flags=""):
+    return f"mce {flags} {cpu} {bank} {status:#x} {mcg:#x} {address:#x} {PHYSICAL:#x}"
+
+
+def victim(output):
+    frame, pseudo = VICTIM.search(output).groups()
+    return int(frame, 16) << 12, int(pseudo, 16)
+
+
+def free_frame(output):
+    """dom0 has taken what is high; low memory just above the image is left."""
+    return 0x800000
+
+
+def register():
+    def case(name, steps, *expected, absent=(), end="", kernel="trap_mce", args="noreboot", **kw):
+        """steps: as Dialogue's; expected: texts, or functions of (output) to one."""
+        @test(f"mce: {name}")
+        def _():
+            d = Dialogue("mce-" + re.sub(r"\W+", "-", name), steps)
+            bundle = images.bundle(f"{OUT}/mce-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
+            kw.setdefault("cpu", "Skylake-Client")
+            r = machine.run(machine.command(("direct", ELF, bundle, args), mem="256M", extra=d.arguments, **kw), 30,
+                            until=end or None, echo=d)
+            for text in expected:
+                text = text(r.output) if callable(text) else text
+                need(text in r.output, f"'{text}' was not printed", r)
+            for text in absent:
+                need(text not in r.output, f"'{text}' was printed", r)
+            need(not d.steps, f"'{d.steps and d.steps[0][0]}' never came", r)
+            need(end or not r.timed_out, "the machine went on", r)
+
+    def contained(name, command, *expected, steps=(), **kw):
+        """After it, the guest is still told of another error, and nothing of the hypervisor's has ended."""
+        last = [("#MC: ", lambda o: ["quit"])]
+        again = lambda o: [mce(OPTIONAL | ADDRESS, address=victim(o)[0], bank=4)]
+        done = kw.pop("done")
+        case(name, [("victim frame", command), *steps, (done, again), *last], *expected, absent=("PANIC",), **kw)
+
+    own = lambda status, mcg=MCIP | RIPV: (lambda o: [mce(status | ADDRESS, mcg, victim(o)[0])])
+    told = lambda o: f"address 0x{victim(o)[1]:x}"
+
+    case("action optional, dom0's frame", [("victim frame", own(OPTIONAL)), ("record: urgent, cpu 0x0, bank 0x3", ["quit"])],
+         "action optional", "a guest's frame: to be retired", "#MC: mcg 0x5 status 0xbd", told, "owner 0x0, page offline", absent=("PANIC",))
+    case("action required, dom0's frame", [("victim frame", own(REQUIRED, MCIP | RIPV | EIPV)), ("record: urgent, cpu 0x0, bank 0x3", ["quit"])],
+         "action required", "a guest's frame: to be retired", "#MC: mcg 0x7 status 0xbd8", told, absent=("PANIC",))
+    case("the interrupted program cannot go on", [("victim frame", own(REQUIRED, MCIP | EIPV))],
+         "d0: domain crashed: machine check: its program cannot go on", "dom0 has ended: crash", end="Halted (noreboot)", absent=("PANIC",))
+    case("the guest has no handler", [("computing", [mce(REQUIRED, MCIP | RIPV | EIPV)])],
+         "d0: domain crashed: machine check, and its kernel has no handler", "dom0 has ended: crash", end="Halted (noreboot)",
+         kernel="trap_mce_deaf", absent=("PANIC",))
+    case("a second one before the first is acknowledged",
+         [("victim frame", lambda o: [mce(OPTIONAL | ADDRESS | 0x100, address=victim(o)[0])]), ("not acknowledged", own(OPTIONAL))],
+         "d0: domain crashed: a second machine check before v0 has dealt with the first", end="Halted (noreboot)", absent=("PANIC",))
+    contained("action optional, a free frame", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o))],
+              "a free frame: retired", "page offline", done="owner 0x7ff4, page offline")
+    contained("the same frame again", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o))], "a retired frame",
+              steps=[("owner 0x7ff4, page offline", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o), bank=5)])], done="bank 0x5")
+    contained("action optional, an I/O hole", [mce(OPTIONAL | ADDRESS, address=0xD0000000)], "address d0000000, no RAM", done="record: urgent, cpu 0x0, bank 0x3")
+    contained("action optional, no address", [mce(OPTIONAL)], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3")
+    contained("a corrected error is found by polling", [mce(VAL | EN | ADDRESS, address=0x900000)], "corrected, address 900000",
+              done="record: not urgent, cpu 0x0, bank 0x3")
+    contained("deferred", lambda o: [mce(VAL | UC | EN | ADDRESS, address=free_frame(o))], "deferred", "a free frame: retired",
+              done="owner 0x7ff4, page offline")
+    contained("broadcast to both CPUs", [mce(OPTIONAL, flags="-b")], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3", smp=2)
+    contained("on a parked CPU", [mce(OPTIONAL, cpu=1)], "Machine check on CPU 1, bank 3", done="record: urgent, cpu 0x1, bank 0x3", smp=2)
+    contained("on an AMD-like CPU", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o))], "a free frame: retired", done="owner 0x7ff4", cpu="max")
+    image = symbols()["boot_info"] - 0xFFFF82D040000000 + 0x200000
+
+    for name, command, code, text in (
+            ("action optional, the hypervisor's frame", mce(OPTIONAL | ADDRESS, address=image), "M03", f"frame {image >> 12:x}"),
+            ("action required, the hypervisor's frame", mce(REQUIRED | ADDRESS, MCIP | RIPV | EIPV, image), "M03", f"frame {image >> 12:x}"),
+            ("the processor's context is corrupt", mce(OPTIONAL | PCC), "M02", "context is corrupt"),
+            ("a record was lost", mce(REQUIRED | OVER, MCIP | RIPV), "M02", "bank 3")):
+        case(name, [("victim frame", [command])], f"PANIC CAI-{code}: machine check", text, end="Halted (noreboot)")
+    case("on a parked CPU, fatal", [("victim frame", [mce(OPTIONAL | PCC, cpu=1)])], "PANIC CAI-M02", "CPU 1", end="Halted (noreboot)", smp=2)
+
+    @test("mce: badpage= keeps frames out")
+    def _():
+        bundle = images.bundle(f"{OUT}/mce-badpage.cpio", f"{BUILD}/kernels/trap_mce.elf")
+        d = Dialogue("mce-badpage", [("victim frame", [mce(OPTIONAL | ADDRESS, address=0x801000)]), ("a retired frame", ["quit"])])
+        r = machine.run(machine.command(("direct", ELF, bundle, "noreboot badpage=0x801-0x803,0x900"), cpu="Skylake-Client", mem="256M",
+                                        extra=d.arguments), 30, echo=d)
+        need("badpage: frames 801 to 803 are not used" in r.output and "address 801000, a retired frame" in r.output, "not kept out", r)
