@@ -78,7 +78,8 @@ class Dialogue:
     """A sink for machine.run(echo=...): on each text, in order, sends commands to QEMU's monitor."""
 
     def __init__(self, name, steps):
-        """steps: (text to wait for, list of commands or a function from the output so far to one)"""
+        """steps: (text to wait for, list of commands (numbers: seconds to wait), or a function from
+        the output so far to one)"""
         self.path, self.steps, self.output, self.from_ = f"{OUT}/{name}.sock", list(steps), "", 0
         self.pending = ""
         if os.path.exists(self.path):
@@ -100,7 +101,10 @@ class Dialogue:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.connect(self.path)
         for c in commands:
-            self.socket.sendall(c.encode() + b"\n")
+            if isinstance(c, str):
+                self.socket.sendall(c.encode() + b"\n")
+            else:
+                time.sleep(c)
 
     def flush(self):
         pass

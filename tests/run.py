@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, OUT, REACHED, TOP, Seen, clean, command, direct, monitor, need, run_all,  # noqa: E402
                      symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
-from trap import matrix_tests, mce_tests  # noqa: E402
+from trap import matrix_tests, mce_tests, sweep_tests  # noqa: E402
 
 # ---- build ----
 
@@ -71,7 +71,7 @@ def kernel_tests():
     command("make", "-s", "-C", "tests/kernels")
     for f in sorted(os.listdir(f"{TOP}/tests/kernels")):
         name = f[:-2]
-        if not f.endswith(".c") or name.startswith(("dies_", "trap_")) or name == "spin":
+        if not f.endswith(".c") or name.startswith(("dies_", "trap_", "sweep_", "debug_")) or name == "spin":
             continue
         for cpu in ("max", "qemu64"):
             @test(f"kernel: {name} on {cpu}", name=name, cpu=cpu)
@@ -388,6 +388,7 @@ def main():
     monitor_tests(kernel)
     matrix_tests.register()
     mce_tests.register()
+    sweep_tests.register()
     # The long ones first: they run beside all others.
     long = [t for t in tests if "forks" in t[0] or "load in" in t[0]]
     selected = long + [t for t in tests if t not in long]

@@ -61,7 +61,7 @@ def register():
          "action required", "a guest's frame: to be retired", "#MC: mcg 0x7 status 0xbd8", told, absent=("PANIC",))
     case("the interrupted program cannot go on", [("victim frame", own(REQUIRED, MCIP | EIPV))],
          "d0: domain crashed: machine check: its program cannot go on", "dom0 has ended: crash", end="Halted (noreboot)", absent=("PANIC",))
-    case("the guest has no handler", [("computing", [mce(REQUIRED, MCIP | RIPV | EIPV)])],
+    case("the guest has no handler", [("computing", [0.3, mce(REQUIRED, MCIP | RIPV | EIPV)])],
          "d0: domain crashed: machine check, and its kernel has no handler", "dom0 has ended: crash", end="Halted (noreboot)",
          kernel="trap_mce_deaf", absent=("PANIC",))
     case("a second one before the first is acknowledged",

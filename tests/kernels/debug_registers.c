@@ -1,0 +1,52 @@
+/*
+ * Debug registers under the hypervisor's feet: a guest's data breakpoints on its own stack, where
+ * the hypervisor writes frames, fire in the hypervisor; single steps run through every entry.
+ */
+#include "rounds.h"
+
+static u32 debugs;
+
+static void on_debug(struct frame *f)
+{
+    (void)f;
+    debugs++;
+}
+
+static void set_dr(u32 n, u64 v) { CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_debugreg, n, v), 0); }
+
+/* Single-steps through a hypercall and a trap: TF is the guest's, none of it reaches the hypervisor. */
+static u64 steps(void)
+{
+    u32 before = debugs;
+
+    __asm__ volatile("pushf; orq $0x100, (%%rsp); popf\n"
+                     "mov $17, %%eax; xor %%edi, %%edi; syscall\n"
+                     "int3\n"
+                     "pushf; andq $~0x100, (%%rsp); popf\n" ::: "rax", "rcx", "r11", "rdi", "memory", "cc");
+    return debugs - before;
+}
+
+void test_main(void)
+{
+    u64 sp;
+
+    trap_handlers[1] = on_debug;
+    rounds_setup();
+    rounds(1);
+    __asm__("mov %%rsp, %0" : "=r"(sp));
+    /* Writes (RW 1) and accesses (RW 3) of 8 bytes: LEN 2. */
+    for (u64 offset = 8; offset < 1024; offset += 8) {
+        set_dr(0, (sp & ~7UL) - offset);
+        set_dr(1, (u64)(start_info->pt_base) + offset);
+        set_dr(7, 0x400 | 0xb << 20 | 0x9 << 16 | 0xf);
+        rounds(1);
+    }
+    set_dr(7, 0x400);
+    CHECK_EQ(wrong, 0);
+    CHECK(debugs > 0);
+    expect_trap(3);
+    CHECK(steps() >= 5);
+    /* Breakpoints in the hypervisor's range or on I/O are refused. */
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_debugreg, 0, 0xffff830000000000), -1);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_debugreg, 7, 0x20000), -1);
+}
