@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, OUT, REACHED, TOP, Seen, clean, command, direct, monitor, need, run_all,  # noqa: E402
                      symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
-from trap import matrix_tests, mce_tests, sweep_tests  # noqa: E402
+from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
 
 # ---- build ----
 
@@ -388,6 +388,7 @@ def main():
     monitor_tests(kernel)
     matrix_tests.register()
     mce_tests.register()
+    recorder_tests.register()
     sweep_tests.register()
     # The long ones first: they run beside all others.
     long = [t for t in tests if "forks" in t[0] or "load in" in t[0]]

@@ -61,20 +61,37 @@ static void read_boot_information(void)
     boot_info_sort_memory(bi);
 }
 
-/* At a fixed place below 1 MiB, if that is RAM and holds nothing of the loader's. */
+/* RAM that holds neither us nor anything of the loader's. */
+static bool place_is_free(paddr_t start, paddr_t end)
+{
+    const struct boot_info *bi = &boot_info;
+    bool free = boot_info_memory_type(bi, start) == E820_RAM && boot_info_memory_type(bi, end - 1) == E820_RAM &&
+                (bi->info_end <= start || bi->info_start >= end) &&
+                (bi->image_phys + IMAGE_MAX_SIZE <= start || bi->image_phys >= end);
+
+    for (u32 i = 0; i < bi->nr_modules; i++)
+        free &= bi->modules[i].end <= start || bi->modules[i].start >= end;
+    return free;
+}
+
 static void start_recorder(void)
 {
-    paddr_t start = RECORDER_PHYS, end = start + RECORDER_SIZE;
-    bool free = boot_info_memory_type(&boot_info, start) == E820_RAM && boot_info_memory_type(&boot_info, end - 1) == E820_RAM &&
-                (boot_info.info_end <= start || boot_info.info_start >= end);
+    static const paddr_t places[] = RECORDER_PLACES;
+    paddr_t chosen = 0;
 
-    for (u32 i = 0; i < boot_info.nr_modules; i++)
-        free &= boot_info.modules[i].end <= start || boot_info.modules[i].start >= end;
-    if (!free) {
-        printk(LOG_INFO "Flight recorder: off, its place at %x is taken\n", RECORDER_PHYS);
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        if (!place_is_free(places[i], places[i] + RECORDER_SIZE))
+            continue;
+        recorder_look(phys_to_virt(places[i]));
+        if (!chosen)
+            chosen = places[i];
+    }
+    if (!chosen) {
+        printk(LOG_INFO "Flight recorder: off, all of its places are taken\n");
         return;
     }
-    recorder_init(phys_to_virt(start));
+    boot_alloc_reserve(chosen, chosen + RECORDER_SIZE);
+    recorder_init(phys_to_virt(chosen));
     console_for_logged(recorder_log);
 }
 
@@ -112,7 +129,7 @@ static void early_boot(void)
     serial_early_init();              /* before anything is worth saying */
     cpu_identify();                   /* CPUID only; page sizes and address width for what follows */
     read_boot_information();
-    start_recorder();                 /* not before: its place could hold what the loader left */
+    start_recorder();                 /* needs the memory map and the modules' places */
     boot_bundle_split(&boot_info, phys_to_virt);
     cmdline_parse(boot_info.cmdline); /* after the console exists: it names what it does not know */
     start_video();

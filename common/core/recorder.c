@@ -43,6 +43,7 @@ static bool opt_recorder = true;
 OPTION("recorder", option_bool, opt_recorder);
 
 static struct record *record; /* NULL: nothing is kept */
+static bool quoting;
 static struct record_head previous;
 static char previous_text[160], previous_log[4096];
 
@@ -104,20 +105,26 @@ static void name_phase(enum phase phase)
     strlcpy(record->head.phase_name, system_phase_name(), sizeof(record->head.phase_name));
 }
 
-void recorder_init(void *region)
+void recorder_look(const void *place)
 {
-    record = region;
-    if (head_valid(&record->head)) {
-        previous = record->head;
-        previous.code[3] = previous.phase_name[11] = previous.why[127] = 0;
-        copy_log_tail(record);
-        describe_previous();
-    }
+    const struct record *r = place;
+
+    if (previous.magic || !head_valid(&r->head))
+        return;
+    previous = r->head;
+    previous.code[3] = previous.phase_name[11] = previous.why[127] = 0;
+    copy_log_tail(r);
+    describe_previous();
+}
+
+void recorder_init(void *place)
+{
+    record = place;
     memset(&record->head, 0, sizeof(record->head));
     record->log_end = 0;
     record->head.magic = RECORD_MAGIC;
     record->head.size = sizeof(record->head);
-    record->head.failed_boots = previous.state == RECORD_ENDED ? 1 : previous.failed_boots + 1;
+    record->head.failed_boots = previous.failed_boots + 1; /* active brings it back to 0 */
     strlcpy(record->head.version, CAISSON_VERSION, sizeof(record->head.version));
     name_phase(PHASE_EARLY_BOOT);
     seal();
@@ -134,15 +141,21 @@ static void print_previous_log(void)
             lines++;
     if (*p == '\n')
         p++;
+    quoting = true; /* another boot's lines are not this one's */
     while (*p) {
         const char *end = strchr(p, '\n');
         int n = end ? (int)(end - p) : (int)strlen(p);
         char line[120];
 
+        if (!strncmp(p, "(CAI) ", 6)) {
+            p += 6;
+            n -= 6;
+        }
         copy_bounded(line, sizeof(line), p, MIN((size_t)n, sizeof(line) - 1));
         printk(LOG_WARN "| %s\n", line);
         p += n + (end != NULL);
     }
+    quoting = false;
 }
 
 void recorder_tell(void)
@@ -169,9 +182,14 @@ const char *recorder_previous(void)
     return previous_text;
 }
 
+const char *recorder_previous_log(void)
+{
+    return previous_text[0] ? previous_log : "";
+}
+
 void recorder_log(const char *s, size_t n)
 {
-    for (; record && n; n--, s++)
+    for (; record && !quoting && n; n--, s++)
         if (*s != '\r')
             record->log[record->log_end++ % LOG_SIZE] = *s;
 }

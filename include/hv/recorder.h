@@ -1,8 +1,8 @@
 /*
- * The flight recorder: a record in RAM that survives a warm reset, at a fixed place below 1 MiB
- * that neither the hypervisor nor a guest uses otherwise. The next boot reads it, tells of the
- * previous boot's end, and stops when boots fail one after the other. docs/flight-recorder.md
- * has the layout. Everything here may be called in any phase and context.
+ * The flight recorder: a record in RAM that survives a warm reset, at one of a few fixed places
+ * that firmware and loaders leave alone. The next boot finds it there, tells of the previous
+ * boot's end, and stops when boots fail one after the other. docs/flight-recorder.md has the
+ * layout. Everything here may be called in any phase and context.
  */
 #ifndef HV_RECORDER_H
 #define HV_RECORDER_H
@@ -10,15 +10,19 @@
 #include <hv/panic_codes.h>
 #include <hv/system_state.h>
 
-#define RECORDER_PHYS 0x50000
 #define RECORDER_SIZE 0x10000
+/* Not lower: SeaBIOS clears the first MiB, OVMF uses 8 to 24 MiB, GRUB puts modules above the image. */
+#define RECORDER_PLACES { MiB(160), MiB(96), MiB(28), MiB(320) }
 
-/* Reads what is there and starts a new record. Early boot, before anything else is logged. */
-void recorder_init(void *region);
+/* A place that may hold the previous boot's record: looked at, left as it is. */
+void recorder_look(const void *place);
+/* Starts a new record there. Early boot, when the memory map is known. */
+void recorder_init(void *place);
 /* After the options are known. Prints how the previous boot ended, if it did not end in order; panics after too many failures. */
 void recorder_tell(void);
 /* The previous boot's end, as text; "" if it ended in order or is not known. */
 const char *recorder_previous(void);
+const char *recorder_previous_log(void); /* its last messages */
 
 void recorder_log(const char *s, size_t n);
 void recorder_phase(enum phase phase);

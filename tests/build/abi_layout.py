@@ -75,6 +75,8 @@ STRUCTS = {
     "gnttab_query_size": (None, "dom nr_frames max_nr_frames status"),
     "gnttab_set_version": (None, "version"),
     "gnttab_get_version": (None, "dom version"),
+    "xen_hypfs_direntry": (None, "type encoding content_len max_write_len"),
+    "xen_hypfs_dirlistentry": (None, "e off_next name"),
     "mcinfo_global": (None, "mc_domid mc_vcpuid mc_socketid mc_coreid mc_core_threadid mc_apicid mc_flags mc_gstatus"),
     "mcinfo_bank": (None, "mc_bank mc_domid mc_status mc_addr mc_misc mc_ctrl2 mc_tsc"),
     "mcinfo_recovery": (None, "mc_bank action_flags action_types action_info"),
@@ -86,9 +88,9 @@ STRUCTS = {
 }
 # Ours may differ in name only where the ABI has none; sizes that hold optional tails are ours.
 NO_SIZE = {"physdev_pci_device_add"}
-OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table", "mca"]
+OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table", "mca", "hypfs"]
 THEIRS = ["xen", "memory", "event_channel", "vcpu", "sched", "physdev", "platform", "grant_table", "callback", "version",
-          "features", "nmi", "elfnote", "arch-x86/xen-mca"]
+          "features", "nmi", "elfnote", "arch-x86/xen-mca", "hypfs"]
 OUR_OWN_NUMBERS = {"NR_VIRQS"}
 
 

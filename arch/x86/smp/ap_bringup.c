@@ -10,7 +10,6 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/recorder.h>
 #include <hv/smp.h>
 #include <hv/time.h>
 #include <hv/trap_test.h>
@@ -20,7 +19,7 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-#define TRAMPOLINE_PHYS (RECORDER_PHYS + RECORDER_SIZE) /* two pages below 640 KiB */
+#define TRAMPOLINE_PHYS 0x60000 /* two pages; what a loader may have left there has been read */
 #define ANSWER_NS 1000000000ULL
 #define STOP_WAIT_US 100000
 
