@@ -16,6 +16,12 @@ EXTRA_CFLAGS += -DTRAP_TEST
 EXTRA_ASFLAGS += -DTRAP_TEST
 endif
 
+ifneq ($(COVERAGE),)
+SUBDIRS += tests/coverage
+EXTRA_CFLAGS += -DCOVERAGE
+COVER := -fprofile-arcs -ftest-coverage -fprofile-info-section -fprofile-update=single
+endif
+
 C_SRC := $(filter-out arch/x86/asm_offsets.c,$(foreach d,$(SUBDIRS),$(wildcard $(d)/*.c)))
 S_SRC := $(filter-out arch/x86/hypervisor.lds.S boot/page_tables.S,$(foreach d,$(SUBDIRS),$(wildcard $(d)/*.S)))
 OBJ := $(C_SRC:%.c=$(O)/%.o) $(S_SRC:%.S=$(O)/%.S.o) $(O)/font.o
@@ -50,9 +56,10 @@ $(O)/include/trap_matrix.h: tools/gen_trap_matrix.py arch/x86/trap/matrix.tbl in
 	@$(PYTHON) $< header > $@.new && mv $@.new $@
 $(O)/arch/x86/trap/policy.o $(O)/arch/x86/trap/dispatch.o $(O)/tests/trap/trap_test.o: $(O)/include/trap_matrix.h
 
+$(O)/tests/%.o: COVER :=
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) -c -o $@ $<
+	@$(CC) $(CFLAGS) $(COVER) -c -o $@ $<
 
 $(O)/%.S.o: %.S $(O)/include/asm_offsets.h
 	@mkdir -p $(@D)
@@ -84,6 +91,8 @@ check:
 	@tools/check
 unit:
 	@$(MAKE) --no-print-directory -C tests/unit
+coverage:
+	@tools/coverage
 docs:
 	@$(PYTHON) tools/gen_trap_matrix.py markdown > docs/trap-matrix.md
 	@$(PYTHON) tools/gen_panic_codes.py > docs/panic-codes.md
@@ -97,7 +106,8 @@ help:
 	@echo "make [all]   build/caisson.elf     make run     boot Debian's kernel in QEMU"
 	@echo "make check   every test            make unit    unit tests on this machine"
 	@echo "make gdb     run, waiting for gdb  make clean   remove build/"
+	@echo "make coverage  lines and branches that the tests run"
 	@echo "make docs    what is generated of docs/, and build/trap-matrix.html"
 
-.PHONY: all run check unit docs gdb clean help
+.PHONY: all run check unit coverage docs gdb clean help
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

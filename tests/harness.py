@@ -12,7 +12,9 @@ sys.path.insert(0, os.path.join(TOP, "tools"))
 from caisson import images, machine  # noqa: E402
 
 BUILD = os.path.join(TOP, "build")
-ELF = os.path.join(BUILD, "caisson.elf")
+COVERAGE = os.environ.get("CAISSON_COVERAGE")
+HV = os.path.join(BUILD, "coverage") if COVERAGE else BUILD  # the hypervisor that is tested
+ELF = os.path.join(HV, "caisson.elf")
 OUT = os.path.join(BUILD, "check")
 REACHED = "caisson: userspace reached"
 tests = []
@@ -42,7 +44,7 @@ def command(*args, **kw):
     return r.stdout
 
 
-def symbols(image=f"{BUILD}/caisson.debug"):
+def symbols(image=f"{HV}/caisson.debug"):
     """Name to address, of a linked image."""
     rows = (line.split() for line in command("nm", image).splitlines())
     return {name: int(value, 16) for value, _, name in rows}

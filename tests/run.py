@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import (BUILD, ELF, OUT, REACHED, TOP, Seen, clean, command, direct, monitor, need, run_all,  # noqa: E402
+from harness import (BUILD, ELF, HV, OUT, REACHED, TOP, Seen, clean, command, direct, monitor, need, run_all,  # noqa: E402
                      symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
 from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
@@ -182,7 +182,7 @@ def boot_tests(kernel):
     bundle = images.bundle(f"{OUT}/linux.cpio", kernel, initrd)
     hv = "com1=115200,8n1 console=com1,vga loglvl=all guest_loglvl=all"
     dom0 = "console=hvc0 caisson.batch"
-    iso = images.iso(f"{OUT}/linux.iso", f"{BUILD}/caisson.gz", kernel, initrd, hv, dom0)
+    iso = images.iso(f"{OUT}/linux.iso", f"{HV}/caisson.gz", kernel, initrd, hv, dom0)
 
     def linux(name, how, **kw):
         @test(f"boot: {name}")
@@ -395,6 +395,8 @@ def main():
     selected = long + [t for t in tests if t not in long]
     if len(sys.argv) > 1:
         selected = [t for t in selected if any(word in t[0] for word in sys.argv[1:])]
+    without = os.environ.get("CAISSON_WITHOUT", "").split()
+    selected = [t for t in selected if not any(word in t[0] for word in without)]
     packages.step(f"running {len(selected)} tests")
     sys.exit(0 if run_all(selected, min(2, os.cpu_count() or 1)) else 1)
 

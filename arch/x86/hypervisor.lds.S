@@ -71,6 +71,10 @@ SECTIONS
         KEEP(*(.options))
         __options_end = .;
         KEEP(*(.symbols))
+        . = ALIGN(8);
+        __gcov_info_start = .;
+        KEEP(*(.gcov_info))
+        __gcov_info_end = .;
         *(.got .got.plt)
         . = ALIGN(4096);
     } :rodata

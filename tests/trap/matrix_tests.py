@@ -6,14 +6,14 @@ import os
 import re
 import sys
 
-from harness import BUILD, ELF, OUT, TOP, command, direct, need, symbols, test
+from harness import BUILD, COVERAGE, ELF, HV, OUT, TOP, command, direct, need, symbols, test
 from caisson import images, machine
 sys.path.insert(0, os.path.join(TOP, "tools"))
 import gen_trap_matrix  # noqa: E402
 
 M = gen_trap_matrix.Matrix()
 NUMBER = {name: v for v, name in M.vectors.items()}
-TEST_O = f"{BUILD}/traptest"
+TEST_O = f"{HV}/traptest"
 TEST_ELF = f"{TEST_O}/caisson.elf"
 BLOCK = re.compile(r"\(CAI\) \{ (\S+) (\S+) #?(\w+) (\w+)\n(.*?)"
                    r"\(CAI\) \} \1 \2 #?\3 \4: (NOT RAISED, )?(\w+), result (\d+), NMIs (\d+), latency (\d+)", re.S)
@@ -141,7 +141,8 @@ ENDS = [("early_boot", "hypervisor", "UD"), ("boot", "hypervisor", "PF"), ("smp_
 
 def register():
     boot_kernel = f"{BUILD}/kernels/memory.elf"
-    command("make", "-s", "TRAP_TEST=1", f"O={TEST_O}")
+    if not COVERAGE:
+        command("make", "-s", "TRAP_TEST=1", f"O={TEST_O}")
     hv = "com1=115200,8n1 sync_console noreboot nmi=ignore recorder=off"
 
     @test("matrix: every cell belongs to a test")

@@ -12,12 +12,12 @@ import socket
 import subprocess
 import time
 
-from harness import BUILD, ELF, OUT, TOP, command, need, symbols
+from harness import BUILD, ELF, HV, OUT, command, need, symbols
 from caisson import images, machine
 
 HPET = 0xFED00000
 PATIENCE = 1500 # stops without a new place
-DEBUG = f"{BUILD}/caisson.debug"
+DEBUG = f"{HV}/caisson.debug"
 # Where a mistake would show: entries, exits, the switch of stacks and address spaces, the console lock.
 WINDOWS = """trampoline_page entry_common from_guest exit_to_guest exit_sysret iret_guest_fault from_hypervisor return_nmis_blocked
 entry_ist syscall_entry switch_stack vcpu_first_entry trap_from_guest trap_from_hypervisor nmi_unblock prepare_guest_return push_frame

@@ -26,6 +26,9 @@ def command(boot, cpu="max", smp=1, mem="512M", extra=()):
         if boot[0] == "uefi":
             args += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}",
                      "-drive", f"if=pflash,format=raw,file={_fresh_vars()}"]
+    streams = os.environ.get("CAISSON_COVERAGE")
+    if streams:
+        args += ["-debugcon", f"file:{tempfile.mkstemp(dir=streams)[1]}"]
     return args + list(extra)
 
 
