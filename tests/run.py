@@ -101,9 +101,11 @@ def kernel_tests():
             need("survived" not in r.output, "the guest went on", r)
             clean(r)
 
-    dies("unhandled_fault", "d0:v0: unhandled page fault (ec=0002)", "L4[0x024] = 0000000000000000", "rax: 0000123456789000",
+    dies("unhandled_fault", "d0:v0: unhandled page fault (ec=0002) in kernel mode: no handler is registered", "Given up by inject()",
+         "L4[0x024] = 0000000000000000 not present", "rax: 0000123456789000",
          "Code at rip: 48 c7 00 0d d0", "Guest stack at")
     dies("bad_stack", "its frame cannot be written to the guest's kernel stack", "rsp: ffff830000001000")
+    dies("half_mapped", "d0:v0: unhandled page fault (ec=0004) in user mode", "L1[0x", " pfn ", "not present", "Code at rip: 48 8b 07")
     dies("no_user_table", "iret to user mode without a user page table")
 
 

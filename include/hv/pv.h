@@ -57,6 +57,11 @@ paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);
 /* ---- ptwr.c ---- */
 bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va);
 
+/* ---- guest_report.c: says all there is to say, then domain_crash() ---- */
+enum { CRASH_SYSCALL = 256, CRASH_EVENT, CRASH_RETURN }; /* ways into and out of a guest that are no vector */
+void guest_crash_by(const char *by, struct vcpu *v, const struct cpu_user_regs *regs, u32 vector, u32 error, const char *why);
+#define guest_crash(...) guest_crash_by(__func__, __VA_ARGS__)
+
 /* ---- guest_trap.c, bounce_frame.c ---- */
 void pv_guest_exception(struct cpu_user_regs *regs, u32 vector);
 /* Delivers a vector to the guest; has_error: push error. Crashes the domain if it cannot take it. */

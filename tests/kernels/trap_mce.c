@@ -148,7 +148,7 @@ void test_main(void)
     seen = machine_checks;
     print("victim frame 0x%lx at 0x%lx\n", va_to_mfn(victim), (u64)victim - 0xffffffff80000000);
     for (;;) {
-        for (volatile u32 i = 0; i < 1000000; i++) /* errors should find the guest, not the hypervisor */
+        for (volatile u32 i = 0; i < 20000000; i++) /* errors should find the guest, not the hypervisor */
             ;
         if (machine_checks != seen) {
             seen = machine_checks;

@@ -160,12 +160,12 @@ def register():
             @test(f"matrix: {len(batch_cells())} cells of the hypervisor, {how}, {cpu}", how=how, cpu=cpu)
             def _(how, cpu):
                 args = machine.command(boot(how, boot_kernel, f"{hv} traptest=all"), cpu=cpu, smp=2, mem="256M")
-                check_batch(machine.run(args, 120), batch_cells())
+                check_batch(machine.run_to_file(args, 120, f"{OUT}/matrix-{how}-{cpu}.console"), batch_cells())
 
         @test(f"matrix: {len(guest_cells())} cells of guests, {how}", how=how)
         def _(how):
             args = machine.command(boot(how, f"{BUILD}/kernels/trap_cells.elf", f"{hv} traptest=guest"), mem="256M")
-            check_guest(machine.run(args, 60))
+            check_guest(machine.run_to_file(args, 60, f"{OUT}/matrix-guest-{how}.console"))
 
     @test("matrix: the 32-bit stub, 32 cells")
     def _():

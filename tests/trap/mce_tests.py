@@ -52,7 +52,7 @@ def register():
         done = kw.pop("done")
         case(name, [("victim frame", command), *steps, (done, again), *last], *expected, absent=("PANIC",), **kw)
 
-    own = lambda status, mcg=MCIP | RIPV: (lambda o: [mce(status | ADDRESS, mcg, victim(o)[0])])
+    own = lambda status, mcg=MCIP | RIPV: (lambda o: [0.3, mce(status | ADDRESS, mcg, victim(o)[0])]) # the guest computes by then
     told = lambda o: f"address 0x{victim(o)[1]:x}"
 
     case("action optional, dom0's frame", [("victim frame", own(OPTIONAL)), ("record: urgent, cpu 0x0, bank 0x3", ["quit"])],

@@ -32,14 +32,14 @@ pte_t hv_l4[PT_ENTRIES];
 WEAK mfn_t max_mfn = FAKE_FRAMES - 1;
 u64 total_ram_pages = FAKE_FRAMES;
 
-void vprintk(const char *fmt, va_list ap)
+WEAK void vprintk(const char *fmt, va_list ap)
 {
     size_t n = strlen(fake_log);
 
     vsnprintf(fake_log + n, sizeof(fake_log) - n, fmt, ap);
 }
 
-void printk(const char *fmt, ...)
+WEAK void printk(const char *fmt, ...)
 {
     va_list ap;
 
@@ -81,6 +81,7 @@ void spin_lock(spinlock_t *lock) { assert_int_equal(lock->head, lock->tail); loc
 void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->head, lock->tail); }
 
 /* ---- memory ---- */
+WEAK void boot_alloc_reserve(paddr_t start, paddr_t end) { (void)start; (void)end; }
 WEAK bool mfn_valid(mfn_t mfn) { return mfn < FAKE_FRAMES; }
 u32 tlb_clock(void) { return fake_tlb_flushes + 1; }
 void tlb_flush_all_cpus(void) { fake_tlb_flushes++; }

@@ -82,11 +82,8 @@ void guest_iret_failed(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;
 
-    if (!pv_failsafe_bounce(v, regs)) {
-        printk(LOG_ERR "d%u:v%u: return to %04x:%016lx failed and the failsafe callback cannot be entered\n",
-               v->domain->id, v->id, regs->cs, regs->rip);
-        domain_crash(v->domain, "no way back into the guest");
-    }
+    if (!pv_failsafe_bounce(v, regs))
+        guest_crash(v, regs, CRASH_RETURN, 0, "IRET fails, and the failsafe callback cannot be entered");
 }
 
 void syscall_from_guest(struct cpu_user_regs *regs)
@@ -107,7 +104,7 @@ void syscall_from_guest(struct cpu_user_regs *regs)
     regs->rcx = regs->rip;
     regs->r11 = regs->rflags;
     if (!pv_bounce(v, regs, cb->address, cb->mask_events, false, 0))
-        domain_crash(v->domain, "kernel stack not writable at SYSCALL");
+        guest_crash(v, regs, CRASH_SYSCALL, 0, "its frame cannot be written to the guest's kernel stack");
     else
         regs->rflags &= ~RFLAGS_DF;
 }
@@ -130,11 +127,8 @@ static bool deliver_pending(struct vcpu *v, struct cpu_user_regs *regs)
     }
     if (info && READ_ONCE(info->evtchn_upcall_pending) && !(READ_ONCE(info->evtchn_upcall_mask) & 1) &&
         v->pv.event_cb.address) {
-        if (!pv_bounce(v, regs, v->pv.event_cb.address, true, false, 0)) {
-            printk(LOG_ERR "d%u:v%u: event upcall at %016lx: kernel stack %016lx not writable\n", v->domain->id, v->id,
-                   regs->rip, regs->rsp);
-            domain_crash(v->domain, "kernel stack not writable at event upcall");
-        }
+        if (!pv_bounce(v, regs, v->pv.event_cb.address, true, false, 0))
+            guest_crash(v, regs, CRASH_EVENT, 0, "its frame cannot be written to the guest's kernel stack");
         return true;
     }
     return false;

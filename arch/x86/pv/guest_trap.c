@@ -12,51 +12,15 @@
 #define PFEC_RSVD 8
 #define ERROR_IDT 2 /* selector error codes: the selector names an IDT gate */
 
-static void print_code_and_stack(const struct cpu_user_regs *regs)
-{
-    u8 code[16];
-    u64 stack[8];
-
-    if (!copy_from_guest(code, (void *)regs->rip, sizeof(code))) {
-        printk(LOG_ERR "Code at rip:");
-        for (size_t i = 0; i < sizeof(code); i++)
-            printk(" %02x", code[i]);
-        printk("\n");
-    }
-    printk(LOG_ERR "Guest stack at %016lx:\n", regs->rsp);
-    if (copy_from_guest(stack, (void *)regs->rsp, sizeof(stack)))
-        printk(LOG_ERR "  not readable\n");
-    else
-        for (size_t i = 0; i < ARRAY_SIZE(stack); i += 4)
-            printk(LOG_ERR "  %016lx %016lx %016lx %016lx\n", stack[i], stack[i + 1], stack[i + 2], stack[i + 3]);
-}
-
-static void unhandled(struct vcpu *v, struct cpu_user_regs *regs, u32 vector, u32 error)
-{
-    printk(LOG_ERR "d%u:v%u: unhandled %s (ec=%04x), no handler is registered\n", v->domain->id, v->id,
-           vector < 32 ? vector_infos[vector].what : "interrupt", error);
-    if (vector == VEC_PF)
-        page_walk_print(read_cr3(), v->info ? v->info->arch.cr2 : 0, LOG_ERR);
-    registers_print(regs, LOG_ERR);
-    print_code_and_stack(regs);
-    domain_crash(v->domain, "unhandled vector %u", vector);
-}
-
 static void inject(struct cpu_user_regs *regs, u32 vector, bool has_error, u32 error)
 {
     struct vcpu *v = current;
     const struct trap_info *t = &v->pv.traps[vector];
 
-    if (!t->address) {
-        unhandled(v, regs, vector, error);
-        return;
-    }
-    if (!pv_bounce(v, regs, t->address, t->flags & 4, has_error, error)) {
-        printk(LOG_ERR "d%u:v%u: vector %u (ec=%04x): its frame cannot be written to the guest's kernel stack\n",
-               v->domain->id, v->id, vector, error);
-        registers_print(regs, LOG_ERR);
-        domain_crash(v->domain, "kernel stack not writable");
-    }
+    if (!t->address)
+        guest_crash(v, regs, vector, error, "no handler is registered");
+    else if (!pv_bounce(v, regs, t->address, t->flags & 4, has_error, error))
+        guest_crash(v, regs, vector, error, "its frame cannot be written to the guest's kernel stack");
 }
 
 void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error)

@@ -11,12 +11,12 @@ HYPERCALL_HANDLER(do_iret)
     struct iret_context f;
 
     if (copy_from_guest(&f, (void *)regs->rsp, sizeof(f))) {
-        domain_crash(v->domain, "iret hypercall: stack %016lx not readable", regs->rsp);
+        guest_crash(v, regs, CRASH_RETURN, 0, "the iret hypercall's stack is not readable");
         return 0;
     }
     if ((f.cs & 3) == 3) {
         if (!v->pv.user_l4) {
-            domain_crash(v->domain, "iret to user mode without a user page table");
+            guest_crash(v, regs, CRASH_RETURN, 0, "iret to user mode without a user page table");
             return 0;
         }
         pv_toggle_mode(v);

@@ -70,7 +70,7 @@ static struct {
     u32 msr;
     u64 value;
 } injected[8];
-static u32 nr_injected;
+static u32 nr_injected; /* the first CPU's */
 
 static u64 mc_read(u32 msr)
 {
@@ -249,6 +249,8 @@ void machine_check_handle(struct cpu_user_regs *regs)
         fatal_trap(regs, PANIC_MC_CONTEXT, "machine check: the interrupted program cannot go on (MCG_STATUS %lx)", mcg);
     if (nr_banks)
         mc_clear(MSR_MCG_STATUS); /* the next #MC would shut the processor down otherwise */
+    if (!this_cpu()->id)
+        nr_injected = 0; /* for one #MC */
 }
 
 /* ---- setup ---- */

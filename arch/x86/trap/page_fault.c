@@ -39,9 +39,15 @@ void page_walk_print(u64 cr3, u64 va, const char *level)
             return;
         }
         pte_t e = table[PT_INDEX(va, l)];
-        u64 pfn = mfn_valid(pte_mfn(e)) && (e & PTE_PRESENT) ? m2p_get(pte_mfn(e)) : INVALID_M2P;
+        bool ram = (e & PTE_PRESENT) && mfn_valid(pte_mfn(e));
 
-        printk("%s L%u[0x%03lx] = %016lx %016lx\n", level, l, PT_INDEX(va, l), e, pfn);
+        printk("%s L%u[0x%03lx] = %016lx", level, l, PT_INDEX(va, l), e);
+        if (!(e & PTE_PRESENT))
+            printk(" not present\n");
+        else if (ram && booted_past(PHASE_BOOT) && m2p_get(pte_mfn(e)) != INVALID_M2P)
+            printk(" mfn %lx pfn %lx\n", pte_mfn(e), m2p_get(pte_mfn(e)));
+        else
+            printk(" mfn %lx%s\n", pte_mfn(e), ram ? "" : " (no RAM)");
         if (!(e & PTE_PRESENT) || (l > 1 && l < 4 && (e & PTE_PSE)))
             return;
         mfn = pte_mfn(e);

@@ -57,7 +57,7 @@ const char *mc_severity_name(enum mc_severity severity);
 bool mc_event_take(struct mc_event *e);
 
 bool mc_recovery_supported(void); /* MCG_CAP.SER_P */
-/* Values that the handler on this CPU reads instead of the MSRs', until it has written them. 0, -ENOSPC, -EINVAL. */
+/* A value that the next #MC on the first CPU reads instead of the MSR's. 0, -ENOSPC, -EINVAL. */
 int mc_interpose(u32 msr, u64 value);
 
 #endif

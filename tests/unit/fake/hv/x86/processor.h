@@ -1,0 +1,20 @@
+/* The real header; ports and MSRs are answered by the test. */
+#ifndef FAKE_PROCESSOR_H
+#define FAKE_PROCESSOR_H
+
+#include_next <hv/x86/processor.h>
+
+u8 fake_inb(u16 port);
+void fake_outb(u16 port, u8 v);
+u64 fake_rdmsr(u32 msr);
+void fake_wrmsr(u32 msr, u64 v);
+struct cpuid_regs fake_cpuid(u32 leaf, u32 subleaf);
+#define inb fake_inb
+#define outb fake_outb
+#define rdmsr fake_rdmsr
+#define wrmsr fake_wrmsr
+#define rdmsr_safe(msr, v) (*(v) = fake_rdmsr(msr), true)
+#define wrmsr_safe(msr, v) (fake_wrmsr(msr, v), true)
+#define cpuid_count fake_cpuid
+
+#endif

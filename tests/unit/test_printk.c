@@ -1,0 +1,96 @@
+#include "fakes.h"
+
+#include <stdio.h>
+
+#include <hv/cmdline.h>
+#include <hv/console.h>
+#include <hv/printk.h>
+
+extern const struct option __options_start[], __options_end[];
+static char shown[65536], logged[65536];
+
+void console_write(const char *s, size_t n, bool to_sinks)
+{
+    size_t l = strlen(logged), t = strlen(shown);
+
+    memcpy(logged + l, s, n);
+    logged[l + n] = 0;
+    if (!to_sinks)
+        return;
+    memcpy(shown + t, s, n);
+    shown[t + n] = 0;
+}
+
+static int set(const char *name, const char *value)
+{
+    for (const struct option *o = __options_start; o < __options_end; o++)
+        if (!strcmp(o->name, name))
+            return o->parse(value, o->var);
+    return 1;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    shown[0] = logged[0] = 0;
+    set("loglvl", "info");
+    set("guest_loglvl", "warning");
+    set("console_timestamps", "no");
+    return 0;
+}
+
+static void levels(void **state)
+{
+    (void)state;
+    printk(LOG_INFO "seen\n");
+    printk(LOG_DEBUG "hidden\n");
+    printk("plain %s\n", "text");
+    printk(LOG_ERR "");
+    assert_string_equal(shown, "(CAI) seen\n(CAI) plain text\n");
+    assert_string_equal(logged, "(CAI) seen\n(CAI) hidden\n(CAI) plain text\n");
+    assert_int_equal(set("loglvl", "none"), 0);
+    printk(LOG_ERR "not even this\n");
+    printk("half ");
+    printk("line\n");
+    assert_null(strstr(shown, "not even"));
+    assert_non_null(strstr(shown, "(CAI) half line\n"));
+    assert_int_equal(set("loglvl", "loud"), -EINVAL);
+    assert_int_equal(set("loglvl", "all/error"), 0);
+    printk(LOG_DEBUG "debug now\n");
+    assert_non_null(strstr(shown, "debug now"));
+}
+
+static void timestamps(void **state)
+{
+    (void)state;
+    set("console_timestamps", "yes");
+    fake_now = 12345678000;
+    printk("x\n");
+    assert_string_equal(shown, "(CAI) [   12.345678] x\n");
+}
+
+/* What guests cause is limited: a burst, then a trickle, and the number of what was left out. */
+static void rate(void **state)
+{
+    (void)state;
+    fake_now = 1000000000000;
+    for (int i = 0; i < 500; i++)
+        printk(GUEST_ERR "guest %d\n", i);
+    assert_non_null(strstr(shown, "guest 39\n"));
+    assert_null(strstr(shown, "guest 40\n"));
+    fake_now += 10000000000;
+    printk(GUEST_ERR "later\n");
+    assert_non_null(strstr(shown, "460 messages about guests were suppressed\n"));
+    assert_non_null(strstr(shown, "later\n"));
+    printk(GUEST_INFO "below the threshold\n");
+    assert_null(strstr(shown, "below"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(levels, setup), cmocka_unit_test_setup(timestamps, setup),
+                                        cmocka_unit_test_setup(rate, setup) };
+
+    return cmocka_run_group_tests_name("printk", tests, NULL, NULL);
+}
