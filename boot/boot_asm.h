@@ -12,6 +12,11 @@
 #define VLOW(sym) ((sym) - 0xffff82d000000000)
 #define VHIGH 0xffff82d0
 
+/* First of all in a 32-bit entry; see early_idt32.S. */
+#define LOAD_LINKED_TABLES \
+    lgdt    linked_gdt_pointer; \
+    lidt    linked_idt_pointer
+
 #define PTE_P 0x1
 #define PTE_RW 0x2
 #define PTE_PSE 0x80

@@ -1,6 +1,8 @@
 /*
- * Exceptions in the 32-bit stubs. The IDT is made at run time, because the load address is
- * known only then; every gate leads to a report on COM1 and on the VGA text screen, and a halt.
+ * Exceptions in the 32-bit stubs: every gate leads to a report on COM1 and on the VGA text screen,
+ * and a halt. Loaders mostly put the image where it is linked: for that place descriptors and IDT
+ * are complete at link time, and an entry's first two instructions load them (LOAD_LINKED_TABLES).
+ * If it lies elsewhere, the pointers lead to nothing; early_idt32_load makes the IDT once more.
  */
 #include "boot_asm.h"
 
@@ -31,13 +33,15 @@ early_idt32_load:
     ret
 
 /* 8 bytes each: the vector's name is its distance from stubs32. */
-    .balign 8
+    .section .boot.stubs, "ax"
+    .globl  stubs32
 stubs32:
     .rept   32
     call    exception32
     .balign 8
     .endr
 
+    .section .boot.text, "ax"
 exception32:
     mov     (%esp), %ecx
     mov     %esp, %esi
@@ -125,6 +129,23 @@ putc32:
     ret
 
     .section .boot.data, "a"
+    .globl  linked_gdt_pointer, linked_idt_pointer
+    .balign 8
+linked_idt:
+    .set    v, 0
+    .rept   32
+    .short  (STUBS32_PHYS + STUB32_SIZE * v) & 0xffff
+    .short  0xe018
+    .short  0x8e00
+    .short  (STUBS32_PHYS + STUB32_SIZE * v) >> 16
+    .set    v, v + 1
+    .endr
+linked_gdt_pointer:
+    .short  GDT_LIMIT
+    .long   boot_gdt - IMAGE_VIRT_START + IMAGE_PHYS_LINK - GDT_RESERVED_BASE
+linked_idt_pointer:
+    .short  32 * 8 - 1
+    .long   linked_idt
 msg_exception:  .asciz "Caisson: exception in the 32-bit boot stub, vector "
 msg_stack:      .asciz " stack (error code or EIP first): "
 msg_cr2:        .asciz " CR2: "

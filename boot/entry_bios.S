@@ -1,7 +1,8 @@
 /*
  * Multiboot2 entry on BIOS machines: 32-bit protected mode, paging off, %eax the loader's
- * magic, %ebx the information structure. Uncovered by an IDT: the 13 instructions up to the
- * return from early_idt32_load's LIDT and its loop.
+ * magic, %ebx the information structure. Not covered by an IDT of ours: LGDT and LIDT here, and
+ * in long_mode.S MOV to CR0, the far return and LIDT. An exception before the stack is set uses
+ * the loader's.
  */
 #include "boot_asm.h"
 
@@ -9,6 +10,7 @@
     .code32
     .globl  multiboot2_entry32
 multiboot2_entry32:
+    LOAD_LINKED_TABLES
     cli
     cld
     /* No stack is promised: lend the reserved word of the information structure for one CALL. */

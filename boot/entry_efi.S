@@ -1,7 +1,8 @@
 /*
  * Multiboot2 entry on UEFI machines: 64-bit mode on the firmware's page tables and IDT, boot
- * services alive, %eax the magic, %rbx the information structure. The firmware's IDT covers
- * us until its boot services end; ours is live from the LIDT below.
+ * services alive, %eax the magic, %rbx the information structure. The firmware's IDT covers us, also
+ * after its boot services have ended, until its segments and tables go. Not covered: LGDT, MOV to
+ * CR3 and LIDT.
  */
 #include "boot_asm.h"
 #include "page_tables.S"
@@ -28,10 +29,6 @@ multiboot2_entry_efi64:
     SET_TSS_BASE
     SET_STACK_TOPS
 
-    lea     OFF(boot_gdt) - GDT_RESERVED_BASE(%rbp), %rax
-    push    %rax
-    pushw   $GDT_LIMIT
-    lgdt    (%rsp)
     mov     $MSR_EFER, %ecx
     rdmsr
     or      $EFER_BOOT, %eax
@@ -40,12 +37,18 @@ multiboot2_entry_efi64:
     mov     %rax, %cr4
     mov     $CR0_BOOT, %eax
     mov     %rax, %cr0
-    lea     OFF(hv_l4)(%rbp), %rax
-    mov     %rax, %cr3
     lea     1f(%rip), %rax
     pushq   $SEL_HV_CS64
     push    %rax
+    lea     OFF(boot_gdt) - GDT_RESERVED_BASE(%rbp), %rax
+    push    %rax
+    pushw   $GDT_LIMIT
+    lea     OFF(hv_l4)(%rbp), %rax
+    lgdt    (%rsp)
+    mov     %rax, %cr3
+    lidt    idt_pointer(%rip)
+    add     $10, %rsp
     lretq
-1:  lidt    idt_pointer(%rip)
+1:
     mov     $BOOT_PROTO_MULTIBOOT2_EFI, %edi
     jmp     long_mode_high

@@ -1,12 +1,13 @@
 /*
  * PVH entry (qemu -kernel): 32-bit protected mode, paging off, %ebx struct hvm_start_info.
- * Loaders place the image where it is linked.
+ * Loaders place the image where it is linked. Not covered: as in entry_bios.S.
  */
 #include "boot_asm.h"
 
     .section .boot.text, "ax"
     .code32
 pvh_entry32:
+    LOAD_LINKED_TABLES
     cli
     cld
     mov     $IMAGE_PHYS_LINK, %ebp

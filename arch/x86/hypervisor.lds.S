@@ -24,7 +24,13 @@ SECTIONS
 {
     . = IMAGE_PHYS_LINK;
     __boot_start = .;
-    .boot : { KEEP(*(.boot.header)) KEEP(*(.boot.text)) KEEP(*(.boot.data)) } :boot
+    .boot : {
+        KEEP(*(.boot.header))
+        . = STUBS32_PHYS - IMAGE_PHYS_LINK;
+        KEEP(*(.boot.stubs))
+        KEEP(*(.boot.text))
+        KEEP(*(.boot.data))
+    } :boot
     .notes : { KEEP(*(.note.pvh)) } :boot :note
     __boot_end = .;
 
@@ -99,6 +105,7 @@ SECTIONS
 }
 
 ASSERT(__boot_end <= IMAGE_PHYS_LINK + STUBS_VIRT - IMAGE_VIRT_START, "boot code reaches the vector stubs")
+ASSERT(stubs32 == STUBS32_PHYS, "gates of the 32-bit stub are computed from STUBS32_PHYS")
 ASSERT(vector_stubs == STUBS_VIRT, "IDT gates are computed from STUBS_VIRT")
 ASSERT(__image_end - IMAGE_VIRT_START <= IMAGE_MAX_SIZE, "the image must fit one L1 table")
 ASSERT((boot_stack_block & (STACK_BLOCK_SIZE - 1)) == 0, "stack blocks are aligned to their size")

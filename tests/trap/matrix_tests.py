@@ -112,16 +112,16 @@ STUB_CODE = {"DE": "31c9f7f1", "BP": "cc", "OF": "b07f047fce", "UD": "0f0b", "GP
              "NM": "0f20c083c8080f22c0d9d0"}
 
 
-def stub_image(vector):
-    """The hypervisor with a fault written over the stub's check of the processor."""
+def stub_image(vector, place="check_cpu32", skip=0):
+    """The hypervisor with a fault written over the stub's check of the processor, or elsewhere."""
     data = bytearray(open(ELF, "rb").read())
-    address = symbols()["check_cpu32"]
+    address = symbols()[place] + skip
     # Program header 0 is the boot section, linked where it is loaded.
     phoff = int.from_bytes(data[32:40], "little")
     offset, vaddr = (int.from_bytes(data[phoff + o:phoff + o + 8], "little") for o in (8, 16))
     text = bytes.fromhex(STUB_CODE.get(vector, f"cd{NUMBER[vector]:02x}"))
     data[offset + address - vaddr:offset + address - vaddr + len(text)] = text
-    path = f"{OUT}/stub-{vector}.elf"
+    path = f"{OUT}/stub-{place}-{vector}.elf"
     with open(path, "wb") as f:
         f.write(data)
     return path
@@ -180,6 +180,14 @@ def register():
     def _():
         iso = images.iso(f"{OUT}/matrix-stub.iso", stub_image("UD"), None, None, "", "")
         check_stub(machine.run(machine.command(("bios", iso), mem="256M"), 30, until="numbers."), "UD")
+
+    @test("matrix: the third instruction of the 32-bit entries")
+    def _():
+        skip = 14  # LGDT and LIDT
+        direct = ("direct", stub_image("UD", "pvh_entry32", skip), None, "")
+        bios = ("bios", images.iso(f"{OUT}/matrix-entry.iso", stub_image("UD", "multiboot2_entry32", skip), None, None, "", ""))
+        for how in (direct, bios):
+            check_stub(machine.run(machine.command(how, mem="256M"), 30, until="numbers."), "UD")
 
     for phase, context, vector in ENDS:
         for stays in (True, False):

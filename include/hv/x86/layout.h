@@ -43,6 +43,10 @@
 #define STUBS_VIRT (IMAGE_VIRT_START + 0x4000)
 #define STUB_SIZE 16
 
+/* The same for the 32-bit boot stub, where it is linked. */
+#define STUBS32_PHYS (IMAGE_PHYS_LINK + 0x400)
+#define STUB32_SIZE 8
+
 /*
  * Stack blocks, one per vCPU and one per (CPU, IST vector). First page: the SYSCALL
  * entry trampoline (vCPU blocks only); second: a guard, never mapped; top: struct stack_top.
