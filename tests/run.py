@@ -366,13 +366,16 @@ def monitor_tests(kernel):
                 os.unlink(shot)
             boot = (how, images.iso(f"{OUT}/nothing-{how}.iso", ELF, None, None, "noreboot", "")) if how != "direct" else \
                 ("direct", ELF, None, "noreboot")
-            halted = Seen("Halted (noreboot)")
-            machine.run(machine.command(boot) + monitor(f"{OUT}/screen-{how}.sock", [f"screendump {shot}", "quit"], 1, halted), 60,
-                        echo=halted)
+            halted = Seen("Halted (noreboot).")
+            r = machine.run(machine.command(boot) + monitor(f"{OUT}/screen-{how}.sock", [f"screendump {shot}", "quit"], 1, halted), 60,
+                            echo=halted)
             need(os.path.exists(shot), "no screenshot was made")
             data = open(shot, "rb").read().split(b"\n", 3)
             lit = sum(1 for b in data[3][::3] if b > 0x60)
             need(lit > 5000, f"only {lit} pixels are lit")
+            # What a telephone would read.
+            seen = subprocess.run(["zbarimg", "-q", "--raw", shot], capture_output=True, text=True).stdout.strip()
+            need(re.fullmatch(r"CAI-K01/0\.\d+/SMP-BOOT/0/IP:[0-9A-F]{16}/A:0/BT:[0-9A-F.]+", seen), f"the QR code says '{seen}'")
 
     for how in ("bios", "uefi", "direct"):
         screen(how)

@@ -91,14 +91,19 @@ void console_write(const char *s, size_t n, bool to_sinks)
     }
 }
 
-void console_force_unlock(void)
+static bool is_video(const struct console_sink *sink)
+{
+    return strcmp(sink->name, "vga") == 0;
+}
+
+void console_force_unlock(bool video)
 {
     WRITE_ONCE(lock_broken, true);
     serial_set_sync();
     for (unsigned i = 0; i < nr_sinks; i++) {
         if (sinks[i]->panic_prepare)
             sinks[i]->panic_prepare();
-        sinks[i]->enabled = true;
+        sinks[i]->enabled = video || !is_video(sinks[i]);
     }
 }
 
@@ -134,7 +139,7 @@ void console_drain_keys(void)
 void console_release_video(void)
 {
     for (unsigned i = 0; i < nr_sinks; i++)
-        if (strcmp(sinks[i]->name, "vga") == 0)
+        if (is_video(sinks[i]))
             sinks[i]->enabled = false;
 }
 

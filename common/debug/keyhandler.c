@@ -107,7 +107,7 @@ KEYHANDLER('h', print_help, "this list");
 static void reboot_key(char key)
 {
     (void)key;
-    console_force_unlock();
+    console_force_unlock(true);
     console_flush_late();
     recorder_orderly_end();
     machine_restart();

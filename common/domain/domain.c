@@ -168,7 +168,7 @@ static void hardware_domain_shutdown(u32 reason)
     static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
 
     system_phase_advance(PHASE_SHUTDOWN);
-    console_force_unlock(); /* synchronous from here on; nobody else prints any more */
+    console_force_unlock(true); /* synchronous from here on; nobody else prints any more */
     console_flush_late();
     trap_test_phase("shutdown");
     if (reason == SHUTDOWN_poweroff || reason == SHUTDOWN_reboot)

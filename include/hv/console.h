@@ -27,8 +27,9 @@ void console_release_video(void);
 /*
  * For fatal paths: the lock is not waited for any more, output is synchronous. What was still
  * waiting in the transmit buffer comes with console_flush_late(), after the first urgent line.
+ * video: on the screen, too (a panic draws its own, and slow video memory is not to hold it up).
  */
-void console_force_unlock(void);
+void console_force_unlock(bool video);
 void console_flush_late(void);
 void console_lock_again(void); /* test builds: a report is over and the machine goes on */
 /* What has been logged so far, up to the size of the boot log. */

@@ -11,7 +11,7 @@
 void smp_start_others(void);
 u32 smp_online_count(void);
 
-/* For reports: stops every other CPU by NMI and waits for them, 100 ms at most. */
+/* For reports: stops every other CPU by NMI and waits for them, about a second at most. */
 void smp_stop_others(void);
 void smp_note_stopped(void); /* called by the CPU that stops */
 

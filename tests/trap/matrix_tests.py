@@ -167,6 +167,15 @@ def register():
             args = machine.command(boot(how, f"{BUILD}/kernels/trap_cells.elf", f"{hv} traptest=guest"), mem="256M")
             check_guest(machine.run_to_file(args, 60, f"{OUT}/matrix-guest-{how}.console"))
 
+    @test("matrix: the first line of a report within 10,000 instructions of the fault")
+    def _():
+        # Under -icount shift=0 the TSC counts instructions.
+        args = machine.command(boot("direct", boot_kernel, f"{hv} traptest=all"), mem="256M", extra=["-icount", "shift=0"])
+        r = machine.run_to_file(args, 120, f"{OUT}/matrix-latency.console")
+        latencies = [int(block[-1]) for block in BLOCK.findall(r.output.replace("\r", "")) if int(block[-1])]
+        need(len(latencies) > 500, f"only {len(latencies)} reports", r)
+        need(max(latencies) <= 10000, f"the slowest took {max(latencies)} instructions", r)
+
     @test("matrix: the 32-bit stub, 32 cells")
     def _():
         for cell in M.real():

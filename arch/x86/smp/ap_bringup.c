@@ -21,7 +21,7 @@
 
 #define TRAMPOLINE_PHYS 0x60000 /* two pages; what a loader may have left there has been read */
 #define ANSWER_NS 1000000000ULL
-#define STOP_WAIT_US 100000
+#define STOP_POLLS 1000000 /* of port 80h, about a microsecond each */
 
 extern const u8 ap_trampoline[], ap_trampoline_end[], ap_vectors16[], ap_vectors32[], ap_test16[], ap_test32[];
 extern const u8 idt_table[];
@@ -233,7 +233,7 @@ void smp_stop_others(void)
     if (!others)
         return;
     local_apic_send_all_others(IPI_NMI);
-    for (u32 i = 0; i < STOP_WAIT_US && __atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < others; i++)
+    for (u32 i = 0; i < STOP_POLLS && __atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < others; i++)
         inb(0x80);
     if (READ_ONCE(stopped) < others)
         printk("%u other CPUs did not stop\n", others - READ_ONCE(stopped));

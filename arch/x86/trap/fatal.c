@@ -95,7 +95,7 @@ static void begin(enum panic_code code, const char *why)
     }
     stage = STAGE_TEXT;
     summary = (struct recorder_report){ .code = code, .cpu = this_cpu()->id };
-    console_force_unlock();
+    console_force_unlock(false);
 }
 
 static void wait_for_key_or_delay(void)
@@ -143,6 +143,10 @@ void panic_nested(const struct cpu_user_regs *regs, const char *why)
     if (stage < STAGE_RECORD) {
         stage = STAGE_RECORD;
         recorder_report(&summary);
+    }
+    if (stage < STAGE_SCREEN) {
+        stage = STAGE_SCREEN;
+        panic_screen_show(&summary, NULL);
     }
     if (stage == STAGE_END)
         machine_halt();
