@@ -99,6 +99,14 @@ static bool make_qr(const struct recorder_report *r)
     return qrcodegen_encodeText(text, qr_scratch, qr, qrcodegen_Ecc_LOW, 1, QR_VERSION, qrcodegen_Mask_0, true);
 }
 
+/* "function+0x12" alone, or the address. */
+static const char *symbol_name(u64 address, char *buf, size_t size)
+{
+    const char *symbol = strchr(symbol_describe(address, buf, size), ' ');
+
+    return symbol ? symbol + 1 : buf;
+}
+
 static void show_registers(const struct cpu_user_regs *r)
 {
     linef("IP  %016lx FL  %016lx", r->rip, r->rflags);
@@ -133,14 +141,11 @@ __attribute__((force_align_arg_pointer)) void panic_screen_show(const struct rec
     linef("Phase %s, CPU %u", r->phase, r->cpu);
     linef("Try:");
     wrapped(2, panic_code_advice(r->code));
-    row++;
+    linef("At %s", symbol_name(r->rip, name, sizeof(name)));
     if (regs)
         show_registers(regs);
-    for (u32 i = 0; i < r->nr_frames && row < console_screen->rows; i++) {
-        const char *symbol = strchr(symbol_describe(r->frames[i], name, sizeof(name)), ' ');
-
-        linef("  %s", symbol ? symbol + 1 : name);
-    }
+    for (u32 i = 0; i < r->nr_frames && row + 1 < console_screen->rows; i++)
+        linef("  %s", symbol_name(r->frames[i], name, sizeof(name)));
 }
 
 void panic_screen_last_line(const char *line)

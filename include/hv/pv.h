@@ -88,6 +88,13 @@ bool vmce_rdmsr(struct vcpu *v, u32 msr, u64 *val);
 bool vmce_wrmsr(struct vcpu *v, u32 msr, u64 val);
 /* The record and the #MC, now if v is current, else when it runs next; ends a domain that cannot take it. */
 void vmce_inject(struct vcpu *v, const struct vmce *what);
+u64 vmce_capabilities(void); /* MCG_CAP as guests see it */
+/*
+ * State from a toolstack: 0, or -EINVAL for what no processor would show. With MCIP set an error is
+ * pending, and its #MC comes when v runs: synchronous (EIPV, a required action) only where the
+ * processor tells required actions from optional ones.
+ */
+int vmce_set_state(struct vcpu *v, const struct vmce *state) __must_check;
 long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val);
 
 /* ---- segments.c ---- */

@@ -77,6 +77,11 @@ STRUCTS = {
     "gnttab_get_version": (None, "dom version"),
     "xen_hypfs_direntry": (None, "type encoding content_len max_write_len"),
     "xen_hypfs_dirlistentry": (None, "e off_next name"),
+    "xen_domctl_ext_vcpucontext": (None, "vcpu size syscall32_callback_eip sysenter_callback_eip syscall32_callback_cs sysenter_callback_cs "
+                                         "syscall32_disables_events sysenter_disables_events vmce vmce.mci_ctl2_bank1"),
+    "xen_domctl_vcpu_msr": (None, "index reserved value"),
+    "xen_domctl_vcpu_msrs": (None, "vcpu msr_count msrs"),
+    "xen_domctl": (None, "cmd interface_version domain u"),
     "mcinfo_global": (None, "mc_domid mc_vcpuid mc_socketid mc_coreid mc_core_threadid mc_apicid mc_flags mc_gstatus"),
     "mcinfo_bank": (None, "mc_bank mc_domid mc_status mc_addr mc_misc mc_ctrl2 mc_tsc"),
     "mcinfo_recovery": (None, "mc_bank action_flags action_types action_info"),
@@ -88,9 +93,9 @@ STRUCTS = {
 }
 # Ours may differ in name only where the ABI has none; sizes that hold optional tails are ours.
 NO_SIZE = {"physdev_pci_device_add"}
-OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table", "mca", "hypfs"]
+OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table", "mca", "hypfs", "domctl"]
 THEIRS = ["xen", "memory", "event_channel", "vcpu", "sched", "physdev", "platform", "grant_table", "callback", "version",
-          "features", "nmi", "elfnote", "arch-x86/xen-mca", "hypfs"]
+          "features", "nmi", "elfnote", "arch-x86/xen-mca", "hypfs", "domctl"]
 OUR_OWN_NUMBERS = {"NR_VIRQS"}
 
 

@@ -90,6 +90,12 @@ def register():
         case(name, [("victim frame", [command])], f"PANIC CAI-{code}: machine check", text, end="Halted (noreboot)")
     case("on a parked CPU, fatal", [("victim frame", [mce(OPTIONAL | PCC, cpu=1)])], "PANIC CAI-M02", "CPU 1", end="Halted (noreboot)", smp=2)
 
+    @test("mce: a toolstack reads and sets the state of a vCPU")
+    def _():
+        bundle = images.bundle(f"{OUT}/mce-domctl.cpio", f"{BUILD}/kernels/trap_domctl.elf")
+        r = machine.run(machine.command(("direct", ELF, bundle, "noreboot dom0_max_vcpus=2"), mem="256M"), 30)
+        need("test kernel: PASS" in r.output and "PANIC" not in r.output, "the test kernel did not pass", r)
+
     @test("mce: badpage= keeps frames out")
     def _():
         bundle = images.bundle(f"{OUT}/mce-badpage.cpio", f"{BUILD}/kernels/trap_mce.elf")

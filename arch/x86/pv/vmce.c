@@ -13,7 +13,7 @@
 
 #define TOLD_BANK 1
 
-static u64 mcg_cap(void)
+u64 vmce_capabilities(void)
 {
     return VMCE_BANKS | (mc_recovery_supported() ? MCG_CAP_SER_P : 0);
 }
@@ -24,7 +24,7 @@ bool vmce_rdmsr(struct vcpu *v, u32 msr, u64 *val)
     u32 bank = (msr - MSR_MC0_CTL) / 4;
 
     if (msr == MSR_MCG_CAP)
-        *val = mcg_cap();
+        *val = vmce_capabilities();
     else if (msr == MSR_MCG_STATUS)
         *val = m->mcg_status;
     else if ((msr & 3) == 0)
@@ -72,6 +72,24 @@ static void tell_vcpu(struct vcpu *v, const struct vmce *what, bool with_record)
     }
     m->pending = true;
     vcpu_kick(v);
+}
+
+int vmce_set_state(struct vcpu *v, const struct vmce *s)
+{
+    const u64 known = MCG_STATUS_RIPV | MCG_STATUS_EIPV | MCG_STATUS_MCIP;
+    bool pending = s->mcg_status & MCG_STATUS_MCIP, recorded = s->status & MCI_STATUS_VAL;
+    bool required = recorded && (s->status & (MCI_STATUS_UC | MCI_STATUS_S | MCI_STATUS_AR)) == (MCI_STATUS_UC | MCI_STATUS_S | MCI_STATUS_AR);
+
+    if ((s->mcg_status & ~known) || (pending && !(s->mcg_status & MCG_STATUS_RIPV)) || (!pending && s->mcg_status))
+        return -EINVAL;
+    /* Corrected errors are not signalled; a corrupt context would have ended the domain. */
+    if (pending && recorded && (!(s->status & MCI_STATUS_UC) || (s->status & MCI_STATUS_PCC)))
+        return -EINVAL;
+    if (required != !!(s->mcg_status & MCG_STATUS_EIPV) || ((s->status & (MCI_STATUS_S | MCI_STATUS_AR)) && !mc_recovery_supported()))
+        return -EINVAL;
+    v->pv.vmce = *s;
+    v->pv.vmce.pending = pending;
+    return 0;
 }
 
 void vmce_inject(struct vcpu *v, const struct vmce *what)

@@ -1,0 +1,174 @@
+/*
+ * domctl: the toolstack on domains. So far the state of a vCPU that errors of memory leave: its
+ * machine-check MSRs (get_vcpu_msrs, set_vcpu_msrs) and what its banks can do (ext_vcpucontext).
+ */
+#include <hv/domain.h>
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <hv/pv.h>
+#include <hv/x86/processor.h>
+#include <public/domctl.h>
+
+static const u32 saved_msrs[] = { MSR_MCG_STATUS, MSR_MC0_CTL + 5, MSR_MC0_CTL + 6, MSR_MC0_CTL + 7, MSR_TSC_AUX };
+
+/* The vCPU that an operation names. Never the caller's own: its state is in use. */
+static int target(struct domain *d, u32 id, struct vcpu **v)
+{
+    if (id >= d->max_vcpus || !d->vcpu[id])
+        return -ENOENT;
+    *v = d->vcpu[id];
+    return *v == current ? -EINVAL : 0;
+}
+
+static long get_ext(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_ext_vcpucontext *x = &op->u.ext_vcpucontext;
+    struct vcpu *v;
+    int rc = target(d, x->vcpu, &v);
+
+    if (rc)
+        return rc;
+    *x = (struct xen_domctl_ext_vcpucontext){ .vcpu = v->id, .size = sizeof(*x),
+                                              .syscall32_callback_eip = v->pv.syscall32_cb.address,
+                                              .syscall32_disables_events = v->pv.syscall32_cb.mask_events };
+    x->vmce.caps = vmce_capabilities();
+    return 0;
+}
+
+static long set_ext(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_ext_vcpucontext *x = &op->u.ext_vcpucontext;
+    bool with_vmce = x->size >= sizeof(*x);
+    struct vcpu *v;
+    int rc = target(d, x->vcpu, &v);
+
+    if (rc)
+        return rc;
+    if (x->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(x->syscall32_callback_eip) || x->sysenter_callback_eip)
+        return -EINVAL; /* SYSENTER is not offered */
+    /* What this machine cannot do is not promised to a guest from another: banks signal by #MC only. */
+    if (with_vmce && ((x->vmce.caps & ~vmce_capabilities()) || x->vmce.mci_ctl2_bank0 || x->vmce.mci_ctl2_bank1 || x->vmce.mcg_ext_ctl))
+        return -EPERM;
+    v->pv.syscall32_cb = (struct callback){ x->syscall32_callback_eip, x->syscall32_disables_events };
+    return 0;
+}
+
+static u64 msr_of(const struct vcpu *v, u32 index)
+{
+    const struct vmce *m = &v->pv.vmce;
+
+    return index == MSR_MCG_STATUS      ? m->mcg_status
+           : index == MSR_MC0_CTL + 5   ? m->status
+           : index == MSR_MC0_CTL + 6   ? m->address
+           : index == MSR_MC0_CTL + 7   ? m->misc
+                                        : v->pv.tsc_aux;
+}
+
+static long get_msrs(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_vcpu_msrs *x = &op->u.vcpu_msrs;
+    struct vcpu *v;
+    int rc = target(d, x->vcpu, &v);
+
+    if (rc)
+        return rc;
+    u32 room = x->msr_count, n = 0;
+
+    if (!x->msrs) {
+        x->msr_count = ARRAY_SIZE(saved_msrs);
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(saved_msrs); i++) {
+        struct xen_domctl_vcpu_msr msr = { saved_msrs[i], 0, msr_of(v, saved_msrs[i]) };
+
+        if (!msr.value)
+            continue;
+        if (n == room)
+            return -ENOBUFS;
+        if (copy_to_guest((struct xen_domctl_vcpu_msr *)x->msrs + n++, &msr, sizeof(msr)))
+            return -EFAULT;
+    }
+    x->msr_count = n;
+    return 0;
+}
+
+static long set_msrs(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_vcpu_msrs *x = &op->u.vcpu_msrs;
+    struct vmce state = { 0 };
+    struct vcpu *v;
+    int rc = target(d, x->vcpu, &v);
+
+    if (rc)
+        return rc;
+    u64 tsc_aux = v->pv.tsc_aux;
+
+    if (x->msr_count > ARRAY_SIZE(saved_msrs))
+        return -EINVAL;
+    for (u32 i = 0; i < x->msr_count; i++) {
+        struct xen_domctl_vcpu_msr msr;
+
+        if (copy_from_guest(&msr, (struct xen_domctl_vcpu_msr *)x->msrs + i, sizeof(msr)))
+            return -EFAULT;
+        if (msr.reserved)
+            return -EINVAL;
+        switch (msr.index) {
+        case MSR_MCG_STATUS:
+            state.mcg_status = msr.value;
+            break;
+        case MSR_MC0_CTL + 5:
+            state.status = msr.value;
+            break;
+        case MSR_MC0_CTL + 6:
+            state.address = msr.value;
+            break;
+        case MSR_MC0_CTL + 7:
+            state.misc = msr.value;
+            break;
+        case MSR_TSC_AUX:
+            if (msr.value >> 32)
+                return -EINVAL;
+            tsc_aux = msr.value;
+            break;
+        default:
+            return -EINVAL;
+        }
+    }
+    rc = vmce_set_state(v, &state);
+    if (!rc)
+        v->pv.tsc_aux = tsc_aux;
+    return rc;
+}
+
+static const struct {
+    u32 cmd;
+    long (*run)(struct domain *d, struct xen_domctl *op);
+    bool copy_out;
+} ops[] = {
+    { XEN_DOMCTL_set_ext_vcpucontext, set_ext, false },
+    { XEN_DOMCTL_get_ext_vcpucontext, get_ext, true },
+    { XEN_DOMCTL_get_vcpu_msrs, get_msrs, true },
+    { XEN_DOMCTL_set_vcpu_msrs, set_msrs, false },
+};
+
+HYPERCALL_HANDLER(do_domctl)
+{
+    UNUSED_ARGS(a2, a3, a4, a5, a6);
+    struct xen_domctl op;
+
+    if (!current->domain->privileged)
+        return -EPERM;
+    if (copy_from_guest(&op, (void *)a1, sizeof(op)))
+        return -EFAULT;
+    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
+        return -EACCES;
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+        if (ops[i].cmd != op.cmd)
+            continue;
+        struct domain *d = domain_by_id(op.domain);
+        long rc = d ? ops[i].run(d, &op) : -ESRCH;
+
+        return !rc && ops[i].copy_out ? copy_to_guest((void *)a1, &op, sizeof(op)) : rc;
+    }
+    return -ENOSYS;
+}
