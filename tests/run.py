@@ -324,9 +324,9 @@ def monitor_tests(kernel):
     symbols_of = symbols()
     ports = iter(range(20000 + os.getpid() % 10000, 65000))
 
-    def provoke(at, damage, until, bundle=None):
+    def provoke(at, damage, until, bundle=None, words="noreboot"):
         """Stops the machine at a function, does damage through gdb, and lets it run into it."""
-        args = machine.command(("direct", ELF, bundle, "noreboot"), mem="256M")
+        args = machine.command(("direct", ELF, bundle, words), mem="256M")
         port = next(ports)
         steps = [f"target remote :{port}", f"hbreak *{symbols_of[at]:#x}", "continue", damage, "delete", "detach"]
         gdb = subprocess.Popen(["gdb", "-batch", "-nx", "-ex", "set tcp connect-timeout 20"] +
@@ -357,6 +357,24 @@ def monitor_tests(kernel):
                 need(r.output.count("PANIC") == 1 and "second fault" not in r.output, "not exactly one report", r)
                 need(vector == "#PF" or function + "+0x" in r.output, "the place is not named", r)
                 need(vector != "#PF" or "L4[0x000] = 0000000000000000" in r.output or phase == "active", "no page walk", r)
+
+    @test("trap: the watchdog reports a hypervisor that loops, and nothing else")
+    def _():
+        bundle = images.bundle(f"{OUT}/watchdog.cpio", f"{BUILD}/kernels/memory.elf")
+        r = provoke("do_xen_version", "set *(short *)$pc = 0xfeeb", "Halted (noreboot)", bundle, "noreboot watchdog watchdog_timeout=2")
+        need("PANIC CAI-N04: watchdog: CPU 0 has run no timer for 2 seconds" in r.output and "do_xen_version+0x0" in r.output, "no report", r)
+        # A guest that computes, and one that does many things, for longer than the limit.
+        spin = images.bundle(f"{OUT}/watchdog-spin.cpio", f"{BUILD}/kernels/trap_mce_deaf.elf")
+        r = direct(spin, "noreboot watchdog watchdog_timeout=2", timeout=6, machine={"mem": "256M"})
+        need("watchdog: on, 2 s" in r.output and "computing" in r.output, "the watchdog was not on", r)
+        clean(r)
+
+    @test("boot: Linux with the watchdog on")
+    def _():
+        bundle = images.bundle(f"{OUT}/watchdog-linux.cpio", kernel, initrd)
+        r = direct(bundle, "watchdog watchdog_timeout=3 -- console=hvc0 caisson.batch", timeout=120)
+        need(REACHED in r.output and not r.timed_out and "NMI received" not in r.output, "userspace was not reached in order", r)
+        clean(r)
 
     def screen(how):
         @test(f"console: the refusal is on the screen ({how})")

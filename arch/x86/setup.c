@@ -17,6 +17,7 @@
 #include <hv/softirq.h>
 #include <hv/trap_test.h>
 #include <hv/version.h>
+#include <hv/watchdog.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
@@ -174,6 +175,7 @@ static void boot(void)
     serial_init_async();              /* after dom0's memory is taken: boot messages are synchronous */
     printk(LOG_INFO "Starting dom0 %lu ms after the hypervisor\n", system_time_ns() / 1000000);
     printk(LOG_DEBUG "TSC: %lu since the first C line, %lu in all\n", rdtsc() - first_tsc, rdtsc());
+    watchdog_start();                 /* boot runs no timers: not before */
     console_input_start();
     console_release_video();
     system_phase_advance(PHASE_ACTIVE);

@@ -229,6 +229,8 @@ void recorder_report(const struct recorder_report *r)
         return;
     h = &record->head;
     h->state = RECORD_REPORTED;
+    if (opt_noreboot)
+        h->failed_boots = 0; /* the reset that follows is a person's */
     strlcpy(h->code, panic_code_name(r->code), sizeof(h->code));
     strlcpy(h->phase_name, r->phase, sizeof(h->phase_name));
     strlcpy(h->why, r->why, sizeof(h->why));

@@ -13,6 +13,9 @@ void irq_init(void);
 /* A GSI for the hypervisor's own use, with a fixed vector. 0, -ENODEV, -EBUSY. */
 int irq_route_hypervisor_gsi(u32 gsi, u32 vector);
 
+/* The same, delivered as an NMI. */
+int irq_route_hypervisor_nmi(u32 gsi);
+
 /* PIRQs of the hardware domain. GSIs are identity-mapped; MSIs are numbered after them. */
 int pirq_setup_gsi(u32 gsi, bool level, bool active_low); /* 0, -EEXIST, -EINVAL, -ENOSPC */
 int pirq_map_gsi(struct domain *d, u32 gsi);              /* the pirq, or -E... */
@@ -43,7 +46,7 @@ u32 io_apic_gsi_count(void);
 bool io_apic_owns_frame(u64 mfn);
 struct gsi_route {
     u8 vector;
-    bool level, active_low, masked;
+    bool level, active_low, masked, nmi;
 };
 int io_apic_route(u32 gsi, const struct gsi_route *r); /* -ENODEV: no such pin */
 void io_apic_mask(u32 gsi, bool masked);

@@ -27,6 +27,8 @@
       "Check the cards' seats; the firmware's event log may name the device. nmi=dom0 goes on.")                      \
     X(NMI_IOCHK, "N03", "The chipset reported an I/O channel check.",                                                 \
       "Check the cards' seats; the firmware's event log may name the device. nmi=dom0 goes on.")                      \
+    X(WATCHDOG, "N04", "The hypervisor has been busy with one thing for too long.",                                    \
+      "Report the lines of this screen. watchdog_timeout= gives it more time, no-watchdog switches the watch off.")     \
     X(LOADER, "B01", "What the boot loader handed over cannot be used.",                                              \
       "Start with GRUB 2 (multiboot2) or qemu -kernel.")                                                              \
     X(EFI_EXIT, "B02", "The UEFI firmware refused to end its boot services.",                                         \

@@ -22,7 +22,7 @@ void trap_test_redirect(struct cpu_user_regs *regs);
 /* How many broken trampolines to try first; text16 and text32: places in the copy. */
 u32 trap_test_trampolines(void);
 /* By how much to lengthen the bound for a CPU that runs the tests before it answers. */
-static inline u32 trap_test_patience(void) { return trap_test_trampolines() ? 300 : 1; }
+u32 trap_test_patience(void);
 void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n);
 #else
 static inline void trap_test_inside(void) {}

@@ -62,6 +62,15 @@ def register():
         r = rebooting(direct("dies_unhandled_fault", ""), PREVIOUS + " with a crash of dom0: unhandled", name="dom0", mem="256M")
         need(len(boots(r)) == 2, "not told by the next boot", r)
 
+    for name, steps, typed in (("the keyboard", [("Reboot in 60 seconds", [0.3, "sendkey a"])], ()),
+                               ("the serial line", [], [("Reboot in 60 seconds", "x")])):
+        @test(f"recorder: a key on {name} ends the wait after a panic", name=name, steps=steps, typed=typed)
+        def _(name, steps, typed):
+            d = Dialogue("key-" + name[4:7], steps)
+            args = machine.command(direct("memory", "traptest=boot/hypervisor/#UD panic=60", TEST_ELF), mem="256M", extra=d.arguments)
+            r = machine.run(args, 30, echo=d, typed=typed)
+            need("PANIC CAI-T06" in r.output and not r.timed_out, "the machine waited on", r)
+
     for how in ("direct", "bios", "uefi"):
         @test(f"recorder: told to dom0 through hypfs ({how})", how=how)
         def _(how):

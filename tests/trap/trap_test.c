@@ -342,14 +342,34 @@ HYPERCALL_HANDLER(do_trap_test)
 
 /* ---- starting CPUs ---- */
 
+#define TRAMPOLINE_FAULTS 64
+static u32 patience = 1;
+
 u32 trap_test_trampolines(void)
 {
-    return strcmp(opt_traptest, "all") ? 0 : 64;
+    return strcmp(opt_traptest, "all") ? 0 : TRAMPOLINE_FAULTS + 1;
 }
 
-/* Puts the n-th of the 64 faults (32 in real mode, 32 in protected mode) into the copied trampoline. */
+u32 trap_test_patience(void)
+{
+    u32 p = patience;
+
+    patience = strcmp(opt_traptest, "all") ? 1 : 300;
+    return p;
+}
+
+/*
+ * Puts the n-th of the 64 faults (32 in real mode, 32 in protected mode) into the copied trampoline,
+ * or, after the last, an endless loop.
+ */
 void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n)
 {
+    patience = 1;
+    if (n == TRAMPOLINE_FAULTS) {
+        text32[0] = 0xeb; /* jmp to itself */
+        text32[1] = 0xfe;
+        return;
+    }
     static const struct {
         u8 vector, length, bytes[12];
     } real[] = {

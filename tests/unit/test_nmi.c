@@ -4,6 +4,7 @@
 #include <hv/panic.h>
 #include <hv/softirq.h>
 #include <hv/system_state.h>
+#include <hv/watchdog.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
@@ -134,10 +135,25 @@ static void early_and_elsewhere(void **state)
     percpu_areas[0].id = 0;
 }
 
+static void watchdog(void **state)
+{
+    (void)state;
+    nmi_watchdog = (struct nmi_watchdog){ rdtsc(), 1ULL << 50, 7 };
+    assert_true(nmi(0)); /* its own */
+    assert_int_equal(fake_softirqs, 0);
+    assert_true(nmi(0x80)); /* not its own */
+    assert_true(fake_softirqs & (1u << SOFTIRQ_NMI_DOM0));
+    nmi_watchdog.limit = 1;
+    assert_false(nmi(0));
+    assert_int_equal(ended, PANIC_WATCHDOG);
+    nmi_watchdog.limit = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test_setup(fatal, setup), cmocka_unit_test_setup(to_dom0, setup),
-                                        cmocka_unit_test_setup(reasons, setup), cmocka_unit_test_setup(early_and_elsewhere, setup) };
+                                        cmocka_unit_test_setup(reasons, setup), cmocka_unit_test_setup(early_and_elsewhere, setup),
+                                        cmocka_unit_test_setup(watchdog, setup) };
 
     return cmocka_run_group_tests_name("NMI", tests, NULL, NULL);
 }

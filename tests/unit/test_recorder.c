@@ -92,6 +92,13 @@ static void a_loop(void **state)
     reboot();
     expect_assert_failure(recorder_tell());
     assert_true(opt_noreboot);
+    /* So do boots that ended in a halt: a person has reset the machine. */
+    for (int i = 0; i < 4; i++) {
+        reboot();
+        recorder_tell();
+        opt_noreboot = true;
+        crash();
+    }
     /* The one after the stop begins to count again; a guest that ran forgives. */
     reboot();
     recorder_tell();

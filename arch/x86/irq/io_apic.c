@@ -24,6 +24,7 @@ static u32 nr_io_apics;
 static spinlock_t io_apic_lock = SPINLOCK_INIT;
 
 #define REDIR_MASKED 0x10000u
+#define REDIR_NMI 0x400u
 #define REDIR_LEVEL 0x8000u
 #define REDIR_ACTIVE_LOW 0x2000u
 
@@ -101,7 +102,7 @@ int io_apic_route(u32 gsi, const struct gsi_route *r)
     write_reg(a, 0x10 + 2 * pin, REDIR_MASKED);
     write_reg(a, 0x11 + 2 * pin, this_cpu()->apic_id << 24);
     write_reg(a, 0x10 + 2 * pin,
-              r->vector | (r->level ? REDIR_LEVEL : 0) | (r->active_low ? REDIR_ACTIVE_LOW : 0) |
+              (r->nmi ? REDIR_NMI : r->vector) | (r->level ? REDIR_LEVEL : 0) | (r->active_low ? REDIR_ACTIVE_LOW : 0) |
                   (r->masked ? REDIR_MASKED : 0));
     spin_unlock(&io_apic_lock);
     return 0;

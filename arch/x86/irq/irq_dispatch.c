@@ -73,9 +73,8 @@ static u32 isa_to_gsi(u32 irq, struct gsi_route *r)
     return irq;
 }
 
-int irq_route_hypervisor_gsi(u32 irq, u32 vector)
+static int route_ours(u32 irq, struct gsi_route r)
 {
-    struct gsi_route r = { .vector = (u8)vector };
     u32 gsi = isa_to_gsi(irq, &r);
 
     if (gsi >= nr_gsis)
@@ -84,6 +83,16 @@ int irq_route_hypervisor_gsi(u32 irq, u32 vector)
         return -EBUSY;
     pirqs[gsi].kind = PIRQ_HYPERVISOR;
     return io_apic_route(gsi, &r);
+}
+
+int irq_route_hypervisor_gsi(u32 irq, u32 vector)
+{
+    return route_ours(irq, (struct gsi_route){ .vector = (u8)vector });
+}
+
+int irq_route_hypervisor_nmi(u32 irq)
+{
+    return route_ours(irq, (struct gsi_route){ .nmi = true });
 }
 
 void irq_init(void)

@@ -122,10 +122,11 @@ static void end(void)
     printk("%s\n", line);
     panic_screen_last_line(line);
     trap_test_report_over(&reporter);
+    if (!opt_noreboot)
+        wait_for_key_or_delay();
     coverage_dump();
     if (opt_noreboot)
         machine_halt();
-    wait_for_key_or_delay();
     machine_restart();
 }
 

@@ -9,6 +9,7 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
+#include <hv/watchdog.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
@@ -57,6 +58,18 @@ static void tell_dom0(u8 reason)
     softirq_raise(SOFTIRQ_NMI_DOM0); /* delivery takes locks and may fault: at the next softirq point */
 }
 
+struct nmi_watchdog nmi_watchdog;
+
+/* True if the NMI can be the watchdog's own: then it is nobody else's. */
+static bool watchdog_tick(const struct cpu_user_regs *regs)
+{
+    u64 limit = READ_ONCE(nmi_watchdog.limit);
+
+    if (limit && rdtsc() - READ_ONCE(nmi_watchdog.last_beat) > limit)
+        fatal_trap(regs, PANIC_WATCHDOG, "watchdog: CPU 0 has run no timer for %u seconds", nmi_watchdog.seconds);
+    return limit;
+}
+
 void nmi_handle(struct cpu_user_regs *regs)
 {
     this_cpu()->nmi_count++;
@@ -64,6 +77,8 @@ void nmi_handle(struct cpu_user_regs *regs)
         return;
     u8 reason = inb(PORT_NMI_STATUS);
 
+    if (!(reason & (NMI_SERR | NMI_IOCHK)) && watchdog_tick(regs))
+        return;
     if (opt_nmi == NMI_FATAL) {
         if (reason & NMI_SERR)
             fatal_trap(regs, PANIC_NMI_SERR, "NMI: PCI system error");

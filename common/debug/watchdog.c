@@ -1,0 +1,47 @@
+/*
+ * The watchdog: a timer proves twice a second that the first CPU still runs timers; NMIs from the
+ * PIT look whether it does (nmi.c). A hypervisor that loops with interrupts off is reported
+ * instead of standing still.
+ */
+#include <hv/cmdline.h>
+#include <hv/irq.h>
+#include <hv/printk.h>
+#include <hv/time.h>
+#include <hv/watchdog.h>
+#include <hv/x86/processor.h>
+
+#define BEAT_NS 500000000ULL
+#define PIT_MODE_PORT 0x43
+#define PIT_CHANNEL0_PORT 0x40
+
+static bool opt_watchdog;
+OPTION("watchdog", option_bool, opt_watchdog);
+static u32 opt_timeout = 5;
+OPTION("watchdog_timeout", option_u32, opt_timeout);
+
+static struct timer beat_timer;
+
+static void beat(void *data)
+{
+    (void)data;
+    WRITE_ONCE(nmi_watchdog.last_beat, rdtsc());
+    timer_set(&beat_timer, system_time_ns() + BEAT_NS);
+}
+
+void watchdog_start(void)
+{
+    if (!opt_watchdog || !opt_timeout)
+        return;
+    if (irq_route_hypervisor_nmi(0)) {
+        printk(LOG_WARN "watchdog: the PIT's interrupt cannot be had; it stays off\n");
+        return;
+    }
+    timer_init(&beat_timer, beat, NULL);
+    beat(NULL);
+    nmi_watchdog.limit = tsc_at_ns((u64)opt_timeout * 1000000000) - tsc_at_ns(0);
+    nmi_watchdog.seconds = opt_timeout;
+    outb(PIT_MODE_PORT, 0x34); /* channel 0, rate generator: every 55 ms */
+    outb(PIT_CHANNEL0_PORT, 0);
+    outb(PIT_CHANNEL0_PORT, 0);
+    printk(LOG_INFO "watchdog: on, %u s\n", opt_timeout);
+}

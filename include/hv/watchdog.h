@@ -1,0 +1,15 @@
+/* The NMI watchdog: what its timer writes and the NMI handler looks at. */
+#ifndef HV_WATCHDOG_H
+#define HV_WATCHDOG_H
+
+#include <hv/types.h>
+
+struct nmi_watchdog {
+    u64 last_beat, limit; /* TSC ticks; limit 0: off */
+    u32 seconds;
+};
+extern struct nmi_watchdog nmi_watchdog;
+
+void watchdog_start(void); /* watchdog=, when timers and interrupt controllers work */
+
+#endif
