@@ -87,6 +87,8 @@ static void back(u32 *reporter)
     struct percpu *c = this_cpu();
 
     reported = true;
+    if (c->curr == CURRENT_POISON && c->hidden_curr)
+        c->curr = c->hidden_curr; /* the handler that hid it does not return */
     c->inside = 0;
     c->locks_held = 0;
     __asm__ volatile("clts; fninit");

@@ -2,8 +2,7 @@
  * The two C entries, by origin: each looks its trap up in the matrix and does what that says.
  *
  * Interrupts are off in both; the hypervisor turns them on only in the idle loop and at explicit
- * points. percpu.inside says what this CPU is in the middle of. It is raised here for the time of
- * a handler that may not lock, so that spin_lock() can refuse there.
+ * points. percpu.inside says what this CPU is in the middle of.
  */
 #include <hv/irq.h>
 #include <hv/lib.h>
@@ -103,6 +102,25 @@ static void (*const acts[OUTCOME_COUNT])(struct cpu_user_regs *regs, u32 vector)
     [OUTCOME_NMI_PANIC] = nmi_panic,
 };
 
+/* With what the handler may not use out of its reach: spin_lock() refuses, `current` faults. */
+static void act(struct percpu *cpu, u32 outcome, struct cpu_user_regs *regs, u32 vector)
+{
+    struct outcome_may may = outcome_may(outcome);
+    struct vcpu *curr = cpu->curr;
+
+    if (may.follow_current) {
+        acts[outcome](regs, vector);
+        return;
+    }
+    if (!may.lock)
+        cpu->inside |= INSIDE_NO_LOCKS;
+    if (curr != CURRENT_POISON)
+        cpu->hidden_curr = curr;
+    cpu->curr = CURRENT_POISON;
+    acts[outcome](regs, vector);
+    cpu->curr = curr;
+}
+
 /*
  * IRETQ would let the next NMI in while the interrupted handler still uses the NMI stack. So the
  * frame is moved to just below the interrupted stack pointer, in the order that RESTORE_REGS,
@@ -133,9 +151,7 @@ void *trap_from_hypervisor(struct cpu_user_regs *regs)
     bool nmis_blocked = cpu->inside & INSIDE_NMI;
     u32 outcome = trap_outcome(vector, trap_phase(), trap_context(regs));
 
-    if (!outcome_may(outcome).lock)
-        cpu->inside |= INSIDE_NO_LOCKS;
-    acts[outcome](regs, vector);
+    act(cpu, outcome, regs, vector);
     cpu->inside = before;
     return nmis_blocked ? frame_without_iret(regs) : NULL;
 }
@@ -148,12 +164,9 @@ void trap_from_guest(struct cpu_user_regs *regs)
     u32 vector = regs->entry_vector & 0xff;
     u32 outcome = trap_outcome(vector, trap_phase(), trap_context(regs));
 
-    if (likely(outcome_may(outcome).lock)) {
-        acts[outcome](regs, vector); /* may return on another CPU */
-        return;
-    }
-    cpu->inside |= INSIDE_NO_LOCKS;
-    acts[outcome](regs, vector);
+    act(cpu, outcome, regs, vector);
+    if (outcome_may(outcome).lock)
+        return; /* perhaps on another CPU than before */
     cpu->inside = 0;
     if (vector == VEC_NMI)
         nmi_unblock();

@@ -38,6 +38,15 @@ u32 trap_phase(void)
     return unlikely(this_cpu()->state == CPU_STARTING) ? TRAP_PHASE_AP_64 : of_system[system_phase()];
 }
 
+/* Of the guest that was interrupted. Where none can be, the table refuses either mode. */
+static bool in_user_mode(void)
+{
+    const struct percpu *c = this_cpu();
+    const struct vcpu *v = c->curr == CURRENT_POISON ? c->hidden_curr : c->curr;
+
+    return booted_past(PHASE_ACTIVE) && v && !v->pv.guest_kernel_mode;
+}
+
 u32 trap_context(const struct cpu_user_regs *regs)
 {
     u32 inside = this_cpu()->inside;
@@ -45,9 +54,7 @@ u32 trap_context(const struct cpu_user_regs *regs)
     if (panic_in_progress())
         return TRAP_CONTEXT_HYPERVISOR;
     if (regs && regs_from_guest(regs))
-        /* `current` is followed only where guests run; elsewhere the table refuses either context. */
-        return booted_past(PHASE_ACTIVE) && !current->pv.guest_kernel_mode ? TRAP_CONTEXT_GUEST_USER
-                                                                           : TRAP_CONTEXT_GUEST_KERNEL;
+        return in_user_mode() ? TRAP_CONTEXT_GUEST_USER : TRAP_CONTEXT_GUEST_KERNEL;
     return inside & INSIDE_MC        ? TRAP_CONTEXT_MC
            : inside & INSIDE_NMI     ? TRAP_CONTEXT_NMI
            : inside & INSIDE_CONSOLE ? TRAP_CONTEXT_CONSOLE

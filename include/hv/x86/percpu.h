@@ -32,7 +32,8 @@ CHECK_SIZE(struct tss64, 104);
 enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE };
 
 struct percpu {
-    struct vcpu *curr;     /* poison until this CPU's idle vCPU runs */
+    struct vcpu *curr;     /* poison until this CPU's idle vCPU runs, and in handlers that may not follow it */
+    struct vcpu *hidden_curr; /* what it was before such a handler */
     u32 id, apic_id;
     u32 state;             /* enum cpu_state */
     u32 inside;
