@@ -410,7 +410,7 @@ def main():
     boot_tests(kernel)
     monitor_tests(kernel)
     matrix_tests.register()
-    mce_tests.register()
+    mce_tests.register(kernel)
     recorder_tests.register()
     sweep_tests.register()
     # The long ones first: they run beside all others.

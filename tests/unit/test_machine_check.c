@@ -56,6 +56,8 @@ void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const ch
     longjmp(end_of_machine, 1);
 }
 
+void fatal_note_address(u64 address) { (void)address; }
+
 bool extable_fixup(struct cpu_user_regs *regs)
 {
     regs->rip++;

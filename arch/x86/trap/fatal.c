@@ -27,6 +27,12 @@ static u32 reporter;
 /* How far the report came: a fault in it must not begin again what it was doing. */
 static enum { STAGE_TEXT, STAGE_RECORD, STAGE_SCREEN, STAGE_END } stage;
 static struct recorder_report summary;
+static u64 noted_address;
+
+void fatal_note_address(u64 address)
+{
+    noted_address = address;
+}
 
 bool panic_in_progress(void)
 {
@@ -84,7 +90,7 @@ void cpu_stop_if_panicking(void)
 }
 
 /* Elects the one report: other CPUs stop, a second entry of this one is a nested fault. */
-static void begin(enum panic_code code, const char *why)
+static void begin(enum panic_code code, u32 phase, const char *why)
 {
     u32 nobody = 0;
 
@@ -94,7 +100,7 @@ static void begin(enum panic_code code, const char *why)
         panic_nested(NULL, why);
     }
     stage = STAGE_TEXT;
-    summary = (struct recorder_report){ .code = code, .cpu = this_cpu()->id };
+    summary = (struct recorder_report){ .code = code, .cpu = this_cpu()->id, .phase = trap_phase_name(phase), .address = noted_address };
     console_force_unlock(false);
 }
 
@@ -130,6 +136,15 @@ static void end(void)
     machine_restart();
 }
 
+/* Without another word. */
+static void last_resort(void) __noreturn;
+static void last_resort(void)
+{
+    if (!opt_noreboot)
+        machine_restart();
+    machine_halt();
+}
+
 void panic_nested(const struct cpu_user_regs *regs, const char *why)
 {
     static u32 depth;
@@ -137,7 +152,7 @@ void panic_nested(const struct cpu_user_regs *regs, const char *why)
 
     cpu_stop_if_panicking();
     if (__atomic_fetch_add(&depth, 1, __ATOMIC_SEQ_CST) > 2)
-        machine_halt(); /* even the end faults */
+        last_resort();
     printk("A second fault while reporting: %s%s%s\n", why, regs ? " at " : "",
            regs ? symbol_describe(regs->rip, name, sizeof(name)) : "");
     trap_test_nested(&depth);
@@ -150,7 +165,7 @@ void panic_nested(const struct cpu_user_regs *regs, const char *why)
         panic_screen_show(&summary, NULL);
     }
     if (stage == STAGE_END)
-        machine_halt();
+        last_resort();
     end();
 }
 
@@ -163,9 +178,8 @@ static void head(const char *fmt, va_list ap)
 }
 
 /* After the first line: where it happened. */
-static void place(u32 phase, u32 context)
+static void place(u32 context)
 {
-    summary.phase = trap_phase_name(phase);
     console_flush_late();
     printk("****************************************\n");
     printk("Caisson %s, phase %s, context %s, CPU %u\n", CAISSON_VERSION, summary.phase, trap_context_name(context),
@@ -193,11 +207,11 @@ void panic(enum panic_code code, const char *fmt, ...)
     va_list ap;
     u64 rsp;
 
-    begin(code, fmt);
+    begin(code, phase, fmt);
     va_start(ap, fmt);
     head(fmt, ap);
     va_end(ap);
-    place(phase, context);
+    place(context);
     __asm__("mov %%rsp, %0" : "=r"(rsp));
     summary.rip = (u64)__builtin_return_address(0);
     backtrace(rsp);
@@ -209,11 +223,11 @@ void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const ch
     u32 vector = regs->entry_vector & 0xff, phase = trap_phase(), context = trap_context(regs);
     va_list ap;
 
-    begin(code, fmt);
+    begin(code, phase, fmt);
     va_start(ap, fmt);
     head(fmt, ap);
     va_end(ap);
-    place(phase, context);
+    place(context);
     printk("Vector %s, error code %04x\n", vector < 32 ? vector_infos[vector].mnemonic : "IRQ", regs->error_code);
     summary.rip = regs->rip;
     if (vector == VEC_PF)

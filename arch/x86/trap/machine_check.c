@@ -151,6 +151,7 @@ bool mc_recovery_supported(void)
 static void end(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why) __noreturn;
 static void end(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why)
 {
+    fatal_note_address(e->has_frame ? e->address : 0);
     if (e->has_frame)
         fatal_trap(regs, code, "machine check: %s, frame %lx (bank %u, status %016lx)", why, e->address >> PAGE_SHIFT, e->bank,
                    e->status);
