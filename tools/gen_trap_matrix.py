@@ -129,8 +129,7 @@ def markdown(m):
             out.append(f"| {m.name(v)} | " + " | ".join(row[c] if row[c] != "none" else "-" for c in shown) + " |")
         for why in sorted({f"`{x.outcome}` for {m.name(x.vector) if x.outcome != 'none' else 'any vector'} in {x.context}: {x.why}"
                            for x in m.cells if x.phase == p and x.why}):
-            out.append("" if out[-1].startswith("|") else "")
-            out.append(why + ".")
+            out += ["", why + "."]
     return "\n".join(out)
 
 

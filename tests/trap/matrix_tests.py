@@ -186,10 +186,29 @@ def register():
             r = machine.run(machine.command(("direct", stub_image(vector), None, ""), mem="256M"), 20, until="numbers.")
             check_stub(r, vector)
 
-    @test("matrix: the 32-bit stub, through GRUB")
+    @test("matrix: the 32-bit stub, 32 cells through GRUB")
     def _():
-        iso = images.iso(f"{OUT}/matrix-stub.iso", stub_image("UD"), None, None, "", "")
-        check_stub(machine.run(machine.command(("bios", iso), mem="256M"), 30, until="numbers."), "UD")
+        for cell in M.real():
+            if cell.phase != "stub32":
+                continue
+            vector = M.vectors[cell.vector]
+            iso = images.iso(f"{OUT}/matrix-stub.iso", stub_image(vector), None, None, "", "")
+            check_stub(machine.run(machine.command(("bios", iso), mem="256M"), 30, until="numbers."), vector)
+
+    @test("matrix: a cell without a rule, and a rule without a cell, fail the build")
+    def _():
+        table = open(gen_trap_matrix.TABLE).read()
+        for change, words in ((lambda t: t.replace("rule HARDWARE * * report\n", ""), "no rule decides vector"),
+                              (lambda t: t + "rule NMI active hypervisor report\n", "this rule decides no cell"),
+                              (lambda t: t.replace("rule DB  * * debug", "rule DB  * * debugg"), "debugg is not known")):
+            path = f"{OUT}/broken.tbl"
+            with open(path, "w") as f:
+                f.write(change(table))
+            try:
+                gen_trap_matrix.Matrix(path)
+                need(False, f"'{words}' was not found")
+            except SystemExit as e:
+                need(words in str(e), f"the generator says: {e}")
 
     @test("matrix: the third instruction of the 32-bit entries")
     def _():
