@@ -218,6 +218,16 @@ def register():
         for how in (direct, bios):
             check_stub(machine.run(machine.command(how, mem="256M"), 30, until="numbers."), "UD")
 
+    for stays in (True, False):
+        @test(f"matrix: a fault inside a report, then it {'halts' if stays else 'reboots'}", stays=stays)
+        def _(stays):
+            words = f"traptest=panic/hypervisor/#GP recorder=off {'noreboot' if stays else 'panic=0'}"
+            args = machine.command(boot("direct", boot_kernel, words), mem="256M", smp=2)
+            r = machine.run(args, 30, until="Halted (noreboot)" if stays else None)
+            need(re.findall(r"PANIC (CAI-\w+)", r.output) == ["CAI-T06"], "not exactly one report", r)
+            need(re.search(r"A second fault while reporting: general protection at \w+ raise_GP\+", r.output), "the second fault is not named", r)
+            need(("Halted (noreboot)" in r.output) if stays else not r.timed_out, "it did not end as it should", r)
+
     for phase, context, vector in ENDS:
         for stays in (True, False):
             @test(f"matrix: {phase}/{context}/#{vector} {'halts' if stays else 'reboots'}", phase=phase, context=context, vector=vector, stays=stays)

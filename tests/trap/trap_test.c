@@ -290,7 +290,7 @@ static void install(void)
     done = true;
 }
 
-static void one(const char *phase)
+static void one(const char *phase, bool in_panic)
 {
     const char *slash = strchr(opt_traptest, '/'), *second = slash ? strchr(slash + 1, '/') : NULL;
     size_t n = slash ? (size_t)(slash - opt_traptest) : 0;
@@ -301,13 +301,15 @@ static void one(const char *phase)
     for (u32 c = 0; c < TRAP_CONTEXT_GUEST_KERNEL; c++)
         for (u32 v = 0; v <= VECTOR_ROW_IRQ; v++)
             if (!strcmp(second + 1, vector_name(v)) && !strncmp(trap_context_name(c), slash + 1, (size_t)(second - slash - 1)))
-                try(phase, c, v, raises[v], false, "plain");
+                try(phase, c, v, raises[v], in_panic, "plain");
 }
 
 void trap_test_phase(const char *phase)
 {
     if (one_cell()) {
-        one(phase);
+        one(phase, false);
+        if (!strcmp(phase, "active"))
+            one("panic", true);
         return;
     }
     if (strcmp(opt_traptest, "all"))
