@@ -228,11 +228,30 @@ void machine_check_poll(void)
     }
 }
 
+/*
+ * Banks can be shared, and Intel's #MC comes to all CPUs at once: they scan one after the other, so
+ * that each record is dealt with once. The wait has a bound; a CPU that reports does not come back.
+ */
+#define SCAN_POLLS 10000000
+static u32 scanning;
+
+static void scan_begin(void)
+{
+    for (u32 i = 0; i < SCAN_POLLS && __atomic_exchange_n(&scanning, 1, __ATOMIC_ACQUIRE); i++)
+        cpu_relax();
+}
+
+static void scan_end(void)
+{
+    __atomic_store_n(&scanning, 0, __ATOMIC_RELEASE);
+}
+
 void machine_check_handle(struct cpu_user_regs *regs)
 {
     u64 mcg = nr_banks ? mc_read(MSR_MCG_STATUS) : 0;
     bool seen = false;
 
+    scan_begin();
     for (u32 i = 0; i < nr_banks; i++) {
         struct mc_event e = { .mcg_status = mcg, .in_guest = regs_from_guest(regs), .restartable = mcg & MCG_STATUS_RIPV,
                               .rip = regs->rip };
@@ -245,6 +264,7 @@ void machine_check_handle(struct cpu_user_regs *regs)
         mc_clear(BANK_MSR(i, REG_STATUS));
         seen |= e.copy_failed || e.in_guest;
     }
+    scan_end();
     /* Nothing can return to where this came from; a guest ends alone (mca.c). */
     if ((mcg & MCG_STATUS_MCIP) && !(mcg & MCG_STATUS_RIPV) && !seen)
         fatal_trap(regs, PANIC_MC_CONTEXT, "machine check: the interrupted program cannot go on (MCG_STATUS %lx)", mcg);
