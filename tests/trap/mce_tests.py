@@ -39,18 +39,23 @@ od -A n -t x8 /dev/mcelog
 """
 
 
+def linux(kernel, vcpus):
+    initrd = images.initramfs(f"{OUT}/mce-initramfs-{vcpus}.cpio", SCRIPT)
+    bundle = images.bundle(f"{OUT}/mce-linux-{vcpus}.cpio", kernel, initrd)
+    d = Dialogue(f"mce-linux-{vcpus}", [("waiting for an error", [0.5, mce(OPTIONAL | ADDRESS, address=0x10000000)])])
+    args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus} -- console=hvc0 caisson.batch"), cpu="Skylake-Client", extra=d.arguments)
+    r = machine.run(args, 120, echo=d)
+    need("address 10000000, a guest's frame: to be retired" in r.output, "the frame is not dom0's", r)
+    need("CPU 0: Machine Check Exception: 5 Bank 1: bd00000000000000" in r.output, "dom0's kernel was not told", r)
+    need(re.search(r"0000000010000000 0000000000000005", r.output), "/dev/mcelog has no record", r)
+    need("caisson: selftest passed" in r.output and not r.timed_out and "PANIC" not in r.output, "dom0 did not go on", r)
+
+
 def register(kernel):
-    @test("mce: Linux as dom0 is told, fetches the record and goes on")
-    def _():
-        initrd = images.initramfs(f"{OUT}/mce-initramfs.cpio", SCRIPT)
-        bundle = images.bundle(f"{OUT}/mce-linux.cpio", kernel, initrd)
-        d = Dialogue("mce-linux", [("waiting for an error", [0.5, mce(OPTIONAL | ADDRESS, address=0x10000000)])])
-        args = machine.command(("direct", ELF, bundle, "noreboot -- console=hvc0 caisson.batch"), cpu="Skylake-Client", extra=d.arguments)
-        r = machine.run(args, 120, echo=d)
-        need("address 10000000, a guest's frame: to be retired" in r.output, "the frame is not dom0's", r)
-        need("CPU 0: Machine Check Exception: 5 Bank 1: bd00000000000000" in r.output, "dom0's kernel was not told", r)
-        need(re.search(r"0000000010000000 0000000000000005", r.output), "/dev/mcelog has no record", r)
-        need("caisson: selftest passed" in r.output and not r.timed_out and "PANIC" not in r.output, "dom0 did not go on", r)
+    for vcpus in (1, 2):
+        @test(f"mce: Linux as dom0 with {vcpus} vCPUs is told, fetches the record and goes on", vcpus=vcpus)
+        def _(vcpus):
+            linux(kernel, vcpus)
 
     def case(name, steps, *expected, absent=(), end="", kernel="trap_mce", args="noreboot", **kw):
         """steps: as Dialogue's; expected: texts, or functions of (output) to one."""

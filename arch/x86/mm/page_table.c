@@ -155,6 +155,26 @@ void hv_unmap(u64 va, u64 size)
     spin_unlock(&hv_map_lock);
 }
 
+static void free_tables(pte_t entry, unsigned level)
+{
+    pte_t *t = table_virt(entry & PTE_ADDR_MASK);
+
+    for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++)
+        if (t[i] & PTE_PRESENT)
+            free_tables(t[i], level - 1);
+    hv_free_page(t);
+}
+
+void hv_drop_slot(unsigned slot)
+{
+    pte_t entry = hv_l4[slot];
+
+    hv_l4[slot] = 0;
+    tlb_flush_local_all();
+    if (entry & PTE_PRESENT)
+        free_tables(entry, 3);
+}
+
 pte_t hv_lookup(u64 va)
 {
     pte_t *t = hv_l4;

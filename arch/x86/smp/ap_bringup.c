@@ -216,8 +216,7 @@ void smp_start_others(void)
         start_one(c);
         id++;
     }
-    hv_l4[0] = 0;
-    tlb_flush_local_all();
+    hv_drop_slot(PT_INDEX((u64)TRAMPOLINE_PHYS, 4)); /* every CPU runs at high addresses now */
     printk(LOG_INFO "SMP: %u of %u CPUs online, all but this one parked\n", online, acpi.nr_cpus);
 }
 

@@ -43,6 +43,8 @@ extern pte_t hv_l4[PT_ENTRIES];
  */
 int hv_map(u64 va, paddr_t pa, u64 size, u64 flags) __must_check;
 void hv_unmap(u64 va, u64 size);
+/* A whole L4 slot of 4 KiB mappings that hv_map() made after boot_alloc's time, its tables freed; none of the guests' slots. */
+void hv_drop_slot(unsigned slot);
 /* The leaf entry that maps va (any size), or 0. */
 pte_t hv_lookup(u64 va);
 
