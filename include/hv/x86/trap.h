@@ -55,8 +55,9 @@ void machine_check_handle(struct cpu_user_regs *regs);
 void page_walk_print(u64 cr3, u64 va, const char *level);
 void registers_print(const struct cpu_user_regs *regs, const char *level);
 
-/* fatal.c: a machine address that the report to come is about. The end of a CPU that is not the one that reports. */
+/* fatal.c: the machine address that the report to come is about. */
 void fatal_note_address(u64 address);
+/* The end of a CPU that is not the one that reports. */
 void cpu_stop_if_panicking(void);
 
 #endif
