@@ -19,7 +19,9 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-#define TRAMPOLINE_PHYS 0x60000 /* two pages; what a loader may have left there has been read */
+/* Two pages, the last of a block of STACK_BLOCK_SIZE; what a loader may have left there has been read. */
+#define TRAMPOLINE_PHYS 0x66000
+_Static_assert((TRAMPOLINE_PHYS + 2 * PAGE_SIZE) % STACK_BLOCK_SIZE == 0, "the mailbox is the top of a stack block");
 #define ANSWER_NS 1000000000ULL
 #define STOP_POLLS 1000000 /* of port 80h, about a microsecond each */
 
@@ -92,6 +94,7 @@ static void fill_mailbox(struct percpu *c)
     m->stack -= 8; /* as after a CALL */
     m->entry = (u64)ap_main;
     m->percpu = (u64)c;
+    m->stack_top.cpu = c;
     for (u32 v = 0; v < 32; v++) {
         u32 handler = base + (u32)(ap_vectors32 - ap_trampoline) + 8 * v;
 

@@ -4,10 +4,11 @@
  *
  * Each mode has its IDT from its first instruction on; a gate writes the vector into the mailbox
  * and halts, and the boot CPU names it. Not covered: the first LIDT, the moves to CR0 that change
- * the mode, and from the switch to 64-bit mode the far return, the stack and the LIDT (6 in all).
+ * the mode, and from the switch to 64-bit mode the far return and the LIDT (5 in all).
  */
 #include <hv/x86/layout.h>
 #include <hv/x86/ap_mailbox.h>
+#include "asm_offsets.h"
 
 #define T(sym) ((sym) - ap_trampoline)
 #define MB(field) (4096 + AP_MAILBOX_##field)
@@ -21,7 +22,7 @@ ap_trampoline:
     mov     %cs, %ax
     mov     %ax, %ds
     mov     %ax, %ss
-    mov     $8192, %esp
+    mov     $8192 - STACK_TOP_SIZE, %esp
     movl    $AP_STAGE_REAL, %ds:MB(STAGE)
 ap_test16:
     xor     %ebx, %ebx
@@ -58,7 +59,7 @@ ap_start32:
     mov     %eax, %ds
     mov     %eax, %es
     mov     %eax, %ss
-    lea     8192(%ebx), %esp
+    lea     8192 - STACK_TOP_SIZE(%ebx), %esp
     movl    $AP_STAGE_32, MB(STAGE)(%ebx)
 ap_test32:
     mov     $CR4_BOOT, %eax
@@ -96,8 +97,8 @@ ap_fault32:
 
     .code64
 ap_start64:
-    mov     ap_trampoline + MB(STACK)(%rip), %rsp
     lidt    ap_trampoline + MB(IDT64_POINTER)(%rip)
+    mov     ap_trampoline + MB(STACK)(%rip), %rsp
     mov     $SEL_TSS, %eax
     ltr     %ax
     lgdt    ap_trampoline + MB(GDT64_POINTER)(%rip)

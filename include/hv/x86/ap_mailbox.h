@@ -24,7 +24,7 @@
 #define AP_MAILBOX_GDT 512
 
 #ifndef __ASSEMBLER__
-#include <hv/types.h>
+#include <hv/x86/percpu.h>
 
 struct table_pointer {
     u16 limit;
@@ -49,7 +49,9 @@ struct ap_mailbox {
     } ivt[32];
     u64 idt32[32];
     u64 gdt[16]; /* the processor's own descriptors until it loads them from their page */
-    u8 stack_area[4096 - 512 - 128];
+    /* The end of a stack block, like all stacks: a trap before the CPU is on its own finds its data. */
+    u8 stack_area[4096 - 512 - 128 - sizeof(struct stack_top)];
+    struct stack_top stack_top;
 };
 CHECK_OFFSET(struct ap_mailbox, cr3, AP_MAILBOX_CR3);
 CHECK_OFFSET(struct ap_mailbox, percpu, AP_MAILBOX_PERCPU);
