@@ -1,9 +1,12 @@
 """What the tests share: their registry, checks, machines, the QEMU monitor, and the runner."""
+import atexit
 import concurrent.futures
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -17,6 +20,9 @@ HV = os.path.join(BUILD, "coverage") if COVERAGE else BUILD  # the hypervisor th
 ELF = os.path.join(HV, "caisson.elf")
 OUT = os.path.join(BUILD, "check")
 REACHED = "caisson: userspace reached"
+# A socket's path has 107 characters at most: not below the tree, which may lie anywhere.
+SOCKETS = tempfile.mkdtemp(prefix="caisson-")
+atexit.register(shutil.rmtree, SOCKETS, ignore_errors=True)
 tests = []
 
 
@@ -82,7 +88,7 @@ class Dialogue:
     def __init__(self, name, steps):
         """steps: (text to wait for, list of commands (numbers: seconds to wait), or a function from
         the output so far to one)"""
-        self.path, self.steps, self.output, self.from_ = f"{OUT}/{name}.sock", list(steps), "", 0
+        self.path, self.steps, self.output, self.from_ = f"{SOCKETS}/{name[:60]}.sock", list(steps), "", 0
         self.pending = ""
         if os.path.exists(self.path):
             os.unlink(self.path)

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import (BUILD, ELF, HV, OUT, REACHED, TOP, Seen, clean, command, direct, monitor, need, run_all,  # noqa: E402
-                     symbols, test, tests)
+from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, command, direct, monitor,  # noqa: E402
+                     need, run_all, symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
 from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
 
@@ -306,7 +306,7 @@ def monitor_tests(kernel):
         args = machine.command(("direct", ELF, bundle, "loglvl=all guest_loglvl=all -- console=hvc0 caisson.batch"))
         # Not before: the firmware does not like NMIs.
         started = Seen("Caisson")
-        r = machine.run(args + monitor(f"{OUT}/nmi.sock", ["nmi"], 0.05, started, True), 120, echo=started)
+        r = machine.run(args + monitor(f"{SOCKETS}/nmi.sock", ["nmi"], 0.05, started, True), 120, echo=started)
         need(REACHED in r.output and not r.timed_out, "userspace was not reached", r)
         need("NMI received for unknown reason" in r.output, "dom0 saw no NMI", r)
         clean(r)
@@ -316,7 +316,7 @@ def monitor_tests(kernel):
         bundle = images.bundle(f"{OUT}/nmi-fatal.cpio", f"{BUILD}/kernels/spin.elf")
         args = machine.command(("direct", ELF, bundle, "nmi=fatal noreboot"), mem="256M")
         started = Seen("Input goes to dom0")
-        r = machine.run(args + monitor(f"{OUT}/nmi-fatal.sock", ["nmi"], 1, started), 60, until="Halted (noreboot)",
+        r = machine.run(args + monitor(f"{SOCKETS}/nmi-fatal.sock", ["nmi"], 1, started), 60, until="Halted (noreboot)",
                         echo=started)
         need("PANIC CAI-N01: NMI (nmi=fatal)" in r.output and "phase active" in r.output, "no report", r)
         need(r.output.count("PANIC") == 1, "more than one report", r)
@@ -385,7 +385,7 @@ def monitor_tests(kernel):
             boot = (how, images.iso(f"{OUT}/nothing-{how}.iso", ELF, None, None, "noreboot", "")) if how != "direct" else \
                 ("direct", ELF, None, "noreboot")
             halted = Seen("Halted (noreboot).")
-            r = machine.run(machine.command(boot) + monitor(f"{OUT}/screen-{how}.sock", [f"screendump {shot}", "quit"], 1, halted), 60,
+            r = machine.run(machine.command(boot) + monitor(f"{SOCKETS}/screen-{how}.sock", [f"screendump {shot}", "quit"], 1, halted), 60,
                             echo=halted)
             need(os.path.exists(shot), "no screenshot was made")
             data = open(shot, "rb").read().split(b"\n", 3)

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from harness import BUILD, ELF, HV, OUT, command, need, symbols
+from harness import BUILD, ELF, HV, OUT, SOCKETS, command, need, symbols
 from caisson import images, machine
 
 HPET = 0xFED00000
@@ -81,7 +81,7 @@ class Gdb:
 def start(kernel, words, extra, name):
     """QEMU, stopped before its first instruction, and a Gdb to it. The console goes to a file."""
     bundle = images.bundle(f"{OUT}/sweep-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
-    path, console, log = (f"{OUT}/sweep-{name}.{end}" for end in ("gdb", "console", "int"))
+    path, console, log = f"{SOCKETS}/{name}.gdb", f"{OUT}/sweep-{name}.console", f"{OUT}/sweep-{name}.int"
     for old in (path, console, log):
         if os.path.exists(old):
             os.unlink(old)
