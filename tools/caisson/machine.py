@@ -43,11 +43,11 @@ def _fresh_vars():
 _temporary = []
 
 
-def cleanup():
-    for name in _temporary:
-        if os.path.exists(name):
-            os.unlink(name)
-    _temporary.clear()
+def cleanup(args):
+    """Removes the files that command() made for this machine; others may be starting meanwhile."""
+    for name in [n for n in _temporary if any(n in a for a in args)]:
+        _temporary.remove(name)
+        os.unlink(name)
 
 
 class Result:
@@ -66,7 +66,7 @@ def run_to_file(args, timeout, path):
         timed_out = True
         q.kill()
         q.wait()
-    cleanup()
+    cleanup(args)
     return Result(open(path, errors="replace").read(), q.returncode, time.monotonic() - start, timed_out)
 
 
@@ -112,5 +112,5 @@ def run(args, timeout, until=None, echo=None, log=None, typed=()):
             except subprocess.TimeoutExpired:
                 q.send_signal(signal.SIGKILL)
         q.wait()
-        cleanup()
+        cleanup(args)
     return Result(output.decode(errors="replace"), q.returncode, time.monotonic() - start, timed_out)
