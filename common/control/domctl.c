@@ -9,7 +9,7 @@
 #include <hv/x86/processor.h>
 #include <public/domctl.h>
 
-static const u32 saved_msrs[] = { MSR_MCG_STATUS, MSR_MC0_CTL + 5, MSR_MC0_CTL + 6, MSR_MC0_CTL + 7, MSR_TSC_AUX };
+static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX };
 
 /* The vCPU that an operation names. Never the caller's own: its state is in use. */
 static int target(struct domain *d, u32 id, struct vcpu **v)
@@ -53,17 +53,6 @@ static long set_ext(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-static u64 msr_of(const struct vcpu *v, u32 index)
-{
-    const struct vmce *m = &v->pv.vmce;
-
-    return index == MSR_MCG_STATUS      ? m->mcg_status
-           : index == MSR_MC0_CTL + 5   ? m->status
-           : index == MSR_MC0_CTL + 6   ? m->address
-           : index == MSR_MC0_CTL + 7   ? m->misc
-                                        : v->pv.tsc_aux;
-}
-
 static long get_msrs(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_vcpu_msrs *x = &op->u.vcpu_msrs;
@@ -79,7 +68,8 @@ static long get_msrs(struct domain *d, struct xen_domctl *op)
         return 0;
     }
     for (size_t i = 0; i < ARRAY_SIZE(saved_msrs); i++) {
-        struct xen_domctl_vcpu_msr msr = { saved_msrs[i], 0, msr_of(v, saved_msrs[i]) };
+        const u64 *field = vmce_field(&v->pv.vmce, saved_msrs[i]);
+        struct xen_domctl_vcpu_msr msr = { saved_msrs[i], 0, field ? *field : v->pv.tsc_aux };
 
         if (!msr.value)
             continue;
@@ -112,27 +102,14 @@ static long set_msrs(struct domain *d, struct xen_domctl *op)
             return -EFAULT;
         if (msr.reserved)
             return -EINVAL;
-        switch (msr.index) {
-        case MSR_MCG_STATUS:
-            state.mcg_status = msr.value;
-            break;
-        case MSR_MC0_CTL + 5:
-            state.status = msr.value;
-            break;
-        case MSR_MC0_CTL + 6:
-            state.address = msr.value;
-            break;
-        case MSR_MC0_CTL + 7:
-            state.misc = msr.value;
-            break;
-        case MSR_TSC_AUX:
-            if (msr.value >> 32)
-                return -EINVAL;
+        u64 *field = vmce_field(&state, msr.index);
+
+        if (field)
+            *field = msr.value;
+        else if (msr.index == MSR_TSC_AUX && !(msr.value >> 32))
             tsc_aux = msr.value;
-            break;
-        default:
+        else
             return -EINVAL;
-        }
     }
     rc = vmce_set_state(v, &state);
     if (!rc)

@@ -4,7 +4,6 @@
  *
  * Lock: mca_lock (a leaf) guards the records for dom0.
  */
-#include <hv/acpi.h>
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>

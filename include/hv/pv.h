@@ -84,6 +84,10 @@ u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);
 void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val);
 /* ---- vmce.c: machine checks for guests ---- */
 #define VMCE_BANKS 2
+#define VMCE_MSR_STATUS 0x405 /* of bank 1, which holds what a guest is told */
+#define VMCE_MSR_ADDR 0x406
+#define VMCE_MSR_MISC 0x407
+u64 *vmce_field(struct vmce *m, u32 msr); /* NULL: an MSR that holds no state */
 bool vmce_rdmsr(struct vcpu *v, u32 msr, u64 *val);
 bool vmce_wrmsr(struct vcpu *v, u32 msr, u64 val);
 /* The record and the #MC, now if v is current, else when it runs next; ends a domain that cannot take it. */

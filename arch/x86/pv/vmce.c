@@ -3,56 +3,60 @@
  * Addresses are pseudo-physical. The guest acknowledges by clearing MCG_STATUS; a second error
  * before that ends it, as it would end a machine.
  */
-#include <hv/printk.h>
 #include <hv/pv.h>
-#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
-
-#define TOLD_BANK 1
 
 u64 vmce_capabilities(void)
 {
     return VMCE_BANKS | (mc_recovery_supported() ? MCG_CAP_SER_P : 0);
 }
 
+u64 *vmce_field(struct vmce *m, u32 msr)
+{
+    switch (msr) {
+    case MSR_MCG_STATUS:
+        return &m->mcg_status;
+    case VMCE_MSR_STATUS:
+        return &m->status;
+    case VMCE_MSR_ADDR:
+        return &m->address;
+    case VMCE_MSR_MISC:
+        return &m->misc;
+    default:
+        return NULL;
+    }
+}
+
 bool vmce_rdmsr(struct vcpu *v, u32 msr, u64 *val)
 {
-    const struct vmce *m = &v->pv.vmce;
-    u32 bank = (msr - MSR_MC0_CTL) / 4;
+    const u64 *field = vmce_field(&v->pv.vmce, msr);
 
-    if (msr == MSR_MCG_CAP)
+    if (field)
+        *val = *field;
+    else if (msr == MSR_MCG_CAP)
         *val = vmce_capabilities();
-    else if (msr == MSR_MCG_STATUS)
-        *val = m->mcg_status;
-    else if ((msr & 3) == 0)
-        *val = ~0ULL; /* every error is enabled */
     else
-        *val = bank != TOLD_BANK ? 0 : (msr & 3) == 1 ? m->status : (msr & 3) == 2 ? m->address : m->misc;
+        *val = msr & 3 ? 0 : ~0ULL; /* every error is enabled; the other bank is empty */
     return true;
 }
 
 bool vmce_wrmsr(struct vcpu *v, u32 msr, u64 val)
 {
-    struct vmce *m = &v->pv.vmce;
-    u32 bank = (msr - MSR_MC0_CTL) / 4;
+    u64 *field = vmce_field(&v->pv.vmce, msr);
 
     if (msr == MSR_MCG_STATUS) {
-        m->mcg_status = val & (MCG_STATUS_RIPV | MCG_STATUS_EIPV | MCG_STATUS_MCIP);
+        *field = val & (MCG_STATUS_RIPV | MCG_STATUS_EIPV | MCG_STATUS_MCIP);
         return true;
     }
     if ((msr & 3) == 0)
         return true;
     if (val) /* as hardware: only zero clears them */
         return false;
-    if (bank == TOLD_BANK && (msr & 3) == 1)
-        m->status = 0;
-    else if (bank == TOLD_BANK && (msr & 3) == 2)
-        m->address = 0;
-    else if (bank == TOLD_BANK)
-        m->misc = 0;
+    if (field)
+        *field = 0;
     return true;
 }
 
