@@ -62,7 +62,7 @@
 
 /* Base of the boot CPU's TSS into its descriptor: with TR loaded, NMI, #DF and #MC have stacks. */
 .macro SET_TSS_BASE
-    mov     $VLOW(percpu_areas + PERCPU_TSS), %eax
+    mov     $VLOW(boot_percpu + PERCPU_TSS), %eax
     mov     %ax, OFF(boot_gdt) + (SEL_TSS & 0xfff) + 2(%ebp)
     shr     $16, %eax
     mov     %al, OFF(boot_gdt) + (SEL_TSS & 0xfff) + 4(%ebp)
@@ -73,7 +73,7 @@
 /* The tops of all boot stacks name the boot CPU: a trap may come with the first 64-bit instruction. */
 .macro SET_STACK_TOPS
     .irp    n, 0, 1, 2, 3, 4
-    movl    $VLOW(percpu_areas), OFF(boot_stack_block) + (\n + 1) * STACK_BLOCK_SIZE - STACK_TOP_SIZE + STACK_TOP_CPU(%ebp)
+    movl    $VLOW(boot_percpu), OFF(boot_stack_block) + (\n + 1) * STACK_BLOCK_SIZE - STACK_TOP_SIZE + STACK_TOP_CPU(%ebp)
     movl    $VHIGH, OFF(boot_stack_block) + (\n + 1) * STACK_BLOCK_SIZE - STACK_TOP_SIZE + STACK_TOP_CPU + 4(%ebp)
     .endr
 .endm

@@ -12,7 +12,7 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
-#include <hv/sched_idle.h>
+#include <hv/sched.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/trap_test.h>
@@ -180,6 +180,7 @@ static void boot(void)
     console_release_video();
     system_phase_advance(PHASE_ACTIVE);
     trap_test_phase("active");
+    smp_use_others();                 /* from here on dom0 may run, elsewhere too */
 }
 
 void boot_main(u32 protocol, paddr_t info) __noreturn;

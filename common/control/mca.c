@@ -31,7 +31,7 @@ struct record {
 static struct record records[MAX_RECORDS]; /* oldest first */
 static u32 nr_records;
 static u64 last_id;
-static spinlock_t mca_lock = SPINLOCK_INIT;
+static spinlock_t mca_lock = SPINLOCK_INIT(LOCK_LEAF);
 
 /* ---- containment ---- */
 
@@ -168,7 +168,7 @@ static void describe(const struct record *r, struct mc_info *mi)
     g->mc_domid = r->running;
     g->mc_vcpuid = (u16)r->vcpu;
     g->mc_coreid = (u16)e->cpu;
-    g->mc_apicid = percpu_areas[e->cpu].apic_id;
+    g->mc_apicid = cpu_table[e->cpu]->apic_id;
     g->mc_flags = MC_FLAG_MCE | (e->severity == MC_CORRECTED ? MC_FLAG_CORRECTABLE : MC_FLAG_UNCORRECTABLE | MC_FLAG_RECOVERABLE);
     g->mc_gstatus = e->mcg_status;
     struct mcinfo_bank *b = append(mi, &used, MC_TYPE_BANK, sizeof(*b));
@@ -252,7 +252,7 @@ static void describe_cpu(u32 n, struct mcinfo_logical_cpu *c)
     memset(c, 0, sizeof(*c));
     c->mc_cpunr = n;
     c->mc_coreid = (u16)n;
-    c->mc_apicid = percpu_areas[n].apic_id;
+    c->mc_apicid = cpu_table[n]->apic_id;
     c->mc_ncores = c->mc_ncores_active = smp_online_count();
     c->mc_nthreads = 1;
     c->mc_cpuid_level = (s32)cpu.max_leaf;

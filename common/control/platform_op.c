@@ -6,6 +6,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/printk.h>
+#include <hv/smp.h>
 #include <hv/trap_test.h>
 #include <public/platform.h>
 
@@ -64,16 +65,32 @@ static long enter_sleep(struct xen_platform_op *op)
 static long get_cpuinfo(struct xen_platform_op *op)
 {
     u32 n = op->u.pcpu_info.xen_cpuid;
+    const struct percpu *c = n < MAX_CPUS ? cpu_table[n] : NULL;
 
-    op->u.pcpu_info.max_present = MAX(acpi.nr_cpus, 1u) - 1;
-    if (n >= MAX(acpi.nr_cpus, 1u)) {
-        op->u.pcpu_info.flags = 0;
+    op->u.pcpu_info.max_present = 0;
+    for (u32 i = 0; i < MAX_CPUS; i++)
+        if (cpu_table[i])
+            op->u.pcpu_info.max_present = i;
+    if (!c) {
+        op->u.pcpu_info.flags = XEN_PCPU_FLAGS_INVALID;
         return 0;
     }
-    op->u.pcpu_info.flags = n < nr_cpus ? XEN_PCPU_FLAGS_ONLINE : 0;
-    op->u.pcpu_info.apic_id = acpi.cpus[n].apic_id;
-    op->u.pcpu_info.acpi_id = acpi.cpus[n].acpi_id;
+    op->u.pcpu_info.flags = cpu_is_online(c) ? XEN_PCPU_FLAGS_ONLINE : 0;
+    op->u.pcpu_info.apic_id = c->apic_id;
+    for (u32 i = 0; i < acpi.nr_cpus; i++)
+        if (acpi.cpus[i].apic_id == c->apic_id)
+            op->u.pcpu_info.acpi_id = acpi.cpus[i].acpi_id;
     return 0;
+}
+
+static long cpu_online(struct xen_platform_op *op)
+{
+    return smp_cpu_online(op->u.cpu_ol.cpuid);
+}
+
+static long cpu_offline(struct xen_platform_op *op)
+{
+    return smp_cpu_offline(op->u.cpu_ol.cpuid);
 }
 
 static long read_memtype(struct xen_platform_op *op)
@@ -95,7 +112,7 @@ static const struct {
     { XENPF_settime32, settime32 },     { XENPF_settime64, settime64 },
     { XENPF_firmware_info, firmware_info }, { XENPF_enter_acpi_sleep, enter_sleep },
     { XENPF_get_cpuinfo, get_cpuinfo }, { XENPF_read_memtype, read_memtype },
-    { XENPF_set_processor_pminfo, set_pminfo },
+    { XENPF_set_processor_pminfo, set_pminfo }, { XENPF_cpu_online, cpu_online }, { XENPF_cpu_offline, cpu_offline },
 };
 
 HYPERCALL_HANDLER(do_platform_op)

@@ -15,7 +15,7 @@
 #define BOOT_LOG_SIZE 16384
 #define RING_SIZE 16384
 
-static spinlock_t console_lock = SPINLOCK_INIT;
+static spinlock_t console_lock = SPINLOCK_INIT(LOCK_CONSOLE);
 static bool lock_broken;
 
 static char boot_log[BOOT_LOG_SIZE]; /* the first BOOT_LOG_SIZE bytes, never overwritten */
@@ -109,7 +109,7 @@ void console_force_unlock(bool video)
 
 void console_lock_again(void)
 {
-    console_lock = (spinlock_t)SPINLOCK_INIT;
+    console_lock = (spinlock_t)SPINLOCK_INIT(LOCK_CONSOLE);
     WRITE_ONCE(lock_broken, false);
 }
 

@@ -1,3 +1,4 @@
+#include <hv/irq.h>
 #include <hv/panic.h>
 #include <hv/softirq.h>
 #include <hv/lib.h>
@@ -14,6 +15,15 @@ void softirq_register(enum softirq nr, void (*fn)(void))
 void softirq_raise(enum softirq nr)
 {
     __atomic_fetch_or(&this_cpu()->softirq_pending, 1u << nr, __ATOMIC_RELAXED);
+}
+
+void softirq_raise_on(struct percpu *c, enum softirq nr)
+{
+    u32 bit = 1u << nr;
+
+    /* Whoever set the bit before has interrupted it: it looks once more before it leaves or sleeps. */
+    if (!(__atomic_fetch_or(&c->softirq_pending, bit, __ATOMIC_SEQ_CST) & bit) && c != this_cpu())
+        local_apic_send(c->apic_id, VECTOR_KICK);
 }
 
 /* Work that may cost time again and again waits until nobody else wants the CPU. */

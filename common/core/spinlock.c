@@ -4,19 +4,61 @@
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
+#ifdef DEBUG
+static bool may_follow(const spinlock_t *held, const spinlock_t *lock)
+{
+    return lock->rank > held->rank || (lock->rank == LOCK_EVENT && held->rank == LOCK_EVENT && lock > held);
+}
+
+/* Before the wait: an order that can deadlock is reported also when it did not this time. */
+static void check_order(const struct percpu *c, const spinlock_t *lock)
+{
+    ASSERT(lock->rank != LOCK_UNRANKED && c->locks_held < MAX_LOCKS_HELD);
+    for (u32 i = 0; i < c->locks_held; i++)
+        ASSERT(may_follow(c->held[i], lock));
+}
+
+static void note_held(struct percpu *c, spinlock_t *lock)
+{
+    c->held[c->locks_held] = lock;
+}
+
+static void note_released(struct percpu *c, const spinlock_t *lock)
+{
+    u32 i = 0;
+
+    while (i < c->locks_held && c->held[i] != lock)
+        i++;
+    ASSERT(i < c->locks_held); /* released by the CPU that took it */
+    for (; i + 1 < c->locks_held; i++)
+        c->held[i] = c->held[i + 1];
+}
+#else
+static void check_order(const struct percpu *c, const spinlock_t *lock) { (void)c; (void)lock; }
+static void note_held(struct percpu *c, spinlock_t *lock) { (void)c; (void)lock; }
+static void note_released(struct percpu *c, const spinlock_t *lock) { (void)c; (void)lock; }
+#endif
+
 void spin_lock(spinlock_t *lock)
 {
+    struct percpu *c = this_cpu();
+
     /* NMI and #MC may have interrupted the holder. */
-    ASSERT(!(this_cpu()->inside & INSIDE_NO_LOCKS));
+    ASSERT(!(c->inside & INSIDE_NO_LOCKS));
+    check_order(c, lock);
     u16 ticket = __atomic_fetch_add(&lock->tail, 1, __ATOMIC_ACQUIRE);
 
     while (__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket)
         cpu_relax();
-    this_cpu()->locks_held++;
+    note_held(c, lock);
+    c->locks_held++;
 }
 
 void spin_unlock(spinlock_t *lock)
 {
-    this_cpu()->locks_held--;
+    struct percpu *c = this_cpu();
+
+    note_released(c, lock);
+    c->locks_held--;
     __atomic_store_n(&lock->head, (u16)(lock->head + 1), __ATOMIC_RELEASE);
 }

@@ -21,7 +21,7 @@ extern const struct keyhandler __keyhandlers_start[], __keyhandlers_end[];
 /* Characters on their way: console_rx() runs in interrupts, the rest in softirqs and hypercalls. */
 static char rx[RX_SIZE], keys[16];
 static u32 rx_head, rx_tail, keys_head, keys_tail;
-static spinlock_t rx_lock = SPINLOCK_INIT;
+static spinlock_t rx_lock = SPINLOCK_INIT(LOCK_LEAF);
 static bool to_dom0;
 static u32 switch_seen;
 

@@ -7,6 +7,7 @@
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/recorder.h>
+#include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/system_state.h>
 #include <hv/trap_test.h>
@@ -48,6 +49,10 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
     d->privileged = privileged;
     d->max_vcpus = max_vcpus;
     d->max_pages = ~0ULL;
+    d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);
+    d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);
+    d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
+    sched_domain_init(d);
     d->shared_info = hv_alloc_page();
     if (!d->shared_info || pv_domain_init(d) || evtchn_init_domain(d) || grant_init_domain(d))
         return NULL; /* boot only: the builder reports, nothing is worth taking back */
@@ -69,12 +74,14 @@ static void singleshot_fired(void *data)
 static void periodic_fired(void *data)
 {
     struct vcpu *v = data;
-    u64 now = system_time_ns();
+    u64 now = system_time_ns(), period = READ_ONCE(v->period_ns);
 
+    if (period == VCPU_NO_PERIOD)
+        return; /* stopped meanwhile, on another CPU */
     evtchn_send_virq(v->domain, v, VIRQ_TIMER);
     /* A guest that was away gets one tick, not all it missed. */
-    v->period_last += v->period_ns * MAX(1ULL, (now - v->period_last) / v->period_ns);
-    timer_set(&v->periodic_timer, v->period_last + v->period_ns);
+    v->period_last += period * MAX(1ULL, (now - v->period_last) / period);
+    timer_set(&v->periodic_timer, v->period_last + period);
 }
 
 static void poll_fired(void *data)
@@ -121,7 +128,11 @@ void vcpu_start(struct vcpu *v)
 
 void vcpu_set_period(struct vcpu *v, u64 period_ns)
 {
-    v->period_ns = period_ns;
+    WRITE_ONCE(v->period_ns, period_ns);
+    if (period_ns == VCPU_NO_PERIOD) {
+        timer_stop(&v->periodic_timer);
+        return;
+    }
     v->period_last = system_time_ns();
     timer_set(&v->periodic_timer, v->period_last + period_ns);
 }
@@ -167,6 +178,7 @@ static void hardware_domain_shutdown(u32 reason)
 {
     static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
 
+    smp_stop_others();
     system_phase_advance(PHASE_SHUTDOWN);
     console_force_unlock(true); /* synchronous from here on; nobody else prints any more */
     console_flush_late();
@@ -189,6 +201,8 @@ static void hardware_domain_shutdown(u32 reason)
 
 void domain_shutdown(struct domain *d, u32 reason)
 {
+    if (__atomic_exchange_n(&d->shutdown_claimed, true, __ATOMIC_SEQ_CST))
+        return; /* of two vCPUs the first decides how */
     d->is_shut_down = true;
     d->shutdown_code = reason;
     stop_vcpus(d);
@@ -205,12 +219,12 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_start(ap, fmt);
     hv_vsnprintf(why, sizeof(why), fmt, ap);
     va_end(ap);
-    if (d->crashed)
+    if (__atomic_exchange_n(&d->crash_claimed, true, __ATOMIC_SEQ_CST))
         return;
-    d->crashed = true;
     strlcpy(d->crash_reason, why, sizeof(d->crash_reason));
     d->is_shut_down = true;
     d->shutdown_code = SHUTDOWN_crash;
+    __atomic_store_n(&d->crashed, true, __ATOMIC_RELEASE);
     printk(LOG_ERR "d%u: domain crashed: %s\n", d->id, why);
     stop_vcpus(d);
     /* The caller goes on with consistent state; the end comes when no lock is held. */
@@ -222,23 +236,26 @@ static void end_crashed(void)
     for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++) {
         struct domain *d = domain_list[i];
 
-        if (d && d->crashed && !d->ended) {
-            d->ended = true;
+        if (d && d->crashed && !__atomic_exchange_n(&d->ended, true, __ATOMIC_SEQ_CST))
             domain_shutdown(d, SHUTDOWN_crash);
-        }
     }
+}
+
+static void look_at_events(void)
+{
 }
 
 void domains_init(void)
 {
+    softirq_register(SOFTIRQ_EVENT, look_at_events);
     softirq_register(SOFTIRQ_DOMAIN_END, end_crashed);
 }
 
 void vcpu_pause_flag_set(struct vcpu *v, u32 flag)
 {
     __atomic_fetch_or(&v->pause_flags, flag, __ATOMIC_SEQ_CST);
-    if (v == current)
-        softirq_raise(SOFTIRQ_SCHEDULE);
+    if (vcpu_is_running(v))
+        softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_SCHEDULE);
 }
 
 void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
@@ -257,7 +274,18 @@ void vcpu_unblock(struct vcpu *v)
 void vcpu_kick(struct vcpu *v)
 {
     vcpu_unblock(v);
-    /* A vCPU that runs on another CPU would be interrupted here; this CPU checks on its way out. */
+    if (v != current && vcpu_is_running(v))
+        softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_EVENT);
+}
+
+void vcpu_add_nmis(struct vcpu *v, u32 n)
+{
+    u32 old = READ_ONCE(v->nmi_pending), now;
+
+    do
+        now = vcpu_nmis_after(old, n, READ_ONCE(v->nmi_masked));
+    while (!__atomic_compare_exchange_n(&v->nmi_pending, &old, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    vcpu_kick(v);
 }
 
 static const char *state_name(const struct vcpu *v)

@@ -38,7 +38,7 @@ static int grow(struct domain *d)
     for (u32 i = 0; i < EVTCHNS_PER_PAGE; i++)
         page[i].priority = page[i].last_priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
     d->evtchn_pages[d->nr_ports / EVTCHNS_PER_PAGE] = page;
-    d->nr_ports += EVTCHNS_PER_PAGE;
+    __atomic_store_n(&d->nr_ports, d->nr_ports + EVTCHNS_PER_PAGE, __ATOMIC_RELEASE); /* read without the lock */
     return 0;
 }
 

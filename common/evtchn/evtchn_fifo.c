@@ -169,7 +169,7 @@ int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array 
 
 void evtchn_fifo_reset(struct domain *d)
 {
-    struct page_info *pages[MAX_VIRT_CPUS], **array = d->fifo_pages;
+    struct page_info *pages[MAX_VIRT_CPUS], *array[FIFO_MAX_PAGES];
     u32 n = 0, nr_pages;
 
     spin_lock(&d->event_lock);
@@ -183,6 +183,7 @@ void evtchn_fifo_reset(struct domain *d)
         }
     }
     nr_pages = d->fifo_nr_pages;
+    memcpy(array, d->fifo_pages, nr_pages * sizeof(array[0])); /* another vCPU may set up new ones at once */
     d->fifo_nr_pages = 0;
     d->fifo = false;
     spin_unlock(&d->event_lock);

@@ -10,7 +10,7 @@
 static long op_yield(u64 arg)
 {
     (void)arg;
-    current->slice_end = 0; /* to the end of the queue */
+    current->sched.yields = true;
     softirq_raise(SOFTIRQ_SCHEDULE);
     return 0;
 }

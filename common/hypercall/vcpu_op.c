@@ -96,7 +96,7 @@ static long op_set_periodic(struct vcpu *v, u64 arg)
 static long op_stop_periodic(struct vcpu *v, u64 arg)
 {
     (void)arg;
-    timer_stop(&v->periodic_timer);
+    vcpu_set_period(v, VCPU_NO_PERIOD);
     return 0;
 }
 
@@ -138,6 +138,11 @@ static long op_register_info(struct vcpu *v, u64 arg)
     struct vcpu_info *area = (void *)((char *)mfn_to_virt(r.mfn) + r.offset);
 
     spin_lock(&v->domain->event_lock);
+    if (v->info_page) { /* another vCPU was faster */
+        spin_unlock(&v->domain->event_lock);
+        page_put_and_type(mfn_to_page(r.mfn));
+        return -EINVAL;
+    }
     if (v->info)
         memcpy(area, v->info, sizeof(*area));
     else
@@ -150,14 +155,15 @@ static long op_register_info(struct vcpu *v, u64 arg)
     spin_unlock(&v->domain->event_lock);
     if (v == current)
         vcpu_time_publish(v);
+    else
+        vcpu_kick(v);
     return 0;
 }
 
 static long op_send_nmi(struct vcpu *v, u64 arg)
 {
     (void)arg;
-    v->nmi_pending = true;
-    vcpu_kick(v);
+    vcpu_add_nmis(v, 1);
     return 0;
 }
 

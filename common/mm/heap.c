@@ -23,7 +23,7 @@ struct free_block {
     struct free_block *next;
 };
 
-static spinlock_t small_lock = SPINLOCK_INIT;
+static spinlock_t small_lock = SPINLOCK_INIT(LOCK_SMALL_HEAP);
 static struct free_block *small_free[12];
 
 void *hv_alloc_page(void)

@@ -12,7 +12,7 @@
 
 #define ZONES 41
 
-static spinlock_t heap_lock = SPINLOCK_INIT;
+static spinlock_t heap_lock = SPINLOCK_INIT(LOCK_PAGE_HEAP);
 static u32 free_lists[ZONES][MAX_ORDER + 1]; /* first frame; 0: empty (frame 0 is never free) */
 static u64 orders_in_zone[ZONES];            /* bit n: free_lists[zone][n] is not empty */
 static u64 free_pages;

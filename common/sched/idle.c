@@ -1,19 +1,31 @@
-/* The idle vCPU of the boot CPU: what `current` is before and between guests. */
+/* Idle vCPUs: what `current` is before and between guests. They are on no queue. */
+#include <hv/domain.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
-#include <hv/pv.h>
-#include <hv/sched_idle.h>
+#include <hv/sched.h>
 #include <hv/x86/cpu.h>
 
-static struct vcpu boot_idle = { .domain = &idle_domain, .is_idle = true, .initialised = true };
+static struct vcpu boot_idle;
 
+static void init(struct vcpu *v, struct percpu *c, void *stack_block)
+{
+    *v = (struct vcpu){ .domain = &idle_domain, .id = c->id, .is_idle = true, .initialised = true, .cpu = c, .stack_block = stack_block,
+                        .runstate.state = RUNSTATE_running };
+    c->idle = v;
+}
+
+struct vcpu *idle_vcpu_create(struct percpu *c, void *stack_block)
+{
+    struct vcpu *v = c->idle ? c->idle : hv_alloc(sizeof(*v));
+
+    if (v)
+        init(v, c, stack_block);
+    return v;
+}
+
+/* Makes the running boot stack the boot CPU's idle vCPU; `current` is valid afterwards. */
 void idle_init_boot_cpu(void)
 {
-    struct percpu *c = this_cpu();
-
-    boot_idle.stack_block = boot_stack_block;
-    boot_idle.cpu = c;
-    boot_idle.runstate.state = RUNSTATE_running;
-    c->idle = c->curr = &boot_idle;
-    c->state_owner = NULL;
+    init(&boot_idle, this_cpu(), boot_stack_block);
+    this_cpu()->curr = &boot_idle;
 }

@@ -1,63 +1,24 @@
 /*
- * Scheduling: a FIFO of runnable vCPUs per CPU with time slices. A vCPU that wakes goes to the
- * front, so that event latency does not depend on who computes.
- *
- * Lock: rq_lock of the CPU. schedule() switches stacks with it held; the next vCPU releases it
- * in schedule_tail().
+ * Switching vCPUs. schedule() switches stacks with the lock of this CPU's queue held; the next vCPU
+ * releases it in schedule_tail(), so nobody else takes a vCPU whose registers are not saved yet.
  */
-#include <hv/domain.h>
+#include "runqueue.h"
+
+#include <hv/console.h>
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
+#include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
 
-#define SLICE_NS 10000000ULL
-
-static struct {
-    spinlock_t lock;
-    struct vcpu *head, *tail;
-} runqueue;
-
 void switch_stack(u64 *save_rsp, u64 load_rsp);
 void schedule_tail(void);
 extern char vcpu_first_entry[];
-
-static void rq_insert(struct vcpu *v, bool front)
-{
-    if (v->on_runqueue)
-        return;
-    v->on_runqueue = true;
-    if (!runqueue.head) {
-        runqueue.head = runqueue.tail = v;
-        v->rq_next = NULL;
-    } else if (front) {
-        v->rq_next = runqueue.head;
-        runqueue.head = v;
-    } else {
-        v->rq_next = NULL;
-        runqueue.tail->rq_next = v;
-        runqueue.tail = v;
-    }
-}
-
-static struct vcpu *rq_pop(void)
-{
-    struct vcpu *v = runqueue.head;
-
-    if (v) {
-        runqueue.head = v->rq_next;
-        if (!runqueue.head)
-            runqueue.tail = NULL;
-        v->on_runqueue = false;
-        v->rq_next = NULL;
-    }
-    return v;
-}
 
 /* The guest's copy lies in kernel memory, whatever address space is loaded. */
 static void runstate_publish(struct vcpu *v)
@@ -103,73 +64,169 @@ void sched_vcpu_init(struct vcpu *v)
     u64 *sp = (u64 *)&top->guest_regs;
 
     v->cpu = this_cpu();
-    timer_init(&v->slice_timer, slice_over, v);
+    v->state_cpu = ~0u;
+    v->sched.hard_affinity = v->sched.soft_affinity = ~0ULL;
+    timer_init(&v->sched.slice_timer, slice_over, v);
     *--sp = (u64)vcpu_first_entry; /* where switch_stack() returns to */
     sp -= 6;                       /* rbx rbp r12 r13 r14 r15 */
     v->saved_rsp = (u64)sp;
 }
 
-static int blocked_state(const struct vcpu *v)
+static int waiting_state(const struct vcpu *v)
 {
-    return v->pause_flags & (PAUSE_DOWN | PAUSE_SHUTDOWN) ? RUNSTATE_offline : RUNSTATE_blocked;
+    u32 why = READ_ONCE(v->pause_flags);
+
+    return why & (PAUSE_DOWN | PAUSE_SHUTDOWN) ? RUNSTATE_offline : why & ~PAUSE_CAP ? RUNSTATE_blocked : RUNSTATE_runnable;
 }
 
 void vcpu_wake(struct vcpu *v)
 {
-    spin_lock(&runqueue.lock);
-    if (!v->pause_flags && v != current && !v->on_runqueue) {
-        rq_insert(v, true);
-        runstate_change(v, RUNSTATE_runnable, system_time_ns());
-        softirq_raise(SOFTIRQ_SCHEDULE);
+    struct runqueue *rq = rq_lock_of(v);
+
+    if (!READ_ONCE(v->pause_flags) && v->sched.place == SCHED_BLOCKED) {
+        u64 now = system_time_ns();
+
+        v->sched.woken = true;
+        runstate_change(v, RUNSTATE_runnable, now);
+        sched_place(rq, v, now);
+        return;
     }
-    spin_unlock(&runqueue.lock);
+    spin_unlock(&rq->lock);
+}
+
+bool vcpu_is_running(const struct vcpu *v)
+{
+    return READ_ONCE(v->sched.place) == SCHED_RUNNING;
+}
+
+/* One that may not stay here goes elsewhere, now that its registers are saved. */
+static void place_evicted(struct runqueue *rq)
+{
+    struct vcpu *v = rq->evicted;
+
+    rq->evicted = NULL;
+    if (v)
+        sched_place(rq, v, system_time_ns());
+    else
+        spin_unlock(&rq->lock);
 }
 
 /* On the new vCPU's stack, right after the switch. */
 void schedule_tail(void)
 {
-    struct vcpu *v = current;
+    struct percpu *c = this_cpu();
+    struct vcpu *v = c->curr;
 
-    spin_unlock(&runqueue.lock);
-    if (!v->is_idle) {
-        cpu_set_stack(this_cpu(), v->stack_block);
-        pv_state_load(v);
-        runstate_publish(v);
-        vcpu_time_publish(v);
+    place_evicted(rq_of(c));
+    if (v->is_idle)
+        return;
+    /* Who raises an event or pauses us and saw us not running yet leaves it to us to see that. */
+    smp_mb();
+    if (READ_ONCE(v->pause_flags))
+        softirq_raise(SOFTIRQ_SCHEDULE);
+    cpu_set_stack(c, v->stack_block);
+    pv_state_load(v);
+    runstate_publish(v);
+    vcpu_time_publish(v);
+}
+
+/* Accounts for who ran until now and decides where it goes. */
+static void put_prev(struct percpu *c, struct runqueue *rq, struct vcpu *prev, u64 now)
+{
+    rq_charge(rq, prev, now);
+    rq->running = NULL;
+    if (sched_cap_exhausted(prev->domain))
+        __atomic_fetch_or(&prev->pause_flags, PAUSE_CAP, __ATOMIC_SEQ_CST);
+    prev->sched.runnable_since = now;
+    if (READ_ONCE(prev->pause_flags)) {
+        prev->sched.place = SCHED_BLOCKED;
+        runstate_change(prev, waiting_state(prev), now);
+        return;
     }
+    runstate_change(prev, RUNSTATE_runnable, now);
+    if (!sched_may_run_on(prev, c)) {
+        prev->sched.place = SCHED_MOVING;
+        rq->evicted = prev;
+        return;
+    }
+    if (prev->sched.yields && rq->head) /* one other goes first */
+        prev->sched.vtime = MAX(prev->sched.vtime, rq->head->sched.vtime);
+    prev->sched.yields = false;
+    rq_insert(rq, prev);
+}
+
+static void note_latency(struct runqueue *rq, struct vcpu *v, u64 now)
+{
+    u64 waited = now - v->sched.runnable_since;
+
+    if (!v->sched.woken)
+        return;
+    v->sched.woken = false;
+    rq->nr_wakes++;
+    rq->wake_ns_total += waited;
+    rq->wake_ns_worst = MAX(rq->wake_ns_worst, waited);
+}
+
+static struct vcpu *pop_unpaused(struct runqueue *rq, u64 now)
+{
+    struct vcpu *v;
+
+    while ((v = rq_pop(rq)) && READ_ONCE(v->pause_flags)) {
+        v->sched.place = SCHED_BLOCKED;
+        runstate_change(v, waiting_state(v), now);
+    }
+    return v;
+}
+
+static void get_next(struct percpu *c, struct runqueue *rq, struct vcpu *next, u64 now)
+{
+    u64 slice = MAX(SLICE_NS / (rq->nr_queued + 1), SLICE_MIN_NS);
+
+    if (READ_ONCE(cpus_idle) & cpu_bit(c))
+        __atomic_fetch_and(&cpus_idle, ~cpu_bit(c), __ATOMIC_SEQ_CST);
+    rq->running = next;
+    next->sched.place = SCHED_RUNNING;
+    next->sched.charged_until = now;
+    next->sched.slice_end = now + sched_cap_slice(next->domain, slice);
+    note_latency(rq, next, now);
+    runstate_change(next, RUNSTATE_running, now);
+    timer_set(&next->sched.slice_timer, next->sched.slice_end);
+    WRITE_ONCE(next->cpu, c);
 }
 
 void schedule(void)
 {
     struct percpu *c = this_cpu();
     struct vcpu *prev = c->curr, *next;
+    struct runqueue *rq = rq_of(c);
     u64 now = system_time_ns();
 
     ASSERT(c->locks_held == 0 && !irqs_enabled());
-    spin_lock(&runqueue.lock);
-    if (!prev->is_idle) {
-        if (prev->pause_flags)
-            runstate_change(prev, blocked_state(prev), now);
-        else
-            rq_insert(prev, now < prev->slice_end && !runqueue.head);
+    if (!READ_ONCE(rq->nr_queued) && (READ_ONCE(cpus_schedulable) & cpu_bit(c))) {
+        bool gives_up = prev->is_idle || READ_ONCE(prev->pause_flags);
+
+        /* First known as idle, then looking: whoever queues a vCPU after this look finds us. */
+        if (gives_up)
+            __atomic_fetch_or(&cpus_idle, cpu_bit(c), __ATOMIC_SEQ_CST);
+        if (gives_up || now >= prev->sched.slice_end)
+            sched_steal(c, gives_up, now);
     }
-    next = rq_pop();
-    if (!next)
+    spin_lock(&rq->lock);
+    if (!prev->is_idle)
+        put_prev(c, rq, prev, now);
+    next = pop_unpaused(rq, now);
+    if (next)
+        get_next(c, rq, next, now);
+    else
         next = c->idle;
     if (next == prev) {
-        spin_unlock(&runqueue.lock);
+        spin_unlock(&rq->lock);
         return;
     }
+    rq->nr_switches++;
     if (!prev->is_idle) {
-        timer_stop(&prev->slice_timer);
-        if (prev->runstate.state == RUNSTATE_running)
-            runstate_change(prev, RUNSTATE_runnable, now);
-    }
-    if (!next->is_idle) {
-        runstate_change(next, RUNSTATE_running, now);
-        next->slice_end = now + SLICE_NS;
-        timer_set(&next->slice_timer, next->slice_end);
-        next->cpu = c;
+        timer_stop(&prev->sched.slice_timer);
+        pv_state_save(prev);
     }
     stack_block_top(next->stack_block)->cpu = c;
     c->curr = next;
@@ -178,14 +235,103 @@ void schedule(void)
     schedule_tail();
 }
 
+int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft)
+{
+    if (!(hard & READ_ONCE(cpus_schedulable)))
+        return -EINVAL;
+    struct runqueue *rq = rq_lock_of(v);
+
+    v->sched.hard_affinity = hard;
+    v->sched.soft_affinity = soft;
+    if (v->sched.place == SCHED_QUEUED && !sched_may_run_on(v, v->cpu)) {
+        rq_remove(rq, v);
+        sched_place(rq, v, system_time_ns());
+        return 0;
+    }
+    struct percpu *c = v->cpu;
+    bool leave = v->sched.place == SCHED_RUNNING && !sched_may_run_on(v, c);
+
+    spin_unlock(&rq->lock);
+    if (leave)
+        softirq_raise_on(c, SOFTIRQ_SCHEDULE);
+    return 0;
+}
+
+void sched_cpu_use(struct percpu *c)
+{
+    __atomic_fetch_or(&cpus_schedulable, cpu_bit(c), __ATOMIC_SEQ_CST);
+    softirq_raise_on(c, SOFTIRQ_SCHEDULE); /* it looks for work */
+}
+
+void sched_cpu_leave(struct percpu *c)
+{
+    struct runqueue *rq = rq_of(c);
+
+    __atomic_fetch_and(&cpus_schedulable, ~cpu_bit(c), __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&cpus_idle, ~cpu_bit(c), __ATOMIC_SEQ_CST);
+    for (;;) {
+        spin_lock(&rq->lock);
+        struct vcpu *v = rq_pop(rq);
+
+        if (!v)
+            break;
+        sched_place(rq, v, system_time_ns());
+    }
+    spin_unlock(&rq->lock);
+    softirq_raise_on(c, SOFTIRQ_SCHEDULE);
+}
+
+bool sched_cpu_is_empty(const struct percpu *c)
+{
+    const struct runqueue *rq = rq_of(c);
+
+    return !READ_ONCE(rq->running) && !READ_ONCE(rq->nr_queued);
+}
+
+u32 sched_cpu_count(void)
+{
+    return bit_count(READ_ONCE(cpus_schedulable));
+}
+
+/* A sleeping CPU holds no guest's tables: flushes need not reach it. */
+static void sleep(void)
+{
+    pv_leave_address_space();
+    if (!softirq_pending())
+        __asm__ volatile("sti; hlt; cli" ::: "memory");
+}
+
 void idle_loop(void)
 {
     for (;;) {
         softirq_process();
+        if (unlikely(READ_ONCE(this_cpu()->state) == CPU_LEAVING) && sched_cpu_is_empty(this_cpu()))
+            smp_park();
         if (!softirq_pending())
-            __asm__ volatile("sti; hlt; cli" ::: "memory");
+            sleep();
     }
 }
+
+static void print_runqueues(char key)
+{
+    (void)key;
+    for (u64 set = READ_ONCE(cpus_schedulable); set; set &= set - 1) {
+        struct percpu *c = cpu_table[bit_first(set)];
+        struct runqueue *rq = rq_of(c);
+
+        spin_lock(&rq->lock);
+        printk("CPU %u: %lu switches, %lu wake-ups, latency mean %lu us, worst %lu us", c->id, rq->nr_switches, rq->nr_wakes,
+               rq->nr_wakes ? rq->wake_ns_total / rq->nr_wakes / 1000 : 0, rq->wake_ns_worst / 1000);
+        if (rq->running)
+            printk("; runs d%u:v%u", rq->running->domain->id, rq->running->id);
+        for (const struct vcpu *v = rq->head; v; v = v->sched.next)
+            printk(", d%u:v%u %+ld us", v->domain->id, v->id, (s64)(v->sched.vtime - rq->vtime) / 1000);
+        printk("\n");
+        rq->wake_ns_worst = 0;
+        spin_unlock(&rq->lock);
+    }
+}
+KEYHANDLER('r', print_runqueues, "run queues and wake-up latencies");
 
 void sched_init(void)
 {

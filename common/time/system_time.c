@@ -6,7 +6,7 @@
 
 static u64 wc_sec;
 static u32 wc_nsec;
-static spinlock_t wallclock_lock = SPINLOCK_INIT;
+static spinlock_t wallclock_lock = SPINLOCK_INIT(LOCK_LEAF);
 
 void wallclock_init(void)
 {

@@ -1,120 +1,199 @@
 /*
- * Timers: a binary heap per CPU, earliest first. Each timer belongs to one vCPU or device and
- * is set and stopped on the CPU where it fires (one CPU for now: timer_heap).
+ * Timers: a binary heap per CPU, earliest first. A timer fires on the CPU that set it last.
  *
- * Lock: timer_lock (a leaf). Handlers run without it.
+ * Lock: that of the heap a timer is in; a leaf, never two at once. Handlers run without it.
  */
 #include <hv/console.h>
 #include <hv/lib.h>
+#include <hv/mm.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
-#include <hv/spinlock.h>
 #include <hv/time.h>
+#include <hv/x86/percpu.h>
 
-#define MAX_TIMERS 1024
+#define MAX_TIMERS 2048
 
-static spinlock_t timer_lock = SPINLOCK_INIT;
-static struct timer *heap[MAX_TIMERS];
-static u32 heap_size;
+struct timer_heap {
+    spinlock_t lock;
+    u32 size;
+    struct timer *at[MAX_TIMERS];
+};
 
-static void place(u32 i, struct timer *t)
+static struct timer_heap boot_heap = { .lock = SPINLOCK_INIT(LOCK_LEAF) };
+static struct timer_heap *heaps[MAX_CPUS] = { &boot_heap };
+
+int timers_init_cpu(struct percpu *c)
 {
-    heap[i] = t;
+    if (heaps[c->id])
+        return 0;
+    struct timer_heap *h = hv_alloc(sizeof(*h));
+
+    if (!h)
+        return -ENOMEM;
+    h->lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
+    heaps[c->id] = h;
+    return 0;
+}
+
+static struct timer_heap *own_heap(void)
+{
+    return heaps[this_cpu()->id];
+}
+
+static void place(struct timer_heap *h, u32 i, struct timer *t)
+{
+    h->at[i] = t;
     t->slot = i + 1;
 }
 
-static void sift_up(u32 i)
+static void sift_up(struct timer_heap *h, u32 i)
 {
-    struct timer *t = heap[i];
+    struct timer *t = h->at[i];
 
-    for (; i && heap[(i - 1) / 2]->expires > t->expires; i = (i - 1) / 2)
-        place(i, heap[(i - 1) / 2]);
-    place(i, t);
+    for (; i && h->at[(i - 1) / 2]->expires > t->expires; i = (i - 1) / 2)
+        place(h, i, h->at[(i - 1) / 2]);
+    place(h, i, t);
 }
 
-static void sift_down(u32 i)
+static void sift_down(struct timer_heap *h, u32 i)
 {
-    struct timer *t = heap[i];
+    struct timer *t = h->at[i];
 
-    for (u32 child; (child = 2 * i + 1) < heap_size; i = child) {
-        if (child + 1 < heap_size && heap[child + 1]->expires < heap[child]->expires)
+    for (u32 child; (child = 2 * i + 1) < h->size; i = child) {
+        if (child + 1 < h->size && h->at[child + 1]->expires < h->at[child]->expires)
             child++;
-        if (heap[child]->expires >= t->expires)
+        if (h->at[child]->expires >= t->expires)
             break;
-        place(i, heap[child]);
+        place(h, i, h->at[child]);
     }
-    place(i, t);
+    place(h, i, t);
 }
 
-static void heap_remove(struct timer *t)
+static void heap_insert(struct timer_heap *h, struct timer *t)
+{
+    /* A few timers for each vCPU, and guests cannot make more of either. */
+    ASSERT(h->size < MAX_TIMERS);
+    place(h, h->size++, t);
+    sift_up(h, h->size - 1);
+    WRITE_ONCE(t->heap, h);
+}
+
+static void heap_remove(struct timer_heap *h, struct timer *t)
 {
     u32 i = t->slot - 1;
-    struct timer *last = heap[--heap_size];
+    struct timer *last = h->at[--h->size];
 
     t->slot = 0;
     if (last == t)
         return;
-    place(i, last);
-    sift_up(i);
-    sift_down(last->slot - 1);
+    place(h, i, last);
+    sift_up(h, i);
+    sift_down(h, last->slot - 1);
 }
 
-static void program_next(void)
+static void program_next(const struct timer_heap *h)
 {
-    apic_timer_program(heap_size ? heap[0]->expires : ~0ULL);
+    apic_timer_program(h->size ? h->at[0]->expires : ~0ULL);
 }
 
 void timer_init(struct timer *t, void (*fn)(void *), void *data)
 {
-    *t = (struct timer){ .fn = fn, .data = data };
+    *t = (struct timer){ .fn = fn, .data = data, .heap = &boot_heap };
 }
 
-void timer_set(struct timer *t, u64 expires)
+/* The heap that the timer was last in, locked. */
+static struct timer_heap *lock_heap_of(struct timer *t)
 {
-    spin_lock(&timer_lock);
-    struct timer *first = heap_size ? heap[0] : NULL;
-    bool was_first = t == first;
+    for (;;) {
+        struct timer_heap *h = READ_ONCE(t->heap);
 
-    if (t->slot)
-        heap_remove(t);
-    t->expires = expires;
-    /* Three timers a vCPU and MAX_VIRT_CPUS of them fit; guests cannot make more. */
-    ASSERT(heap_size < MAX_TIMERS);
-    place(heap_size++, t);
-    sift_up(heap_size - 1);
-    if (heap[0] == t || was_first)
-        program_next();
-    spin_unlock(&timer_lock);
+        spin_lock(&h->lock);
+        if (h == t->heap)
+            return h;
+        spin_unlock(&h->lock);
+    }
 }
 
 void timer_stop(struct timer *t)
 {
-    spin_lock(&timer_lock);
-    if (t->slot) {
-        bool was_first = heap[0] == t;
+    struct timer_heap *h = lock_heap_of(t);
 
-        heap_remove(t);
-        if (was_first)
-            program_next();
+    if (t->slot) {
+        bool was_first = h->at[0] == t;
+
+        heap_remove(h, t);
+        /* Another CPU finds out by itself that nothing is due. */
+        if (was_first && h == own_heap())
+            program_next(h);
     }
-    spin_unlock(&timer_lock);
+    spin_unlock(&h->lock);
+}
+
+void timer_set(struct timer *t, u64 expires)
+{
+    struct timer_heap *own = own_heap(), *h = lock_heap_of(t);
+    bool was_first = t->slot && h->at[0] == t;
+
+    if (t->slot)
+        heap_remove(h, t);
+    if (h != own) {
+        t->heap = own;
+        spin_unlock(&h->lock);
+        was_first = false;
+        h = lock_heap_of(t);
+        if (h != own || t->slot) {
+            /* Set or moved by another CPU at the same time: either order is right, that one came last. */
+            spin_unlock(&h->lock);
+            return;
+        }
+    }
+    t->expires = expires;
+    heap_insert(own, t);
+    if (own->at[0] == t || was_first)
+        program_next(own);
+    spin_unlock(&own->lock);
+}
+
+void timers_move_away(struct percpu *to)
+{
+    struct timer_heap *own = own_heap(), *h = heaps[to->id];
+
+    for (;;) {
+        spin_lock(&own->lock);
+        struct timer *t = own->size ? own->at[0] : NULL;
+
+        if (t) {
+            heap_remove(own, t);
+            t->heap = h;
+        }
+        spin_unlock(&own->lock);
+        if (!t)
+            break;
+        spin_lock(&h->lock);
+        if (t->heap == h && !t->slot)
+            heap_insert(h, t);
+        spin_unlock(&h->lock);
+    }
+    apic_timer_program(~0ULL);
+    softirq_raise_on(to, SOFTIRQ_TIMER); /* programs the next one */
 }
 
 static void timer_softirq(void)
 {
     for (;;) {
+        struct timer_heap *h = own_heap();
         struct timer *due = NULL;
         u64 now = system_time_ns();
 
-        spin_lock(&timer_lock);
-        if (heap_size && heap[0]->expires <= now) {
-            due = heap[0];
-            heap_remove(due);
+        spin_lock(&h->lock);
+        if (h->size && h->at[0]->expires <= now) {
+            due = h->at[0];
+            heap_remove(h, due);
         } else {
-            program_next();
+            program_next(h);
         }
-        spin_unlock(&timer_lock);
+        spin_unlock(&h->lock);
         if (!due)
             return;
         due->fn(due->data);
@@ -132,7 +211,14 @@ static void print_timers(char key)
     u64 now = system_time_ns();
 
     printk("Timers at %lu ns:\n", now);
-    for (u32 i = 0; i < heap_size; i++)
-        printk("  %+ld us: fn %p data %p\n", (s64)(heap[i]->expires - now) / 1000, (void *)heap[i]->fn, heap[i]->data);
+    for (u64 set = cpus_online; set; set &= set - 1) {
+        struct timer_heap *h = heaps[bit_first(set)];
+
+        spin_lock(&h->lock);
+        for (u32 i = 0; i < h->size; i++)
+            printk("  CPU %u: %+ld us: fn %p data %p\n", bit_first(set), (s64)(h->at[i]->expires - now) / 1000,
+                   (void *)h->at[i]->fn, h->at[i]->data);
+        spin_unlock(&h->lock);
+    }
 }
 KEYHANDLER('a', print_timers, "timers");

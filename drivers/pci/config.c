@@ -3,7 +3,7 @@
 #include <hv/spinlock.h>
 #include <hv/x86/processor.h>
 
-static spinlock_t config_lock = SPINLOCK_INIT;
+static spinlock_t config_lock = SPINLOCK_INIT(LOCK_LEAF);
 
 static void select(u16 bdf, u16 reg)
 {

@@ -6,6 +6,7 @@
 
 #include <hv/lib.h>
 #include <hv/mm.h>
+#include <hv/sched.h>
 #include <hv/spinlock.h>
 #include <hv/time.h>
 #include <hv/x86/percpu.h>
@@ -14,12 +15,14 @@
 #include <public/xen.h>
 
 #define MAX_VIRT_CPUS 64
+#define VCPU_NO_PERIOD ~0ULL
 
 /* Why a vCPU does not run: bits of vcpu.pause_flags. */
 #define PAUSE_DOWN 1u     /* VCPUOP_down, or never up */
 #define PAUSE_BLOCKED 2u  /* SCHEDOP_block */
 #define PAUSE_POLL 4u     /* SCHEDOP_poll */
 #define PAUSE_SHUTDOWN 8u /* its domain ended */
+#define PAUSE_CAP 16u     /* its domain has used its CPU time of this period */
 
 struct callback {
     u64 address; /* 0: not registered */
@@ -72,13 +75,10 @@ struct vcpu {
     u32 id;
     bool is_idle, initialising, initialised;
 
-    /* Scheduling: the run-queue lock of `cpu`. */
-    struct percpu *cpu;
-    struct vcpu *rq_next;
-    bool on_runqueue;
-    u32 pause_flags; /* changed atomically */
-    u64 slice_end;
-    struct timer slice_timer;
+    struct percpu *cpu; /* runs or ran there: changed under its run-queue lock */
+    u32 state_cpu;      /* the CPU whose registers last held its state */
+    u32 pause_flags;    /* changed atomically */
+    struct sched_vcpu sched;
 
     void *stack_block;
     u64 saved_rsp;
@@ -87,7 +87,7 @@ struct vcpu {
     u64 runstate_guest; /* guest-kernel virtual address of its copy; 0: none */
 
     struct timer periodic_timer, singleshot_timer, poll_timer;
-    u64 period_ns, period_last;
+    u64 period_ns, period_last; /* period_ns 0: not set yet */
 
     struct vcpu_info *info; /* in shared_info, or in a frame that the guest registered */
     struct page_info *info_page;
@@ -99,7 +99,7 @@ struct vcpu {
     struct fifo_queue fifo_queues[EVTCHN_FIFO_MAX_QUEUES]; /* the domain's event_lock */
 
     /* NMI to the guest: pending until delivered, then masked until its iret hypercall. */
-    u8 nmi_pending; /* at most 2: one to be taken and one behind it, as a processor has them */
+    u32 nmi_pending; /* at most 2: one to be taken and one behind it, as a processor has them; changed atomically */
     bool nmi_masked;
 
     struct pv_vcpu pv;
@@ -129,10 +129,12 @@ struct domain {
     domid_t id;
     bool privileged;  /* the hardware domain: I/O memory, ports, PIRQs */
     bool is_shut_down, crashed, ended; /* ended: its crash has been dealt with */
+    bool crash_claimed, shutdown_claimed; /* of several vCPUs one does it */
     u32 shutdown_code;
     char crash_reason[160];
     u32 max_vcpus;
     struct vcpu *vcpu[MAX_VIRT_CPUS];
+    struct sched_domain sched;
 
     struct shared_info *shared_info;
     u64 *perdomain_l3;   /* slot 258 */
@@ -202,11 +204,10 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);
 void vcpu_kick(struct vcpu *v);             /* events are pending: wake or interrupt it */
 void vcpu_unblock(struct vcpu *v);
 
-/* sched */
-void sched_init(void);
-void schedule(void);
-void sched_vcpu_init(struct vcpu *v);
+void vcpu_add_nmis(struct vcpu *v, u32 n);
+/* While its handler runs a processor remembers one more NMI, before that the one and one more. */
+static inline u32 vcpu_nmis_after(u32 pending, u32 more, bool masked) { return MIN(pending + more, masked ? 1u : 2u); }
+bool vcpu_is_running(const struct vcpu *v); /* on some CPU; a hint unless it is this one */
 void runstate_change(struct vcpu *v, int state, u64 now);
-void idle_loop(void) __noreturn;
 
 #endif

@@ -50,6 +50,10 @@ int pt_entry_cmpxchg_l1(struct domain *d, paddr_t at, pte_t expected, pte_t val)
 void pv_load_address_space(struct vcpu *v);
 int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __must_check;
 int pv_set_user_base(struct vcpu *v, mfn_t mfn) __must_check;
+/* Flushes translations of the domain's vCPUs that the guest's bitmap names (NULL: all); address 0: all of them. */
+int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address) __must_check;
+/* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
+void pv_leave_address_space(void);
 void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);
 /* Machine address of the entry of `level` that va goes through in v's kernel tables, 0: none. */
 paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);

@@ -4,8 +4,11 @@
 
 #include <hv/types.h>
 
+struct percpu;
+
 enum softirq {
     SOFTIRQ_TIMER,
+    SOFTIRQ_EVENT, /* nothing to run: the way out to a guest looks at its events */
     SOFTIRQ_NMI_DOM0,
     SOFTIRQ_NMI_REASON, /* held until this CPU is idle */
     SOFTIRQ_MACHINE_CHECK,
@@ -18,6 +21,7 @@ enum softirq {
 
 void softirq_register(enum softirq nr, void (*fn)(void));
 void softirq_raise(enum softirq nr);
+void softirq_raise_on(struct percpu *c, enum softirq nr); /* interrupts it if it is another CPU */
 void softirq_process(void);
 bool softirq_pending(void); /* something that this context may run */
 /*

@@ -1,17 +1,35 @@
 /*
  * Ticket locks. Interrupts are off wherever the hypervisor holds a lock, so there are no
- * irq-saving variants. A CPU that holds a lock may not schedule (percpu.locks_held). NMI and
- * #MC handlers and the fatal path take no lock. Order: docs/locking.md.
+ * irq-saving variants. A CPU that holds a lock may not schedule (percpu.locks_held), nor wait for
+ * another CPU. NMI and #MC handlers and the fatal path take no lock.
+ *
+ * Locks are taken in the order of their ranks; two of one rank in the order of their addresses,
+ * where that rank says so. Debug builds check it. docs/locking.md says what each guards.
  */
 #ifndef HV_SPINLOCK_H
 #define HV_SPINLOCK_H
 
 #include <hv/types.h>
 
+enum lock_rank {
+    LOCK_UNRANKED, /* not initialised */
+    LOCK_EVENT,    /* several at a time */
+    LOCK_IRQ,
+    LOCK_GRANT,
+    LOCK_PAGE_LIST,
+    LOCK_RUNQUEUE,
+    LOCK_HV_MAP,
+    LOCK_SMALL_HEAP,
+    LOCK_PAGE_HEAP,
+    LOCK_LEAF, /* nothing but LOCK_CONSOLE is taken under one */
+    LOCK_CONSOLE,
+};
+
 typedef struct {
     u16 head, tail;
+    u32 rank; /* enum lock_rank */
 } spinlock_t;
-#define SPINLOCK_INIT { 0, 0 }
+#define SPINLOCK_INIT(r) { .rank = (r) }
 
 void spin_lock(spinlock_t *lock);
 void spin_unlock(spinlock_t *lock);

@@ -5,6 +5,8 @@
 #include <hv/types.h>
 
 struct domain;
+struct percpu;
+struct timer_heap;
 struct vcpu;
 
 /* ns since tsc_init(); 0 before. Usable in any context. */
@@ -20,13 +22,17 @@ struct timer {
     u64 expires;            /* system time, ns */
     void (*fn)(void *data); /* in softirq context on the CPU that set the timer */
     void *data;
-    u32 slot;               /* heap index + 1; 0: not set */
+    struct timer_heap *heap; /* that it is in, or was in last */
+    u32 slot;                /* heap index + 1; 0: not set */
 };
 void timer_init(struct timer *t, void (*fn)(void *), void *data);
 /* Replaces an earlier deadline. A deadline in the past fires at the next softirq point. */
 void timer_set(struct timer *t, u64 expires);
+/* The handler may be running on another CPU while this returns. */
 void timer_stop(struct timer *t);
 void timers_init(void);
+int timers_init_cpu(struct percpu *c) __must_check; /* -ENOMEM */
+void timers_move_away(struct percpu *to);           /* all of this CPU's */
 
 /* Wall clock: seconds and ns at system time 0. */
 void wallclock_init(void);
@@ -37,6 +43,13 @@ void vcpu_time_publish(struct vcpu *v);
 
 /* arch */
 void tsc_init(void);
+/* The same few rounds on the boot CPU and on the other one: sets percpu.tsc_offset of the latter. */
+void tsc_sync_source(struct percpu *c);
+void tsc_sync_target(void);
+struct tsc_sample {
+    u64 before, there, after; /* here, on the other CPU, here again */
+};
+s64 tsc_skew(const struct tsc_sample *samples, u32 n); /* 0: none that the measurement can tell */
 void apic_timer_program(u64 expires_ns); /* ~0: stop */
 u64 cmos_read_time(void);                /* seconds since 1970, UTC assumed */
 

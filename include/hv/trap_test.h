@@ -14,6 +14,7 @@ void trap_test_phase(const char *phase);
 void trap_test_first_line(void);
 void trap_test_report_over(u32 *reporter);
 void trap_test_nested(u32 *depth);
+bool trap_test_goes_on(void); /* reports return: no CPU may be stopped for one */
 /* In the handlers of NMI and #MC. */
 void trap_test_inside(void);
 /* The next INT3 of a guest stands for a vector that nothing can raise. */
@@ -25,6 +26,7 @@ u32 trap_test_trampolines(void);
 u32 trap_test_patience(void);
 void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n);
 #else
+static inline bool trap_test_goes_on(void) { return false; }
 static inline void trap_test_inside(void) {}
 static inline void trap_test_redirect(void *regs) { (void)regs; }
 static inline u32 trap_test_trampolines(void) { return 0; }

@@ -11,6 +11,8 @@
 #define XENPF_enter_acpi_sleep 51
 #define XENPF_set_processor_pminfo 54
 #define XENPF_get_cpuinfo 55
+#define XENPF_cpu_online 56
+#define XENPF_cpu_offline 57
 #define XENPF_settime64 62
 
 #define XEN_FW_DISK_INFO 1
@@ -42,6 +44,10 @@ struct xenpf_pcpuinfo {
     uint32_t xen_cpuid, max_present, flags, apic_id, acpi_id;
 };
 #define XEN_PCPU_FLAGS_ONLINE 1
+#define XEN_PCPU_FLAGS_INVALID 2
+struct xenpf_cpu_ol {
+    uint32_t cpuid;
+};
 
 struct xen_platform_op {
     uint32_t cmd, interface_version;
@@ -51,6 +57,7 @@ struct xen_platform_op {
         struct xenpf_firmware_info firmware_info;
         struct xenpf_enter_acpi_sleep enter_acpi_sleep;
         struct xenpf_pcpuinfo pcpu_info;
+        struct xenpf_cpu_ol cpu_ol;
         uint8_t pad[128];
         uint64_t align;
     } u;

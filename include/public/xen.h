@@ -90,6 +90,7 @@ typedef uint16_t domid_t;
 #define UVMF_FLUSHTYPE_MASK 3
 #define UVMF_TLB_FLUSH 1
 #define UVMF_INVLPG 2
+#define UVMF_ALL 4 /* else the rest of the word points to a bitmap of vCPUs, or is 0: this one */
 
 #define VMASST_CMD_enable 0
 #define VMASST_CMD_disable 1

@@ -160,7 +160,7 @@ def register():
         for cpu in ("max", "qemu64"):
             @test(f"matrix: {len(batch_cells())} cells of the hypervisor, {how}, {cpu}", how=how, cpu=cpu)
             def _(how, cpu):
-                args = machine.command(boot(how, boot_kernel, f"{hv} traptest=all"), cpu=cpu, smp=2, mem="256M")
+                args = machine.command(boot(how, boot_kernel, f"{hv} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all"), cpu=cpu, smp=2, mem="256M")
                 check_batch(machine.run_to_file(args, 120, f"{OUT}/matrix-{how}-{cpu}.console"), batch_cells())
 
         @test(f"matrix: {len(guest_cells())} cells of guests, {how}", how=how)

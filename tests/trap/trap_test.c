@@ -104,12 +104,16 @@ static void back(u32 *reporter)
 
 static u32 *nested_reporter;
 
+bool trap_test_goes_on(void)
+{
+    return opt_traptest[0] && !one_cell();
+}
+
 void trap_test_report_over(u32 *reporter)
 {
     nested_reporter = reporter;
-    if (!opt_traptest[0] || one_cell())
-        return;
-    back(reporter);
+    if (trap_test_goes_on())
+        back(reporter);
 }
 
 void trap_test_nested(u32 *depth)

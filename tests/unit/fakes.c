@@ -10,6 +10,7 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
+#include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
@@ -20,8 +21,9 @@ u64 fake_now, fake_timer_deadline;
 
 #define WEAK __attribute__((weak))
 
-struct percpu percpu_areas[MAX_CPUS];
-u32 nr_cpus = 1;
+struct percpu boot_percpu;
+struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
+u64 cpus_online = 1;
 struct cpu_features cpu = { .phys_bits = 40 };
 WEAK struct boot_info boot_info;
 WEAK struct acpi_info acpi;
@@ -72,6 +74,10 @@ void fake_reset(void)
 WEAK u64 system_time_ns(void) { return fake_now; }
 WEAK void apic_timer_program(u64 expires) { fake_timer_deadline = expires; }
 WEAK void softirq_raise(enum softirq nr) { fake_softirqs |= 1u << nr; }
+WEAK void softirq_raise_on(struct percpu *c, enum softirq nr) { (void)c; softirq_raise(nr); }
+WEAK void smp_stop_if_asked(void) {}
+WEAK void vcpu_add_nmis(struct vcpu *v, u32 n) { v->nmi_pending = vcpu_nmis_after(v->nmi_pending, n, v->nmi_masked); }
+WEAK bool vcpu_is_running(const struct vcpu *v) { return v == current; }
 WEAK void softirq_register(enum softirq nr, void (*fn)(void)) { (void)nr; (void)fn; }
 WEAK void preempt_point(void) {}
 WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~PAUSE_BLOCKED; }
@@ -86,6 +92,14 @@ WEAK bool mfn_valid(mfn_t mfn) { return mfn < FAKE_FRAMES; }
 u32 tlb_clock(void) { return fake_tlb_flushes + 1; }
 void tlb_flush_all_cpus(void) { fake_tlb_flushes++; }
 void tlb_flush_local(void) { fake_tlb_flushes++; }
+WEAK int pv_flush_vcpus(const struct domain *d, const void *bitmap, u64 address)
+{
+    (void)d;
+    (void)bitmap;
+    (void)address;
+    fake_tlb_flushes++;
+    return 0;
+}
 void tlb_flush_for_page(const struct page_info *pg) { (void)pg; fake_tlb_flushes++; }
 WEAK bool io_apic_owns_frame(u64 mfn) { return mfn == 0xfec00; }
 u64 guest_copy_raw_to(void *g, const void *s, u64 n) { memcpy(g, s, n); return 0; }
@@ -137,7 +151,7 @@ struct domain *fake_domain(domid_t id, bool privileged)
     *v = (struct vcpu){ .domain = d, .info = &d->shared_info->vcpu_info[0] };
     d->vcpu[0] = v;
     domain_list[id % 8] = d;
-    percpu_areas[0].curr = v;
+    boot_percpu.curr = v;
     return d;
 }
 

@@ -101,12 +101,12 @@ static void two_domains(void **state)
     struct domain *other = fake_domain(1, false);
 
     assert_int_equal(evtchn_init_domain(other), 0);
-    percpu_areas[0].curr = d->vcpu[0];
+    boot_percpu.curr = d->vcpu[0];
     struct evtchn_alloc_unbound a = { DOMID_SELF, 1, 0 };
 
     assert_int_equal(op(EVTCHNOP_alloc_unbound, &a), 0);
     assert_int_equal(send(a.port), 0); /* nobody there yet: dropped */
-    percpu_areas[0].curr = other->vcpu[0];
+    boot_percpu.curr = other->vcpu[0];
     struct evtchn_bind_interdomain wrong = { 0, a.port + 1, 0 }, b = { 0, a.port, 0 };
 
     assert_int_equal(op(EVTCHNOP_bind_interdomain, &wrong), -EINVAL);
@@ -122,7 +122,7 @@ static void two_domains(void **state)
     assert_int_equal(op(EVTCHNOP_bind_virq, &(struct evtchn_bind_virq){ VIRQ_CONSOLE, 0, 0 }), -EPERM);
     /* Closing one end frees it and unbinds the other. */
     assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ b.local_port }), 0);
-    percpu_areas[0].curr = d->vcpu[0];
+    boot_percpu.curr = d->vcpu[0];
     struct evtchn_status st = { .dom = DOMID_SELF, .port = a.port };
 
     assert_int_equal(op(EVTCHNOP_status, &st), 0);

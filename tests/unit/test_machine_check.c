@@ -219,14 +219,14 @@ static void events(void **state)
     assert_true(bank[1][1]);
     bank[1][1] = 0;
     /* From another CPU: the first is sent an interrupt. */
-    percpu_areas[0].id = 3;
+    boot_percpu.id = 3;
     record(1, UCR | MCI_STATUS_S, 0);
     assert_true(hit(GOES_ON, GUEST));
-    percpu_areas[0].id = 0;
+    boot_percpu.id = 0;
     assert_false(mc_event_take(&e)); /* for the CPU whose guest it was */
-    percpu_areas[0].id = 3;
+    boot_percpu.id = 3;
     assert_true(mc_event_take(&e));
-    percpu_areas[0].id = 0;
+    boot_percpu.id = 0;
 }
 
 static void injection(void **state)

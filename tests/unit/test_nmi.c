@@ -128,11 +128,11 @@ static void early_and_elsewhere(void **state)
     assert_true(nmi(0));
     assert_int_equal(fake_softirqs, 0); /* no guest runs yet */
     active = true;
-    percpu_areas[0].id = 1; /* another CPU than the first: the reason is not its business */
+    boot_percpu.id = 1; /* another CPU than the first: the reason is not its business */
     port61 = 0x80;
     assert_true(nmi(0x80));
     assert_int_equal(port61, 0x81);
-    percpu_areas[0].id = 0;
+    boot_percpu.id = 0;
 }
 
 static void watchdog(void **state)

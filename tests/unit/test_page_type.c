@@ -69,7 +69,7 @@ static void ownership(void **state)
     struct domain *other = fake_domain(1, false);
     struct page_info *pg = fake_page(d);
 
-    percpu_areas[0].curr = d->vcpu[0];
+    boot_percpu.curr = d->vcpu[0];
     assert_false(page_get(pg, other));
     assert_int_equal(page_get_and_type(page_to_mfn(pg), other, PGT_WRITABLE), -EINVAL);
     assert_int_equal(page_get_and_type(FAKE_FRAMES + 5, d, PGT_WRITABLE), -EINVAL);
@@ -210,7 +210,7 @@ static void unprivileged(void **state)
     assert_int_equal(pt_entry_update(u, 1, at, link_to(a, FLAGS), false, u), 0);
     assert_int_equal(pt_entry_update(u, 1, at, 0, false, u), 0);
     page_put_and_type(l1);
-    percpu_areas[0].curr = d->vcpu[0];
+    boot_percpu.curr = d->vcpu[0];
 }
 
 /* ---- a random guest ---- */

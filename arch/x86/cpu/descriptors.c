@@ -17,19 +17,17 @@ extern char trampoline_page[], trampoline_cstar[], syscall_entry[];
 
 paddr_t boot_image_phys; /* where the loader put the image: written by long_mode.S */
 
-u32 nr_cpus = 1;
-
-struct percpu percpu_areas[MAX_CPUS] = {
-    [0] = {
-        .curr = CURRENT_POISON,
-        .gdt = boot_gdt,
-        .tss = {
-            .ist = { [IST_DF - 1] = IST_TOP(1), [IST_NMI - 1] = IST_TOP(2), [IST_MC - 1] = IST_TOP(3),
-                     [IST_DB - 1] = IST_TOP(4) },
-            .io_map_base = sizeof(struct tss64),
-        },
+struct percpu boot_percpu = {
+    .curr = CURRENT_POISON,
+    .gdt = boot_gdt,
+    .tss = {
+        .ist = { [IST_DF - 1] = IST_TOP(1), [IST_NMI - 1] = IST_TOP(2), [IST_MC - 1] = IST_TOP(3),
+                 [IST_DB - 1] = IST_TOP(4) },
+        .io_map_base = sizeof(struct tss64),
     },
 };
+struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
+u64 cpus_online = 1;
 
 void *stack_block_alloc(void)
 {
@@ -58,8 +56,12 @@ void stack_guard_boot_blocks(void)
 
 void cpu_set_stack(struct percpu *c, void *block)
 {
+    u64 rsp0 = (u64)&stack_block_top(block)->guest_regs.es;
+
     stack_block_top(block)->cpu = c;
-    c->tss.rsp[0] = (u64)&stack_block_top(block)->guest_regs.es;
+    if (c->tss.rsp[0] == rsp0)
+        return;
+    c->tss.rsp[0] = rsp0;
     wrmsr(MSR_LSTAR, (u64)block);
     wrmsr(MSR_CSTAR, (u64)block + (u64)(trampoline_cstar - trampoline_page));
 }

@@ -12,6 +12,7 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/smp.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
@@ -59,6 +60,8 @@ OPTION("dom0_mem", parse_dom0_mem, opt_mem);
 
 static u32 opt_max_vcpus;
 OPTION("dom0_max_vcpus", option_u32, opt_max_vcpus);
+static bool opt_pin;
+OPTION("dom0_vcpus_pin", option_bool, opt_pin);
 
 struct build {
     struct domain *d;
@@ -436,15 +439,18 @@ void build_dom0(void)
     if (b.nr_pages < needed)
         panic(PANIC_DOM0_MEMORY, "too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
               b.nr_pages >> 8, needed >> 8);
-    u32 vcpus = opt_max_vcpus ? MIN(opt_max_vcpus, (u32)XEN_LEGACY_MAX_VCPUS) : nr_cpus;
+    u32 cpus = smp_online_count(), vcpus = MIN(opt_max_vcpus ? opt_max_vcpus : cpus, (u32)XEN_LEGACY_MAX_VCPUS);
 
     b.d = domain_create(0, vcpus, true);
     if (!b.d)
         panic(PANIC_DOM0_MEMORY, "no memory for dom0's structures");
     hardware_domain = b.d;
-    for (u32 i = 0; i < vcpus; i++)
+    for (u32 i = 0; i < vcpus; i++) {
         if (!vcpu_create(b.d, i))
             panic(PANIC_DOM0_MEMORY, "no memory for dom0's vCPU %u", i);
+        if (opt_pin)
+            b.d->vcpu[i]->sched.hard_affinity = 1ULL << (i % cpus); /* CPU numbers have no gaps yet */
+    }
 
     printk(LOG_INFO "dom0: %lu MiB, %u vCPUs, kernel %016lx to %016lx, entry %016lx\n", b.nr_pages >> 8, vcpus,
            b.v_start + b.elf.paddr_start - b.elf.paddr_offset, b.kernel_end, b.elf.entry);

@@ -21,7 +21,7 @@ struct io_apic {
 };
 static struct io_apic io_apics[MAX_IO_APICS];
 static u32 nr_io_apics;
-static spinlock_t io_apic_lock = SPINLOCK_INIT;
+static spinlock_t io_apic_lock = SPINLOCK_INIT(LOCK_LEAF);
 
 #define REDIR_MASKED 0x10000u
 #define REDIR_NMI 0x400u

@@ -17,6 +17,7 @@
 #include <hv/pci.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
+#include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <public/physdev.h>
 
@@ -34,7 +35,7 @@ struct pirq {
 static struct pirq pirqs[MAX_PIRQS];
 static u8 vector_owner[256]; /* index into pirqs, where vector_used */
 static bool vector_used[256];
-static spinlock_t irq_lock = SPINLOCK_INIT;
+static spinlock_t irq_lock = SPINLOCK_INIT(LOCK_IRQ);
 static u32 nr_gsis;
 static u64 unexpected[256];
 
@@ -323,7 +324,11 @@ void irq_dispatch(u32 vector)
         serial_irq();
         local_apic_eoi();
         return;
-    case VECTOR_KICK:
+    case VECTOR_KICK: /* the way out of here looks at softirqs */
+        local_apic_eoi();
+        return;
+    case VECTOR_FLUSH:
+        tlb_serve();
         local_apic_eoi();
         return;
     case VECTOR_SPURIOUS:

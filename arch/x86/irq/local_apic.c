@@ -23,6 +23,7 @@ enum {
 
 static volatile u8 *registers;
 static bool x2apic, tsc_deadline;
+static u32 timer_mode;
 static u64 ticks_per_ms;
 
 static u32 apic_read(u32 reg)
@@ -68,6 +69,7 @@ void local_apic_init_cpu(void)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     program_defaults();
     apic_write(APIC_LVT_LINT1, LVT_MASKED); /* the machine's NMIs are the first CPU's */
+    apic_write(APIC_LVT_TIMER, timer_mode | VECTOR_TIMER);
 }
 
 static void wait_for_delivery(void)
@@ -117,7 +119,8 @@ void local_apic_init(void)
 void local_apic_timer_calibrate(void)
 {
     if (tsc_deadline) {
-        apic_write(APIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
+        timer_mode = LVT_TSC_DEADLINE;
+        apic_write(APIC_LVT_TIMER, timer_mode | VECTOR_TIMER);
         return;
     }
     apic_write(APIC_TIMER_INIT, ~0u);

@@ -46,7 +46,7 @@ void direct_map_init(void)
             map_range(MAX(ROUND_DOWN(r->start, PAGE_SIZE), MiB(1)), ROUND_UP(r->end, PAGE_SIZE), HV_RW);
     }
     map_range(text, rodata_end, HV_RO);
-    tlb_flush_local_all();
+    tlb_flush_global_all_cpus();
 }
 
 void image_release_init(void)
@@ -56,7 +56,7 @@ void image_release_init(void)
 
     map_range(start, start + size, HV_RW);
     hv_unmap((u64)__init_text_start, size);
-    tlb_flush_local_all();
+    tlb_flush_global_all_cpus();
     page_free_range(start >> PAGE_SHIFT, size >> PAGE_SHIFT);
     printk(LOG_INFO "Released %lu KiB of code that only boot needs\n", size >> 10);
 }

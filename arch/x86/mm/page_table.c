@@ -13,7 +13,7 @@
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 
-static spinlock_t hv_map_lock = SPINLOCK_INIT;
+static spinlock_t hv_map_lock = SPINLOCK_INIT(LOCK_HV_MAP);
 static u64 vmap_next = VMAP_VIRT_START;
 
 /*
@@ -170,7 +170,7 @@ void hv_drop_slot(unsigned slot)
     pte_t entry = hv_l4[slot];
 
     hv_l4[slot] = 0;
-    tlb_flush_local_all();
+    tlb_flush_global_all_cpus();
     if (entry & PTE_PRESENT)
         free_tables(entry, 3);
 }

@@ -120,8 +120,8 @@ static bool deliver_pending(struct vcpu *v, struct cpu_user_regs *regs)
         return true;
     }
     if (v->nmi_pending && !v->nmi_masked && v->pv.traps[VEC_NMI].address) {
-        v->nmi_pending--;
         v->nmi_masked = true;
+        __atomic_fetch_sub(&v->nmi_pending, 1, __ATOMIC_SEQ_CST);
         pv_inject(regs, VEC_NMI, 0);
         return true;
     }

@@ -122,9 +122,9 @@ HYPERCALL_HANDLER(do_vm_assist)
     if (a2 > 63 || !(known >> a2 & 1))
         return -EINVAL;
     if (a1 == VMASST_CMD_enable)
-        current->domain->vm_assist |= 1ULL << a2;
+        __atomic_fetch_or(&current->domain->vm_assist, 1ULL << a2, __ATOMIC_RELAXED);
     else if (a1 == VMASST_CMD_disable)
-        current->domain->vm_assist &= ~(1ULL << a2);
+        __atomic_fetch_and(&current->domain->vm_assist, ~(1ULL << a2), __ATOMIC_RELAXED);
     else
         return -ENOSYS;
     return 0;

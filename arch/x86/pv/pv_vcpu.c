@@ -78,25 +78,53 @@ void pv_state_save(struct vcpu *v)
                          : "+r"(s_));                                  \
     } while (0)
 
+static void load_gdt(u64 base)
+{
+    struct {
+        u16 limit;
+        u64 base;
+    } __packed gdtr = { GDT_LIMIT, base };
+
+    __asm__ volatile("lgdt %0" ::"m"(gdtr));
+}
+
+static void enter_address_space(struct percpu *c, struct vcpu *v)
+{
+    __atomic_store_n(&c->loaded, v->domain, __ATOMIC_SEQ_CST); /* who flushes from here on asks us (tlb.c) */
+    pv_load_address_space(v);
+    load_gdt(PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT));
+}
+
+void pv_leave_address_space(void)
+{
+    struct percpu *c = this_cpu();
+
+    if (!c->loaded)
+        return;
+    load_gdt((u64)c->gdt - GDT_RESERVED_BASE);
+    write_cr3(image_to_phys(hv_l4));
+    __atomic_store_n(&c->loaded, NULL, __ATOMIC_RELEASE);
+}
+
 void pv_state_load(struct vcpu *v)
 {
     struct percpu *c = this_cpu();
     struct pv_vcpu *p = &v->pv;
-    struct {
-        u16 limit;
-        u64 base;
-    } __packed gdtr = { GDT_LIMIT, PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT) };
 
-    if (c->state_owner == v)
+    /* Registers that nobody used since it left: the idle vCPU leaves them alone. */
+    if (c->state_owner == v && v->state_cpu == c->id) {
+        if (!c->loaded)
+            enter_address_space(c, v);
+        if (p->cr0_ts)
+            write_cr0(read_cr0() | CR0_TS);
         return;
-    if (c->state_owner)
-        pv_state_save(c->state_owner);
+    }
     c->state_owner = v;
+    v->state_cpu = c->id;
 
     /* The new window has our GDT page before anything can load a segment through it. */
     pv_window_set_cpu_page(v);
-    pv_load_address_space(v);
-    __asm__ volatile("lgdt %0" ::"m"(gdtr));
+    enter_address_space(c, v);
     pv_load_ldt(v);
 
     cpu_write_cr4((c->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | p->cr4);

@@ -1,15 +1,17 @@
 /*
- * Starting the other CPUs (Intel SDM vol. 3, 9.4) and stopping them.
+ * Starting the other CPUs (Intel SDM vol. 3, 9.4).
  *
  * One at a time: trampoline and mailbox serve whoever is being started. Each stage has a bound; a
  * CPU that misses it, or that faults on its way, is named and left out, and the boot goes on.
  */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
+#include <hv/cmdline.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/sched.h>
 #include <hv/smp.h>
 #include <hv/time.h>
 #include <hv/trap_test.h>
@@ -23,18 +25,15 @@
 #define TRAMPOLINE_PHYS 0x66000
 _Static_assert((TRAMPOLINE_PHYS + 2 * PAGE_SIZE) % STACK_BLOCK_SIZE == 0, "the mailbox is the top of a stack block");
 #define ANSWER_NS 1000000000ULL
-#define STOP_POLLS 1000000 /* of port 80h, about a microsecond each */
 
 extern const u8 ap_trampoline[], ap_trampoline_end[], ap_vectors16[], ap_vectors32[], ap_test16[], ap_test32[];
 extern const u8 idt_table[];
 extern u64 boot_gdt[];
 
-static u32 online = 1, stopped;
-
-u32 smp_online_count(void)
-{
-    return READ_ONCE(online);
-}
+static u32 opt_maxcpus = MAX_CPUS;
+OPTION("maxcpus", option_u32, opt_maxcpus);
+static bool opt_nosmp;
+OPTION("nosmp", option_bool, opt_nosmp);
 
 static struct ap_mailbox *mailbox(void)
 {
@@ -49,8 +48,10 @@ void ap_main(struct percpu *c)
     cpu_load_features();
     machine_check_init_cpu();
     local_apic_init_cpu();
+    c->curr = c->idle;
     __atomic_store_n(&c->state, CPU_ONLINE, __ATOMIC_RELEASE);
-    machine_halt(); /* parked: NMI and #MC still come */
+    tsc_sync_target();
+    idle_loop();
 }
 
 /* Descriptors, stacks and page of GDT; false: out of memory. */
@@ -79,7 +80,22 @@ static bool prepare(struct percpu *c)
     if (!c->boot_stack)
         return false;
     stack_block_top(c->boot_stack)->cpu = c;
-    return true;
+    return idle_vcpu_create(c, c->boot_stack) && !sched_init_cpu(c) && !timers_init_cpu(c);
+}
+
+/* With an unmapped page on either side, as stacks have. */
+static struct percpu *area_alloc(u32 id)
+{
+    u64 size = ROUND_UP(sizeof(struct percpu), PAGE_SIZE), va = vmap_reserve(size + 2 * PAGE_SIZE, PAGE_SIZE) + PAGE_SIZE;
+
+    for (u64 off = 0; off < size; off += PAGE_SIZE) {
+        void *page = hv_alloc_page();
+
+        if (!page || hv_map(va + off, virt_to_phys(page), PAGE_SIZE, HV_RW))
+            return NULL;
+    }
+    cpu_table[id] = (struct percpu *)va;
+    return cpu_table[id];
 }
 
 static void fill_mailbox(struct percpu *c)
@@ -156,7 +172,8 @@ static void start_one(struct percpu *c)
         local_apic_send(c->apic_id, IPI_STARTUP(TRAMPOLINE_PHYS >> PAGE_SHIFT));
     wait_for(c);
     if (answered(c)) {
-        __atomic_fetch_add(&online, 1, __ATOMIC_RELEASE);
+        tsc_sync_source(c);
+        __atomic_fetch_or(&cpus_online, cpu_bit(c), __ATOMIC_SEQ_CST);
         return;
     }
     name_failure(c);
@@ -186,8 +203,8 @@ void smp_start_others(void)
 {
     u32 id = 1;
 
-    percpu_areas[0].state = CPU_ONLINE;
-    if (acpi.nr_cpus < 2)
+    boot_percpu.state = CPU_ONLINE;
+    if (acpi.nr_cpus < 2 || opt_nosmp || opt_maxcpus == 1)
         return;
     if (!trampoline_in_place()) {
         printk(LOG_WARN "SMP: no memory at %x for starting CPUs; only this one runs\n", TRAMPOLINE_PHYS);
@@ -200,12 +217,16 @@ void smp_start_others(void)
             printk(LOG_WARN "SMP: more than %u CPUs, the rest is left out\n", MAX_CPUS);
             break;
         }
-        struct percpu *c = &percpu_areas[id];
+        if (id == opt_maxcpus)
+            break;
+        struct percpu *c = area_alloc(id);
 
-        c->id = id;
-        c->apic_id = acpi.cpus[i].apic_id;
-        c->curr = CURRENT_POISON;
-        if (!prepare(c)) {
+        if (c) {
+            c->id = id;
+            c->apic_id = acpi.cpus[i].apic_id;
+            c->curr = CURRENT_POISON;
+        }
+        if (!c || !prepare(c)) {
             printk(LOG_WARN "SMP: no memory for CPU %u\n", id);
             break;
         }
@@ -220,23 +241,5 @@ void smp_start_others(void)
         id++;
     }
     hv_drop_slot(PT_INDEX((u64)TRAMPOLINE_PHYS, 4)); /* every CPU runs at high addresses now */
-    printk(LOG_INFO "SMP: %u of %u CPUs online, all but this one parked\n", online, acpi.nr_cpus);
-}
-
-void smp_note_stopped(void)
-{
-    __atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
-}
-
-void smp_stop_others(void)
-{
-    u32 others = READ_ONCE(online) - 1;
-
-    if (!others)
-        return;
-    local_apic_send_all_others(IPI_NMI);
-    for (u32 i = 0; i < STOP_POLLS && __atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < others; i++)
-        inb(0x80);
-    if (READ_ONCE(stopped) < others)
-        printk("%u other CPUs did not stop\n", others - READ_ONCE(stopped));
+    printk(LOG_INFO "SMP: %u of %u CPUs online\n", smp_online_count(), acpi.nr_cpus);
 }

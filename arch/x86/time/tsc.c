@@ -42,18 +42,18 @@ u64 system_time_ns(void)
 {
     if (!tsc_khz)
         return 0;
-    return scale(rdtsc_ordered() - tsc0);
+    return scale(rdtsc_ordered() + (u64)this_cpu()->tsc_offset - tsc0);
 }
 
 u64 system_time_snapshot(u64 *tsc)
 {
     *tsc = rdtsc_ordered();
-    return scale(*tsc - tsc0);
+    return scale(*tsc + (u64)this_cpu()->tsc_offset - tsc0);
 }
 
 u64 tsc_at_ns(u64 ns)
 {
-    return tsc0 + muldiv(ns, tsc_khz, 1000000);
+    return tsc0 - (u64)this_cpu()->tsc_offset + muldiv(ns, tsc_khz, 1000000);
 }
 
 void tsc_scale(u32 *mul, s8 *shift)

@@ -186,7 +186,7 @@ static void contain(struct cpu_user_regs *regs, struct mc_event *e)
 
 static void tell(bool here)
 {
-    struct percpu *first = &percpu_areas[0];
+    struct percpu *first = &boot_percpu;
 
     if (here || this_cpu() == first) {
         softirq_raise(SOFTIRQ_MACHINE_CHECK);

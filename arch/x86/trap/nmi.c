@@ -8,6 +8,7 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/watchdog.h>
 #include <hv/x86/processor.h>
@@ -73,6 +74,7 @@ static bool watchdog_tick(const struct cpu_user_regs *regs)
 void nmi_handle(struct cpu_user_regs *regs)
 {
     this_cpu()->nmi_count++;
+    smp_stop_if_asked();
     if (this_cpu()->id)
         return;
     u8 reason = inb(PORT_NMI_STATUS);
@@ -117,12 +119,7 @@ void nmi_unblock(void)
 
 static void deliver_to_dom0(void)
 {
-    struct vcpu *v = hardware_domain->vcpu[0];
-    u32 n = __atomic_exchange_n(&this_cpu()->nmis_for_dom0, 0, __ATOMIC_RELAXED);
-
-    /* While its handler runs a processor remembers one more, before that the one and one more. */
-    v->nmi_pending = (u8)MIN(v->nmi_pending + n, v->nmi_masked ? 1u : 2u);
-    vcpu_kick(v);
+    vcpu_add_nmis(hardware_domain->vcpu[0], __atomic_exchange_n(&this_cpu()->nmis_for_dom0, 0, __ATOMIC_RELAXED));
 }
 
 /* Runs when this CPU is idle (softirq.c): then the line is let go again, so a stuck one costs idle time only. */

@@ -66,9 +66,14 @@ static inline void m2p_set(mfn_t mfn, u64 pfn) { ((u64 *)RW_M2P_VIRT_START)[mfn]
 static inline u64 m2p_get(mfn_t mfn) { return ((u64 *)RW_M2P_VIRT_START)[mfn]; }
 
 /* tlb.c */
-void tlb_flush_local(void);     /* all, but not global mappings */
-void tlb_flush_local_all(void); /* global ones too */
+void tlb_flush_local(void);           /* all of this CPU, but not global mappings */
+void tlb_flush_global(void);          /* these too */
+/* Those of other CPUs return when it is done; no lock may be held. */
 void tlb_flush_all_cpus(void);
+void tlb_flush_cpus(u64 set, u64 address); /* address 0: all */
+void tlb_flush_global_all_cpus(void); /* mappings of the hypervisor went or lost rights */
+void tlb_serve(void);                 /* does what other CPUs have asked this one for */
+void tlb_note_cr3_load(void);         /* just before CR3 is written */
 /* Flushes CPUs that may still have translations from before the page's stamp. */
 void tlb_flush_for_page(const struct page_info *pg);
 u32 tlb_clock(void);

@@ -6,12 +6,15 @@
 #ifndef HV_X86_PERCPU_H
 #define HV_X86_PERCPU_H
 
+#include <hv/spinlock.h>
 #include <hv/x86/layout.h>
 #include <hv/x86/regs.h>
 
-#define MAX_CPUS 64
+#define MAX_CPUS 64 /* sets of CPUs are bits of a u64 */
+#define MAX_LOCKS_HELD 8
 
 struct vcpu;
+struct domain;
 
 struct tss64 { /* Intel SDM vol. 3, 8.7 */
     u32 reserved0;
@@ -29,7 +32,7 @@ CHECK_SIZE(struct tss64, 104);
 #define INSIDE_CONSOLE 4u  /* the console lock is held here */
 #define INSIDE_NO_LOCKS 8u /* a handler that may not take locks */
 
-enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE };
+enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE, CPU_LEAVING, CPU_PARKED, CPU_RETURNING };
 
 struct percpu {
     struct vcpu *curr;     /* poison until this CPU's idle vCPU runs, and in handlers that may not follow it */
@@ -40,15 +43,23 @@ struct percpu {
     u32 softirq_pending;   /* bits of enum softirq; set by this CPU and by others */
     u32 locks_held;        /* spinlocks held by this CPU: must be 0 to schedule */
     struct vcpu *idle;
-    struct vcpu *state_owner; /* whose segments, FPU state and address space are loaded */
+    struct vcpu *state_owner; /* whose segments and FPU state are loaded, if its state_cpu is this one */
+    struct domain *loaded;    /* whose address space CR3 holds; NULL: the hypervisor's own */
     u64 cr4, xcr0;         /* cached */
-    u64 tlb_flush_time;    /* value of the TLB clock at the last full flush */
+    u32 tlb_flush_time;    /* value of the TLB clock at the last full flush */
+    u32 flush_asked, flush_done; /* tlb.c: requests of other CPUs */
+    u32 flush_what;
+    u64 flush_address;
+    s64 tsc_offset;        /* to the boot CPU's TSC */
     u64 nmi_count, irq_count;
     u32 nmis_for_dom0;     /* counted by the NMI handler, taken by its softirq */
     void *boot_stack;      /* other CPUs than the first: the stack block they start and park on */
     u64 *gdt;              /* the page of hypervisor descriptors, GDT offset 0xe000 */
     struct tss64 tss __aligned_to(16);
-};
+#ifdef DEBUG
+    spinlock_t *held[MAX_LOCKS_HELD];
+#endif
+} __aligned_to(64);
 
 /* At the top of every stack block. guest_regs.es must be 16-byte aligned: it is RSP0. */
 struct stack_top {
@@ -79,7 +90,17 @@ static inline struct percpu *this_cpu(void)
 /* Non-canonical, so that a use of `current` before it is valid faults. */
 #define CURRENT_POISON ((struct vcpu *)0xdead000000000000UL)
 
-extern struct percpu percpu_areas[MAX_CPUS];
-extern u32 nr_cpus; /* CPUs that run guests */
+extern struct percpu boot_percpu;
+extern struct percpu *cpu_table[MAX_CPUS]; /* by number; NULL: no such CPU */
+extern u64 cpus_online; /* CPUs that answer interrupts of other CPUs */
+
+static inline u64 cpu_bit(const struct percpu *c)
+{
+    return 1ULL << c->id;
+}
+static inline bool cpu_is_online(const struct percpu *c)
+{
+    return READ_ONCE(cpus_online) & cpu_bit(c);
+}
 
 #endif

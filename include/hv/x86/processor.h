@@ -177,6 +177,7 @@ static inline bool irqs_enabled(void)
     __asm__ volatile("pushf; pop %0" : "=r"(f));
     return f & 0x200;
 }
+static inline void smp_mb(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline void wmb(void) { barrier(); } /* stores are not reordered with stores on x86 (SDM vol. 3, 9.2) */
 
 static inline bool is_canonical(u64 va) { return (u64)((s64)(va << 16) >> 16) == va; }

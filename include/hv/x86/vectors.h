@@ -66,6 +66,7 @@ enum { VECTOR_LIST(X) };
 #define VECTOR_TIMER 0xf0
 #define VECTOR_SERIAL 0xf1
 #define VECTOR_KICK 0xf2
+#define VECTOR_FLUSH 0xf3
 #define VECTOR_LAPIC_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
 

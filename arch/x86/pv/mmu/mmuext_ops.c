@@ -9,7 +9,36 @@ void pv_load_address_space(struct vcpu *v)
 {
     mfn_t l4 = v->pv.guest_kernel_mode ? v->pv.kernel_l4 : v->pv.user_l4;
 
+    tlb_note_cr3_load();
     write_cr3(l4 << PAGE_SHIFT);
+}
+
+/* The CPUs on which translations of some of the domain's vCPUs may be. */
+static u64 cpus_of(const struct domain *d, u64 vcpus)
+{
+    u64 set = 0;
+
+    smp_mb();
+    for (u64 left = READ_ONCE(cpus_online); left; left &= left - 1) {
+        const struct vcpu *v = READ_ONCE(cpu_table[bit_first(left)]->state_owner);
+
+        if (v && v->domain == d && (vcpus >> v->id & 1))
+            set |= left & -left;
+    }
+    return set;
+}
+
+int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address)
+{
+    u64 vcpus = ~0ULL;
+
+    if (guest_bitmap) {
+        vcpus = 0;
+        if (copy_from_guest(&vcpus, guest_bitmap, (d->max_vcpus + 7) / 8))
+            return -EFAULT;
+    }
+    tlb_flush_cpus(cpus_of(d, vcpus), address);
+    return 0;
 }
 
 int pv_set_kernel_base(struct vcpu *v, mfn_t mfn)
@@ -107,12 +136,17 @@ static long apply(struct domain *d, const struct mmuext_op *op)
         if (is_canonical(op->arg1.linear_addr))
             invlpg(op->arg1.linear_addr);
         return 0;
-    case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_TLB_FLUSH_ALL:
-    case MMUEXT_INVLPG_MULTI:
+        return pv_flush_vcpus(d, NULL, 0);
+    case MMUEXT_TLB_FLUSH_MULTI:
+        return op->arg2.vcpumask ? pv_flush_vcpus(d, op->arg2.vcpumask, 0) : -EINVAL;
     case MMUEXT_INVLPG_ALL:
-        tlb_flush_all_cpus();
-        return 0;
+    case MMUEXT_INVLPG_MULTI:
+        if (op->cmd == MMUEXT_INVLPG_MULTI && !op->arg2.vcpumask)
+            return -EINVAL;
+        return is_canonical(op->arg1.linear_addr)
+                   ? pv_flush_vcpus(d, op->cmd == MMUEXT_INVLPG_MULTI ? op->arg2.vcpumask : NULL, op->arg1.linear_addr)
+                   : 0;
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         return op_flush_cache();

@@ -108,15 +108,17 @@ static int validate(struct page_info *pg, enum page_type type)
 static int acquire_first(struct page_info *pg, u64 old, enum page_type type)
 {
     u64 base = (u64)type << PGT_TYPE_SHIFT;
-    u64 busy = base | 1 | (needs_validation(type) ? PGT_BUSY : PGT_VALIDATED);
+    bool flush = page_type_of(old) != PGT_NONE && page_type_of(old) != type;
+    /* Nobody uses the new type before what CPUs remember of the old one is gone. */
+    u64 busy = base | 1 | (needs_validation(type) || flush ? PGT_BUSY : PGT_VALIDATED);
 
     if (!__atomic_compare_exchange_n(&pg->type_info, &old, busy, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return -EAGAIN;
-    if (page_type_of(old) != PGT_NONE && page_type_of(old) != type)
+    if (flush)
         tlb_flush_for_page(pg);
-    if (!needs_validation(type))
+    if (!(busy & PGT_BUSY))
         return 0;
-    int rc = validate(pg, type);
+    int rc = needs_validation(type) ? validate(pg, type) : 0;
 
     pg->tlb_stamp = tlb_clock();
     __atomic_store_n(&pg->type_info, rc ? 0 : base | PGT_VALIDATED | 1, __ATOMIC_RELEASE);
@@ -224,6 +226,7 @@ void page_audit(struct domain *d)
 {
     u64 by_type[8] = { 0 }, bad = 0, pages = 0;
 
+    spin_lock(&d->page_lock);
     for (u32 m = d->page_list; m; m = mfn_to_page(m)->next) {
         struct page_info *pg = mfn_to_page(m);
         u64 count = pg->type_info & PGT_COUNT_MASK, refs = pg->ref_info & PGR_COUNT_MASK;
@@ -235,7 +238,10 @@ void page_audit(struct domain *d)
                 printk(LOG_ERR "  frame %x: type %016lx references %016lx\n", m, pg->type_info, pg->ref_info);
         }
     }
+    u64 owned = d->tot_pages;
+
+    spin_unlock(&d->page_lock);
     printk("  unused %lu writable %lu L1 %lu L2 %lu L3 %lu L4 %lu descriptors %lu: audit %s, %lu bad\n",
            by_type[PGT_NONE], by_type[PGT_WRITABLE], by_type[PGT_L1], by_type[PGT_L2], by_type[PGT_L3],
-           by_type[PGT_L4], by_type[PGT_SEGDESC], bad || pages != d->tot_pages ? "FAILED" : "ok", bad);
+           by_type[PGT_L4], by_type[PGT_SEGDESC], bad || pages != owned ? "FAILED" : "ok", bad);
 }

@@ -173,18 +173,19 @@ HYPERCALL_HANDLER(do_mmu_update)
     return rc;
 }
 
-static void flush_after(u64 va, u64 flags)
+static int flush_after(u64 va, u64 flags)
 {
-    switch (flags & UVMF_FLUSHTYPE_MASK) {
-    case UVMF_TLB_FLUSH:
-        /* The remaining bits name other vCPUs: none of them runs elsewhere on one CPU. */
+    u64 type = flags & UVMF_FLUSHTYPE_MASK, whom = flags & ~(u64)UVMF_FLUSHTYPE_MASK;
+
+    if (!type || (type == UVMF_INVLPG && !is_canonical(va)))
+        return 0;
+    if (whom)
+        return pv_flush_vcpus(current->domain, whom == UVMF_ALL ? NULL : (void *)whom, type == UVMF_INVLPG ? va : 0);
+    if (type == UVMF_INVLPG)
+        invlpg(va);
+    else
         tlb_flush_local();
-        break;
-    case UVMF_INVLPG:
-        if (is_canonical(va))
-            invlpg(va);
-        break;
-    }
+    return 0;
 }
 
 static long update_va(u64 va, u64 val, u64 flags, struct domain *owner)
@@ -197,8 +198,9 @@ static long update_va(u64 va, u64 val, u64 flags, struct domain *owner)
     long rc = pt_entry_update(v->domain, 1, at, val, false, owner);
 
     page_put_and_type(mfn_to_page(at >> PAGE_SHIFT));
-    flush_after(va, flags);
-    return rc;
+    int flushed = flush_after(va, flags);
+
+    return rc ? rc : flushed;
 }
 
 HYPERCALL_HANDLER(do_update_va_mapping)

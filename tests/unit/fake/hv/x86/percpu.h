@@ -7,6 +7,6 @@
 #define FAKE_PERCPU_H
 static inline struct percpu *this_cpu(void)
 {
-    return &percpu_areas[0];
+    return &boot_percpu;
 }
 #endif

@@ -1,0 +1,148 @@
+/* CPUs that are online: counting, parking, stopping them. */
+#include <hv/domain.h>
+#include <hv/evtchn.h>
+#include <hv/irq.h>
+#include <hv/lib.h>
+#include <hv/panic.h>
+#include <hv/printk.h>
+#include <hv/pv.h>
+#include <hv/sched.h>
+#include <hv/smp.h>
+#include <hv/softirq.h>
+#include <hv/time.h>
+#include <hv/trap_test.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+
+#define STOP_POLLS 1000000 /* of port 80h, about a microsecond each */
+
+static u32 stopped, stopper; /* stopper: number plus one of the CPU that goes on */
+static bool changing;
+
+u32 smp_online_count(void)
+{
+    return bit_count(READ_ONCE(cpus_online));
+}
+
+void smp_use_others(void)
+{
+    for (u64 set = READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()); set; set &= set - 1)
+        sched_cpu_use(cpu_table[bit_first(set)]);
+}
+
+/* ---- offline and online ---- */
+
+void smp_park(void)
+{
+    struct percpu *c = this_cpu();
+
+    timers_move_away(&boot_percpu);
+    pv_leave_address_space();
+    __atomic_fetch_and(&cpus_online, ~cpu_bit(c), __ATOMIC_SEQ_CST);
+    tlb_serve(); /* whoever asked before that waits for it */
+    __atomic_store_n(&c->state, CPU_PARKED, __ATOMIC_SEQ_CST);
+    while (READ_ONCE(c->state) == CPU_PARKED)
+        __asm__ volatile("sti; hlt; cli" ::: "memory");
+    __atomic_fetch_or(&cpus_online, cpu_bit(c), __ATOMIC_SEQ_CST);
+    tlb_flush_global(); /* nobody asked for what changed meanwhile */
+    __atomic_store_n(&c->state, CPU_ONLINE, __ATOMIC_SEQ_CST);
+}
+
+/* The caller may be on that CPU: it is moved to another one by the first preempt_point(). */
+static void wait_for_state(const struct percpu *c, u32 state)
+{
+    while (READ_ONCE(c->state) != state) {
+        preempt_point();
+        cpu_relax();
+    }
+}
+
+/* One change at a time; NULL if it cannot be. */
+static struct percpu *begin_change(u32 id, int *rc)
+{
+    struct percpu *c = id < MAX_CPUS ? cpu_table[id] : NULL;
+
+    *rc = -EINVAL;
+    if (!c || c == &boot_percpu || c->state == CPU_ABSENT)
+        return NULL;
+    *rc = -EBUSY;
+    return __atomic_exchange_n(&changing, true, __ATOMIC_SEQ_CST) ? NULL : c;
+}
+
+static void end_change(const struct percpu *c, const char *what)
+{
+    printk(LOG_INFO "SMP: CPU %u is %s\n", c->id, what);
+    __atomic_store_n(&changing, false, __ATOMIC_SEQ_CST);
+    evtchn_send_virq(hardware_domain, NULL, VIRQ_PCPU_STATE);
+}
+
+int smp_cpu_offline(u32 id)
+{
+    int rc;
+    struct percpu *c = begin_change(id, &rc);
+
+    if (!c)
+        return rc;
+    if (c->state == CPU_ONLINE) {
+        WRITE_ONCE(c->state, CPU_LEAVING);
+        sched_cpu_leave(c);
+        wait_for_state(c, CPU_PARKED);
+    }
+    end_change(c, "offline");
+    return 0;
+}
+
+int smp_cpu_online(u32 id)
+{
+    int rc;
+    struct percpu *c = begin_change(id, &rc);
+
+    if (!c)
+        return rc;
+    if (c->state == CPU_PARKED) {
+        __atomic_store_n(&c->state, CPU_RETURNING, __ATOMIC_SEQ_CST);
+        local_apic_send(c->apic_id, VECTOR_KICK);
+        wait_for_state(c, CPU_ONLINE);
+        sched_cpu_use(c);
+    }
+    end_change(c, "online");
+    return 0;
+}
+
+/* ---- the end ---- */
+
+void smp_note_stopped(void)
+{
+    if (__atomic_fetch_and(&cpus_online, ~cpu_bit(this_cpu()), __ATOMIC_SEQ_CST) & cpu_bit(this_cpu()))
+        __atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
+}
+
+void smp_stop_if_asked(void)
+{
+    u32 who = READ_ONCE(stopper);
+
+    if (who && who != this_cpu()->id + 1) {
+        smp_note_stopped();
+        machine_halt();
+    }
+}
+
+/* Parked CPUs stay as they are: they hold no lock and print nothing. */
+void smp_stop_others(void)
+{
+    u32 nobody = 0, others = bit_count(READ_ONCE(cpus_online) & ~cpu_bit(this_cpu())), before = READ_ONCE(stopped);
+
+    if (trap_test_goes_on())
+        return;
+    /* Two that end the machine at once: the second one goes no further. A report goes over both. */
+    if (!__atomic_compare_exchange_n(&stopper, &nobody, this_cpu()->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+        !panic_in_progress())
+        smp_stop_if_asked();
+    if (!others)
+        return;
+    local_apic_send_all_others(IPI_NMI);
+    for (u32 i = 0; i < STOP_POLLS && __atomic_load_n(&stopped, __ATOMIC_ACQUIRE) - before < others; i++)
+        inb(0x80);
+    if (READ_ONCE(stopped) - before < others)
+        printk("%u other CPUs did not stop\n", others - (READ_ONCE(stopped) - before));
+}

@@ -1,0 +1,67 @@
+/* Weights and caps. A capped domain's vCPUs share a budget for each period; without one they are parked. */
+#include "runqueue.h"
+
+#include <hv/lib.h>
+
+#define PERIOD_NS 10000000ULL
+#define CAP_SLICE_MIN_NS 500000ULL
+
+static s64 allowance(const struct domain *d)
+{
+    return (s64)(PERIOD_NS * d->sched.cap / 100);
+}
+
+bool sched_cap_exhausted(struct domain *d)
+{
+    return d->sched.cap && __atomic_load_n(&d->sched.budget, __ATOMIC_RELAXED) <= 0;
+}
+
+u64 sched_cap_slice(const struct domain *d, u64 slice)
+{
+    s64 left = READ_ONCE(d->sched.budget);
+
+    return d->sched.cap ? MIN(slice, MAX((u64)MAX(left, 0), CAP_SLICE_MIN_NS)) : slice;
+}
+
+static void unpark(struct domain *d)
+{
+    for (u32 i = 0; i < d->max_vcpus; i++)
+        if (d->vcpu[i])
+            vcpu_pause_flag_clear(d->vcpu[i], PAUSE_CAP);
+}
+
+static void replenish(void *data)
+{
+    struct domain *d = data;
+    s64 period = allowance(d), left = __atomic_load_n(&d->sched.budget, __ATOMIC_RELAXED), want;
+
+    if (!d->sched.cap)
+        return;
+    /* What was used beyond the budget is owed; what was not used is lost. */
+    do
+        want = MIN(left + period, period);
+    while (!__atomic_compare_exchange_n(&d->sched.budget, &left, want, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    if (want > 0)
+        unpark(d);
+    timer_set(&d->sched.cap_timer, system_time_ns() + PERIOD_NS);
+}
+
+void sched_domain_init(struct domain *d)
+{
+    d->sched.weight = SCHED_WEIGHT_DEFAULT;
+    timer_init(&d->sched.cap_timer, replenish, d);
+}
+
+int sched_set_params(struct domain *d, u32 weight, u32 cap)
+{
+    if (!weight || weight > SCHED_WEIGHT_MAX || cap > 100 * d->max_vcpus)
+        return -EINVAL;
+    d->sched.weight = weight;
+    WRITE_ONCE(d->sched.cap, cap);
+    if (cap) {
+        __atomic_store_n(&d->sched.budget, allowance(d), __ATOMIC_RELAXED);
+        timer_set(&d->sched.cap_timer, system_time_ns() + PERIOD_NS);
+    }
+    unpark(d);
+    return 0;
+}

@@ -1,0 +1,256 @@
+/* The queues: order, virtual time, and which CPU a vCPU is put on. */
+#include "runqueue.h"
+
+#include <hv/lib.h>
+#include <hv/softirq.h>
+#include <hv/x86/processor.h>
+
+/* Who sleeps keeps no more than this of the time it did not use: enough to run at once when it wakes. */
+#define WAKE_CREDIT_NS 2000000ULL
+/* A CPU whose queue is empty takes over at its slice's end who has waited this long elsewhere. */
+#define ROTATE_AFTER_NS (SLICE_NS / 2)
+
+static struct runqueue boot_runqueue = { .lock = SPINLOCK_INIT(LOCK_RUNQUEUE) };
+static struct runqueue *queues[MAX_CPUS] = { &boot_runqueue };
+u64 cpus_schedulable = 1, cpus_idle;
+
+int sched_init_cpu(struct percpu *c)
+{
+    if (queues[c->id])
+        return 0;
+    struct runqueue *rq = hv_alloc(sizeof(*rq));
+
+    if (!rq)
+        return -ENOMEM;
+    rq->lock = (spinlock_t)SPINLOCK_INIT(LOCK_RUNQUEUE);
+    queues[c->id] = rq;
+    return 0;
+}
+
+struct runqueue *rq_of(const struct percpu *c)
+{
+    return queues[c->id];
+}
+
+struct runqueue *rq_lock_of(struct vcpu *v)
+{
+    for (;;) {
+        struct percpu *c = READ_ONCE(v->cpu);
+        struct runqueue *rq = rq_of(c);
+
+        spin_lock(&rq->lock);
+        if (c == v->cpu)
+            return rq;
+        spin_unlock(&rq->lock);
+    }
+}
+
+void rq_insert(struct runqueue *rq, struct vcpu *v)
+{
+    struct vcpu **at = &rq->head;
+
+    while (*at && (*at)->sched.vtime <= v->sched.vtime)
+        at = &(*at)->sched.next;
+    v->sched.next = *at;
+    *at = v;
+    v->sched.place = SCHED_QUEUED;
+    rq->nr_queued++;
+}
+
+static void unlink(struct runqueue *rq, struct vcpu **at)
+{
+    *at = (*at)->sched.next;
+    rq->nr_queued--;
+}
+
+struct vcpu *rq_pop(struct runqueue *rq)
+{
+    struct vcpu *v = rq->head;
+
+    if (v)
+        unlink(rq, &rq->head);
+    return v;
+}
+
+void rq_remove(struct runqueue *rq, struct vcpu *v)
+{
+    for (struct vcpu **at = &rq->head; *at; at = &(*at)->sched.next)
+        if (*at == v) {
+            unlink(rq, at);
+            return;
+        }
+}
+
+/* Queue time never goes back: it is what newcomers are measured by. */
+static void advance(struct runqueue *rq)
+{
+    u64 least = ~0ULL;
+
+    if (rq->running)
+        least = rq->running->sched.vtime;
+    if (rq->head)
+        least = MIN(least, rq->head->sched.vtime);
+    if (least != ~0ULL)
+        rq->vtime = MAX(rq->vtime, least);
+}
+
+void rq_charge(struct runqueue *rq, struct vcpu *v, u64 now)
+{
+    struct domain *d = v->domain;
+    u64 ran = now - v->sched.charged_until;
+
+    v->sched.charged_until = now;
+    v->sched.vtime += ran * SCHED_WEIGHT_DEFAULT / d->sched.weight;
+    if (d->sched.cap)
+        __atomic_fetch_sub(&d->sched.budget, (s64)ran, __ATOMIC_RELAXED);
+    advance(rq);
+}
+
+static u64 affine(const struct vcpu *v, u64 cpus)
+{
+    u64 hard = cpus & v->sched.hard_affinity;
+
+    return hard ? hard : cpus; /* all its CPUs were taken away: it runs anywhere rather than never */
+}
+
+bool sched_may_run_on(const struct vcpu *v, const struct percpu *c)
+{
+    return affine(v, READ_ONCE(cpus_schedulable)) & cpu_bit(c);
+}
+
+static struct percpu *least_loaded(u64 set)
+{
+    struct percpu *best = NULL;
+
+    for (; set; set &= set - 1) {
+        struct percpu *c = cpu_table[bit_first(set)];
+
+        if (!best || READ_ONCE(rq_of(c)->nr_queued) < READ_ONCE(rq_of(best)->nr_queued))
+            best = c;
+    }
+    return best;
+}
+
+/* Claims an idle CPU: two vCPUs that wake together do not get the same one. */
+static struct percpu *claim_idle(u64 set, u64 last)
+{
+    for (;;) {
+        u64 idle = READ_ONCE(cpus_idle) & set;
+
+        if (!idle)
+            return NULL;
+        u64 bit = idle & last ? last : idle & -idle;
+
+        if (__atomic_fetch_and(&cpus_idle, ~bit, __ATOMIC_SEQ_CST) & bit)
+            return cpu_table[bit_first(bit)];
+    }
+}
+
+/* Idle before busy, soft affinity before none, the CPU whose caches know it before others. */
+static struct percpu *choose(const struct vcpu *v)
+{
+    u64 allowed = affine(v, READ_ONCE(cpus_schedulable)), soft = allowed & v->sched.soft_affinity, last = cpu_bit(v->cpu);
+    struct percpu *c = soft ? claim_idle(soft, last) : NULL;
+
+    if (!c)
+        c = claim_idle(allowed, last);
+    if (c)
+        return c;
+    if (!soft)
+        soft = allowed;
+    return least_loaded(soft & last && READ_ONCE(rq_of(v->cpu)->nr_queued) == 0 ? last : soft);
+}
+
+/* On queue rq, whose lock is held; true: who runs there should make way. */
+static bool add(struct runqueue *rq, struct vcpu *v, u64 now)
+{
+    u64 floor = rq->vtime > WAKE_CREDIT_NS ? rq->vtime - WAKE_CREDIT_NS : 0;
+
+    if (rq->running)
+        rq_charge(rq, rq->running, now);
+    v->sched.vtime = MAX(v->sched.vtime, floor);
+    rq_insert(rq, v);
+    return !rq->running || v->sched.vtime < rq->running->sched.vtime;
+}
+
+/* A CPU that went idle while this vCPU was put elsewhere fetches it. */
+static void wake_thief(const struct vcpu *v)
+{
+    smp_mb();
+    u64 idle = READ_ONCE(cpus_idle) & affine(v, READ_ONCE(cpus_schedulable));
+
+    if (unlikely(idle))
+        softirq_raise_on(cpu_table[bit_first(idle)], SOFTIRQ_SCHEDULE);
+}
+
+void sched_enqueue(struct vcpu *v, struct percpu *c, u64 now)
+{
+    struct runqueue *rq = rq_of(c);
+
+    spin_lock(&rq->lock);
+    /* Its lead or lag goes with it. */
+    v->sched.vtime = v->sched.vtime > v->sched.moved_from ? rq->vtime + (v->sched.vtime - v->sched.moved_from)
+                                                          : rq->vtime - MIN(rq->vtime, v->sched.moved_from - v->sched.vtime);
+    WRITE_ONCE(v->cpu, c);
+    bool preempt = add(rq, v, now);
+
+    spin_unlock(&rq->lock);
+    if (preempt)
+        softirq_raise_on(c, SOFTIRQ_SCHEDULE);
+    else
+        wake_thief(v);
+}
+
+void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
+{
+    struct percpu *c = choose(v);
+    bool preempt = false;
+
+    v->sched.runnable_since = now;
+    if (c == v->cpu) {
+        preempt = add(rq, v, now);
+        spin_unlock(&rq->lock);
+        if (preempt)
+            softirq_raise_on(c, SOFTIRQ_SCHEDULE);
+        else
+            wake_thief(v);
+        return;
+    }
+    v->sched.place = SCHED_MOVING;
+    v->sched.moved_from = rq->vtime;
+    spin_unlock(&rq->lock);
+    sched_enqueue(v, c, now);
+}
+
+/* Takes the first vCPU off queue `from` that may run on c and has waited since `before`. */
+static struct vcpu *take(struct runqueue *from, const struct percpu *c, u64 before)
+{
+    struct vcpu *found = NULL;
+
+    spin_lock(&from->lock);
+    for (struct vcpu **at = &from->head; *at && !found; at = &(*at)->sched.next)
+        if (sched_may_run_on(*at, c) && (*at)->sched.runnable_since <= before) {
+            found = *at;
+            unlink(from, at);
+            found->sched.place = SCHED_MOVING;
+            found->sched.moved_from = from->vtime;
+            break;
+        }
+    spin_unlock(&from->lock);
+    return found;
+}
+
+void sched_steal(struct percpu *c, bool idle, u64 now)
+{
+    u64 before = idle ? now : now - ROTATE_AFTER_NS;
+
+    for (u64 set = READ_ONCE(cpus_schedulable) & ~cpu_bit(c); set; set &= set - 1) {
+        struct runqueue *from = queues[bit_first(set)];
+        struct vcpu *v = READ_ONCE(from->nr_queued) ? take(from, c, before) : NULL;
+
+        if (v) {
+            sched_enqueue(v, c, now);
+            return;
+        }
+    }
+}

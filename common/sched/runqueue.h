@@ -1,0 +1,47 @@
+/* Between the files of the scheduler. The lock of a queue is never held with another queue's. */
+#ifndef SCHED_RUNQUEUE_H
+#define SCHED_RUNQUEUE_H
+
+#include <hv/domain.h>
+#include <hv/sched.h>
+
+#define SLICE_NS 10000000ULL
+#define SLICE_MIN_NS 2000000ULL
+
+struct runqueue {
+    spinlock_t lock;
+    struct vcpu *head;    /* least virtual time first */
+    struct vcpu *running; /* NULL: the idle vCPU */
+    struct vcpu *evicted; /* left this CPU, to be put on another once its context is saved */
+    u32 nr_queued;
+    u64 vtime;            /* the least of all here, never decreasing */
+    /* from runnable to running, of vCPUs that woke */
+    u64 nr_wakes, wake_ns_total, wake_ns_worst;
+    u64 nr_switches;
+} __aligned_to(64);
+
+extern u64 cpus_schedulable, cpus_idle;
+
+struct runqueue *rq_of(const struct percpu *c);
+/* The queue of v->cpu, locked. */
+struct runqueue *rq_lock_of(struct vcpu *v);
+/* The lock is held. */
+void rq_insert(struct runqueue *rq, struct vcpu *v);
+struct vcpu *rq_pop(struct runqueue *rq);
+void rq_remove(struct runqueue *rq, struct vcpu *v);
+/* Virtual time and budget of v for its running up to now. */
+void rq_charge(struct runqueue *rq, struct vcpu *v, u64 now);
+
+bool sched_may_run_on(const struct vcpu *v, const struct percpu *c);
+/* A runnable vCPU that is on no queue, to the best CPU. rq: that of v->cpu, locked; it is released. */
+void sched_place(struct runqueue *rq, struct vcpu *v, u64 now);
+/* A vCPU in this CPU's hands (SCHED_MOVING) onto c's queue. No lock is held. */
+void sched_enqueue(struct vcpu *v, struct percpu *c, u64 now);
+/* c's queue is empty: takes a waiting vCPU of another CPU, if any may come; not idle: only who has waited long. */
+void sched_steal(struct percpu *c, bool idle, u64 now);
+
+/* cap.c */
+bool sched_cap_exhausted(struct domain *d);
+u64 sched_cap_slice(const struct domain *d, u64 slice);
+
+#endif

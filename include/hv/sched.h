@@ -1,0 +1,70 @@
+/*
+ * Scheduling of vCPUs on CPUs: weighted fair queues, one per CPU (docs/scheduler.md).
+ *
+ * A vCPU's virtual time advances by its running time times SCHED_WEIGHT_DEFAULT over its domain's
+ * weight; the runnable vCPU with the least runs. Virtual times are relative to their queue.
+ */
+#ifndef HV_SCHED_H
+#define HV_SCHED_H
+
+#include <hv/spinlock.h>
+#include <hv/time.h>
+#include <hv/types.h>
+
+struct vcpu;
+struct domain;
+struct percpu;
+
+#define SCHED_WEIGHT_DEFAULT 256
+#define SCHED_WEIGHT_MAX 65535
+
+/* Where a vCPU is. Changed under the run-queue lock of vcpu.cpu. */
+enum sched_place {
+    SCHED_BLOCKED, /* on no queue; also while it is down */
+    SCHED_QUEUED,
+    SCHED_RUNNING,
+    SCHED_MOVING,  /* between two queues, in one CPU's hands */
+};
+
+struct sched_vcpu {
+    enum sched_place place;
+    struct vcpu *next;       /* in its queue */
+    u64 vtime;               /* ns, weighted */
+    u64 moved_from;          /* the time of the queue it left, while it moves */
+    u64 charged_until;       /* system time */
+    u64 runnable_since;      /* system time; for latencies and for who waited longest */
+    bool woken, yields;
+    u64 slice_end;
+    u64 hard_affinity, soft_affinity; /* sets of CPUs */
+    struct timer slice_timer;
+};
+
+/* Of a domain. cap: percent of one CPU that all its vCPUs together may use; 0: no limit. */
+struct sched_domain {
+    u32 weight, cap;
+    s64 budget; /* ns left in this period; changed atomically */
+    struct timer cap_timer;
+};
+
+void sched_init(void);
+int sched_init_cpu(struct percpu *c) __must_check; /* its queue; -ENOMEM */
+void sched_domain_init(struct domain *d);
+void sched_vcpu_init(struct vcpu *v);
+void schedule(void);
+void idle_loop(void) __noreturn;
+
+/* 0; -EINVAL: weight 0 or above SCHED_WEIGHT_MAX, or more than 100 percent for each vCPU. */
+int sched_set_params(struct domain *d, u32 weight, u32 cap) __must_check;
+/* The sets are of CPUs; -EINVAL if no online CPU is in `hard`. A vCPU that runs elsewhere moves soon. */
+int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft) __must_check;
+
+/* CPUs that vCPUs are put on. Taking one away moves its vCPUs off it. */
+void sched_cpu_use(struct percpu *c);
+void sched_cpu_leave(struct percpu *c);
+bool sched_cpu_is_empty(const struct percpu *c);
+u32 sched_cpu_count(void);
+
+struct vcpu *idle_vcpu_create(struct percpu *c, void *stack_block) __must_check;
+void idle_init_boot_cpu(void);
+
+#endif
