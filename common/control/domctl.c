@@ -1,13 +1,13 @@
 /*
- * domctl: the toolstack on domains. So far the state of a vCPU that errors of memory leave: its
- * machine-check MSRs (get_vcpu_msrs, set_vcpu_msrs) and what its banks can do (ext_vcpucontext).
+ * domctl: the toolstack on domains. Here the table of operations, and the state of a vCPU that errors of
+ * memory leave: its machine-check MSRs (get_vcpu_msrs, set_vcpu_msrs) and what its banks can do (ext_vcpucontext).
  */
-#include <hv/domain.h>
+#include "domctl.h"
+
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/pv.h>
 #include <hv/x86/processor.h>
-#include <public/domctl.h>
 
 static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX };
 
@@ -126,6 +126,9 @@ static const struct {
     { XEN_DOMCTL_get_ext_vcpucontext, get_ext, true },
     { XEN_DOMCTL_get_vcpu_msrs, get_msrs, true },
     { XEN_DOMCTL_set_vcpu_msrs, set_msrs, false },
+    { XEN_DOMCTL_setvcpuaffinity, domctl_set_affinity, false },
+    { XEN_DOMCTL_getvcpuaffinity, domctl_get_affinity, false },
+    { XEN_DOMCTL_scheduler_op, domctl_scheduler_op, true },
 };
 
 HYPERCALL_HANDLER(do_domctl)

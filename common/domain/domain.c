@@ -110,6 +110,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
         return NULL;
     }
     sched_vcpu_init(v);
+    v->tsc_offset = TIME_UNPUBLISHED;
     d->vcpu[id] = v;
     return v;
 }

@@ -145,8 +145,10 @@ static long op_register_info(struct vcpu *v, u64 arg)
     }
     if (v->info)
         memcpy(area, v->info, sizeof(*area));
-    else
+    else {
         *area = (struct vcpu_info){ .evtchn_upcall_mask = 1 };
+        v->tsc_offset = TIME_UNPUBLISHED;
+    }
     v->info_page = mfn_to_page(r.mfn);
     v->info = area;
     /* Events may have been raised in the old place while we copied: let the guest look at all. */
@@ -154,7 +156,7 @@ static long op_register_info(struct vcpu *v, u64 arg)
     area->evtchn_upcall_pending = 1;
     spin_unlock(&v->domain->event_lock);
     if (v == current)
-        vcpu_time_publish(v);
+        vcpu_time_publish(v); /* else the copy serves, or the next switch to it */
     else
         vcpu_kick(v);
     return 0;

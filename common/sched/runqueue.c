@@ -8,7 +8,7 @@
 /* Who sleeps keeps no more than this of the time it did not use: enough to run at once when it wakes. */
 #define WAKE_CREDIT_NS 2000000ULL
 /* A CPU whose queue is empty takes over at its slice's end who has waited this long elsewhere. */
-#define ROTATE_AFTER_NS (SLICE_NS / 2)
+#define ROTATE_AFTER_NS 1000000ULL
 
 static struct runqueue boot_runqueue = { .lock = SPINLOCK_INIT(LOCK_RUNQUEUE) };
 static struct runqueue *queues[MAX_CPUS] = { &boot_runqueue };
@@ -97,9 +97,9 @@ static void advance(struct runqueue *rq)
 void rq_charge(struct runqueue *rq, struct vcpu *v, u64 now)
 {
     struct domain *d = v->domain;
-    u64 ran = now - v->sched.charged_until;
+    u64 ran = now > v->sched.charged_until ? now - v->sched.charged_until : 0; /* the clocks of two CPUs may differ by some ns */
 
-    v->sched.charged_until = now;
+    v->sched.charged_until += ran;
     v->sched.vtime += ran * SCHED_WEIGHT_DEFAULT / d->sched.weight;
     if (d->sched.cap)
         __atomic_fetch_sub(&d->sched.budget, (s64)ran, __ATOMIC_RELAXED);
@@ -162,12 +162,12 @@ static struct percpu *choose(const struct vcpu *v)
 }
 
 /* On queue rq, whose lock is held; true: who runs there should make way. */
-static bool add(struct runqueue *rq, struct vcpu *v, u64 now)
+static bool add(struct runqueue *rq, struct vcpu *v)
 {
     u64 floor = rq->vtime > WAKE_CREDIT_NS ? rq->vtime - WAKE_CREDIT_NS : 0;
 
     if (rq->running)
-        rq_charge(rq, rq->running, now);
+        rq_charge(rq, rq->running, system_time_ns());
     v->sched.vtime = MAX(v->sched.vtime, floor);
     rq_insert(rq, v);
     return !rq->running || v->sched.vtime < rq->running->sched.vtime;
@@ -183,7 +183,7 @@ static void wake_thief(const struct vcpu *v)
         softirq_raise_on(cpu_table[bit_first(idle)], SOFTIRQ_SCHEDULE);
 }
 
-void sched_enqueue(struct vcpu *v, struct percpu *c, u64 now)
+void sched_enqueue(struct vcpu *v, struct percpu *c)
 {
     struct runqueue *rq = rq_of(c);
 
@@ -192,7 +192,7 @@ void sched_enqueue(struct vcpu *v, struct percpu *c, u64 now)
     v->sched.vtime = v->sched.vtime > v->sched.moved_from ? rq->vtime + (v->sched.vtime - v->sched.moved_from)
                                                           : rq->vtime - MIN(rq->vtime, v->sched.moved_from - v->sched.vtime);
     WRITE_ONCE(v->cpu, c);
-    bool preempt = add(rq, v, now);
+    bool preempt = add(rq, v);
 
     spin_unlock(&rq->lock);
     if (preempt)
@@ -208,7 +208,7 @@ void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
 
     v->sched.runnable_since = now;
     if (c == v->cpu) {
-        preempt = add(rq, v, now);
+        preempt = add(rq, v);
         spin_unlock(&rq->lock);
         if (preempt)
             softirq_raise_on(c, SOFTIRQ_SCHEDULE);
@@ -219,7 +219,7 @@ void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
     v->sched.place = SCHED_MOVING;
     v->sched.moved_from = rq->vtime;
     spin_unlock(&rq->lock);
-    sched_enqueue(v, c, now);
+    sched_enqueue(v, c);
 }
 
 /* Takes the first vCPU off queue `from` that may run on c and has waited since `before`. */
@@ -249,7 +249,7 @@ void sched_steal(struct percpu *c, bool idle, u64 now)
         struct vcpu *v = READ_ONCE(from->nr_queued) ? take(from, c, before) : NULL;
 
         if (v) {
-            sched_enqueue(v, c, now);
+            sched_enqueue(v, c);
             return;
         }
     }

@@ -36,7 +36,7 @@ bool sched_may_run_on(const struct vcpu *v, const struct percpu *c);
 /* A runnable vCPU that is on no queue, to the best CPU. rq: that of v->cpu, locked; it is released. */
 void sched_place(struct runqueue *rq, struct vcpu *v, u64 now);
 /* A vCPU in this CPU's hands (SCHED_MOVING) onto c's queue. No lock is held. */
-void sched_enqueue(struct vcpu *v, struct percpu *c, u64 now);
+void sched_enqueue(struct vcpu *v, struct percpu *c);
 /* c's queue is empty: takes a waiting vCPU of another CPU, if any may come; not idle: only who has waited long. */
 void sched_steal(struct percpu *c, bool idle, u64 now);
 

@@ -47,7 +47,7 @@ void runstate_change(struct vcpu *v, int state, u64 now)
 {
     if (v->runstate.state == state)
         return;
-    v->runstate.time[v->runstate.state] += now - v->runstate.state_entry_time;
+    v->runstate.time[v->runstate.state] += now - MIN(now, v->runstate.state_entry_time);
     v->runstate.state_entry_time = now;
     v->runstate.state = state;
 }
@@ -127,7 +127,8 @@ void schedule_tail(void)
     cpu_set_stack(c, v->stack_block);
     pv_state_load(v);
     runstate_publish(v);
-    vcpu_time_publish(v);
+    if (v->info && v->tsc_offset != c->tsc_offset)
+        vcpu_time_publish(v);
 }
 
 /* Accounts for who ran until now and decides where it goes. */
@@ -157,7 +158,7 @@ static void put_prev(struct percpu *c, struct runqueue *rq, struct vcpu *prev, u
 
 static void note_latency(struct runqueue *rq, struct vcpu *v, u64 now)
 {
-    u64 waited = now - v->sched.runnable_since;
+    u64 waited = now - MIN(now, v->sched.runnable_since);
 
     if (!v->sched.woken)
         return;
@@ -199,7 +200,7 @@ void schedule(void)
     struct percpu *c = this_cpu();
     struct vcpu *prev = c->curr, *next;
     struct runqueue *rq = rq_of(c);
-    u64 now = system_time_ns();
+    u64 now;
 
     ASSERT(c->locks_held == 0 && !irqs_enabled());
     if (!READ_ONCE(rq->nr_queued) && (READ_ONCE(cpus_schedulable) & cpu_bit(c))) {
@@ -208,10 +209,12 @@ void schedule(void)
         /* First known as idle, then looking: whoever queues a vCPU after this look finds us. */
         if (gives_up)
             __atomic_fetch_or(&cpus_idle, cpu_bit(c), __ATOMIC_SEQ_CST);
+        now = system_time_ns();
         if (gives_up || now >= prev->sched.slice_end)
             sched_steal(c, gives_up, now);
     }
     spin_lock(&rq->lock);
+    now = system_time_ns(); /* under the lock: it only grows for all that the lock guards */
     if (!prev->is_idle)
         put_prev(c, rq, prev, now);
     next = pop_unpaused(rq, now);

@@ -50,16 +50,16 @@ void vcpu_time_publish(struct vcpu *v)
     u32 version = (READ_ONCE(t->version) + 1) | 1;
     u32 mul;
     s8 shift;
-
-    tsc_scale(&mul, &shift);
+    u64 tsc0 = tsc_scale(&mul, &shift);
     WRITE_ONCE(t->version, version);
     wmb();
-    /* One TSC, one scale: the same pair serves for ever. It is written anew so that guests
-     * which look at system_time alone see it move. */
-    t->system_time = system_time_snapshot(&t->tsc_timestamp);
+    /* The beginning, for ever: all vCPUs then compute the same function of the TSC, to the last ns. */
+    t->system_time = 0;
+    t->tsc_timestamp = tsc0;
     t->tsc_to_system_mul = mul;
     t->tsc_shift = shift;
     t->flags = 0;
     wmb();
     WRITE_ONCE(t->version, version + 1);
+    v->tsc_offset = this_cpu()->tsc_offset;
 }

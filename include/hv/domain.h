@@ -16,6 +16,7 @@
 
 #define MAX_VIRT_CPUS 64
 #define VCPU_NO_PERIOD ~0ULL
+#define TIME_UNPUBLISHED ((s64)1 << 63)
 
 /* Why a vCPU does not run: bits of vcpu.pause_flags. */
 #define PAUSE_DOWN 1u     /* VCPUOP_down, or never up */
@@ -76,6 +77,7 @@ struct vcpu {
     bool is_idle, initialising, initialised;
 
     struct percpu *cpu; /* runs or ran there: changed under its run-queue lock */
+    s64 tsc_offset;     /* that its published time parameters are for; TIME_UNPUBLISHED */
     u32 state_cpu;      /* the CPU whose registers last held its state */
     u32 pause_flags;    /* changed atomically */
     struct sched_vcpu sched;

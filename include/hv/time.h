@@ -11,12 +11,10 @@ struct vcpu;
 
 /* ns since tsc_init(); 0 before. Usable in any context. */
 u64 system_time_ns(void);
-/* Parameters of ns = ((tsc << shift) * mul) >> 32, as the ABI's vcpu_time_info wants them. */
-void tsc_scale(u32 *mul, s8 *shift);
+/* Parameters of ns = (((tsc - tsc0) << shift) * mul) >> 32, as the ABI's vcpu_time_info wants them; returns this CPU's tsc0. */
+u64 tsc_scale(u32 *mul, s8 *shift);
 extern u64 tsc_khz;
 u64 tsc_at_ns(u64 ns);
-/* System time and the TSC value that it was computed from. */
-u64 system_time_snapshot(u64 *tsc);
 
 struct timer {
     u64 expires;            /* system time, ns */
@@ -38,7 +36,7 @@ void timers_move_away(struct percpu *to);           /* all of this CPU's */
 void wallclock_init(void);
 void wallclock_set(u64 sec, u32 nsec, u64 system_time);
 void wallclock_publish(struct domain *d);
-/* Writes the vCPU's pvclock parameters (vcpu_info.time) anew. */
+/* Writes the vCPU's pvclock parameters (vcpu_info.time), for this CPU. */
 void vcpu_time_publish(struct vcpu *v);
 
 /* arch */

@@ -6,10 +6,39 @@
 
 #define XEN_DOMCTL_INTERFACE_VERSION 0x00000015
 
+#define XEN_DOMCTL_setvcpuaffinity 9
+#define XEN_DOMCTL_scheduler_op 16
+#define XEN_DOMCTL_getvcpuaffinity 25
 #define XEN_DOMCTL_set_ext_vcpucontext 42
 #define XEN_DOMCTL_get_ext_vcpucontext 43
 #define XEN_DOMCTL_get_vcpu_msrs 72
 #define XEN_DOMCTL_set_vcpu_msrs 73
+
+struct xenctl_bitmap {
+    uint64_t bitmap;  /* guest handle: bytes */
+    uint32_t nr_bits; /* that the bitmap has room for */
+};
+
+#define XEN_VCPUAFFINITY_HARD 1
+#define XEN_VCPUAFFINITY_SOFT 2
+struct xen_domctl_vcpuaffinity {
+    uint32_t vcpu, flags;
+    struct xenctl_bitmap cpumap_hard, cpumap_soft; /* in and out */
+};
+
+#define XEN_SCHEDULER_CREDIT2 6
+#define XEN_DOMCTL_SCHEDOP_putinfo 0
+#define XEN_DOMCTL_SCHEDOP_getinfo 1
+struct xen_domctl_sched_credit2 {
+    uint16_t weight, cap; /* cap: percent of one CPU, 0: none */
+};
+struct xen_domctl_scheduler_op {
+    uint32_t sched_id, cmd;
+    union {
+        struct xen_domctl_sched_credit2 credit2;
+        uint64_t align[2];
+    } u;
+};
 
 struct hvm_vmce_vcpu {
     uint64_t caps, mci_ctl2_bank0, mci_ctl2_bank1, mcg_ext_ctl;
@@ -36,6 +65,8 @@ struct xen_domctl {
     domid_t domain;
     uint16_t _pad[3];
     union {
+        struct xen_domctl_vcpuaffinity vcpuaffinity;
+        struct xen_domctl_scheduler_op scheduler_op;
         struct xen_domctl_ext_vcpucontext ext_vcpucontext;
         struct xen_domctl_vcpu_msrs vcpu_msrs;
         uint8_t pad[128];

@@ -45,21 +45,16 @@ u64 system_time_ns(void)
     return scale(rdtsc_ordered() + (u64)this_cpu()->tsc_offset - tsc0);
 }
 
-u64 system_time_snapshot(u64 *tsc)
-{
-    *tsc = rdtsc_ordered();
-    return scale(*tsc + (u64)this_cpu()->tsc_offset - tsc0);
-}
-
 u64 tsc_at_ns(u64 ns)
 {
     return tsc0 - (u64)this_cpu()->tsc_offset + muldiv(ns, tsc_khz, 1000000);
 }
 
-void tsc_scale(u32 *mul, s8 *shift)
+u64 tsc_scale(u32 *mul, s8 *shift)
 {
     *mul = scale_mul;
     *shift = scale_shift;
+    return tsc0 - (u64)this_cpu()->tsc_offset;
 }
 
 /* TSC ticks during CALIBRATE_MS of channel 2, by its output on port 61h; 0 if it never came. */

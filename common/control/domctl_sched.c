@@ -1,0 +1,95 @@
+/* domctl: what a toolstack says to the scheduler. Weights and caps in the terms of Xen's credit2. */
+#include "domctl.h"
+
+#include <hv/guest_access.h>
+#include <hv/sched.h>
+
+/* A set of CPUs from the guest. Bits that it has no room for are 0. */
+static int read_set(const struct xenctl_bitmap *map, u64 *set)
+{
+    u64 bytes = (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8;
+
+    *set = 0;
+    if (copy_from_guest(set, (void *)map->bitmap, bytes))
+        return -EFAULT;
+    if (map->nr_bits < MAX_CPUS)
+        *set &= (1ULL << map->nr_bits) - 1;
+    return 0;
+}
+
+static int write_set(const struct xenctl_bitmap *map, u64 set)
+{
+    u64 bytes = (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8;
+
+    if (map->nr_bits < MAX_CPUS)
+        set &= (1ULL << map->nr_bits) - 1;
+    return copy_to_guest((void *)map->bitmap, &set, bytes) ? -EFAULT : 0;
+}
+
+static struct vcpu *named(struct domain *d, const struct xen_domctl_vcpuaffinity *x)
+{
+    return x->vcpu < d->max_vcpus ? d->vcpu[x->vcpu] : NULL;
+}
+
+static bool flags_ok(u32 flags)
+{
+    return flags && !(flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT));
+}
+
+long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_vcpuaffinity *x = &op->u.vcpuaffinity;
+    struct vcpu *v = named(d, x);
+
+    if (!v || !flags_ok(x->flags))
+        return -EINVAL;
+    u64 hard = v->sched.hard_affinity, soft = v->sched.soft_affinity, usable = READ_ONCE(cpus_online);
+    int rc = 0;
+
+    if (x->flags & XEN_VCPUAFFINITY_HARD)
+        rc = read_set(&x->cpumap_hard, &hard);
+    if (!rc && (x->flags & XEN_VCPUAFFINITY_SOFT))
+        rc = read_set(&x->cpumap_soft, &soft);
+    if (!rc)
+        rc = sched_set_affinity(v, hard, soft);
+    /* Back goes what is in effect. */
+    if (!rc && (x->flags & XEN_VCPUAFFINITY_HARD))
+        rc = write_set(&x->cpumap_hard, hard & usable);
+    if (!rc && (x->flags & XEN_VCPUAFFINITY_SOFT))
+        rc = write_set(&x->cpumap_soft, hard & soft & usable);
+    return rc;
+}
+
+long domctl_get_affinity(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_vcpuaffinity *x = &op->u.vcpuaffinity;
+    struct vcpu *v = named(d, x);
+    int rc = 0;
+
+    if (!v || !flags_ok(x->flags))
+        return -EINVAL;
+    if (x->flags & XEN_VCPUAFFINITY_HARD)
+        rc = write_set(&x->cpumap_hard, v->sched.hard_affinity);
+    if (!rc && (x->flags & XEN_VCPUAFFINITY_SOFT))
+        rc = write_set(&x->cpumap_soft, v->sched.soft_affinity);
+    return rc;
+}
+
+long domctl_scheduler_op(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_scheduler_op *x = &op->u.scheduler_op;
+
+    if (x->sched_id != XEN_SCHEDULER_CREDIT2)
+        return -EINVAL;
+    switch (x->cmd) {
+    case XEN_DOMCTL_SCHEDOP_putinfo:
+        /* As with Xen, weight 0 leaves it as it is. */
+        return sched_set_params(d, x->u.credit2.weight ? x->u.credit2.weight : d->sched.weight, x->u.credit2.cap);
+    case XEN_DOMCTL_SCHEDOP_getinfo:
+        x->u.credit2.weight = (u16)d->sched.weight;
+        x->u.credit2.cap = (u16)d->sched.cap;
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}

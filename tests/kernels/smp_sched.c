@@ -1,0 +1,130 @@
+/* Shares of two CPUs: fair among equals, bounded by a cap, kept to where affinity says; CPUs go and come back. */
+#include "smp.h"
+
+#define WINDOW_NS 1000000000UL
+#define HOGS 3
+
+static void hog(u32 id)
+{
+    (void)id;
+    for (;;)
+        __asm__ volatile("pause");
+}
+
+static u64 ran[HOGS + 1];
+
+/* Each hog's running time in a window, in thousandths of it. */
+static void measure(void)
+{
+    u64 before[HOGS + 1], start = smp_time(0);
+
+    for (u32 i = 1; i <= HOGS; i++)
+        before[i] = smp_running_ns(i);
+    smp_sleep_until(0, start + WINDOW_NS);
+    u64 length = smp_time(0) - start;
+
+    for (u32 i = 1; i <= HOGS; i++)
+        ran[i] = (smp_running_ns(i) - before[i]) * 1000 / length;
+    print("0x%lx 0x%lx 0x%lx\n", ran[1], ran[2], ran[3]);
+}
+
+#define CHECK_SHARE(id, want, by) CHECK(ran[id] + (by) >= (want) && ran[id] <= (want) + (by))
+
+static long set_params(u32 weight, u32 cap)
+{
+    smp_op.u.scheduler_op = (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2, XEN_DOMCTL_SCHEDOP_putinfo, { { (uint16_t)weight, (uint16_t)cap } } };
+    return smp_domctl(XEN_DOMCTL_scheduler_op);
+}
+
+static struct xen_platform_op platform;
+static long cpu_change(u32 cmd, u32 cpu)
+{
+    platform.cmd = cmd;
+    platform.interface_version = XENPF_INTERFACE_VERSION;
+    platform.u.cpu_ol.cpuid = cpu;
+    return HYPERCALL1(__HYPERVISOR_platform_op, &platform);
+}
+
+static u32 cpu_flags(u32 cpu)
+{
+    platform.cmd = XENPF_get_cpuinfo;
+    platform.interface_version = XENPF_INTERFACE_VERSION;
+    platform.u.pcpu_info.xen_cpuid = cpu;
+    CHECK_EQ(HYPERCALL1(__HYPERVISOR_platform_op, &platform), 0);
+    return platform.u.pcpu_info.flags;
+}
+
+static void affinity(void)
+{
+    u64 map = 0;
+
+    CHECK_EQ(smp_pin(1, 1), 0);
+    CHECK_EQ(smp_pin(2, 1), 0);
+    CHECK_EQ(smp_pin(3, 2), 0);
+    measure();
+    CHECK_SHARE(1, 500, 120);
+    CHECK_SHARE(2, 500, 120);
+    CHECK_SHARE(3, 1000, 120);
+    smp_op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ 3, XEN_VCPUAFFINITY_HARD, { (u64)&map, 64 }, { 0, 0 } };
+    CHECK_EQ(smp_domctl(XEN_DOMCTL_getvcpuaffinity), 0);
+    CHECK_EQ(map, 2);
+    CHECK_EQ(smp_pin(1, 0), -22);
+    CHECK_EQ(smp_pin(1, 0xf0), -22); /* none of them exists */
+    CHECK_EQ(smp_pin(77, 1), -22);
+    for (u32 i = 1; i <= HOGS; i++)
+        CHECK_EQ(smp_pin(i, 3), 0);
+    CHECK_EQ(map, 2); /* what comes back is what is in effect, into its own map */
+}
+
+static void cap(void)
+{
+    CHECK_EQ(set_params(256, 0x7fff), -22); /* more than the vCPUs can use */
+    CHECK_EQ(set_params(512, 100), 0);
+    measure();
+    u64 sum = ran[1] + ran[2] + ran[3];
+
+    CHECK(sum > 800 && sum < 1150);
+    smp_op.u.scheduler_op = (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2, XEN_DOMCTL_SCHEDOP_getinfo, { { 0, 0 } } };
+    CHECK_EQ(smp_domctl(XEN_DOMCTL_scheduler_op), 0);
+    CHECK_EQ(smp_op.u.scheduler_op.u.credit2.weight, 512);
+    CHECK_EQ(smp_op.u.scheduler_op.u.credit2.cap, 100);
+    CHECK_EQ(set_params(256, 0), 0);
+}
+
+static void hotplug(void)
+{
+    CHECK_EQ(cpu_change(XENPF_cpu_offline, 0), -22);
+    CHECK_EQ(cpu_change(XENPF_cpu_offline, 9), -22);
+    CHECK_EQ(cpu_flags(9), XEN_PCPU_FLAGS_INVALID);
+    for (u32 i = 0; i < 20; i++) {
+        /* Also from a vCPU that runs on it. */
+        CHECK_EQ(smp_pin(0, i & 1 ? 2 : 3), 0);
+        CHECK_EQ(cpu_change(XENPF_cpu_offline, 1), 0);
+        CHECK_EQ(cpu_flags(1), 0);
+        CHECK_EQ(cpu_change(XENPF_cpu_offline, 1), 0);
+        if (i == 10) {
+            measure();
+            CHECK_SHARE(1, 333, 120);
+            CHECK_SHARE(2, 333, 120);
+            CHECK_SHARE(3, 333, 120);
+        }
+        CHECK_EQ(cpu_change(XENPF_cpu_online, 1), 0);
+        CHECK_EQ(cpu_flags(1), XEN_PCPU_FLAGS_ONLINE);
+    }
+    CHECK_EQ(smp_pin(0, 3), 0);
+}
+
+void test_main(void)
+{
+    for (u32 i = 1; i <= HOGS; i++)
+        smp_start(i, hog);
+    measure();
+    for (u32 i = 1; i <= HOGS; i++)
+        CHECK_SHARE(i, 667, 150);
+    affinity();
+    cap();
+    hotplug();
+    measure();
+    for (u32 i = 1; i <= HOGS; i++)
+        CHECK_SHARE(i, 667, 150);
+}
