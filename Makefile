@@ -110,4 +110,4 @@ help:
 	@echo "make docs    what is generated of docs/, and build/trap-matrix.html"
 
 .PHONY: all run check unit coverage docs gdb clean help
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -type f -name '*.d' 2>/dev/null)

@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, command, direct, monitor,  # noqa: E402
                      need, run_all, symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
+from smp import smp_tests  # noqa: E402
 from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
 
 # ---- build ----
@@ -71,7 +72,7 @@ def kernel_tests():
     command("make", "-s", "-C", "tests/kernels")
     for f in sorted(os.listdir(f"{TOP}/tests/kernels")):
         name = f[:-2]
-        if not f.endswith(".c") or name.startswith(("dies_", "trap_", "sweep_", "debug_")) or name == "spin":
+        if not f.endswith(".c") or name.startswith(("dies_", "trap_", "sweep_", "debug_", "smp_")) or name == "spin":
             continue
         for cpu in ("max", "qemu64"):
             @test(f"kernel: {name} on {cpu}", name=name, cpu=cpu)
@@ -409,6 +410,7 @@ def main():
     refusal_tests(kernel)
     boot_tests(kernel)
     monitor_tests(kernel)
+    smp_tests.register(kernel)
     matrix_tests.register()
     mce_tests.register(kernel)
     recorder_tests.register()

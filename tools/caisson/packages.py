@@ -1,7 +1,9 @@
 """Debian packages: what each job needs, and installing what is missing."""
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import time
 
 BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "zlib1g-dev", "liblz4-dev", "libqrcodegen-dev", "grub-common"]
@@ -38,6 +40,9 @@ def ensure(packages):
 # Drivers that the tests load into dom0, from the same package.
 modules = ["e1000e", "scsi_common", "scsi_mod", "libata", "libahci", "ahci"]
 
+# Kernels that are known to run, oldest first: the suite that each comes from.
+SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "bookworm-backports", "7.2": "sid"}
+
 
 def module_file(kernel, name):
     """Path of a driver that came with a downloaded kernel."""
@@ -45,36 +50,73 @@ def module_file(kernel, name):
     return next(os.path.join(d, f) for d, _, files in os.walk(root) for f in files if f.startswith(name + ".ko"))
 
 
-def _kernels_of(meta):
-    depends = subprocess.run(["apt-cache", "depends", meta], capture_output=True, text=True).stdout
-    return [l.split()[1] for l in depends.splitlines() if "Depends: linux-image" in l]
+def _mirror():
+    """Where this machine gets its packages from: the first Debian source that apt has."""
+    r = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE) $(ORIGIN)", "Created-By: Packages"], capture_output=True, text=True)
+    for line in r.stdout.splitlines():
+        site, _, origin = line.partition(" ")
+        if origin == "Debian" and "security" not in site:
+            return site
+    return "http://deb.debian.org/debian"
 
 
-def download_kernel(cache, meta="linux-image-amd64"):
-    """The bzImage of the newest kernel that `meta` depends on, as shipped. Kept in `cache`."""
-    marker = os.path.join(cache, meta + ".path")
+def _private_root(cache, suite):
+    """An apt configuration with that one suite, which touches nothing of the machine's own; options for apt."""
+    root = os.path.join(cache, "apt-" + suite)
+    for d in ("etc/apt/preferences.d", "etc/apt/apt.conf.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"):
+        os.makedirs(os.path.join(root, d), exist_ok=True)
+    open(os.path.join(root, "var/lib/dpkg/status"), "a").close()
+    with open(os.path.join(root, "etc/apt/sources.list"), "w") as f:
+        f.write(f"deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror()} {suite} main\n")
+    options = ["-o", f"Dir={root}", "-o", f"Dir::State::status={root}/var/lib/dpkg/status", "-o", "APT::Sandbox::User=root",
+               "-o", "Acquire::Check-Valid-Until=false"]
+    step(f"reading the package list of {suite}")
+    r = subprocess.run(["apt-get", "-qq"] + options + ["update"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if r.returncode:
+        sys.exit(f"{r.stdout}\nthe package list of {suite} cannot be read")
+    return options
+
+
+def _kernel_package(options, meta):
+    depends = subprocess.run(["apt-cache"] + options + ["depends", meta], capture_output=True, text=True).stdout
+    names = [l.split()[1] for l in depends.splitlines() if "Depends: linux-image" in l]
+    if not names:
+        sys.exit(f"apt knows no package {meta}. Is this Debian 12 with its usual package sources?")
+    return names[0]
+
+
+def _unpack(deb, root):
+    """The kernel and the drivers named above; some are built into some kernels."""
+    source = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE)
+    with tarfile.open(fileobj=source.stdout, mode="r|") as archive:
+        for member in archive:
+            base = os.path.basename(member.name)
+            if member.name.startswith("./boot/vmlinuz-") or base.split(".ko")[0] in modules and ".ko" in base:
+                archive.extract(member, root)
+    if source.wait():
+        sys.exit(f"{deb} cannot be unpacked")
+
+
+def download_kernel(cache, version="6.1", meta="linux-image-amd64"):
+    """The bzImage of the newest kernel that the suite for `version` has, as shipped. Kept in `cache`."""
+    suite = SUITES[version]
+    marker = os.path.join(cache, f"{meta}-{suite}.path")
     if os.path.exists(marker):
         path = open(marker).read().strip()
         if os.path.exists(path):
             return path
     os.makedirs(cache, exist_ok=True)
-    names = _kernels_of(meta)
-    if not names:
-        subprocess.run(_as_root(["apt-get", "-qq", "update"]), check=True)
-        names = _kernels_of(meta)
-    if not names:
-        sys.exit(f"apt knows no package {meta}. Is this Debian 12 with its usual package sources?")
-    step(f"downloading {names[0]}")
-    r = subprocess.run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", names[0]], cwd=cache)
-    if r.returncode:
-        sys.exit(f"apt-get could not download {names[0]}")
-    deb = next(os.path.join(cache, f) for f in os.listdir(cache) if f.startswith(names[0] + "_"))
+    options = _private_root(cache, suite)
+    name = _kernel_package(options, meta)
+    step(f"downloading {name}")
+    if subprocess.run(["apt-get", "-qq"] + options + ["download", name], cwd=cache).returncode:
+        sys.exit(f"apt-get could not download {name}")
+    deb = next(os.path.join(cache, f) for f in os.listdir(cache) if f.startswith(name + "_"))
     step("unpacking its kernel")
-    root = os.path.join(cache, names[0])
-    os.makedirs(root, exist_ok=True)
-    unpack = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE)
-    subprocess.run(["tar", "-x", "-C", root, "--wildcards", "./boot/vmlinuz-*"] + [f"*/{m}.ko*" for m in modules],
-                   stdin=unpack.stdout, check=True)
+    root = os.path.join(cache, name)
+    shutil.rmtree(root, ignore_errors=True)
+    os.makedirs(root)
+    _unpack(deb, root)
     boot = os.path.join(root, "boot")
     path = os.path.join(boot, os.listdir(boot)[0])
     with open(marker, "w") as f:

@@ -1,0 +1,96 @@
+"""Several CPUs, with the debug build, which checks the order of locks: test kernels whose vCPUs race, and Linux while CPUs come and go."""
+import re
+
+from caisson import images
+from harness import BUILD, COVERAGE, ELF, OUT, REACHED, clean, command, direct, machine, need, test
+
+DEBUG_ELF = ELF if COVERAGE else f"{BUILD}/debug/caisson.elf"
+
+# Less than the self test's: more CPUs than this machine has wait for each other long.
+LOAD = """#!/bin/sh
+n=0
+while [ $n -lt 24 ]; do
+    (j=0; while [ $j -lt 10 ]; do echo "$j" | sed s/0/1/ > /dev/null; j=$((j + 1)); done) &
+    n=$((n + 1))
+done
+wait
+dmesg | grep -E 'BUG|WARNING|Oops|soft lockup| stall|backwards' && exit 1
+exit 0
+"""
+
+HOTPLUG = """#!/bin/sh
+set -e
+cpu=/sys/devices/system/xen_cpu/xen_cpu1/online
+[ "$(cat $cpu)" = 1 ]
+n=0
+while [ $n -lt 4 ]; do
+    (while :; do :; done) &
+    n=$((n + 1))
+done
+i=0
+while [ $i -lt 10 ]; do
+    echo 0 > $cpu
+    [ "$(cat $cpu)" = 0 ]
+    sleep 0.2
+    echo 1 > $cpu
+    [ "$(cat $cpu)" = 1 ]
+    sleep 0.1
+    i=$((i + 1))
+done
+echo "hotplug: 10 rounds"
+# dom0's own view: a vCPU goes down and comes up again.
+echo 0 > /sys/devices/system/cpu/cpu2/online
+echo 1 > /sys/devices/system/cpu/cpu2/online
+[ "$(grep -c ^processor /proc/cpuinfo)" = 4 ]
+kill $(jobs -p)
+dmesg | grep -E 'BUG|WARNING|Oops|soft lockup| stall|backwards' && exit 1
+exit 0
+"""
+
+
+def register(kernel):
+    if not COVERAGE:
+        command("make", "-s", "-j2", "O=build/debug", "DEBUG=1")
+
+    def racing(name, smp, vcpus, cpu):
+        @test(f"smp: {name}, {vcpus} vCPUs on {smp} CPUs, {cpu}")
+        def _():
+            bundle = images.bundle(f"{OUT}/{name}-{smp}.cpio", f"{BUILD}/kernels/{name}.elf")
+            args = machine.command(("direct", DEBUG_ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), cpu=cpu, smp=smp, mem="256M")
+            r = machine.run(args, 120)
+            need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+            need(f"SMP: {smp} of {smp} CPUs online" in r.output, "not all CPUs are there", r)
+            clean(r)
+
+    racing("smp_time", 2, 5, "max")
+    racing("smp_time", 4, 5, "qemu64")
+    racing("smp_memory", 2, 5, "max")
+    racing("smp_memory", 4, 5, "qemu64")
+    racing("smp_sched", 2, 4, "max")
+
+    def linux(name, smp, vcpus, words="", script=None, until=None):
+        @test(f"smp: Linux, {name}")
+        def _():
+            initrd = images.initramfs(f"{OUT}/smp-{smp}-{vcpus}-initramfs.cpio", script)
+            bundle = images.bundle(f"{OUT}/smp-{smp}-{vcpus}.cpio", kernel, initrd)
+            args = machine.command(("direct", DEBUG_ELF, bundle, f"dom0_max_vcpus={vcpus} {words} -- console=hvc0 caisson.batch"), smp=smp)
+            r = machine.run(args, 240)
+            need(REACHED in r.output and not r.timed_out, "userspace or power-off was not reached", r)
+            need(vcpus == 1 or re.search(rf"Brought up 1 node, {vcpus} CPUs", r.output), "not all vCPUs came up", r)
+            need(not script or "caisson: selftest passed" in r.output, "the script did not pass", r)
+            if until:
+                need(until in r.output, f"'{until}' was not printed", r)
+            clean(r)
+
+    linux("2 vCPUs on 4 CPUs", 4, 2)
+    linux("8 vCPUs on 2 CPUs under load", 2, 8, script=LOAD)
+    linux("4 vCPUs on 4 CPUs, each on its own", 4, 4, "dom0_vcpus_pin", script=LOAD)
+    linux("CPUs go offline and come back under load", 2, 4, script=HOTPLUG, until="CPU 1 is offline")
+
+    @test("smp: nosmp and maxcpus")
+    def _():
+        bundle = images.bundle(f"{OUT}/smp-limit.cpio", f"{BUILD}/kernels/memory.elf")
+        for words, said in (("nosmp", None), ("maxcpus=2", "SMP: 2 of 4 CPUs online"), ("maxcpus=1", None)):
+            r = direct(bundle, f"noreboot {words}", timeout=60, machine={"smp": 4, "mem": "256M"})
+            need("test kernel: PASS" in r.output, f"{words}: the kernel did not pass", r)
+            need((said in r.output) if said else ("SMP:" not in r.output), f"{words}: another number of CPUs runs", r)
