@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, command, direct, monitor,  # noqa: E402
                      need, run_all, symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
+from boot import kernels_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
 from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
 
@@ -410,6 +411,7 @@ def main():
     refusal_tests(kernel)
     boot_tests(kernel)
     monitor_tests(kernel)
+    kernels_tests.register()
     smp_tests.register(kernel)
     matrix_tests.register()
     mce_tests.register(kernel)

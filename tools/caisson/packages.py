@@ -46,7 +46,9 @@ SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "bookworm-backports", "
 
 def module_file(kernel, name):
     """Path of a driver that came with a downloaded kernel."""
-    root = os.path.dirname(os.path.dirname(kernel))
+    root = kernel
+    while not os.path.basename(root).startswith("linux-image-"):
+        root = os.path.dirname(root)
     return next(os.path.join(d, f) for d, _, files in os.walk(root) for f in files if f.startswith(name + ".ko"))
 
 
@@ -77,12 +79,17 @@ def _private_root(cache, suite):
     return options
 
 
-def _kernel_package(options, meta):
-    depends = subprocess.run(["apt-cache"] + options + ["depends", meta], capture_output=True, text=True).stdout
-    names = [l.split()[1] for l in depends.splitlines() if "Depends: linux-image" in l]
+def _depends(options, package):
+    lines = subprocess.run(["apt-cache"] + options + ["depends", package], capture_output=True, text=True).stdout.splitlines()
+    return [l.split()[-1] for l in lines if "Depends:" in l]
+
+
+def _kernel_packages(options, meta):
+    """The image that `meta` stands for, then what newer ones are split into."""
+    names = [n for n in _depends(options, meta) if n.startswith("linux-image")]
     if not names:
         sys.exit(f"apt knows no package {meta}. Is this Debian 12 with its usual package sources?")
-    return names[0]
+    return names[:1] + [n for n in _depends(options, names[0]) if n.startswith(("linux-binary-", "linux-modules-"))]
 
 
 def _unpack(deb, root):
@@ -91,7 +98,7 @@ def _unpack(deb, root):
     with tarfile.open(fileobj=source.stdout, mode="r|") as archive:
         for member in archive:
             base = os.path.basename(member.name)
-            if member.name.startswith("./boot/vmlinuz-") or base.split(".ko")[0] in modules and ".ko" in base:
+            if member.isfile() and (base.startswith("vmlinuz") or base.split(".ko")[0] in modules and ".ko" in base):
                 archive.extract(member, root)
     if source.wait():
         sys.exit(f"{deb} cannot be unpacked")
@@ -102,24 +109,23 @@ def download_kernel(cache, version="6.1", meta="linux-image-amd64"):
     suite = SUITES[version]
     marker = os.path.join(cache, f"{meta}-{suite}.path")
     if os.path.exists(marker):
-        path = open(marker).read().strip()
+        path = open(marker).read()
         if os.path.exists(path):
             return path
     os.makedirs(cache, exist_ok=True)
     options = _private_root(cache, suite)
-    name = _kernel_package(options, meta)
-    step(f"downloading {name}")
-    if subprocess.run(["apt-get", "-qq"] + options + ["download", name], cwd=cache).returncode:
-        sys.exit(f"apt-get could not download {name}")
-    deb = next(os.path.join(cache, f) for f in os.listdir(cache) if f.startswith(name + "_"))
-    step("unpacking its kernel")
-    root = os.path.join(cache, name)
+    names = _kernel_packages(options, meta)
+    root = os.path.join(cache, names[0])
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(root)
-    _unpack(deb, root)
-    boot = os.path.join(root, "boot")
-    path = os.path.join(boot, os.listdir(boot)[0])
+    for name in names:
+        step(f"downloading and unpacking {name}")
+        if subprocess.run(["apt-get", "-qq"] + options + ["download", name], cwd=root).returncode:
+            sys.exit(f"apt-get could not download {name}")
+        deb = next(os.path.join(root, f) for f in os.listdir(root) if f.endswith(".deb"))
+        _unpack(deb, root)
+        os.unlink(deb)
+    path = next(os.path.join(d, f) for d, _, files in os.walk(root) for f in files if f.startswith("vmlinuz"))
     with open(marker, "w") as f:
         f.write(path)
-    os.unlink(deb)
     return path
