@@ -10,6 +10,7 @@ from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, co
                      need, run_all, symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
 from boot import kernels_tests  # noqa: E402
+from fuzz import fuzz_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
 from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
 
@@ -413,6 +414,7 @@ def main():
     monitor_tests(kernel)
     kernels_tests.register()
     smp_tests.register(kernel)
+    fuzz_tests.register()
     matrix_tests.register()
     mce_tests.register(kernel)
     recorder_tests.register()

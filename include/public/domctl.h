@@ -14,11 +14,6 @@
 #define XEN_DOMCTL_get_vcpu_msrs 72
 #define XEN_DOMCTL_set_vcpu_msrs 73
 
-struct xenctl_bitmap {
-    uint64_t bitmap;  /* guest handle: bytes */
-    uint32_t nr_bits; /* that the bitmap has room for */
-};
-
 #define XEN_VCPUAFFINITY_HARD 1
 #define XEN_VCPUAFFINITY_SOFT 2
 struct xen_domctl_vcpuaffinity {

@@ -107,11 +107,6 @@ struct xen_mc_mceinject {
 #define XEN_MC_INJECT_TYPE_CMCI 1
 #define XEN_MC_INJECT_TYPE_LMCE 2
 #define XEN_MC_INJECT_CPU_BROADCAST 8
-struct xenctl_bitmap {
-    uint64_t bitmap; /* guest handle: bytes */
-    uint32_t nr_bits;
-    uint32_t pad;
-};
 struct xen_mc_inject_v2 {
     uint32_t flags;
     struct xenctl_bitmap cpumap;

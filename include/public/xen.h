@@ -109,6 +109,12 @@ struct mmu_update {
     uint64_t ptr, val;
 };
 
+/* A set of CPUs in a toolstack's operations. */
+struct xenctl_bitmap {
+    uint64_t bitmap;  /* guest handle: bytes */
+    uint32_t nr_bits; /* that the bitmap has room for */
+};
+
 struct mmuext_op {
     unsigned int cmd;
     union {

@@ -69,11 +69,15 @@ static struct percpu *begin_change(u32 id, int *rc)
     return __atomic_exchange_n(&changing, true, __ATOMIC_SEQ_CST) ? NULL : c;
 }
 
-static void end_change(const struct percpu *c, const char *what)
+static void tell(const struct percpu *c, const char *what)
 {
     printk(LOG_INFO "SMP: CPU %u is %s\n", c->id, what);
-    __atomic_store_n(&changing, false, __ATOMIC_SEQ_CST);
     evtchn_send_virq(hardware_domain, NULL, VIRQ_PCPU_STATE);
+}
+
+static void end_change(void)
+{
+    __atomic_store_n(&changing, false, __ATOMIC_SEQ_CST);
 }
 
 int smp_cpu_offline(u32 id)
@@ -87,8 +91,9 @@ int smp_cpu_offline(u32 id)
         WRITE_ONCE(c->state, CPU_LEAVING);
         sched_cpu_leave(c);
         wait_for_state(c, CPU_PARKED);
+        tell(c, "offline");
     }
-    end_change(c, "offline");
+    end_change();
     return 0;
 }
 
@@ -104,8 +109,9 @@ int smp_cpu_online(u32 id)
         local_apic_send(c->apic_id, VECTOR_KICK);
         wait_for_state(c, CPU_ONLINE);
         sched_cpu_use(c);
+        tell(c, "online");
     }
-    end_change(c, "online");
+    end_change();
     return 0;
 }
 

@@ -23,6 +23,7 @@ extern char trap_entries[];
 u64 user_enter(u64 *save_rsp, struct iret_context *frame);
 void user_return(u64 rsp, u64 value) __attribute__((noreturn));
 void kernel_main(void);
+void setup_traps(void);
 struct trap_return;
 void trap_dispatch(u64 *sp, struct trap_return *r);
 void failsafe_dispatch(u64 *frame) __attribute__((noreturn));
@@ -193,7 +194,7 @@ void failsafe_dispatch(u64 *frame)
     user_return(user_saved_rsp, ~0UL);
 }
 
-static void setup_traps(void)
+void setup_traps(void)
 {
     static struct trap_info table[257];
 

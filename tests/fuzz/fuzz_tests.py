@@ -1,0 +1,39 @@
+"""A hostile dom0 on several vCPUs (ops.c): it may die, the hypervisor lives, and its counts of page uses are right afterwards."""
+import re
+
+from caisson import images, machine
+from harness import BUILD, OUT, clean, need, test
+from smp.smp_tests import DEBUG_ELF
+
+SEEDS, OPERATIONS = 16, 0x10000  # a million in all
+
+
+def run(seed, operations, smp=2, cpu="max", timeout=240):
+    """(operations done, result)"""
+    bundle = images.bundle(f"{OUT}/fuzz.cpio", f"{BUILD}/kernels/fuzz_ops.elf")
+    words = f"noreboot loglvl=warning guest_loglvl=none dom0_max_vcpus=6 -- seed={seed:x} ops={operations:x}"
+    typed = [("fuzz: done", "\x01\x01\x01"), ("Input goes to Caisson", "m")]
+    r = machine.run(machine.command(("direct", DEBUG_ELF, bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n", typed=typed)
+    done = re.search(r"fuzz: done", r.output)
+    counts = [int(n, 16) for n in re.findall(r"fuzz: 0x(\w+) operations", r.output)]
+    return operations if done else max(counts + [0]), r
+
+
+def check(r):
+    """What must hold however the guest ended."""
+    clean(r)
+    need(not r.timed_out, "the machine stands still", r)
+    died = "domain crashed" in r.output or "fuzz: lost" in r.output
+    need(died or "audit ok" in r.output, "the audit failed, or was not reached", r)
+    return died
+
+
+def register():
+    for seed in range(1, SEEDS + 1):
+        @test(f"fuzz: seed {seed:x}, {OPERATIONS} operations", seed=seed)
+        def _(seed):
+            done, r = run(seed, OPERATIONS, cpu="qemu64" if seed % 4 == 0 else "max")
+            died = check(r)
+            need(done > OPERATIONS // 20, f"only {done} operations were done", r)
+            if died:
+                print(f"     fuzz: seed {seed:x} ended itself after {done} operations", flush=True)

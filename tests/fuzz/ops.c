@@ -1,0 +1,494 @@
+/*
+ * A hostile dom0: random operations from several vCPUs at once, most of them almost right. What each vCPU does
+ * follows from the seed alone (command line: seed=N ops=N, hexadecimal). It may die; the hypervisor may not.
+ *
+ * An operation is made of what matters where it goes: frames that are tables, mappings, free or not ours,
+ * entries with plausible flags, ports that exist, structures whose fields are each sometimes wild.
+ */
+#include "smp.h"
+#include <public/grant_table.h>
+#include <public/hypfs.h>
+#include <public/mca.h>
+
+#define WORKERS 4
+#define FRAMES 64
+#define WINDOWS 16
+#define RESUMABLE 0xf022f022U
+
+static u64 mfns[FRAMES];          /* frames to play with; some are given away and taken anew */
+static u8 *frame_va[FRAMES];      /* their first mappings, read-only */
+static u8 *windows[WINDOWS];
+static u64 window_entries[WINDOWS]; /* machine addresses: the table that says so is attacked too */
+static u64 pt_base_mfn, nr_ops = 10000, seed = 1;
+static u64 home_first = ~0UL, home_last; /* the frames of this kernel and its tables */
+static volatile u64 done, succeeded, trapped, finished;
+
+struct worker {
+    u64 state;
+    u32 id;
+    u8 *scratch;                  /* a page of arguments */
+} __attribute__((aligned(64)));
+static struct worker workers[WORKERS];
+
+static u64 rnd(struct worker *w)
+{
+    w->state ^= w->state << 13;
+    w->state ^= w->state >> 7;
+    w->state ^= w->state << 17;
+    return w->state;
+}
+
+static u64 below(struct worker *w, u64 n) { return (rnd(w) >> 16) % n; }
+static bool one_in(struct worker *w, u64 n) { return !below(w, n); }
+
+/* A number that somebody forgot to check. */
+static u64 wild(struct worker *w)
+{
+    static const u64 interesting[] = { 0, 1, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0x7ff0, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff,
+                                       0x100000000, 0x7fffffffffff, 0x800000000000, 0xffff800000000000, 0xffff82d040000000,
+                                       0xffff830000001000, 0xffff87fffffffff8, 0xffff880000000000, 0x7fffffffffffffff, ~0UL, ~0UL - 7 };
+
+    return one_in(w, 3) ? rnd(w) : interesting[below(w, sizeof(interesting) / 8)] + (one_in(w, 4) ? below(w, 16) : 0);
+}
+
+/* Any frame but those that we live in. */
+static u64 stranger(u64 mfn)
+{
+    return mfn >= home_first && mfn <= home_last ? mfns[0] : mfn;
+}
+
+static u64 some_mfn(struct worker *w)
+{
+    switch (below(w, 16)) {
+    case 0: return stranger(below(w, 0x10000));
+    case 1: return stranger(wild(w) & 0xfffffffffffUL);
+    case 2: return pt_base_mfn;
+    case 3: return 0xfee00 + below(w, 3);     /* the local APIC and beside it */
+    case 4: return start_info->shared_info >> 12;
+    default: return mfns[below(w, FRAMES)];
+    }
+}
+
+static u64 some_pte(struct worker *w)
+{
+    static const u64 flags[] = { PTE_P, PTE_P | PTE_A, PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX, PTE_P | PTE_U | PTE_A, 0 };
+    u64 e = (some_mfn(w) << 12 & PTE_ADDR) | flags[below(w, 5)];
+
+    if (one_in(w, 4))
+        e ^= 1UL << below(w, 12);
+    if (one_in(w, 16))
+        e ^= 1UL << below(w, 64);
+    return e;
+}
+
+/* Machine address of an entry that we can afford to lose. */
+static u64 some_entry(struct worker *w)
+{
+    if (one_in(w, 3))
+        return window_entries[below(w, WINDOWS)];
+    return (some_mfn(w) << 12) + 8 * below(w, 512);
+}
+
+static struct vcpu_time_info clock; /* taken before anybody stores into shared_info; it never changes */
+static u64 now(void)
+{
+    u64 delta = rdtsc() - clock.tsc_timestamp;
+
+    delta = clock.tsc_shift < 0 ? delta >> -clock.tsc_shift : delta << clock.tsc_shift;
+    return clock.system_time + (u64)(((unsigned __int128)delta * clock.tsc_to_system_mul) >> 32);
+}
+
+struct call {
+    u64 nr, a[4];
+};
+
+static struct call mmu_update(struct worker *w)
+{
+    struct mmu_update *u = (void *)w->scratch;
+    u64 n = 1 + below(w, 8);
+
+    for (u64 i = 0; i < n; i++) {
+        u[i].ptr = some_entry(w);
+        /* The tables that we live in keep their entries, but for the windows'. */
+        if (u[i].ptr >> 12 == pt_base_mfn)
+            u[i].ptr = mfns[0] << 12;
+        u[i].ptr |= below(w, 4);
+        u[i].val = some_pte(w);
+    }
+    return (struct call){ __HYPERVISOR_mmu_update, { (u64)u, one_in(w, 50) ? wild(w) & 0xff : n, one_in(w, 4) ? (u64)w->scratch + 2048 : 0,
+                          one_in(w, 20) ? wild(w) : DOMID_SELF } };
+}
+
+static struct call update_va(struct worker *w)
+{
+    u64 va = (u64)windows[below(w, WINDOWS)] + (one_in(w, 50) ? below(w, 4096) : 0), flags = below(w, 3);
+
+    if (one_in(w, 3))
+        flags |= UVMF_ALL;
+    else if (one_in(w, 3)) {
+        *(u64 *)(w->scratch + 1024) = rnd(w);
+        flags |= (u64)w->scratch + 1024;
+    } else if (one_in(w, 50))
+        flags |= wild(w) & ~3UL;
+    return (struct call){ __HYPERVISOR_update_va_mapping, { one_in(w, 60) ? wild(w) | 1UL << 63 | 0x7ffUL << 52 | 0x100UL << 39 : va, some_pte(w), flags } };
+}
+
+static struct call mmuext_op(struct worker *w)
+{
+    struct mmuext_op *op = (void *)w->scratch;
+    u64 n = 1 + below(w, 3);
+
+    for (u64 i = 0; i < n; i++) {
+        op[i].cmd = (u32)below(w, one_in(w, 10) ? 40 : 5); /* mostly pins */
+        if (op[i].cmd == 4 || one_in(w, 3))
+            op[i].cmd = MMUEXT_UNPIN_TABLE;
+        if (op[i].cmd == MMUEXT_NEW_BASEPTR && !one_in(w, 4))
+            op[i].cmd = MMUEXT_TLB_FLUSH_ALL;
+        op[i].arg1.mfn = op[i].cmd == MMUEXT_NEW_BASEPTR ? pt_base_mfn : some_mfn(w);
+        if (op[i].cmd == MMUEXT_UNPIN_TABLE && op[i].arg1.mfn == pt_base_mfn)
+            op[i].arg1.mfn = mfns[0];
+        if (op[i].cmd == MMUEXT_CLEAR_PAGE || op[i].cmd == MMUEXT_COPY_PAGE)
+            op[i].arg1.mfn = mfns[below(w, FRAMES)];
+        op[i].arg2.src_mfn = one_in(w, 2) ? (u64)w->scratch + 3000 : some_mfn(w);
+        if (op[i].cmd == MMUEXT_SET_LDT) {
+            op[i].arg1.linear_addr = (u64)windows[below(w, WINDOWS)];
+            op[i].arg2.nr_ents = (u32)below(w, 600);
+        }
+    }
+    return (struct call){ __HYPERVISOR_mmuext_op, { (u64)op, n, 0, one_in(w, 20) ? wild(w) & 0xffff : DOMID_SELF } };
+}
+
+static struct call segments(struct worker *w)
+{
+    u64 *frames = (void *)w->scratch, n = below(w, 3);
+
+    switch (below(w, 4)) {
+    case 0:
+        for (u64 i = 0; i < 16; i++)
+            frames[i] = some_mfn(w);
+        return (struct call){ __HYPERVISOR_set_gdt, { (u64)frames, one_in(w, 20) ? wild(w) : n * 512 } };
+    case 1:
+        return (struct call){ __HYPERVISOR_update_descriptor, { (mfns[below(w, FRAMES)] << 12) + 8 * below(w, 512), rnd(w) } };
+    case 2:
+        return (struct call){ __HYPERVISOR_set_segment_base, { below(w, 5), one_in(w, 2) ? wild(w) & 0xffff : wild(w) } };
+    default:
+        return (struct call){ __HYPERVISOR_set_debugreg, { below(w, 8), one_in(w, 2) ? below(w, 1UL << 46) : rnd(w) & 0xffff } };
+    }
+}
+
+static struct call memory(struct worker *w)
+{
+    struct xen_memory_reservation *r = (void *)w->scratch;
+    u64 *list = (void *)(w->scratch + 512), cmd = below(w, 14);
+
+    for (u64 i = 0; i < 64; i++)
+        list[i] = some_mfn(w) == pt_base_mfn ? 0 : mfns[below(w, FRAMES)];
+    if (cmd == 11) {
+        struct xen_memory_exchange *x = (void *)w->scratch;
+
+        x->in = (struct xen_memory_reservation){ list, 1 + below(w, 4), (u32)below(w, 3), 0, DOMID_SELF };
+        x->out = (struct xen_memory_reservation){ list + 32, 1 + below(w, 4), (u32)below(w, 3), one_in(w, 2) ? 32 : 0, DOMID_SELF };
+        x->nr_exchanged = one_in(w, 20) ? wild(w) : 0;
+    } else {
+        *r = (struct xen_memory_reservation){ list, 1 + below(w, 8), (u32)below(w, one_in(w, 20) ? 40 : 2), one_in(w, 20) ? (u32)rnd(w) : 0,
+                                              one_in(w, 20) ? (domid_t)rnd(w) : DOMID_SELF };
+        if (one_in(w, 30))
+            ((u64 *)r)[below(w, 3)] = wild(w);
+    }
+    return (struct call){ __HYPERVISOR_memory_op, { cmd, (u64)w->scratch } };
+}
+
+/* Random bytes, with small numbers where fields are likely. */
+static void fill(struct worker *w, u32 bytes)
+{
+    u32 *p = (void *)w->scratch;
+
+    for (u32 i = 0; i < bytes / 4; i++)
+        p[i] = (u32)(one_in(w, 8) ? wild(w) : below(w, 8));
+}
+
+static struct call events(struct worker *w)
+{
+    fill(w, 64);
+    if (one_in(w, 3)) { /* the FIFO pages */
+        *(u64 *)w->scratch = some_mfn(w);
+        return (struct call){ __HYPERVISOR_event_channel_op, { 11 + below(w, 2), (u64)w->scratch } };
+    }
+    return (struct call){ __HYPERVISOR_event_channel_op, { below(w, 15), one_in(w, 100) ? wild(w) : (u64)w->scratch } };
+}
+
+static struct call vcpus(struct worker *w)
+{
+    u64 cmd = below(w, 16), id = below(w, WORKERS + 2);
+
+    fill(w, 1024);
+    if (cmd == VCPUOP_up || cmd == VCPUOP_down)
+        cmd = VCPUOP_get_runstate_info;
+    if (cmd == VCPUOP_register_runstate_memory_area) /* it is written at any time: not over what we need */
+        *(u64 *)w->scratch = one_in(w, 2) ? (u64)windows[below(w, WINDOWS)] : wild(w) | 1UL << 63;
+    if (cmd == VCPUOP_register_vcpu_info) {
+        *(u64 *)w->scratch = some_mfn(w);
+        id = WORKERS + 1; /* never started */
+    }
+    if (cmd == VCPUOP_initialise)
+        id = WORKERS + 1;
+    return (struct call){ __HYPERVISOR_vcpu_op, { cmd, id, (u64)w->scratch } };
+}
+
+static struct call scheduling(struct worker *w)
+{
+    struct sched_poll *p = (void *)w->scratch;
+
+    switch (below(w, 3)) {
+    case 0:
+        return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_yield, 0 } };
+    case 1:
+        fill(w, 256);
+        *p = (struct sched_poll){ (void *)(w->scratch + 64), (u32)below(w, 5), now() + below(w, 100000) };
+        return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_poll, (u64)p } };
+    default:
+        return (struct call){ __HYPERVISOR_set_timer_op, { one_in(w, 4) ? wild(w) : now() + below(w, 1000000) } };
+    }
+}
+
+static struct call machine_ops(struct worker *w)
+{
+    fill(w, 256);
+    switch (below(w, 6)) {
+    case 0: {
+        static const u32 cmds[] = { XENPF_settime64, XENPF_get_cpuinfo, XENPF_cpu_online, XENPF_cpu_offline, XENPF_firmware_info, XENPF_read_memtype };
+        struct xen_platform_op *op = (void *)w->scratch;
+
+        op->cmd = one_in(w, 10) ? 63 + (u32)below(w, 10) : cmds[below(w, 6)];
+        op->interface_version = XENPF_INTERFACE_VERSION;
+        return (struct call){ __HYPERVISOR_platform_op, { (u64)op } };
+    }
+    case 1:
+        return (struct call){ __HYPERVISOR_physdev_op, { below(w, 32), (u64)w->scratch } };
+    case 2: {
+        struct xen_domctl *op = (void *)w->scratch;
+        static const u32 cmds[] = { 9, 25, 16, 43, 72 };
+
+        op->cmd = one_in(w, 10) ? (u32)below(w, 90) : cmds[below(w, 5)];
+        if (op->cmd == XEN_DOMCTL_set_vcpu_msrs)
+            op->cmd = XEN_DOMCTL_get_vcpu_msrs; /* a machine check would end us */
+        op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+        op->domain = one_in(w, 10) ? (domid_t)rnd(w) : DOMID_SELF;
+        if (op->cmd == XEN_DOMCTL_setvcpuaffinity) {
+            u64 *map = (void *)(w->scratch + 512);
+
+            *map = rnd(w);
+            op->u.vcpuaffinity.cpumap_hard = op->u.vcpuaffinity.cpumap_soft = (struct xenctl_bitmap){ (u64)map, (u32)below(w, 70) };
+        }
+        if (op->cmd == XEN_DOMCTL_scheduler_op)
+            op->u.scheduler_op = (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2, (u32)below(w, 3),
+                                                                   { { (u16)rnd(w), one_in(w, 2) ? 0 : (u16)(100 + below(w, 500)) } } };
+        return (struct call){ __HYPERVISOR_domctl, { (u64)op } };
+    }
+    case 3:
+        return (struct call){ __HYPERVISOR_grant_table_op, { below(w, 14), (u64)w->scratch, below(w, 4) } };
+    case 4:
+        return (struct call){ __HYPERVISOR_hypfs_op, { below(w, 4), (u64)"/previous-boot/summary", 23, (u64)w->scratch } };
+    default:
+        return (struct call){ __HYPERVISOR_xen_version, { below(w, 14), (u64)w->scratch } };
+    }
+}
+
+static struct call strays(struct worker *w)
+{
+    u64 nr = below(w, 70);
+
+    /* Not those that end or blind us, nor those made well above. */
+    switch (nr) {
+    case __HYPERVISOR_set_trap_table: case __HYPERVISOR_callback_op: case __HYPERVISOR_iret: case __HYPERVISOR_sched_op:
+    case __HYPERVISOR_console_io: case __HYPERVISOR_mmu_update: case __HYPERVISOR_mmuext_op: case __HYPERVISOR_platform_op:
+    case __HYPERVISOR_vcpu_op: case __HYPERVISOR_mca: case __HYPERVISOR_memory_op: case __HYPERVISOR_multicall:
+    case __HYPERVISOR_update_va_mapping: case __HYPERVISOR_vm_assist: case __HYPERVISOR_domctl:
+        nr = __HYPERVISOR_xen_version;
+    }
+    return (struct call){ nr, { wild(w), wild(w), wild(w), wild(w) } };
+}
+
+static struct call (*const makers[])(struct worker *w) = {
+    mmu_update, mmu_update, mmu_update, update_va, update_va, update_va, mmuext_op, mmuext_op, mmuext_op, segments, memory, events, events,
+    vcpus, scheduling, machine_ops, strays,
+};
+
+/* ---- instructions; a trap continues behind them (on_trap) ---- */
+
+#define RESUMABLY(code, ...)                                                                                   \
+    __asm__ volatile("lea 1f(%%rip), %%r15\n   mov %[magic], %%r14d\n" code "\n1: xor %%r14d, %%r14d"           \
+                     : [a] "+a"(a), [c] "+c"(c), [d] "+d"(d)                                                   \
+                     : [magic] "i"(RESUMABLE), ##__VA_ARGS__                                                   \
+                     : "r14", "r15", "rbx", "memory", "cc")
+
+static void instruction(struct worker *w)
+{
+    u64 a = wild(w), c = wild(w), d = wild(w);
+    u64 *entry = (u64 *)frame_va[below(w, FRAMES)] + below(w, 512), value = some_pte(w);
+    static const u32 msrs[] = { 0x10, 0x1b, 0x179, 0x17a, 0x1a0, 0x277, 0x400, 0x401, 0x405, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000102, 0xc0000103 };
+
+    switch (below(w, 12)) {
+    case 0: RESUMABLY("cpuid"); break;
+    case 1: RESUMABLY("xor %%edx, %%edx\n .byte 0x0f, 0x0b, 0x78, 0x65, 0x6e\n cpuid"); break;
+    case 2: c = one_in(w, 2) ? msrs[below(w, 14)] : c; RESUMABLY("rdmsr"); break;
+    case 3: c = msrs[below(w, 14)]; RESUMABLY("wrmsr"); break;
+    case 4: d = 0x3f8 + below(w, 8); RESUMABLY("inb %%dx, %%al"); break;
+    case 5: RESUMABLY("mov %%cr0, %%rax\n mov %%cr4, %%rcx\n mov %%cr2, %%rdx"); break;
+    case 6: RESUMABLY("xgetbv"); break;
+    case 7: RESUMABLY("mov %[v], %[e]", [e] "m"(*entry), [v] "r"(value)); break;
+    case 8: RESUMABLY("xchg %[v], %[e]", [e] "m"(*entry), [v] "r"(value)); break;
+    case 9: RESUMABLY("lock cmpxchg %[v], %[e]", [e] "m"(*entry), [v] "r"(value)); break;
+    case 10: RESUMABLY("lock andq $-3, %[e]", [e] "m"(*entry)); break;
+    case 11: RESUMABLY("mov %[e], %%rax", [e] "m"(*entry)); break;
+    }
+}
+
+static void on_trap(struct frame *f)
+{
+    smp_atomic_add(&trapped, 1);
+    if (f->vector == 1 || f->vector == 2 || f->vector == 18)
+        return; /* these come from outside, perhaps while another trap is handled */
+    if ((u32)f->r14 == RESUMABLE) {
+        f->rip = f->r15;
+    } else {
+        print("fuzz: lost, vector 0x%lx error 0x%lx at 0x%lx, address 0x%lx\n", f->vector, f->error, f->rip, shared_info->vcpu_info[0].arch.cr2);
+        finish();
+    }
+}
+
+/* Our own stores into shared_info may have unmasked events of any vCPU. */
+static void on_event(void)
+{
+    for (u32 i = 0; i <= WORKERS; i++)
+        __atomic_store_n(&shared_info->vcpu_info[i].evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
+}
+
+/* ---- the run ---- */
+
+static void operation(struct worker *w)
+{
+    static struct multicall_entry batch[WORKERS][4];
+
+    if (one_in(w, 6)) {
+        instruction(w);
+        return;
+    }
+    struct call c = makers[below(w, sizeof(makers) / sizeof(makers[0]))](w);
+    long rc;
+
+    if (one_in(w, 10)) {
+        struct multicall_entry *m = batch[w->id];
+
+        for (u32 i = 0; i < 4; i++) /* the same one again and again: what the first did meets the second */
+            m[i] = (struct multicall_entry){ .op = c.nr, .args = { c.a[0], c.a[1], c.a[2], c.a[3] } };
+        rc = HYPERCALL2(__HYPERVISOR_multicall, m, 1 + below(w, 4));
+    } else {
+        rc = HYPERCALL4(c.nr, c.a[0], c.a[1], c.a[2], c.a[3]);
+    }
+    if (rc >= 0)
+        smp_atomic_add(&succeeded, 1);
+}
+
+/* New frames for those that were given away. */
+static void replenish(struct worker *w)
+{
+    u64 mfn = 0;
+    struct xen_memory_reservation r = { &mfn, 1, 0, 0, DOMID_SELF };
+
+    if (HYPERCALL2(__HYPERVISOR_memory_op, 0 /* increase_reservation */, &r) == 1)
+        mfns[below(w, FRAMES)] = mfn;
+}
+
+void setup_traps(void);
+
+static void work(u32 id)
+{
+    struct worker *w = &workers[id];
+
+    if (id)
+        setup_traps();
+    for (u64 i = 0; i < nr_ops / WORKERS; i++) {
+        operation(w);
+        if (!(i & 63))
+            replenish(w);
+        if (!(i & 1023)) {
+            smp_atomic_add(&done, 1024);
+            if (!id && !(i & 0x7ff))
+                print("fuzz: 0x%lx operations\n", done);
+        }
+    }
+    smp_atomic_add(&finished, 1);
+    while (id) {
+        struct sched_poll p = { .timeout = now() + 1000000000 };
+
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
+    }
+}
+
+static u64 argument(const char *name, u64 otherwise)
+{
+    const char *s = (const char *)start_info->cmd_line;
+
+    for (; *s; s++) {
+        const char *n = name, *p = s;
+
+        while (*n && *n == *p)
+            n++, p++;
+        if (*n)
+            continue;
+        u64 v = 0;
+
+        for (; (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'f'); p++)
+            v = v * 16 + (u64)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+        return v;
+    }
+    return otherwise;
+}
+
+void test_main(void)
+{
+    seed = argument("seed=", seed);
+    nr_ops = argument("ops=", nr_ops);
+    clock = shared_info->vcpu_info[0].time;
+    pt_base_mfn = va_to_mfn((void *)start_info->pt_base);
+    for (u64 va = 0xffffffff80100000; va < start_info->pt_base + start_info->nr_pt_frames * PAGE_SIZE; va += PAGE_SIZE) {
+        u64 m = va_to_mfn((void *)va);
+
+        home_first = m < home_first ? m : home_first;
+        home_last = m > home_last ? m : home_last;
+    }
+    HYPERCALL2(__HYPERVISOR_vm_assist, 0, 2); /* writable page tables */
+    print("fuzz: seed 0x%lx, home 0x%lx to 0x%lx\n", seed, home_first, home_last);
+    for (u32 i = 0; i < 256; i++)
+        trap_handlers[i] = on_trap;
+    event_handler = on_event;
+    for (u32 i = 0; i < FRAMES; i++) {
+        frame_va[i] = page_new();
+        mfns[i] = va_to_mfn(frame_va[i]);
+        CHECK_EQ(make_ro(frame_va[i]), 0);
+    }
+    for (u32 i = 0; i < WINDOWS; i++) {
+        windows[i] = page_new();
+        window_entries[i] = pte_machine_address(windows[i], 1);
+    }
+    for (u32 i = 0; i < WORKERS; i++) {
+        workers[i].id = i;
+        workers[i].state = (seed * WORKERS + i + 1) * 0x9e3779b97f4a7c15UL;
+        workers[i].scratch = page_new();
+    }
+    for (u32 i = 1; i < WORKERS; i++)
+        smp_start(i, work);
+    work(0);
+    while (finished < WORKERS) {
+        struct sched_poll p = { .timeout = now() + 10000000 };
+
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
+    }
+    print("fuzz: done 0x%lx operations, 0x%lx succeeded, 0x%lx trapped\n", nr_ops, succeeded, trapped);
+    for (;;) {
+        struct sched_poll p = { .timeout = now() + 1000000000 };
+
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
+    }
+}
