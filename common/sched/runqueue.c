@@ -199,6 +199,24 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
     else
         wake_thief(v);
+    /* It may have been taken from the scheduler since it was chosen. */
+    if (unlikely(!(READ_ONCE(cpus_schedulable) & cpu_bit(c))))
+        sched_vacate(c);
+}
+
+void sched_vacate(struct percpu *c)
+{
+    struct runqueue *rq = rq_of(c);
+
+    for (;;) {
+        spin_lock(&rq->lock);
+        struct vcpu *v = rq_pop(rq);
+
+        if (!v)
+            break;
+        sched_place(rq, v, system_time_ns());
+    }
+    spin_unlock(&rq->lock);
 }
 
 void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)

@@ -37,6 +37,8 @@ bool sched_may_run_on(const struct vcpu *v, const struct percpu *c);
 void sched_place(struct runqueue *rq, struct vcpu *v, u64 now);
 /* A vCPU in this CPU's hands (SCHED_MOVING) onto c's queue. No lock is held. */
 void sched_enqueue(struct vcpu *v, struct percpu *c);
+/* All that wait on c, to other CPUs. */
+void sched_vacate(struct percpu *c);
 /* c's queue is empty: takes a waiting vCPU of another CPU, if any may come; not idle: only who has waited long. */
 void sched_steal(struct percpu *c, bool idle, u64 now);
 

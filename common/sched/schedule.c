@@ -268,19 +268,9 @@ void sched_cpu_use(struct percpu *c)
 
 void sched_cpu_leave(struct percpu *c)
 {
-    struct runqueue *rq = rq_of(c);
-
     __atomic_fetch_and(&cpus_schedulable, ~cpu_bit(c), __ATOMIC_SEQ_CST);
     __atomic_fetch_and(&cpus_idle, ~cpu_bit(c), __ATOMIC_SEQ_CST);
-    for (;;) {
-        spin_lock(&rq->lock);
-        struct vcpu *v = rq_pop(rq);
-
-        if (!v)
-            break;
-        sched_place(rq, v, system_time_ns());
-    }
-    spin_unlock(&rq->lock);
+    sched_vacate(c);
     softirq_raise_on(c, SOFTIRQ_SCHEDULE);
 }
 

@@ -64,7 +64,7 @@ def register(kernel):
             d = Dialogue("mce-" + re.sub(r"\W+", "-", name), steps)
             bundle = images.bundle(f"{OUT}/mce-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
             kw.setdefault("cpu", "Skylake-Client")
-            r = machine.run(machine.command(("direct", ELF, bundle, args), mem="256M", extra=d.arguments, **kw), 30,
+            r = machine.run(machine.command(("direct", ELF, bundle, args + " dom0_vcpus_pin"), mem="256M", extra=d.arguments, **kw), 30,
                             until=end or None, echo=d)
             for text in expected:
                 text = text(r.output) if callable(text) else text

@@ -63,6 +63,15 @@ OPTION("dom0_max_vcpus", option_u32, opt_max_vcpus);
 static bool opt_pin;
 OPTION("dom0_vcpus_pin", option_bool, opt_pin);
 
+static u64 nth_online_cpu(u32 n)
+{
+    u64 set = READ_ONCE(cpus_online);
+
+    while (n--)
+        set &= set - 1;
+    return set & -set;
+}
+
 struct build {
     struct domain *d;
     struct elf_image elf;
@@ -449,7 +458,7 @@ void build_dom0(void)
         if (!vcpu_create(b.d, i))
             panic(PANIC_DOM0_MEMORY, "no memory for dom0's vCPU %u", i);
         if (opt_pin)
-            b.d->vcpu[i]->sched.hard_affinity = 1ULL << (i % cpus); /* CPU numbers have no gaps yet */
+            b.d->vcpu[i]->sched.hard_affinity = nth_online_cpu(i % cpus);
     }
 
     printk(LOG_INFO "dom0: %lu MiB, %u vCPUs, kernel %016lx to %016lx, entry %016lx\n", b.nr_pages >> 8, vcpus,
