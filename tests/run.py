@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, command, direct, monitor,  # noqa: E402
                      need, run_all, symbols, test, tests)
 from caisson import images, machine, packages  # noqa: E402
+from bench import bench_tests  # noqa: E402
 from boot import kernels_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
@@ -415,6 +416,7 @@ def main():
     kernels_tests.register()
     smp_tests.register(kernel)
     fuzz_tests.register()
+    bench_tests.register()
     matrix_tests.register()
     mce_tests.register(kernel)
     recorder_tests.register()

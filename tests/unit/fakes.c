@@ -83,8 +83,8 @@ WEAK void preempt_point(void) {}
 WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~PAUSE_BLOCKED; }
 WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }
 WEAK void domain_crash(struct domain *d, const char *fmt, ...) { (void)fmt; d->crashed = true; }
-void spin_lock(spinlock_t *lock) { assert_int_equal(lock->head, lock->tail); lock->tail++; }
-void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->head, lock->tail); }
+WEAK void spin_lock(spinlock_t *lock) { assert_int_equal(lock->head, lock->tail); lock->tail++; }
+WEAK void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->head, lock->tail); }
 
 /* ---- memory ---- */
 WEAK void boot_alloc_reserve(paddr_t start, paddr_t end) { (void)start; (void)end; }

@@ -92,6 +92,20 @@ def _kernel_packages(options, meta):
     return names[:1] + [n for n in _depends(options, names[0]) if n.startswith(("linux-binary-", "linux-modules-"))]
 
 
+def download_xen(cache):
+    """The distribution's Xen, to compare with: the path of its image."""
+    root = os.path.join(cache, "xen")
+    path = os.path.join(root, "boot", "xen-4.17-amd64.gz")
+    if not os.path.exists(path):
+        os.makedirs(root, exist_ok=True)
+        step("downloading Xen 4.17")
+        for command in (["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "xen-hypervisor-4.17-amd64"],
+                        ["sh", "-c", "dpkg-deb -x xen-hypervisor-4.17-amd64_*.deb . && rm xen-hypervisor-4.17-amd64_*.deb"]):
+            if subprocess.run(command, cwd=root).returncode:
+                sys.exit("Xen 4.17 cannot be had: is this Debian 12 with its usual package sources?")
+    return path
+
+
 def _unpack(deb, root):
     """The kernel and the drivers named above; some are built into some kernels."""
     source = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE)
