@@ -291,6 +291,51 @@ grep eth0 /proc/interrupts
         need(re.search(r"[1-9]\d* +xen-pirq +-msi.* ahci", r.output), "ahci has no MSI interrupts", r)
         clean(r)
 
+    def with_drivers(name, drivers, script, *expected, extra=(), typing=None):
+        @test(f"device: {name}")
+        def _():
+            files = [(n + ".ko", open(packages.module_file(kernel, n), "rb").read()) for n in drivers]
+            whole = "#!/bin/sh\n" + "".join(f"insmod /{n}.ko || exit 1\n" for n in drivers) + script
+            initrd = images.initramfs(f"{OUT}/{name.split()[0]}-initramfs.cpio", whole, files)
+            seen = Seen(typing) if typing else None
+            keys = monitor(f"{SOCKETS}/{name.split()[0]}.sock", ["sendkey a"], 0.5, seen, True) if typing else []
+            r = direct(images.bundle(f"{OUT}/{name.split()[0]}.cpio", kernel, initrd), f"{hv} -- {dom0}", timeout=200, echo=seen,
+                       machine={"extra": list(extra) + keys})
+            need("caisson: selftest passed" in r.output, "the script did not pass", r)
+            for e in expected:
+                need(re.search(e, r.output), f"'{e}' was not printed", r)
+            clean(r)
+
+    virtio = ["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"]
+    disk = f"{OUT}/virtio-disk.raw"
+    with open(disk, "wb") as f:
+        f.truncate(32 << 20)
+    with_drivers("virtio-blk by MSI-X, what is written is read", virtio + ["virtio_blk"], """
+sleep 1
+dd if=/dev/urandom of=/tmp/random bs=64k count=256 2>/dev/null || exit 1
+dd if=/tmp/random of=/dev/vda bs=64k conv=fsync 2>/dev/null || exit 1
+echo 3 > /proc/sys/vm/drop_caches
+dd if=/dev/vda of=/tmp/back bs=64k count=256 2>/dev/null || exit 1
+cmp /tmp/random /tmp/back || exit 1
+grep virtio /proc/interrupts
+""", r"[1-9]\d* +xen-pirq +-msi-x .*virtio0-req", extra=["-drive", f"if=none,id=v,format=raw,file={disk}", "-device", "virtio-blk-pci,drive=v"])
+    with_drivers("virtio-net by MSI-X", virtio + ["failover", "net_failover", "virtio_net"], """
+sleep 1
+ifconfig eth0 10.0.2.15 up || exit 1
+sleep 1
+ping -c 5 10.0.2.2 || exit 1
+grep virtio /proc/interrupts
+""", "0% packet loss", r"[1-9]\d* +xen-pirq +-msi-x .*virtio0-input", extra=["-netdev", "user,id=n,restrict=on", "-device", "virtio-net-pci,netdev=n"])
+    with_drivers("xhci and a USB keyboard", ["usb-common", "usbcore", "xhci-hcd", "xhci-pci", "hid", "usbhid", "hid-generic", "evdev"], """
+sleep 3
+echo "waiting for a key"
+for e in /dev/input/event*; do
+    timeout 8 dd if=$e bs=24 count=2 2>/dev/null | od -An -tx2 | grep -q . && echo "a key came through $e"
+done
+grep xhci /proc/interrupts
+""", "a key came through", r"[1-9]\d* +xen-pirq +-msi.* xhci_hcd", extra=["-device", "qemu-xhci", "-device", "usb-kbd"],
+                 typing="waiting for a key")
+
     @test("boot: 64G machine")
     def _():
         r = direct(bundle, f"{hv} dom0_mem=512M -- {dom0}", timeout=300, machine={"cpu": "max", "mem": "64G"})
