@@ -18,7 +18,7 @@ struct runqueue {
     /* from runnable to running, of vCPUs that woke */
     u64 nr_wakes, wake_ns_total, wake_ns_worst;
     u64 nr_switches;
-} __aligned_to(64);
+};
 
 extern u64 cpus_schedulable, cpus_idle;
 

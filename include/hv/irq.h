@@ -1,4 +1,4 @@
-/* Interrupts: controllers, vectors, and their delivery to dom0 as PIRQ event channels. */
+/* Interrupts: controllers, vectors, and their delivery to dom0 as PIRQ event channels. Devices interrupt the first CPU. */
 #ifndef HV_IRQ_H
 #define HV_IRQ_H
 

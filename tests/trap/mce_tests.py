@@ -107,7 +107,7 @@ def register(kernel):
     contained("deferred", lambda o: [mce(VAL | UC | EN | ADDRESS, address=free_frame(o))], "deferred", "a free frame: retired",
               done="owner 0x7ff4, page offline")
     contained("broadcast to both CPUs", [mce(OPTIONAL, flags="-b")], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3", smp=2)
-    contained("on a parked CPU", [mce(OPTIONAL, cpu=1)], "Machine check on CPU 1, bank 3", done="record: urgent, cpu 0x1, bank 0x3", smp=2)
+    contained("on an idle CPU", [mce(OPTIONAL, cpu=1)], "Machine check on CPU 1, bank 3", done="record: urgent, cpu 0x1, bank 0x3", smp=2)
     contained("on an AMD-like CPU", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o))], "a free frame: retired", done="owner 0x7ff4", cpu="max")
     image = symbols()["boot_info"] - 0xFFFF82D040000000 + 0x200000
 
@@ -117,7 +117,7 @@ def register(kernel):
             ("the processor's context is corrupt", mce(OPTIONAL | PCC), "M02", "context is corrupt"),
             ("a record was lost", mce(REQUIRED | OVER, MCIP | RIPV), "M02", "bank 3")):
         case(name, [("victim frame", [command])], f"PANIC CAI-{code}: machine check", text, end="Halted (noreboot)")
-    case("on a parked CPU, fatal", [("victim frame", [mce(OPTIONAL | PCC, cpu=1)])], "PANIC CAI-M02", "CPU 1", end="Halted (noreboot)", smp=2)
+    case("on an idle CPU, fatal", [("victim frame", [mce(OPTIONAL | PCC, cpu=1)])], "PANIC CAI-M02", "CPU 1", end="Halted (noreboot)", smp=2)
 
     @test("mce: a toolstack reads and sets the state of a vCPU")
     def _():

@@ -100,7 +100,7 @@ int io_apic_route(u32 gsi, const struct gsi_route *r)
         return -ENODEV;
     spin_lock(&io_apic_lock);
     write_reg(a, 0x10 + 2 * pin, REDIR_MASKED);
-    write_reg(a, 0x11 + 2 * pin, this_cpu()->apic_id << 24);
+    write_reg(a, 0x11 + 2 * pin, boot_percpu.apic_id << 24);
     write_reg(a, 0x10 + 2 * pin,
               (r->nmi ? REDIR_NMI : r->vector) | (r->level ? REDIR_LEVEL : 0) | (r->active_low ? REDIR_ACTIVE_LOW : 0) |
                   (r->masked ? REDIR_MASKED : 0));

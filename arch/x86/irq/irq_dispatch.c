@@ -189,7 +189,7 @@ int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix)
 
         *p = (struct pirq){ .kind = PIRQ_MSI, .vector = (u8)v, .mapped = true,
                             .msi = { .bdf = bdf, .entry = entry, .msix = msix } };
-        int rc = msi_program(&p->msi, p->vector, this_cpu()->apic_id);
+        int rc = msi_program(&p->msi, p->vector, boot_percpu.apic_id);
 
         if (rc) {
             vector_free((u32)v);
