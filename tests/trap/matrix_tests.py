@@ -143,7 +143,8 @@ ENDS = [("early_boot", "hypervisor", "UD"), ("boot", "hypervisor", "PF"), ("smp_
 def register():
     boot_kernel = f"{BUILD}/kernels/memory.elf"
     if not COVERAGE:
-        command("make", "-s", "TRAP_TEST=1", f"O={TEST_O}")
+        # Relative, as by hand: dependency files name their objects as make was told to.
+        command("make", "-s", "TRAP_TEST=1", f"O={os.path.relpath(TEST_O, TOP)}")
     hv = "com1=115200,8n1 sync_console noreboot nmi=ignore recorder=off"
 
     @test("matrix: every cell belongs to a test")
