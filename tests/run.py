@@ -252,64 +252,44 @@ def boot_tests(kernel):
         need(not r.timed_out, "what was typed did not get through", r)
         clean(r)
 
-    driver = open(packages.module_file(kernel, "e1000e"), "rb").read()
-
-    def network(name, mode, kind):
-        @test(f"device: e1000e by {name}")
-        def _():
-            script = f"""#!/bin/sh
-insmod /e1000e.ko IntMode={mode} || exit 1
-sleep 1
-ifconfig eth0 10.0.2.15 up || exit 1
-sleep 3
-ping -c 5 10.0.2.2 || exit 1
-grep eth0 /proc/interrupts
-"""
-            initrd = images.initramfs(f"{OUT}/net{mode}-initramfs.cpio", script, [("e1000e.ko", driver)])
-            module = images.bundle(f"{OUT}/net{mode}.cpio", kernel, initrd)
-            r = direct(module, f"{hv} -- {dom0}", timeout=200,
-                       machine={"extra": ["-netdev", "user,id=n,restrict=on", "-device", "e1000e,netdev=n"]})
-            need("0% packet loss" in r.output and "caisson: selftest passed" in r.output, "no packets came back", r)
-            need(re.search(rf"[1-9]\d* +xen-pirq +-?{kind}.* eth0", r.output), f"eth0 has no {kind} interrupts", r)
-            clean(r)
-
-    network("INTx", 0, "ioapic-level")
-    network("MSI-X", 2, "msi-x")
-
-    @test("device: AHCI disk by MSI")
-    def _():
-        names = ["scsi_common", "scsi_mod", "libata", "libahci", "ahci"]
-        drivers = [(n + ".ko", open(packages.module_file(kernel, n), "rb").read()) for n in names]
-        script = "#!/bin/sh\n" + "".join(f"insmod /{n}.ko || exit 1\n" for n in names) + "sleep 3\ngrep ahci /proc/interrupts\n"
-        disk = f"{OUT}/disk.raw"
-        with open(disk, "wb") as f:
-            f.truncate(16 << 20)
-        initrd = images.initramfs(f"{OUT}/ahci-initramfs.cpio", script, drivers)
-        r = direct(images.bundle(f"{OUT}/ahci.cpio", kernel, initrd), f"{hv} -- {dom0}", timeout=200,
-                   machine={"extra": ["-drive", f"if=none,id=d,format=raw,file={disk}", "-device", "ide-hd,drive=d"]})
-        need("QEMU HARDDISK" in r.output, "the disk was not identified", r)
-        need(re.search(r"[1-9]\d* +xen-pirq +-msi.* ahci", r.output), "ahci has no MSI interrupts", r)
-        clean(r)
-
     def with_drivers(name, drivers, script, *expected, extra=(), typing=None):
+        """drivers: in the order to load them, each with its parameters."""
         @test(f"device: {name}")
         def _():
-            files = [(n + ".ko", open(packages.module_file(kernel, n), "rb").read()) for n in drivers]
-            whole = "#!/bin/sh\n" + "".join(f"insmod /{n}.ko || exit 1\n" for n in drivers) + script
-            initrd = images.initramfs(f"{OUT}/{name.split()[0]}-initramfs.cpio", whole, files)
+            short = re.sub(r"\W+", "-", name)[:30]
+            files = [(n + ".ko", open(packages.module_file(kernel, n), "rb").read()) for n in (d.split()[0] for d in drivers)]
+            loads = "".join("insmod /{0}.ko {1} || exit 1\n".format(*d.partition(" ")[::2]) for d in drivers)
+            initrd = images.initramfs(f"{OUT}/{short}-initramfs.cpio", "#!/bin/sh\n" + loads + script, files)
             seen = Seen(typing) if typing else None
-            keys = monitor(f"{SOCKETS}/{name.split()[0]}.sock", ["sendkey a"], 0.5, seen, True) if typing else []
-            r = direct(images.bundle(f"{OUT}/{name.split()[0]}.cpio", kernel, initrd), f"{hv} -- {dom0}", timeout=200, echo=seen,
+            keys = monitor(f"{SOCKETS}/{short}.sock", ["sendkey a"], 0.5, seen, True) if typing else []
+            r = direct(images.bundle(f"{OUT}/{short}.cpio", kernel, initrd), f"{hv} -- {dom0}", timeout=200, echo=seen,
                        machine={"extra": list(extra) + keys})
             need("caisson: selftest passed" in r.output, "the script did not pass", r)
             for e in expected:
                 need(re.search(e, r.output), f"'{e}' was not printed", r)
             clean(r)
 
+    def disk(name, megabytes):
+        path = f"{OUT}/{name}.raw"
+        with open(path, "wb") as f:
+            f.truncate(megabytes << 20)
+        return f"if=none,id=d,format=raw,file={path}"
+
+    def network(name, drivers, wait, device, interrupts):
+        with_drivers(name, drivers, f"""
+sleep 1
+ifconfig eth0 10.0.2.15 up || exit 1
+sleep {wait}
+ping -c 5 10.0.2.2 || exit 1
+cat /proc/interrupts
+""", "0% packet loss", rf"[1-9]\d* +xen-pirq +-?{interrupts}", extra=["-netdev", "user,id=n,restrict=on", "-device", f"{device},netdev=n"])
+
     virtio = ["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"]
-    disk = f"{OUT}/virtio-disk.raw"
-    with open(disk, "wb") as f:
-        f.truncate(32 << 20)
+    network("e1000e by INTx", ["e1000e IntMode=0"], 3, "e1000e", "ioapic-level.* eth0")
+    network("e1000e by MSI-X", ["e1000e IntMode=2"], 3, "e1000e", "msi-x.* eth0")
+    network("virtio-net by MSI-X", virtio + ["failover", "net_failover", "virtio_net"], 1, "virtio-net-pci", "msi-x .*virtio0-input")
+    with_drivers("AHCI disk by MSI", ["scsi_common", "scsi_mod", "libata", "libahci", "ahci"], "sleep 3\ngrep ahci /proc/interrupts\n",
+                 "QEMU HARDDISK", r"[1-9]\d* +xen-pirq +-msi.* ahci", extra=["-drive", disk("ahci", 16), "-device", "ide-hd,drive=d"])
     with_drivers("virtio-blk by MSI-X, what is written is read", virtio + ["virtio_blk"], """
 sleep 1
 dd if=/dev/urandom of=/tmp/random bs=64k count=256 2>/dev/null || exit 1
@@ -318,14 +298,7 @@ echo 3 > /proc/sys/vm/drop_caches
 dd if=/dev/vda of=/tmp/back bs=64k count=256 2>/dev/null || exit 1
 cmp /tmp/random /tmp/back || exit 1
 grep virtio /proc/interrupts
-""", r"[1-9]\d* +xen-pirq +-msi-x .*virtio0-req", extra=["-drive", f"if=none,id=v,format=raw,file={disk}", "-device", "virtio-blk-pci,drive=v"])
-    with_drivers("virtio-net by MSI-X", virtio + ["failover", "net_failover", "virtio_net"], """
-sleep 1
-ifconfig eth0 10.0.2.15 up || exit 1
-sleep 1
-ping -c 5 10.0.2.2 || exit 1
-grep virtio /proc/interrupts
-""", "0% packet loss", r"[1-9]\d* +xen-pirq +-msi-x .*virtio0-input", extra=["-netdev", "user,id=n,restrict=on", "-device", "virtio-net-pci,netdev=n"])
+""", r"[1-9]\d* +xen-pirq +-msi-x .*virtio0-req", extra=["-drive", disk("virtio", 32), "-device", "virtio-blk-pci,drive=d"])
     with_drivers("xhci and a USB keyboard", ["usb-common", "usbcore", "xhci-hcd", "xhci-pci", "hid", "usbhid", "hid-generic", "evdev"], """
 sleep 3
 echo "waiting for a key"

@@ -4,26 +4,31 @@
 #include <hv/guest_access.h>
 #include <hv/sched.h>
 
+static u64 bytes_of(const struct xenctl_bitmap *map)
+{
+    return (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8;
+}
+
+/* The CPUs that the map has room for. */
+static u64 room_of(const struct xenctl_bitmap *map)
+{
+    return map->nr_bits < MAX_CPUS ? (1ULL << map->nr_bits) - 1 : ~0ULL;
+}
+
 /* A set of CPUs from the guest. Bits that it has no room for are 0. */
 static int read_set(const struct xenctl_bitmap *map, u64 *set)
 {
-    u64 bytes = (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8;
-
     *set = 0;
-    if (copy_from_guest(set, (void *)map->bitmap, bytes))
+    if (copy_from_guest(set, (void *)map->bitmap, bytes_of(map)))
         return -EFAULT;
-    if (map->nr_bits < MAX_CPUS)
-        *set &= (1ULL << map->nr_bits) - 1;
+    *set &= room_of(map);
     return 0;
 }
 
 static int write_set(const struct xenctl_bitmap *map, u64 set)
 {
-    u64 bytes = (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8;
-
-    if (map->nr_bits < MAX_CPUS)
-        set &= (1ULL << map->nr_bits) - 1;
-    return copy_to_guest((void *)map->bitmap, &set, bytes) ? -EFAULT : 0;
+    set &= room_of(map);
+    return copy_to_guest((void *)map->bitmap, &set, bytes_of(map)) ? -EFAULT : 0;
 }
 
 static struct vcpu *named(struct domain *d, const struct xen_domctl_vcpuaffinity *x)

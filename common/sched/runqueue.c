@@ -120,14 +120,11 @@ bool sched_may_run_on(const struct vcpu *v, const struct percpu *c)
 
 static struct percpu *least_loaded(u64 set)
 {
-    struct percpu *best = NULL;
+    struct percpu *c, *best = NULL;
 
-    for (; set; set &= set - 1) {
-        struct percpu *c = cpu_table[bit_first(set)];
-
+    for_each_cpu(c, set)
         if (!best || READ_ONCE(rq_of(c)->nr_queued) < READ_ONCE(rq_of(best)->nr_queued))
             best = c;
-    }
     return best;
 }
 
@@ -262,8 +259,10 @@ void sched_steal(struct percpu *c, bool idle, u64 now)
 {
     u64 before = idle ? now : now - ROTATE_AFTER_NS;
 
-    for (u64 set = READ_ONCE(cpus_schedulable) & ~cpu_bit(c); set; set &= set - 1) {
-        struct runqueue *from = queues[bit_first(set)];
+    struct percpu *other;
+
+    for_each_cpu(other, READ_ONCE(cpus_schedulable) & ~cpu_bit(c)) {
+        struct runqueue *from = rq_of(other);
         struct vcpu *v = READ_ONCE(from->nr_queued) ? take(from, c, before) : NULL;
 
         if (v) {

@@ -281,11 +281,6 @@ bool sched_cpu_is_empty(const struct percpu *c)
     return !READ_ONCE(rq->running) && !READ_ONCE(rq->nr_queued);
 }
 
-u32 sched_cpu_count(void)
-{
-    return bit_count(READ_ONCE(cpus_schedulable));
-}
-
 /* A sleeping CPU holds no guest's tables: flushes need not reach it. */
 static void sleep(void)
 {
@@ -307,9 +302,10 @@ void idle_loop(void)
 
 static void print_runqueues(char key)
 {
+    struct percpu *c;
+
     (void)key;
-    for (u64 set = READ_ONCE(cpus_schedulable); set; set &= set - 1) {
-        struct percpu *c = cpu_table[bit_first(set)];
+    for_each_cpu(c, READ_ONCE(cpus_schedulable)) {
         struct runqueue *rq = rq_of(c);
 
         spin_lock(&rq->lock);

@@ -209,14 +209,15 @@ static void print_timers(char key)
 {
     (void)key;
     u64 now = system_time_ns();
+    struct percpu *c;
 
     printk("Timers at %lu ns:\n", now);
-    for (u64 set = cpus_online; set; set &= set - 1) {
-        struct timer_heap *h = heaps[bit_first(set)];
+    for_each_cpu(c, READ_ONCE(cpus_online)) {
+        struct timer_heap *h = heaps[c->id];
 
         spin_lock(&h->lock);
         for (u32 i = 0; i < h->size; i++)
-            printk("  CPU %u: %+ld us: fn %p data %p\n", bit_first(set), (s64)(h->at[i]->expires - now) / 1000,
+            printk("  CPU %u: %+ld us: fn %p data %p\n", c->id, (s64)(h->at[i]->expires - now) / 1000,
                    (void *)h->at[i]->fn, h->at[i]->data);
         spin_unlock(&h->lock);
     }

@@ -62,7 +62,6 @@ int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft) __must_check;
 void sched_cpu_use(struct percpu *c);
 void sched_cpu_leave(struct percpu *c);
 bool sched_cpu_is_empty(const struct percpu *c);
-u32 sched_cpu_count(void);
 
 struct vcpu *idle_vcpu_create(struct percpu *c, void *stack_block) __must_check;
 void idle_init_boot_cpu(void);

@@ -90,13 +90,7 @@ static u64 some_entry(struct worker *w)
 }
 
 static struct vcpu_time_info clock; /* taken before anybody stores into shared_info; it never changes */
-static u64 now(void)
-{
-    u64 delta = rdtsc() - clock.tsc_timestamp;
-
-    delta = clock.tsc_shift < 0 ? delta >> -clock.tsc_shift : delta << clock.tsc_shift;
-    return clock.system_time + (u64)(((unsigned __int128)delta * clock.tsc_to_system_mul) >> 32);
-}
+static u64 now(void) { return smp_time_by(&clock); }
 
 struct call {
     u64 nr, a[4];

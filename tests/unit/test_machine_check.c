@@ -17,7 +17,6 @@ static enum panic_code ended;
 static char why_ended[200];
 static jmp_buf end_of_machine;
 static bool fixup_exists;
-static u32 ipi_to;
 
 /* ---- the machine ---- */
 
@@ -62,12 +61,6 @@ bool extable_fixup(struct cpu_user_regs *regs)
 {
     regs->rip++;
     return fixup_exists;
-}
-
-void local_apic_send(u32 apic_id, u32 command)
-{
-    (void)command;
-    ipi_to = apic_id;
 }
 
 static void power_on(u64 cap)

@@ -12,8 +12,8 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/smp.h>
 #include <hv/pv.h>
+#include <hv/smp.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
 

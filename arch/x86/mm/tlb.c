@@ -100,15 +100,16 @@ static bool served(const struct percpu *c, u32 number)
 static void flush_others(u64 set, u32 what, u64 address)
 {
     u32 number[MAX_CPUS];
+    struct percpu *c;
 
     set &= READ_ONCE(cpus_online) & ~cpu_bit(this_cpu());
     if (!set)
         return;
     ASSERT(this_cpu()->locks_held == 0);
-    for (u64 left = set; left; left &= left - 1)
-        number[bit_first(left)] = ask(cpu_table[bit_first(left)], what, address);
-    for (u64 left = set; left; left &= left - 1)
-        while (!served(cpu_table[bit_first(left)], number[bit_first(left)])) {
+    for_each_cpu(c, set)
+        number[c->id] = ask(c, what, address);
+    for_each_cpu(c, set)
+        while (!served(c, number[c->id])) {
             tlb_serve();
             cpu_relax();
         }
@@ -122,12 +123,13 @@ void tlb_flush_global_all_cpus(void)
 
 static u64 cpus_with_guests(void)
 {
+    struct percpu *c;
     u64 set = 0;
 
     smp_mb();
-    for (u64 left = READ_ONCE(cpus_online); left; left &= left - 1)
-        if (READ_ONCE(cpu_table[bit_first(left)]->loaded))
-            set |= left & -left;
+    for_each_cpu(c, READ_ONCE(cpus_online))
+        if (READ_ONCE(c->loaded))
+            set |= cpu_bit(c);
     return set;
 }
 
@@ -158,9 +160,10 @@ void tlb_flush_for_page(const struct page_info *pg)
 {
     u32 stamp = READ_ONCE(pg->tlb_stamp);
     u64 set = cpus_with_guests();
+    struct percpu *c;
 
-    for (u64 left = set; left; left &= left - 1)
-        if (flushed_since(cpu_table[bit_first(left)], stamp))
-            set &= ~(left & -left);
+    for_each_cpu(c, set)
+        if (flushed_since(c, stamp))
+            set &= ~cpu_bit(c);
     tlb_flush_cpus(set, 0);
 }

@@ -26,8 +26,10 @@ u32 smp_online_count(void)
 
 void smp_use_others(void)
 {
-    for (u64 set = READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()); set; set &= set - 1)
-        sched_cpu_use(cpu_table[bit_first(set)]);
+    struct percpu *c;
+
+    for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
+        sched_cpu_use(c);
 }
 
 /* ---- offline and online ---- */

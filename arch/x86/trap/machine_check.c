@@ -5,7 +5,6 @@
  * A second #MC before MCG_STATUS.MCIP is cleared shuts the processor down (SDM vol. 3, 16.3.1.2);
  * one between that and the IRETQ finds its IST stack in use: 25 instructions, the price of IST.
  */
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/panic.h>
@@ -186,14 +185,7 @@ static void contain(struct cpu_user_regs *regs, struct mc_event *e)
 
 static void tell(bool here)
 {
-    struct percpu *first = &boot_percpu;
-
-    if (here || this_cpu() == first) {
-        softirq_raise(SOFTIRQ_MACHINE_CHECK);
-        return;
-    }
-    __atomic_fetch_or(&first->softirq_pending, 1u << SOFTIRQ_MACHINE_CHECK, __ATOMIC_RELEASE);
-    local_apic_send(first->apic_id, VECTOR_KICK);
+    softirq_raise_on(here ? this_cpu() : &boot_percpu, SOFTIRQ_MACHINE_CHECK);
 }
 
 /* The record of a bank, if it has one. */

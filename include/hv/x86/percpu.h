@@ -98,6 +98,10 @@ static inline u64 cpu_bit(const struct percpu *c)
 {
     return 1ULL << c->id;
 }
+/* c: each CPU of the set, by number. */
+#define for_each_cpu(c, set) \
+    for (u64 left_ = (set); left_ && ((c) = cpu_table[__builtin_ctzll(left_)], true); left_ &= left_ - 1)
+
 static inline bool cpu_is_online(const struct percpu *c)
 {
     return READ_ONCE(cpus_online) & cpu_bit(c);

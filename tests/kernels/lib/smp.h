@@ -38,7 +38,16 @@ static inline void smp_stop(u32 id)
         HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
 }
 
-/* System time of the calling vCPU in ns, as the ABI defines it. */
+/* System time in ns by these parameters, as the ABI defines it. */
+static inline u64 smp_time_by(const volatile struct vcpu_time_info *t)
+{
+    u64 delta = rdtsc() - t->tsc_timestamp;
+
+    delta = t->tsc_shift < 0 ? delta >> -t->tsc_shift : delta << t->tsc_shift;
+    return t->system_time + (u64)(((unsigned __int128)delta * t->tsc_to_system_mul) >> 32);
+}
+
+/* That of the calling vCPU. */
 static inline u64 smp_time(u32 id)
 {
     volatile struct vcpu_time_info *t = &shared_info->vcpu_info[id].time;
@@ -48,10 +57,7 @@ static inline u64 smp_time(u32 id)
     do {
         version = t->version;
         __asm__ volatile("lfence" ::: "memory");
-        u64 delta = rdtsc() - t->tsc_timestamp;
-
-        delta = t->tsc_shift < 0 ? delta >> -t->tsc_shift : delta << t->tsc_shift;
-        ns = t->system_time + (u64)(((unsigned __int128)delta * t->tsc_to_system_mul) >> 32);
+        ns = smp_time_by(t);
         __asm__ volatile("lfence" ::: "memory");
     } while ((version & 1) || version != t->version);
     return ns;

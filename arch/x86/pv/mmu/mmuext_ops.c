@@ -16,14 +16,15 @@ void pv_load_address_space(struct vcpu *v)
 /* The CPUs on which translations of some of the domain's vCPUs may be. */
 static u64 cpus_of(const struct domain *d, u64 vcpus)
 {
+    struct percpu *c;
     u64 set = 0;
 
     smp_mb();
-    for (u64 left = READ_ONCE(cpus_online); left; left &= left - 1) {
-        const struct vcpu *v = READ_ONCE(cpu_table[bit_first(left)]->state_owner);
+    for_each_cpu(c, READ_ONCE(cpus_online)) {
+        const struct vcpu *v = READ_ONCE(c->state_owner);
 
         if (v && v->domain == d && (vcpus >> v->id & 1))
-            set |= left & -left;
+            set |= cpu_bit(c);
     }
     return set;
 }
@@ -108,6 +109,13 @@ static long op_set_ldt(struct vcpu *v, u64 base, u32 entries)
     return 0;
 }
 
+static long op_flush_named(const struct domain *d, const struct mmuext_op *op, u64 address)
+{
+    if (!op->arg2.vcpumask)
+        return -EINVAL;
+    return is_canonical(address) ? pv_flush_vcpus(d, op->arg2.vcpumask, address) : 0;
+}
+
 static long apply(struct domain *d, const struct mmuext_op *op)
 {
     struct vcpu *v = current;
@@ -139,14 +147,11 @@ static long apply(struct domain *d, const struct mmuext_op *op)
     case MMUEXT_TLB_FLUSH_ALL:
         return pv_flush_vcpus(d, NULL, 0);
     case MMUEXT_TLB_FLUSH_MULTI:
-        return op->arg2.vcpumask ? pv_flush_vcpus(d, op->arg2.vcpumask, 0) : -EINVAL;
+        return op_flush_named(d, op, 0);
     case MMUEXT_INVLPG_ALL:
+        return is_canonical(op->arg1.linear_addr) ? pv_flush_vcpus(d, NULL, op->arg1.linear_addr) : 0;
     case MMUEXT_INVLPG_MULTI:
-        if (op->cmd == MMUEXT_INVLPG_MULTI && !op->arg2.vcpumask)
-            return -EINVAL;
-        return is_canonical(op->arg1.linear_addr)
-                   ? pv_flush_vcpus(d, op->cmd == MMUEXT_INVLPG_MULTI ? op->arg2.vcpumask : NULL, op->arg1.linear_addr)
-                   : 0;
+        return op_flush_named(d, op, op->arg1.linear_addr);
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         return op_flush_cache();
