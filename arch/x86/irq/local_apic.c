@@ -14,7 +14,6 @@ enum {
     APIC_LVT_ERROR = 0x370, APIC_TIMER_INIT = 0x380, APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0,
 };
 #define ICR_PENDING 0x1000
-#define ICR_ALL_OTHERS 0xc0000
 #define LVT_MASKED 0x10000
 #define LVT_NMI 0x400
 #define LVT_TSC_DEADLINE 0x40000
@@ -87,11 +86,6 @@ void local_apic_send(u32 apic_id, u32 command)
     wait_for_delivery();
     apic_write(APIC_ICR_HIGH, apic_id << 24);
     apic_write(APIC_ICR, command);
-}
-
-void local_apic_send_all_others(u32 command)
-{
-    local_apic_send(0, command | ICR_ALL_OTHERS);
 }
 
 void local_apic_init(void)

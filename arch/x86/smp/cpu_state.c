@@ -135,10 +135,15 @@ void smp_stop_if_asked(void)
     }
 }
 
-/* Parked CPUs stay as they are: they hold no lock and print nothing. */
+/*
+ * Parked CPUs stay as they are: they hold no lock and print nothing. An NMI must not reach a CPU
+ * that never started: it lies in the firmware's halt loop, without an IDT, and would reset the machine.
+ */
 void smp_stop_others(void)
 {
-    u32 nobody = 0, others = bit_count(READ_ONCE(cpus_online) & ~cpu_bit(this_cpu())), before = READ_ONCE(stopped);
+    u64 set = READ_ONCE(cpus_online) & ~cpu_bit(this_cpu());
+    u32 nobody = 0, others = bit_count(set), before = READ_ONCE(stopped);
+    struct percpu *c;
 
     if (trap_test_goes_on())
         return;
@@ -146,9 +151,8 @@ void smp_stop_others(void)
     if (!__atomic_compare_exchange_n(&stopper, &nobody, this_cpu()->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
         !panic_in_progress())
         smp_stop_if_asked();
-    if (!others)
-        return;
-    local_apic_send_all_others(IPI_NMI);
+    for_each_cpu(c, set)
+        local_apic_send(c->apic_id, IPI_NMI);
     for (u32 i = 0; i < STOP_POLLS && __atomic_load_n(&stopped, __ATOMIC_ACQUIRE) - before < others; i++)
         inb(0x80);
     if (READ_ONCE(stopped) - before < others)
