@@ -132,7 +132,10 @@ user_enter:
     push    %r14
     push    %r15
     mov     %rsp, (%rdi)
-    mov     %rsi, %rsp
+    sub     $8 * 9, %rsp            /* the frame, on this stack: an NMI before the SYSCALL puts its own below */
+    mov     %rsp, %rdi
+    mov     $9, %ecx
+    rep movsq
     mov     $23, %eax
     syscall
     .globl  user_return

@@ -194,7 +194,7 @@ void failsafe_dispatch(u64 *frame)
     user_return(user_saved_rsp, ~0UL);
 }
 
-static inline __attribute__((always_inline)) void setup(void)
+void setup_traps(void)
 {
     static struct trap_info table[257];
 
@@ -334,11 +334,6 @@ u64 user_stack(void)
     return (u64)page_new() + 4096;
 }
 
-void setup_traps(void)
-{
-    setup();
-}
-
 void kernel_main(void)
 {
     shared_info = (void *)shared_page;
@@ -347,7 +342,7 @@ void kernel_main(void)
         checks_failed++;
         finish();
     }
-    setup();
+    setup_traps();
     HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, 0, 0);
     test_main();
     finish();
