@@ -46,7 +46,7 @@ endif
 
 all: $(O)/caisson.elf
 
-$(O)/include/asm_offsets.h: arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h
+$(O)/include/asm_offsets.h: arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h include/hv/domain.h include/hv/hypercall.h
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -S -o $(O)/asm_offsets.s $<
 	@sed -n 's/.*\.ascii[[:space:]]*"->\([A-Z0-9_]*\) \([0-9]*\)".*/#define \1 \2/p' $(O)/asm_offsets.s > $@

@@ -3,6 +3,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/irq.h>
+#include <hv/pv.h>
 #include <public/physdev.h>
 
 static long op_irq_status(void *arg)
@@ -21,7 +22,7 @@ static long op_set_iopl(void *arg)
 
     if (iopl > 3)
         return -EINVAL;
-    current->pv.iopl = iopl;
+    pv_set_iopl(current, iopl);
     return 0;
 }
 

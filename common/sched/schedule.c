@@ -63,6 +63,7 @@ void sched_vcpu_init(struct vcpu *v)
     struct stack_top *top = stack_block_top(v->stack_block);
     u64 *sp = (u64 *)&top->guest_regs;
 
+    top->vcpu = v;
     v->cpu = this_cpu();
     v->state_cpu = ~0u;
     v->sched.hard_affinity = v->sched.soft_affinity = ~0ULL;

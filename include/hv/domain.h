@@ -45,10 +45,12 @@ struct pv_vcpu {
     bool guest_kernel_mode;
     mfn_t kernel_l4, user_l4; /* user_l4 0: none loaded */
     u64 kernel_sp;
+    u64 bounce_sp;       /* kernel_sp, aligned, if a frame below it cannot reach the hypervisor; else 0 */
     u16 kernel_ss;
     struct trap_info traps[256];
     struct callback event_cb, failsafe_cb, syscall_cb, syscall32_cb;
     u32 iopl;            /* virtual; the real one is always 0 */
+    u64 frame_iopl;      /* the RFLAGS bits of frames that show it */
     u64 cr4;             /* guest-owned bits */
     bool cr0_ts;
     u64 dr[8];           /* dr[4], dr[5] unused */

@@ -75,6 +75,9 @@ bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs);
 void syscall_from_guest(struct cpu_user_regs *regs);
 bool prepare_guest_return(struct cpu_user_regs *regs);
 void guest_iret_failed(struct cpu_user_regs *regs);
+void guest_bounce_failed(struct cpu_user_regs *regs);
+void pv_set_kernel_stack(struct vcpu *v, u16 ss, u64 sp);
+void pv_set_iopl(struct vcpu *v, u32 iopl);
 void pv_toggle_mode(struct vcpu *v);
 void pv_hypercall(struct cpu_user_regs *regs);
 

@@ -8,7 +8,7 @@ from harness import BUILD, COVERAGE, ELF, OUT, clean, need, test
 LIMITS = {
     "null hypercall": 190, "multicall, each of 16": 175, "update_va_mapping": 850, "mmu_update, single": 770, "mmu_update, each of 64": 530,
     "pin and unpin a full L1": 101000, "address-space switch": 860, "set timer": 300, "cpuid": 500, "rdmsr": 540, "in from a port": 570,
-    "int3 and back": 1090, "kernel page fault and back": 1140, "user mode and back by syscall": 890, "event to oneself and upcall": 1250,
+    "int3 and back": 1090, "kernel page fault and back": 1140, "user mode's syscall and back": 890, "user page fault and back": 1140, "event to oneself and upcall": 1250,
 }
 
 

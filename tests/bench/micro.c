@@ -5,11 +5,15 @@
 #include "guest.h"
 
 #define ROUNDS 200
+#define USER_ROUNDS 100
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
 
 static u64 overhead, ipi_port;
 static u8 *window;
-static u64 window_pte, window_at, table_mfn;
-static volatile u32 seen;
+static u64 window_pte, window_at, table_mfn, l4[2];
+u64 *event_word;
+u32 seen;
 
 static u64 ticks(void)
 {
@@ -44,7 +48,7 @@ static void multicall(void)
 {
     static struct multicall_entry m[16];
 
-    for (u32 i = 0; i < 16; i++)
+    for (u32 i = 0; i < 16 && !m[i].op; i++)
         m[i] = (struct multicall_entry){ .op = __HYPERVISOR_xen_version, .args = { XENVER_version } };
     HYPERCALL2(__HYPERVISOR_multicall, m, 16);
 }
@@ -57,15 +61,14 @@ static void update_va(void)
     HYPERCALL3(__HYPERVISOR_update_va_mapping, window, writable ? window_pte : window_pte & ~PTE_W, UVMF_INVLPG);
 }
 
+/* Each update changes whether the page is writable. */
+static struct mmu_update updates[64];
+
 static void mmu_update(u32 n)
 {
-    static struct mmu_update u[64];
-    static u64 toggle;
-
-    toggle ^= PTE_W;
-    for (u32 i = 0; i < n; i++)
-        u[i] = (struct mmu_update){ window_at, (window_pte & ~PTE_W) | (i & 1 ? toggle : toggle ^ PTE_W) };
-    HYPERCALL4(__HYPERVISOR_mmu_update, u, n, 0, DOMID_SELF);
+    if (n == 1)
+        updates[0].val ^= PTE_W;
+    HYPERCALL4(__HYPERVISOR_mmu_update, updates, n, 0, DOMID_SELF);
 }
 
 static void mmu_update_single(void) { mmu_update(1); }
@@ -79,11 +82,11 @@ static void pin_unpin(void)
 
 static void switch_address_space(void)
 {
-    static struct mmuext_op op[2];
-    u64 l4 = va_to_mfn((void *)start_info->pt_base);
+    static struct mmuext_op op[2] = { { .cmd = MMUEXT_NEW_BASEPTR }, { .cmd = MMUEXT_NEW_USER_BASEPTR } };
+    static u32 next;
 
-    op[0] = (struct mmuext_op){ .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = l4 };
-    op[1] = (struct mmuext_op){ .cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = l4 };
+    next ^= 1;
+    op[0].arg1.mfn = op[1].arg1.mfn = l4[next];
     HYPERCALL4(__HYPERVISOR_mmuext_op, op, 2, 0, DOMID_SELF);
 }
 
@@ -104,33 +107,56 @@ static void rdmsr(void)
 
 static void port_in(void) { inb(0x61); }
 
+/*
+ * Handlers that do nothing but return, so that what is measured is the hypervisor's part.
+ * Frame: rcx, r11, [error], rip, cs, rflags, rsp, ss; the iret hypercall wants rax, r11, rcx, flags, rip...
+ */
+#define IRET(flags) "pushq $" #flags "\n push %rcx\n push %r11\n push %rax\n mov $23, %eax\n syscall\n"
+#define FAULTING_BYTES "8" /* of mov 0x10, %rax */
+__asm__("raw_breakpoint: pop %rcx\n pop %r11\n" IRET(0)
+        "raw_page_fault: pop %rcx\n pop %r11\n addq $" FAULTING_BYTES ", 8(%rsp)\n add $8, %rsp\n" IRET(0)
+        "raw_syscall: pop %rcx\n pop %r11\n" IRET(0x100)
+        "raw_event: mov shared_info(%rip), %rcx\n movb $0, (%rcx)\n movq $0, 8(%rcx)\n" /* upcall_pending, pending_sel */
+        "mov event_word(%rip), %rcx\n movq $0, (%rcx)\n incl seen(%rip)\n pop %rcx\n pop %r11\n" IRET(0)
+        "user_loops: mov $" STRING(USER_ROUNDS) ", %ebx\n1: syscall\n dec %ebx\n jnz 1b\n int $0x80\n"
+        "user_faults: mov $" STRING(USER_ROUNDS) ", %ebx\n1: mov 0x10, %rax\n dec %ebx\n jnz 1b\n int $0x80\n"
+        "user_end:");
+extern char raw_breakpoint[], raw_page_fault[], raw_syscall[], raw_event[], user_loops[], user_faults[], user_end[];
+
+static void set_trap(u8 vector, const char *entry)
+{
+    struct trap_info t[2] = { { vector, vector == 14 ? 4 : 0, FLAT_CS64, (unsigned long)entry } };
+
+    CHECK_EQ(HYPERCALL1(__HYPERVISOR_set_trap_table, t), 0);
+}
+
+static void set_callback(u16 type, const char *entry)
+{
+    struct callback_register r = { type, CALLBACKF_mask_events, (unsigned long)entry };
+
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+}
+
 static void int3(void)
 {
-    __asm__ volatile("int3");
+    __asm__ volatile("int3" ::: "rcx", "r11", "memory");
 }
 
 static void page_fault(void)
 {
-    expect_trap(14);
-    __asm__ volatile("lea 1f(%%rip), %%rax; mov %%rax, trap_resume(%%rip)\n mov 0x10, %%rax\n1:" ::: "rax", "memory");
-    trap_resume = 0;
+    __asm__ volatile(".byte 0x48, 0x8b, 0x04, 0x25, 0x10, 0, 0, 0" ::: "rax", "rcx", "r11", "memory"); /* mov 0x10, %rax */
 }
 
-static struct iret_context user_frame;
-static u64 user_rip, user_rsp;
+static u64 user_text, user_rsp;
 
-/* Into user mode and back by the SYSCALL that it makes. */
 static void user_syscall(void)
 {
-    user_frame = (struct iret_context){ .rip = user_rip, .cs = FLAT_CS64 | 3, .rflags = 0x202, .rsp = user_rsp, .ss = FLAT_SS | 3 };
-    user_run_frame(&user_frame);
+    user_run(user_text, user_rsp, 0x200);
 }
 
-static void on_event(void)
+static void user_page_fault(void)
 {
-    seen++;
-    shared_info->vcpu_info[0].evtchn_pending_sel = 0;
-    shared_info->evtchn_pending[ipi_port / 64] = 0;
+    user_run(user_text + (u64)(user_faults - user_loops), user_rsp, 0x200);
 }
 
 static void event(void)
@@ -145,14 +171,8 @@ static void set_timer(void)
     HYPERCALL1(__HYPERVISOR_set_timer_op, 1UL << 62);
 }
 
-static void on_breakpoint(struct frame *f)
-{
-    (void)f;
-}
-
 void test_main(void)
 {
-    static const u8 text[] = { 0x0f, 0x05, 0xeb, 0xfc }; /* syscall; jmp to itself */
     struct evtchn_bind_ipi ipi = { 0, 0 };
 
     window = page_new();
@@ -166,13 +186,22 @@ void test_main(void)
     CHECK_EQ(make_ro(table), 0);
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_ipi, &ipi), 0);
     ipi_port = ipi.port;
+    for (u32 i = 0; i < 64; i++)
+        updates[i] = (struct mmu_update){ window_at, i & 1 ? window_pte : window_pte & ~PTE_W };
+    /* A second address space: a copy of the first one's top table. */
+    u64 *copy = page_new();
+
+    memory_copy(copy, (void *)start_info->pt_base, PAGE_SIZE);
+    l4[0] = va_to_mfn((void *)start_info->pt_base);
+    l4[1] = va_to_mfn(copy);
+    CHECK_EQ(make_ro(copy), 0);
+    CHECK_EQ(mmuext(MMUEXT_PIN_L4_TABLE, l4[1], 0), 0);
     struct physdev_set_iopl iopl = { 1 };
 
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, &iopl), 0);
     user_mode_setup();
-    user_rip = user_text_page(text, sizeof(text));
+    user_text = user_text_page(user_loops, (size_t)(user_end - user_loops));
     user_rsp = user_stack();
-    trap_handlers[3] = on_breakpoint;
 
     measure("nothing", nothing, 1);
     measure("null hypercall", null_hypercall, 1);
@@ -186,10 +215,15 @@ void test_main(void)
     measure("cpuid", cpuid, 1);
     measure("rdmsr", rdmsr, 1);
     measure("in from a port", port_in, 1);
+    set_trap(3, raw_breakpoint);
+    set_trap(14, raw_page_fault);
+    set_callback(CALLBACKTYPE_syscall, raw_syscall);
     measure("int3 and back", int3, 1);
     measure("kernel page fault and back", page_fault, 1);
-    measure("user mode and back by syscall", user_syscall, 1);
-    event_handler = on_event;
+    measure("user page fault and back", user_page_fault, USER_ROUNDS);
+    measure("user mode's syscall and back", user_syscall, USER_ROUNDS);
+    set_callback(CALLBACKTYPE_event, raw_event);
+    event_word = &shared_info->evtchn_pending[ipi_port / 64];
     shared_info->evtchn_mask[ipi_port / 64] = 0;
     events_unmask();
     seen = 0;

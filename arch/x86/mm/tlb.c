@@ -22,11 +22,11 @@
 #define FLUSH_GUEST 1u  /* all translations but global ones */
 #define FLUSH_GLOBAL 2u /* these too */
 
-static u32 clock __aligned_to(64) = 1;
+u32 tlb_flush_clock __aligned_to(64) = 1;
 
 u32 tlb_clock(void)
 {
-    return __atomic_load_n(&clock, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&tlb_flush_clock, __ATOMIC_ACQUIRE);
 }
 
 void tlb_note_cr3_load(void)
@@ -36,7 +36,7 @@ void tlb_note_cr3_load(void)
 
 static void tick(void)
 {
-    this_cpu()->tlb_flush_time = __atomic_add_fetch(&clock, 1, __ATOMIC_SEQ_CST);
+    this_cpu()->tlb_flush_time = __atomic_add_fetch(&tlb_flush_clock, 1, __ATOMIC_SEQ_CST);
 }
 
 void tlb_flush_local(void)

@@ -11,6 +11,22 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
+void pv_set_kernel_stack(struct vcpu *v, u16 ss, u64 sp)
+{
+    const u64 largest = 16 * sizeof(u64);
+    u64 top = sp & ~15UL;
+
+    v->pv.kernel_ss = ss | 3;
+    v->pv.kernel_sp = sp;
+    v->pv.bounce_sp = guest_range_ok(top - largest, largest) ? top : 0;
+}
+
+void pv_set_iopl(struct vcpu *v, u32 iopl)
+{
+    v->pv.iopl = iopl;
+    v->pv.frame_iopl = v->domain->vm_assist & (1ULL << VMASST_TYPE_architectural_iopl) ? (u64)iopl << 12 : 0;
+}
+
 void pv_toggle_mode(struct vcpu *v)
 {
     v->pv.guest_kernel_mode = !v->pv.guest_kernel_mode;
@@ -29,10 +45,8 @@ static bool push_frame(struct vcpu *v, struct cpu_user_regs *regs, const u64 *he
 {
     bool from_user = !v->pv.guest_kernel_mode;
     u64 frame[16], sp = from_user ? v->pv.kernel_sp : regs->rsp, mask = upcall_mask(v);
-    u64 flags = regs->rflags & ~(RFLAGS_IF | RFLAGS_IOPL);
+    u64 flags = (regs->rflags & ~(RFLAGS_IF | RFLAGS_IOPL)) | v->pv.frame_iopl;
 
-    if (v->domain->vm_assist & (1ULL << VMASST_TYPE_architectural_iopl))
-        flags |= (u64)v->pv.iopl << 12;
     for (unsigned i = 0; i < n; i++)
         frame[i] = head[i];
     frame[n] = regs->rip;
@@ -84,6 +98,15 @@ void guest_iret_failed(struct cpu_user_regs *regs)
 
     if (!pv_failsafe_bounce(v, regs))
         guest_crash(v, regs, CRASH_RETURN, 0, "IRET fails, and the failsafe callback cannot be entered");
+}
+
+/* The stack of the guest's kernel cannot be written (fast_paths.S); the mode has changed already. */
+void guest_bounce_failed(struct cpu_user_regs *regs)
+{
+    bool syscall = regs->entry_vector == ENTRY_SYSCALL;
+
+    guest_crash(current, regs, syscall ? CRASH_SYSCALL : regs->entry_vector & 0xff, regs->error_code,
+                "its frame cannot be written to the guest's kernel stack");
 }
 
 void syscall_from_guest(struct cpu_user_regs *regs)

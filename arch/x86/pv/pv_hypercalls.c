@@ -34,8 +34,7 @@ HYPERCALL_HANDLER(do_set_trap_table)
 HYPERCALL_HANDLER(do_stack_switch)
 {
     UNUSED_ARGS(a3, a4, a5, a6);
-    current->pv.kernel_ss = (u16)(a1 | 3);
-    current->pv.kernel_sp = a2;
+    pv_set_kernel_stack(current, (u16)a1, a2);
     return 0;
 }
 
@@ -127,5 +126,8 @@ HYPERCALL_HANDLER(do_vm_assist)
         __atomic_fetch_and(&current->domain->vm_assist, ~(1ULL << a2), __ATOMIC_RELAXED);
     else
         return -ENOSYS;
+    for (u32 i = 0; i < current->domain->max_vcpus; i++)
+        if (current->domain->vcpu[i])
+            pv_set_iopl(current->domain->vcpu[i], current->domain->vcpu[i]->pv.iopl);
     return 0;
 }

@@ -204,12 +204,11 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     regs->ss |= 3;
     regs->entry_vector = 0;
     regs->rflags = (regs->rflags & ~(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF | RFLAGS_FIXED;
-    v->pv.iopl = (u32)(c->user_regs.rflags >> 12) & 3;
+    pv_set_iopl(v, (u32)(c->user_regs.rflags >> 12) & 3);
     memcpy(v->pv.traps, c->trap_ctxt, sizeof(v->pv.traps));
     v->pv.ldt_base = c->ldt_base;
     v->pv.ldt_entries = (u32)c->ldt_ents;
-    v->pv.kernel_sp = c->kernel_sp;
-    v->pv.kernel_ss = (u16)c->kernel_ss;
+    pv_set_kernel_stack(v, (u16)c->kernel_ss, c->kernel_sp);
     v->pv.event_cb = (struct callback){ c->event_callback_eip, true };
     v->pv.failsafe_cb = (struct callback){ c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events };
     v->pv.syscall_cb = (struct callback){ c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events };

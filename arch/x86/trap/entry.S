@@ -10,44 +10,6 @@
 #include <hv/x86/percpu_asm.h>
 #include "asm_offsets.h"
 
-.macro SAVE_REGS
-    cld
-    push    %rdi
-    push    %rsi
-    push    %rdx
-    push    %rcx
-    push    %rax
-    push    %r8
-    push    %r9
-    push    %r10
-    push    %r11
-    push    %rbx
-    push    %rbp
-    push    %r12
-    push    %r13
-    push    %r14
-    push    %r15
-.endm
-
-/* Leaves %rsp at the error code. */
-.macro RESTORE_REGS
-    pop     %r15
-    pop     %r14
-    pop     %r13
-    pop     %r12
-    pop     %rbp
-    pop     %rbx
-    pop     %r11
-    pop     %r10
-    pop     %r9
-    pop     %r8
-    pop     %rax
-    pop     %rcx
-    pop     %rdx
-    pop     %rsi
-    pop     %rdi
-.endm
-
     .section .text.entry, "ax"
 
 /* Faults, software interrupts and device interrupts. The stub has pushed error code and vector. */
@@ -69,9 +31,10 @@ exit_to_guest:
     jnz     exit_sysret
     RESTORE_REGS
     add     $8, %rsp
-.Liret_guest:
+    .globl  iret_to_guest
+iret_to_guest:
     iretq
-EXTABLE_ASM(.Liret_guest, iret_guest_fault)
+EXTABLE_ASM(iret_to_guest, iret_guest_fault)
 
 /* Only where prepare_guest_return() found a canonical RIP and the flat selectors. */
 exit_sysret:
@@ -127,7 +90,7 @@ entry_ist:
     mov     %rdx, %rdi
     jmp     from_guest
 
-/* From the trampolines below: the frame is complete down to the vector. */
+/* From the trampolines below, what fast_paths.S does not do: the frame is complete down to the vector. */
     .globl  syscall_entry
 syscall_entry:
     SAVE_REGS
@@ -171,7 +134,7 @@ vcpu_first_entry:
     .balign 4096
     .globl  trampoline_page, trampoline_cstar
 trampoline_page:
-.macro SYSCALL_TRAMPOLINE cs
+.macro SYSCALL_TRAMPOLINE cs, target
     mov     %rsp, TOP(REGS_RSP)
     lea     TOP(REGS_RSP), %rsp
     movq    $SEL_GUEST_DS, 8(%rsp)
@@ -180,13 +143,15 @@ trampoline_page:
     push    %rcx
     pushq   $0
     movl    $0x100, 4(%rsp)
-    jmp     *syscall_target(%rip)
+    jmp     *\target(%rip)
 .endm
-    SYSCALL_TRAMPOLINE SEL_GUEST_CS64
+    SYSCALL_TRAMPOLINE SEL_GUEST_CS64, syscall64_target
     .balign 64
 trampoline_cstar:
-    SYSCALL_TRAMPOLINE SEL_GUEST_CS32
+    SYSCALL_TRAMPOLINE SEL_GUEST_CS32, syscall32_target
     .balign 8
-syscall_target:
+syscall64_target:
+    .quad   syscall64_entry
+syscall32_target:
     .quad   syscall_entry
     .balign 4096

@@ -2,6 +2,12 @@
 #include <hv/x86/layout.h>
 #include <hv/x86/vectors.h>
 
+#ifdef TRAP_TEST
+#define BOUNCED_BREAKPOINT -1 /* stands for other vectors there (trap_test_redirect) */
+#else
+#define BOUNCED_BREAKPOINT 3
+#endif
+
     .section .text.stubs, "ax"
     .globl  vector_stubs
 vector_stubs:
@@ -14,6 +20,10 @@ vector_stubs:
     movl    $\vec, 4(%rsp)
     .if     \ist
     jmp     entry_ist
+    .elseif \vec == 14
+    jmp     entry_page_fault
+    .elseif \vec == BOUNCED_BREAKPOINT
+    jmp     entry_breakpoint
     .else
     jmp     entry_common
     .endif

@@ -76,6 +76,7 @@ void tlb_serve(void);                 /* does what other CPUs have asked this on
 void tlb_note_cr3_load(void);         /* just before CR3 is written */
 /* Flushes CPUs that may still have translations from before the page's stamp. */
 void tlb_flush_for_page(const struct page_info *pg);
+extern u32 tlb_flush_clock; /* as fast_paths.S reads it */
 u32 tlb_clock(void);
 
 #endif

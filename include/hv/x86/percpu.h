@@ -65,7 +65,7 @@ struct percpu {
 struct stack_top {
     struct cpu_user_regs guest_regs;
     struct percpu *cpu;
-    u64 pad;
+    struct vcpu *vcpu; /* whose stack it is; NULL: an IST stack, a boot stack */
 };
 _Static_assert((sizeof(struct stack_top) - offsetof(struct stack_top, guest_regs.es)) % 16 == 0,
                "RSP0 must be 16-byte aligned");

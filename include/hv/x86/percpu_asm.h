@@ -19,4 +19,44 @@
 #define ASM_CLAC SMAP_SITE(.smap_clac)
 #define ASM_STAC SMAP_SITE(.smap_stac)
 
+#ifdef __ASSEMBLER__
+/* The general registers of struct cpu_user_regs; the stack pointer is at its error code before and after. */
+.macro SAVE_REGS
+    cld
+    push    %rdi
+    push    %rsi
+    push    %rdx
+    push    %rcx
+    push    %rax
+    push    %r8
+    push    %r9
+    push    %r10
+    push    %r11
+    push    %rbx
+    push    %rbp
+    push    %r12
+    push    %r13
+    push    %r14
+    push    %r15
+.endm
+
+.macro RESTORE_REGS
+    pop     %r15
+    pop     %r14
+    pop     %r13
+    pop     %r12
+    pop     %rbp
+    pop     %rbx
+    pop     %r11
+    pop     %r10
+    pop     %r9
+    pop     %r8
+    pop     %rax
+    pop     %rcx
+    pop     %rdx
+    pop     %rsi
+    pop     %rdi
+.endm
+#endif
+
 #endif
