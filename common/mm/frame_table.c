@@ -10,12 +10,7 @@
 
 mfn_t max_mfn;
 u64 total_ram_pages;
-static u64 chunk_present[(MAX_CHUNKS + 63) / 64];
-
-bool mfn_valid(mfn_t mfn)
-{
-    return mfn <= max_mfn && test_bit(mfn / FRAMES_PER_CHUNK, chunk_present);
-}
+bool frame_chunks[MAX_CHUNKS];
 
 void frame_table_init(void)
 {
@@ -34,9 +29,9 @@ void frame_table_init(void)
         total_ram_pages += end - first;
         max_mfn = MAX(max_mfn, end - 1);
         for (mfn_t m = ROUND_DOWN(first, FRAMES_PER_CHUNK); m < end; m += FRAMES_PER_CHUNK) {
-            if (test_bit(m / FRAMES_PER_CHUNK, chunk_present))
+            if (frame_chunks[m / FRAMES_PER_CHUNK])
                 continue;
-            chunk_present[m / FRAMES_PER_CHUNK / 64] |= 1ULL << (m / FRAMES_PER_CHUNK % 64);
+            frame_chunks[m / FRAMES_PER_CHUNK] = true;
             if (hv_map((u64)mfn_to_page(m), boot_alloc(MiB(2), MiB(2)), MiB(2), HV_RW))
                 panic(PANIC_BOOT_MEMORY, "no memory for the frame table"); /* boot: boot_alloc() has said more */
         }

@@ -37,7 +37,9 @@ CHECK_SIZE(struct page_info, 32);
 extern mfn_t max_mfn;       /* highest frame with a page_info */
 extern u64 total_ram_pages; /* RAM in the firmware's map */
 
-bool mfn_valid(mfn_t mfn); /* has a page_info */
+extern bool frame_chunks[]; /* these have a part of the frame table */
+/* Has a page_info. */
+static inline bool mfn_valid(mfn_t mfn) { return mfn <= max_mfn && READ_ONCE(frame_chunks[mfn / FRAMES_PER_CHUNK]); }
 static inline struct page_info *mfn_to_page(mfn_t mfn) { return FRAME_TABLE + mfn; }
 static inline mfn_t page_to_mfn(const struct page_info *pg) { return (mfn_t)(pg - FRAME_TABLE); }
 

@@ -31,19 +31,18 @@ int page_unpin(struct domain *d, mfn_t mfn) __must_check;
 /* Consistency of one frame, for the audit key: NULL or what is wrong. */
 void page_audit(struct domain *d);
 
-/* ---- pt_validate.c: what an entry may say, and the references it takes ---- */
-/* The entry as it will be stored (USER forced, GLOBAL dropped). */
-pte_t pt_adjust(unsigned level, pte_t e);
-int pt_entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner) __must_check;
-void pt_entry_put(unsigned level, pte_t e);
+/* ---- pt_validate.c ---- */
 int pt_table_validate(struct page_info *pg, unsigned level) __must_check;
 void pt_table_invalidate(struct page_info *pg, unsigned level);
 
 /* ---- pt_update.c ---- */
-/* Replaces the entry at machine address `at` in a table of `level` whose type the caller holds. */
+/*
+ * Replaces the entry at machine address `at` of a table of `level` that d owns. -EAGAIN: the frame is no such
+ * table (any more, or yet).
+ */
 int pt_entry_update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad,
                     struct domain *owner) __must_check;
-/* Entry by compare-and-exchange for emulated guest instructions: -EAGAIN if *at is not `expected` any more. */
+/* By compare-and-exchange for emulated guest instructions: -EAGAIN also if *at is not `expected` any more. */
 int pt_entry_cmpxchg_l1(struct domain *d, paddr_t at, pte_t expected, pte_t val) __must_check;
 
 /* ---- address spaces ---- */
@@ -56,6 +55,8 @@ int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address
 void pv_leave_address_space(void);
 void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);
 /* Machine address of the entry of `level` that va goes through in v's kernel tables, 0: none. */
+/* The table is torn down: returns when no CPU changes an entry of it any more, and none will. */
+void pt_updates_wait(const struct page_info *pg);
 paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);
 
 /* ---- ptwr.c ---- */

@@ -15,6 +15,7 @@
 
 struct vcpu;
 struct domain;
+struct page_info;
 
 struct tss64 { /* Intel SDM vol. 3, 8.7 */
     u32 reserved0;
@@ -50,6 +51,7 @@ struct percpu {
     u32 flush_asked, flush_done; /* tlb.c: requests of other CPUs */
     u32 flush_what;
     u64 flush_address;
+    const struct page_info *updating; /* a table whose entry is being changed (pt_update.c) */
     s64 tsc_offset;        /* to the boot CPU's TSC */
     u64 nmi_count, irq_count;
     u32 nmis_for_dom0;     /* counted by the NMI handler, taken by its softirq */

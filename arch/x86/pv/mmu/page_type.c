@@ -18,22 +18,11 @@
 #include <hv/pv.h>
 #include <hv/softirq.h>
 #include <hv/x86/processor.h>
+#include "page_ref.h"
 
 bool page_get(struct page_info *pg, const struct domain *d)
 {
-    u64 x = READ_ONCE(pg->ref_info);
-
-    do {
-        /* Count 0: free. A count that would wrap is refused like a wrong owner. */
-        if (!(x & PGR_COUNT_MASK) || (x & PGR_COUNT_MASK) == PGR_COUNT_MASK || !page_owned_by(pg, d))
-            return false;
-    } while (!__atomic_compare_exchange_n(&pg->ref_info, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    /* The owner may have changed before our reference held it. */
-    if (unlikely(!page_owned_by(pg, d))) {
-        page_put(pg);
-        return false;
-    }
-    return true;
+    return ref_get(pg, (u32)virt_to_mfn(d));
 }
 
 static void flush_cache_of(struct page_info *pg)
@@ -170,6 +159,7 @@ void page_put_type(struct page_info *pg)
         if (!__atomic_compare_exchange_n(&pg->type_info, &x, (x | PGT_BUSY) & ~PGT_VALIDATED, false,
                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
+        pt_updates_wait(pg);
         pt_table_invalidate(pg, type - PGT_L1 + 1);
         pg->tlb_stamp = tlb_clock();
         /* The type stays as a reminder: the next one flushes first. */
@@ -180,19 +170,21 @@ void page_put_type(struct page_info *pg)
 
 int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type)
 {
-    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), d))
+    if (!mfn_valid(mfn) || !ref_get(mfn_to_page(mfn), (u32)virt_to_mfn(d)))
         return -EINVAL;
-    int rc = page_get_type(mfn_to_page(mfn), type);
+    struct page_info *pg = mfn_to_page(mfn);
+    int rc = type_get_quick(pg, type) ? 0 : page_get_type(pg, type);
 
     if (rc)
-        page_put(mfn_to_page(mfn));
+        page_put(pg);
     return rc;
 }
 
 void page_put_and_type(struct page_info *pg)
 {
-    page_put_type(pg);
-    page_put(pg);
+    if (!type_put_quick(pg, false))
+        page_put_type(pg);
+    ref_put(pg);
 }
 
 int page_pin(struct domain *d, mfn_t mfn, enum page_type type)

@@ -1,7 +1,7 @@
 /*
  * Changing single entries of live tables. Each is one compare-and-exchange: whoever replaces an
- * entry owns exactly the references that the replaced one held, so updates need no lock. The
- * caller's type reference keeps the table a table.
+ * entry owns exactly the references that the replaced one held, so updates need no lock, and no
+ * reference of the table: percpu.updating keeps it a table for the exchange.
  */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
@@ -9,9 +9,10 @@
 #include <hv/softirq.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include "pt_entry.h"
 
 /* Nothing that references depend on differs; remaining flags still have to be permitted (XSA-182). */
-static bool same_references(unsigned level, pte_t a, pte_t b)
+static __always_inline bool same_references(unsigned level, pte_t a, pte_t b)
 {
     /* PTE_CACHE_MASK holds the large-page bit of upper levels. */
     u64 relevant = PTE_PRESENT | PTE_ADDR_MASK | PTE_CACHE_MASK | (level == 1 ? PTE_RW : PTE_GLOBAL);
@@ -19,52 +20,101 @@ static bool same_references(unsigned level, pte_t a, pte_t b)
     return (a & b & PTE_PRESENT) && !((a ^ b) & relevant);
 }
 
-static bool in_hypervisor_slot(unsigned level, paddr_t at)
+static __always_inline bool in_hypervisor_slot(unsigned level, paddr_t at)
 {
     u64 slot = (at & (PAGE_SIZE - 1)) / sizeof(pte_t);
 
     return level == 4 && slot >= HV_SLOT_FIRST && slot <= HV_SLOT_LAST;
 }
 
-/* One attempt against `old`: 0 done, -EAGAIN the entry was not `old` any more, else refused. */
-static int exchange(struct domain *d, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *owner)
+/*
+ * A CPU says which table it changes, then looks whether that still is one; who tears a table down
+ * marks it, then looks whether a CPU has said so. Interrupts are off in between: it is short.
+ */
+static __always_inline bool update_begin(const struct page_info *pg, u32 owner, unsigned level)
+{
+    const u64 settled = (u64)(PGT_L1 + level - 1) << PGT_TYPE_SHIFT | PGT_VALIDATED;
+
+    (void)__atomic_exchange_n(&this_cpu()->updating, pg, __ATOMIC_SEQ_CST);
+    u64 x = READ_ONCE(pg->type_info);
+
+    return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK)) == settled && (u32)x && READ_ONCE(pg->owner) == owner);
+}
+
+static __always_inline void update_end(void)
+{
+    __atomic_store_n(&this_cpu()->updating, NULL, __ATOMIC_RELEASE);
+}
+
+void pt_updates_wait(const struct page_info *pg)
+{
+    struct percpu *c;
+
+    smp_mb();
+    for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
+        while (__atomic_load_n(&c->updating, __ATOMIC_ACQUIRE) == pg && cpu_is_online(c)) {
+            tlb_serve();
+            cpu_relax();
+        }
+}
+
+enum exchanged { EXCHANGED, ENTRY_CHANGED, NOT_THAT_TABLE };
+
+static __always_inline enum exchanged exchange_in_table(u32 owner, unsigned level, pte_t *p, pte_t old, pte_t val)
+{
+    enum exchanged result = NOT_THAT_TABLE;
+
+    if (update_begin(mfn_to_page(virt_to_mfn(p)), owner, level))
+        result = __atomic_compare_exchange_n(p, &old, val, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ? EXCHANGED : ENTRY_CHANGED;
+    update_end();
+    return result;
+}
+
+/* One attempt against `old`. The references of the new entry are there before it is, those of the old one go after it. */
+static __always_inline int exchange(struct domain *d, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *owner,
+                                    enum exchanged *result)
 {
     bool same = same_references(level, old, val);
-    pte_t expected = old;
-    int rc = same ? 0 : pt_entry_get(d, level, val, owner);
+    int rc = same || !(val & PTE_PRESENT) ? 0 : entry_get(d, level, val, owner);
 
     if (rc)
         return rc;
-    if (!__atomic_compare_exchange_n(p, &expected, val, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-        if (!same)
-            pt_entry_put(level, val);
-        return -EAGAIN;
-    }
-    if (!same)
-        pt_entry_put(level, old);
-    return 0;
+    *result = exchange_in_table((u32)virt_to_mfn(d), level, p, old, val);
+    pte_t drop = *result == EXCHANGED ? old : val;
+
+    if (!same && (drop & PTE_PRESENT))
+        entry_put(level, drop);
+    return *result == EXCHANGED ? 0 : -EAGAIN;
+}
+
+static __always_inline int update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *owner)
+{
+    pte_t *p = phys_to_virt(at);
+    enum exchanged result = EXCHANGED;
+    int rc;
+
+    if ((at & 7) || in_hypervisor_slot(level, at))
+        return -EINVAL;
+    val = entry_adjust(level, val);
+    do {
+        pte_t old = READ_ONCE(*p);
+        pte_t ad = preserve_ad && (old & PTE_PRESENT) ? old & (PTE_ACCESSED | PTE_DIRTY) : 0;
+
+        rc = exchange(d, level, p, old, val | ad, owner, &result);
+    } while (unlikely(rc == -EAGAIN && result == ENTRY_CHANGED));
+    return rc;
 }
 
 int pt_entry_update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *owner)
 {
-    pte_t *p = phys_to_virt(at);
-
-    if ((at & 7) || in_hypervisor_slot(level, at))
-        return -EINVAL;
-    val = pt_adjust(level, val);
-    for (;;) {
-        pte_t old = READ_ONCE(*p);
-        pte_t ad = preserve_ad && (old & PTE_PRESENT) ? old & (PTE_ACCESSED | PTE_DIRTY) : 0;
-        int rc = exchange(d, level, p, old, val | ad, owner);
-
-        if (rc != -EAGAIN)
-            return rc;
-    }
+    return level == 1 ? update(d, 1, at, val, preserve_ad, owner) : update(d, level, at, val, preserve_ad, owner);
 }
 
 int pt_entry_cmpxchg_l1(struct domain *d, paddr_t at, pte_t expected, pte_t val)
 {
-    return exchange(d, 1, phys_to_virt(at), expected, pt_adjust(1, val), d);
+    enum exchanged result;
+
+    return exchange(d, 1, phys_to_virt(at), expected, entry_adjust(1, val), d, &result);
 }
 
 paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level)
@@ -92,33 +142,39 @@ struct update_target {
     struct domain *table_owner, *page_owner;
 };
 
+/* No table (yet): a plain store, as the guest could do itself. */
+static long store_word(const struct update_target *t, paddr_t at, u64 val)
+{
+    mfn_t mfn = at >> PAGE_SHIFT;
+    int rc = page_get_and_type(mfn, t->table_owner, PGT_WRITABLE);
+
+    if (rc)
+        return rc;
+    WRITE_ONCE(*(u64 *)phys_to_virt(at & ~7ULL), val);
+    page_put_and_type(mfn_to_page(mfn));
+    return 0;
+}
+
 static long update_table(const struct update_target *t, paddr_t at, u64 val, bool preserve_ad)
 {
     mfn_t mfn = at >> PAGE_SHIFT;
-    long rc;
 
-    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), t->table_owner))
+    if (!mfn_valid(mfn))
         return -EINVAL;
-    struct page_info *pg = mfn_to_page(mfn);
-    u64 info = READ_ONCE(pg->type_info);
-    enum page_type type = info & PGT_COUNT_MASK ? page_type_of(info) : PGT_NONE;
+    for (;;) {
+        u64 x = READ_ONCE(mfn_to_page(mfn)->type_info);
+        enum page_type type = page_type_of(x);
+        long rc;
 
-    if (type >= PGT_L1 && type <= PGT_L4) {
-        rc = page_get_type(pg, type);
-        if (!rc) {
-            rc = pt_entry_update(t->table_owner, type - PGT_L1 + 1, at, val, preserve_ad, t->page_owner);
-            page_put_type(pg);
-        }
-    } else {
-        /* No table (yet): a plain store, as the guest could do itself. */
-        rc = page_get_type(pg, PGT_WRITABLE);
-        if (!rc) {
-            WRITE_ONCE(*(u64 *)phys_to_virt(at & ~7ULL), val);
-            page_put_type(pg);
-        }
+        if (!(x & PGT_COUNT_MASK) || type < PGT_L1 || type > PGT_L4)
+            return store_word(t, at, val);
+        if (!page_owned_by(mfn_to_page(mfn), t->table_owner))
+            return -EINVAL;
+        rc = pt_entry_update(t->table_owner, type - PGT_L1 + 1, at, val, preserve_ad, t->page_owner);
+        if (rc != -EAGAIN)
+            return rc;
+        preempt_point(); /* it becomes a table, or ceases to be one */
     }
-    page_put(pg);
-    return rc;
 }
 
 static long update_m2p(const struct update_target *t, paddr_t at, u64 pfn)
@@ -193,11 +249,12 @@ static long update_va(u64 va, u64 val, u64 flags, struct domain *owner)
     struct vcpu *v = current;
     paddr_t at = guest_range_ok(va, 1) ? pv_walk(v, va, 1) : 0;
 
-    if (!at || page_get_and_type(at >> PAGE_SHIFT, v->domain, PGT_L1))
+    if (!at)
         return -EINVAL;
     long rc = pt_entry_update(v->domain, 1, at, val, false, owner);
 
-    page_put_and_type(mfn_to_page(at >> PAGE_SHIFT));
+    if (rc == -EAGAIN)
+        return -EINVAL; /* another vCPU took the table away meanwhile */
     int flushed = flush_after(va, flags);
 
     return rc ? rc : flushed;

@@ -9,20 +9,7 @@
 #include <hv/pv.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
-
-/* Entries above L1 link tables: no large pages (XSA-148), nothing cached oddly, never global. */
-#define UPPER_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
-
-pte_t pt_adjust(unsigned level, pte_t e)
-{
-    if (!(e & PTE_PRESENT))
-        return e;
-    /* Guest kernel and user both run in ring 3; user tables simply lack the kernel's part. */
-    e |= PTE_USER;
-    if (level == 1)
-        e &= ~PTE_GLOBAL; /* no guest translation outlives a CR3 load */
-    return e;
-}
+#include "pt_entry.h"
 
 bool iomem_permitted(const struct domain *d, mfn_t mfn)
 {
@@ -37,68 +24,23 @@ bool iomem_permitted(const struct domain *d, mfn_t mfn)
     return pa < 0xfee00000 || pa >= 0xfef00000; /* the MSI window */
 }
 
-static bool frame_in_range(pte_t e)
-{
-    return pte_mfn(e) < 1ULL << (cpu.phys_bits - PAGE_SHIFT);
-}
-
-static bool flags_ok(const struct domain *d, unsigned level, pte_t e)
-{
-    if (!frame_in_range(e))
-        return false;
-    if (level > 1)
-        return !(e & UPPER_REFUSED);
-    return d->privileged || !(e & PTE_CACHE_MASK);
-}
-
-static int get_l1(struct domain *d, pte_t e, struct domain *owner)
+/* Not a frame of the owner: I/O memory, or refused. */
+int pt_get_io(const struct domain *d, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
 
-    if (!mfn_valid(mfn))
-        return iomem_permitted(d, mfn) ? 0 : -EPERM;
-    if (!mfn_to_page(mfn)->owner && iomem_permitted(d, mfn))
-        return 0;
-    struct page_info *pg = mfn_to_page(mfn);
-
-    if (!page_get(pg, owner))
+    if (!frame_in_range(e) || (mfn_valid(mfn) && mfn_to_page(mfn)->owner))
         return -EINVAL;
-    if (e & PTE_CACHE_MASK)
-        __atomic_fetch_or(&pg->ref_info, PGR_UNCACHED, __ATOMIC_RELAXED);
-    if (e & PTE_RW) {
-        int rc = page_get_type(pg, PGT_WRITABLE);
-
-        if (rc) {
-            page_put(pg);
-            return rc;
-        }
-    }
-    return 0;
+    return iomem_permitted(d, mfn) ? 0 : -EPERM;
 }
 
-int pt_entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner)
+int pt_get_writable(struct page_info *pg)
 {
-    if (!(e & PTE_PRESENT))
-        return 0;
-    if (!flags_ok(d, level, e))
-        return -EINVAL;
-    if (level == 1)
-        return get_l1(d, e, owner);
-    return page_get_and_type(pte_mfn(e), d, PGT_L1 + (level - 2));
-}
+    int rc = page_get_type(pg, PGT_WRITABLE);
 
-void pt_entry_put(unsigned level, pte_t e)
-{
-    mfn_t mfn = pte_mfn(e);
-
-    if (!(e & PTE_PRESENT))
-        return;
-    /* I/O memory: entries hold nothing. A frame with references keeps its owner. */
-    if (!mfn_valid(mfn) || !mfn_to_page(mfn)->owner)
-        return;
-    if (level > 1 || (e & PTE_RW))
-        page_put_type(mfn_to_page(mfn));
-    page_put(mfn_to_page(mfn));
+    if (rc)
+        page_put(pg);
+    return rc;
 }
 
 static bool hypervisor_slot(unsigned level, unsigned i)
@@ -108,40 +50,60 @@ static bool hypervisor_slot(unsigned level, unsigned i)
 
 static void put_entries(pte_t *table, unsigned level, unsigned count)
 {
+    if (level == 1) {
+        for (unsigned i = 0; i < count; i++)
+            if (table[i] & PTE_PRESENT)
+                entry_put(1, table[i]);
+        return;
+    }
     for (unsigned i = 0; i < count; i++) {
         if (hypervisor_slot(level, i) || !(table[i] & PTE_PRESENT))
             continue;
-        pt_entry_put(level, table[i]);
-        if (level > 1)
-            preempt_point();
+        entry_put(level, table[i]);
+        preempt_point();
     }
+}
+
+/* One entry of a table that becomes one. */
+static __always_inline int validate_entry(struct domain *d, unsigned level, pte_t *p)
+{
+    pte_t e = READ_ONCE(*p), adjusted = entry_adjust(level, e);
+
+    if (!(e & PTE_PRESENT))
+        return 0;
+    int rc = entry_get(d, level, adjusted, d);
+
+    if (!rc && adjusted != e)
+        WRITE_ONCE(*p, adjusted);
+    return rc;
 }
 
 int pt_table_validate(struct page_info *pg, unsigned level)
 {
     struct domain *d = mfn_to_virt(pg->owner);
     pte_t *table = page_to_virt(pg);
+    unsigned i = 0;
+    int rc = 0;
 
     /* A hypervisor page (shared_info, grants) is written by us: it never becomes a table. */
     if (pg->ref_info & PGR_SPECIAL)
         return -EINVAL;
-    for (unsigned i = 0; i < PT_ENTRIES; i++) {
-        if (hypervisor_slot(level, i))
-            continue;
-        pte_t e = READ_ONCE(table[i]), adjusted = pt_adjust(level, e);
-
-        if (!(e & PTE_PRESENT))
-            continue;
-        int rc = pt_entry_get(d, level, adjusted, d);
-
-        if (rc) {
-            put_entries(table, level, i);
-            return rc;
-        }
-        if (adjusted != e)
-            WRITE_ONCE(table[i], adjusted);
-        if (level > 1)
+    if (level == 1) {
+        while (i < PT_ENTRIES && !(rc = validate_entry(d, 1, table + i)))
+            i++;
+    } else {
+        for (; i < PT_ENTRIES; i++) {
+            if (hypervisor_slot(level, i) || !(table[i] & PTE_PRESENT))
+                continue;
+            rc = validate_entry(d, level, table + i);
+            if (rc)
+                break;
             preempt_point();
+        }
+    }
+    if (rc) {
+        put_entries(table, level, i);
+        return rc;
     }
     if (level == 4)
         pv_fill_hypervisor_slots(d, table);

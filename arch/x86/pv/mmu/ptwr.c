@@ -156,14 +156,11 @@ bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
         return false;
     if (!insn_decode(&in, regs) || !insn_is_memory(&in) || (va & 7) + in.size > 8)
         return false;
-    if (page_get_and_type(mfn, d, PGT_L1))
+    if (!page_owned_by(pg, d))
         return false;
     paddr_t at = (mfn << PAGE_SHIFT) + (va & (PAGE_SIZE - 1));
-    int rc;
+    int rc = emulate_once(d, regs, &in, at);
 
-    do
-        rc = emulate_once(d, regs, &in, at);
-    while (rc == -EAGAIN);
-    page_put_and_type(pg);
-    return rc == 0;
+    /* -EAGAIN: the entry changed, or is in no table any more. The guest's instruction comes here again if need be. */
+    return rc == 0 || rc == -EAGAIN;
 }

@@ -1,0 +1,59 @@
+/*
+ * References and types of frames, the common cases in line; page_type.c has the rest and the rules.
+ * For the code that checks page tables: everybody else calls page_get() and its like.
+ */
+#ifndef PV_MMU_PAGE_REF_H
+#define PV_MMU_PAGE_REF_H
+
+#include <hv/pv.h>
+
+/* A type reference without anything to validate or to flush; false: ask page_get_type(). */
+static __always_inline bool type_get_quick(struct page_info *pg, enum page_type type)
+{
+    u64 x = READ_ONCE(pg->type_info), settled = (u64)type << PGT_TYPE_SHIFT | PGT_VALIDATED;
+
+    /* Of other types the last reference takes the validation with it, or should have (PGT_SEGDESC). */
+    if ((x & ~(PGT_PINNED | PGT_COUNT_MASK)) != settled || (u32)x == (u32)PGT_COUNT_MASK || (type != PGT_WRITABLE && !(u32)x))
+        return false;
+    return __atomic_compare_exchange_n(&pg->type_info, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* Any reference of a writable frame, all but the last one of others; false: page_put_type() does it. */
+static __always_inline bool type_put_quick(struct page_info *pg, bool writable)
+{
+    u64 x = READ_ONCE(pg->type_info);
+
+    if ((x & PGT_BUSY) || (u32)x < (writable ? 1 : 2))
+        return false;
+    if ((u32)x == 1)
+        pg->tlb_stamp = tlb_clock();
+    return __atomic_compare_exchange_n(&pg->type_info, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* owner: the frame of its struct domain (page_info.owner). */
+static __always_inline bool ref_get(struct page_info *pg, u32 owner)
+{
+    u64 x = READ_ONCE(pg->ref_info);
+
+    do {
+        /* Count 0: free. A count that would wrap is refused like a wrong owner. */
+        if ((u32)x + 1 < 2 || READ_ONCE(pg->owner) != owner)
+            return false;
+    } while (!__atomic_compare_exchange_n(&pg->ref_info, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    /* The owner may have changed before our reference held it. */
+    if (likely(READ_ONCE(pg->owner) == owner))
+        return true;
+    page_put(pg);
+    return false;
+}
+
+static __always_inline void ref_put(struct page_info *pg)
+{
+    u64 x = READ_ONCE(pg->ref_info);
+
+    /* The last one gives the frame back: that is page_put()'s. */
+    if ((u32)x < 2 || !__atomic_compare_exchange_n(&pg->ref_info, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        page_put(pg);
+}
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * What a guest's page-table entry may say, and the references it takes and gives back: in line, because
+ * every update and every entry of a table that is validated comes through here. `level` is a constant
+ * or 2 to 4.
+ */
+#ifndef PV_MMU_PT_ENTRY_H
+#define PV_MMU_PT_ENTRY_H
+
+#include <hv/x86/cpu.h>
+#include "page_ref.h"
+
+/* Entries above L1 link tables: no large pages (XSA-148), nothing cached oddly, never global. */
+#define UPPER_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
+
+/* pt_validate.c: what is not a frame of the owner (I/O memory, or refused); a frame that is to become writable. */
+int pt_get_io(const struct domain *d, pte_t e);
+int pt_get_writable(struct page_info *pg);
+
+/* The entry as it will be stored. */
+static __always_inline pte_t entry_adjust(unsigned level, pte_t e)
+{
+    if (!(e & PTE_PRESENT))
+        return e;
+    /* Guest kernel and user both run in ring 3; user tables simply lack the kernel's part. */
+    e |= PTE_USER;
+    if (level == 1)
+        e &= ~PTE_GLOBAL; /* no guest translation outlives a CR3 load */
+    return e;
+}
+
+static inline bool frame_in_range(pte_t e)
+{
+    return pte_mfn(e) < 1ULL << (cpu.phys_bits - PAGE_SHIFT);
+}
+
+/* owner: the frame of its struct domain. */
+static __always_inline int get_l1(const struct domain *d, pte_t e, u32 owner)
+{
+    mfn_t mfn = pte_mfn(e);
+    struct page_info *pg = mfn_to_page(mfn);
+
+    if (unlikely(e & PTE_CACHE_MASK) && !d->privileged)
+        return -EINVAL;
+    if (unlikely(!mfn_valid(mfn) || !ref_get(pg, owner)))
+        return pt_get_io(d, e);
+    if (unlikely(e & PTE_CACHE_MASK))
+        __atomic_fetch_or(&pg->ref_info, PGR_UNCACHED, __ATOMIC_RELAXED);
+    return !(e & PTE_RW) || likely(type_get_quick(pg, PGT_WRITABLE)) ? 0 : pt_get_writable(pg);
+}
+
+/* Of a present entry. */
+static __always_inline int entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner)
+{
+    if (level == 1)
+        return get_l1(d, e, (u32)virt_to_mfn(owner));
+    if (!frame_in_range(e) || (e & UPPER_REFUSED))
+        return -EINVAL;
+    return page_get_and_type(pte_mfn(e), d, PGT_L1 + (level - 2));
+}
+
+static __always_inline void entry_put(unsigned level, pte_t e)
+{
+    mfn_t mfn = pte_mfn(e);
+    struct page_info *pg = mfn_to_page(mfn);
+
+    /* I/O memory: entries hold nothing. A frame with references keeps its owner. */
+    if (!mfn_valid(mfn) || !pg->owner)
+        return;
+    if ((level > 1 || (e & PTE_RW)) && !type_put_quick(pg, level == 1))
+        page_put_type(pg);
+    ref_put(pg);
+}
+
+#endif
