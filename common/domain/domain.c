@@ -254,7 +254,10 @@ void domains_init(void)
 
 void vcpu_pause_flag_set(struct vcpu *v, u32 flag)
 {
-    __atomic_fetch_or(&v->pause_flags, flag, __ATOMIC_SEQ_CST);
+    u32 old = __atomic_fetch_or(&v->pause_flags, flag, __ATOMIC_SEQ_CST);
+
+    if (flag & ~old & PAUSE_POLL)
+        __atomic_fetch_add(&v->domain->polling, 1, __ATOMIC_SEQ_CST);
     if (vcpu_is_running(v))
         softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_SCHEDULE);
 }
@@ -263,6 +266,8 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
 {
     u32 old = __atomic_fetch_and(&v->pause_flags, ~flag, __ATOMIC_SEQ_CST);
 
+    if (flag & old & PAUSE_POLL)
+        __atomic_fetch_sub(&v->domain->polling, 1, __ATOMIC_SEQ_CST);
     if ((old & flag) && !(old & ~flag))
         vcpu_wake(v);
 }

@@ -94,8 +94,9 @@ static struct evtchn *lock_with_partner(struct domain *d, u32 port, struct domai
         spin_lock(&d->event_lock);
         struct evtchn *c = port_in_use(d, port);
 
-        if (c && c->state == ECS_INTERDOMAIN)
-            *partner = c->remote.dom;
+        if (!c || c->state != ECS_INTERDOMAIN || c->remote.dom == d)
+            return c;
+        *partner = c->remote.dom;
         spin_unlock(&d->event_lock);
         lock_two(d, *partner);
         c = port_in_use(d, port);
@@ -117,6 +118,8 @@ void vcpu_mark_events_pending(struct vcpu *v)
 
 static void wake_pollers(struct domain *d, u32 port)
 {
+    if (likely(!READ_ONCE(d->polling)))
+        return;
     for (u32 i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
 
@@ -467,7 +470,6 @@ static const struct subop ops[] = {
     [EVTCHNOP_bind_virq] = { op_bind_virq, sizeof(struct evtchn_bind_virq), true },
     [EVTCHNOP_bind_pirq] = { op_bind_pirq, sizeof(struct evtchn_bind_pirq), true },
     [EVTCHNOP_close] = { op_close, sizeof(struct evtchn_close), false },
-    [EVTCHNOP_send] = { op_send, sizeof(struct evtchn_send), false },
     [EVTCHNOP_status] = { op_status, sizeof(struct evtchn_status), true },
     [EVTCHNOP_alloc_unbound] = { op_alloc_unbound, sizeof(struct evtchn_alloc_unbound), true },
     [EVTCHNOP_bind_ipi] = { op_bind_ipi, sizeof(struct evtchn_bind_ipi), true },
@@ -482,6 +484,11 @@ static const struct subop ops[] = {
 HYPERCALL_HANDLER(do_event_channel_op)
 {
     UNUSED_ARGS(a3, a4, a5, a6);
+    if (likely((u32)a1 == EVTCHNOP_send)) {
+        struct evtchn_send op;
+
+        return copy_from_guest(&op, (void *)a2, sizeof(op)) ? -EFAULT : op_send(&op);
+    }
     return subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2);
 }
 

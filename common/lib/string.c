@@ -1,6 +1,9 @@
 /* Memory and string functions. The compiler emits calls to the first four. */
 #include <hv/lib.h>
 
+#undef memcpy
+#undef memset
+
 void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
     void *d = dst;

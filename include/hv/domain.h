@@ -156,6 +156,7 @@ struct domain {
     spinlock_t event_lock;
     struct evtchn *evtchn_pages[MAX_EVTCHN_PAGES];
     u32 nr_ports;        /* ports with a struct evtchn */
+    u32 polling;         /* vCPUs in SCHEDOP_poll; changed atomically */
     bool fifo;
     u32 *fifo_words[FIFO_MAX_PAGES];
     struct page_info *fifo_pages[FIFO_MAX_PAGES];

@@ -7,6 +7,7 @@
 
 #include <hv/lib.h>
 #include <hv/x86/layout.h>
+#include <hv/x86/processor.h>
 
 /* The whole range lies outside the hypervisor's hole and is canonical. */
 static inline bool guest_range_ok(u64 va, u64 len)
@@ -22,14 +23,67 @@ static inline bool guest_range_ok(u64 va, u64 len)
 u64 guest_copy_raw_to(void *guest, const void *src, u64 n);
 u64 guest_copy_raw_from(void *dst, const void *guest, u64 n);
 
-/* 0 or -EFAULT. */
-static inline int __must_check copy_to_guest(void *guest, const void *src, u64 n)
+/* EFLAGS.AC, where the CPU has SMAP: as ASM_STAC and ASM_CLAC. */
+#define GUEST_ACCESS_SITE(section)                                                                     \
+    __asm__ volatile("661: .byte 0x0f, 0x1f, 0x00\n.pushsection " section ", \"a\"\n.quad 661b\n.popsection" ::: "memory")
+
+/* Up to so many words are copied in line. */
+#define GUEST_WORDS 8
+
+static __always_inline bool guest_read_words(u64 *dst, const u64 *guest, unsigned words)
 {
-    return guest_range_ok((u64)guest, n) && !guest_copy_raw_to(guest, src, n) ? 0 : -EFAULT;
+    u32 failed = 0;
+
+    GUEST_ACCESS_SITE(".smap_stac");
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < words; i++)
+        __asm__ volatile("1: mov %2, %0\n2:\n"
+                         ".pushsection .text.fixup, \"ax\"\n3: mov $1, %1\n   xor %0, %0\n   jmp 2b\n.popsection\n"
+                         EXTABLE("1b", "3b")
+                         : "=r"(dst[i]), "+r"(failed) : "m"(guest[i]));
+    GUEST_ACCESS_SITE(".smap_clac");
+    return !failed;
 }
-static inline int __must_check copy_from_guest(void *dst, const void *guest, u64 n)
+
+static __always_inline bool guest_write_words(u64 *guest, const u64 *src, unsigned words)
 {
-    return guest_range_ok((u64)guest, n) && !guest_copy_raw_from(dst, guest, n) ? 0 : -EFAULT;
+    GUEST_ACCESS_SITE(".smap_stac");
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < words; i++)
+        __asm__ goto("1: mov %1, %0\n" EXTABLE("1b", "%l2") : : "m"(guest[i]), "r"(src[i]) : "memory" : fault);
+    GUEST_ACCESS_SITE(".smap_clac");
+    return true;
+fault:
+    GUEST_ACCESS_SITE(".smap_clac");
+    return false;
+}
+
+/* 0 or -EFAULT. */
+static __always_inline int __must_check copy_to_guest(void *guest, const void *src, u64 n)
+{
+    if (unlikely(!guest_range_ok((u64)guest, n)))
+        return -EFAULT;
+    if (__builtin_constant_p(n) && n % 8 == 0 && n / 8 <= GUEST_WORDS) {
+        u64 words[GUEST_WORDS];
+
+        memcpy(words, src, n);
+        return guest_write_words(guest, words, (unsigned)(n / 8)) ? 0 : -EFAULT;
+    }
+    return guest_copy_raw_to(guest, src, n) ? -EFAULT : 0;
+}
+static __always_inline int __must_check copy_from_guest(void *dst, const void *guest, u64 n)
+{
+    if (unlikely(!guest_range_ok((u64)guest, n)))
+        return -EFAULT;
+    if (__builtin_constant_p(n) && n % 8 == 0 && n / 8 <= GUEST_WORDS) {
+        u64 words[GUEST_WORDS];
+
+        if (!guest_read_words(words, guest, (unsigned)(n / 8)))
+            return -EFAULT;
+        memcpy(dst, words, n);
+        return 0;
+    }
+    return guest_copy_raw_from(dst, guest, n) ? -EFAULT : 0;
 }
 
 /*

@@ -180,7 +180,8 @@ HYPERCALL_HANDLER(do_mmuext_op)
             rc = apply(d, &op);
         if (rc)
             break;
-        preempt_point();
+        if ((done & 15) == 15)
+            preempt_point();
     }
     if (a3 && copy_to_guest((void *)a3, &done, sizeof(done)))
         return -EFAULT;
