@@ -30,7 +30,7 @@ u64 guest_copy_raw_from(void *dst, const void *guest, u64 n);
 /* Up to so many words are copied in line. */
 #define GUEST_WORDS 8
 
-static __always_inline bool guest_read_words(u64 *dst, const u64 *guest, unsigned words)
+static force_inline bool guest_read_words(u64 *dst, const u64 *guest, unsigned words)
 {
     u32 failed = 0;
 
@@ -45,7 +45,7 @@ static __always_inline bool guest_read_words(u64 *dst, const u64 *guest, unsigne
     return !failed;
 }
 
-static __always_inline bool guest_write_words(u64 *guest, const u64 *src, unsigned words)
+static force_inline bool guest_write_words(u64 *guest, const u64 *src, unsigned words)
 {
     GUEST_ACCESS_SITE(".smap_stac");
 #pragma GCC unroll 8
@@ -59,7 +59,7 @@ fault:
 }
 
 /* 0 or -EFAULT. */
-static __always_inline int __must_check copy_to_guest(void *guest, const void *src, u64 n)
+static force_inline int __must_check copy_to_guest(void *guest, const void *src, u64 n)
 {
     if (unlikely(!guest_range_ok((u64)guest, n)))
         return -EFAULT;
@@ -71,7 +71,7 @@ static __always_inline int __must_check copy_to_guest(void *guest, const void *s
     }
     return guest_copy_raw_to(guest, src, n) ? -EFAULT : 0;
 }
-static __always_inline int __must_check copy_from_guest(void *dst, const void *guest, u64 n)
+static force_inline int __must_check copy_from_guest(void *dst, const void *guest, u64 n)
 {
     if (unlikely(!guest_range_ok((u64)guest, n)))
         return -EFAULT;

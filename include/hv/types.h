@@ -30,7 +30,7 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
 #define __noreturn __attribute__((noreturn))
 #define __must_check __attribute__((warn_unused_result))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
-#define __always_inline inline __attribute__((always_inline))
+#define force_inline inline __attribute__((always_inline))
 #define noinline __attribute__((noinline))
 
 /* Code needed only until dom0 is built; released afterwards. */

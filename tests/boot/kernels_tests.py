@@ -1,8 +1,8 @@
 """Every Debian kernel that is promised to run: four suites, both firmwares, both CPU models, 1, 2 and 4 vCPUs."""
 import re
 
-from caisson import images, machine, packages
-from harness import BUILD, ELF, OUT, REACHED, Failed, clean, need, test
+from caisson import images, packages
+from harness import BUILD, ELF, OUT, REACHED, clean, need, run_linux, test
 
 COMPLAINTS = re.compile(r"BUG:|WARNING: |Oops|soft lockup|rcu: INFO|unchecked MSR|Kernel panic")
 
@@ -13,17 +13,9 @@ def register():
     def boot(version, kernel, firmware, cpu, vcpus):
         @test(f"kernels: {version}, {firmware}, {cpu}, {vcpus} vCPUs")
         def _():
-            try:
-                once()
-            except Failed as e:
-                # Seen once in some 120 boots, cause unknown: what was wrong is shown, and a second failure counts.
-                print(f"     kernels: {version}, {firmware}, {cpu}, {vcpus} vCPUs failed once: {e}", flush=True)
-                once()
-
-        def once():
             iso = images.iso(f"{OUT}/kernel-{version}.iso", ELF, kernel, initrd, "com1=115200,8n1 loglvl=all guest_loglvl=all",
                              "console=hvc0 caisson.batch")
-            r = machine.run(machine.command((firmware, iso), cpu=cpu, smp=vcpus), 240)
+            r = run_linux((firmware, iso), 240, cpu=cpu, smp=vcpus)
             need(REACHED in r.output and f"Linux version {version}." in r.output, "userspace was not reached", r)
             need(not r.timed_out and "entering S5" in r.output, "the machine did not switch itself off", r)
             need(vcpus == 1 or f"Brought up 1 node, {vcpus} CPUs" in r.output, "not all vCPUs came up", r)

@@ -2,7 +2,7 @@
 import re
 
 from caisson import images
-from harness import BUILD, COVERAGE, ELF, OUT, REACHED, clean, command, direct, machine, need, test
+from harness import BUILD, COVERAGE, ELF, OUT, REACHED, clean, command, direct, machine, need, run_linux, test
 
 DEBUG_ELF = ELF if COVERAGE else f"{BUILD}/debug/caisson.elf"
 
@@ -73,8 +73,8 @@ def register(kernel):
         def _():
             initrd = images.initramfs(f"{OUT}/smp-{smp}-{vcpus}-initramfs.cpio", script)
             bundle = images.bundle(f"{OUT}/smp-{smp}-{vcpus}.cpio", kernel, initrd)
-            args = machine.command(("direct", DEBUG_ELF, bundle, f"dom0_max_vcpus={vcpus} {words} -- console=hvc0 caisson.batch"), smp=smp)
-            r = machine.run(args, 240)
+            boot = ("direct", DEBUG_ELF, bundle, f"dom0_max_vcpus={vcpus} {words} -- console=hvc0 caisson.batch")
+            r = run_linux(boot, 240, smp=smp)
             need(REACHED in r.output and not r.timed_out, "userspace or power-off was not reached", r)
             need(vcpus == 1 or re.search(rf"Brought up 1 node, {vcpus} CPUs", r.output), "not all vCPUs came up", r)
             need(not script or "caisson: selftest passed" in r.output, "the script did not pass", r)

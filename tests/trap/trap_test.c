@@ -122,7 +122,7 @@ void trap_test_nested(u32 *depth)
 }
 
 /* Runs fn; true if it came back by itself, its result in *result. */
-static __attribute__((noinline)) bool run(raise_fn *fn, u64 *result)
+static noinline bool run(raise_fn *fn, u64 *result)
 {
     reported = false;
     latency = 0;

@@ -88,9 +88,10 @@ WEAK void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->h
 
 /* ---- memory ---- */
 WEAK void boot_alloc_reserve(paddr_t start, paddr_t end) { (void)start; (void)end; }
-WEAK bool mfn_valid(mfn_t mfn) { return mfn < FAKE_FRAMES; }
+WEAK bool frame_chunks[] = { true };
 u32 tlb_clock(void) { return fake_tlb_flushes + 1; }
 void tlb_flush_all_cpus(void) { fake_tlb_flushes++; }
+WEAK void tlb_serve(void) {}
 void tlb_flush_local(void) { fake_tlb_flushes++; }
 WEAK int pv_flush_vcpus(const struct domain *d, const void *bitmap, u64 address)
 {

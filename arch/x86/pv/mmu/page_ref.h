@@ -8,7 +8,7 @@
 #include <hv/pv.h>
 
 /* A type reference without anything to validate or to flush; false: ask page_get_type(). */
-static __always_inline bool type_get_quick(struct page_info *pg, enum page_type type)
+static force_inline bool type_get_quick(struct page_info *pg, enum page_type type)
 {
     u64 x = READ_ONCE(pg->type_info), settled = (u64)type << PGT_TYPE_SHIFT | PGT_VALIDATED;
 
@@ -19,7 +19,7 @@ static __always_inline bool type_get_quick(struct page_info *pg, enum page_type 
 }
 
 /* Any reference of a writable frame, all but the last one of others; false: page_put_type() does it. */
-static __always_inline bool type_put_quick(struct page_info *pg, bool writable)
+static force_inline bool type_put_quick(struct page_info *pg, bool writable)
 {
     u64 x = READ_ONCE(pg->type_info);
 
@@ -31,7 +31,7 @@ static __always_inline bool type_put_quick(struct page_info *pg, bool writable)
 }
 
 /* owner: the frame of its struct domain (page_info.owner). */
-static __always_inline bool ref_get(struct page_info *pg, u32 owner)
+static force_inline bool ref_get(struct page_info *pg, u32 owner)
 {
     u64 x = READ_ONCE(pg->ref_info);
 
@@ -47,7 +47,7 @@ static __always_inline bool ref_get(struct page_info *pg, u32 owner)
     return false;
 }
 
-static __always_inline void ref_put(struct page_info *pg)
+static force_inline void ref_put(struct page_info *pg)
 {
     u64 x = READ_ONCE(pg->ref_info);
 

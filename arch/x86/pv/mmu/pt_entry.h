@@ -17,7 +17,7 @@ int pt_get_io(const struct domain *d, pte_t e);
 int pt_get_writable(struct page_info *pg);
 
 /* The entry as it will be stored. */
-static __always_inline pte_t entry_adjust(unsigned level, pte_t e)
+static force_inline pte_t entry_adjust(unsigned level, pte_t e)
 {
     if (!(e & PTE_PRESENT))
         return e;
@@ -34,7 +34,7 @@ static inline bool frame_in_range(pte_t e)
 }
 
 /* owner: the frame of its struct domain. */
-static __always_inline int get_l1(const struct domain *d, pte_t e, u32 owner)
+static force_inline int get_l1(const struct domain *d, pte_t e, u32 owner)
 {
     mfn_t mfn = pte_mfn(e);
     struct page_info *pg = mfn_to_page(mfn);
@@ -49,7 +49,7 @@ static __always_inline int get_l1(const struct domain *d, pte_t e, u32 owner)
 }
 
 /* Of a present entry. */
-static __always_inline int entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner)
+static force_inline int entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner)
 {
     if (level == 1)
         return get_l1(d, e, (u32)virt_to_mfn(owner));
@@ -58,7 +58,7 @@ static __always_inline int entry_get(struct domain *d, unsigned level, pte_t e, 
     return page_get_and_type(pte_mfn(e), d, PGT_L1 + (level - 2));
 }
 
-static __always_inline void entry_put(unsigned level, pte_t e)
+static force_inline void entry_put(unsigned level, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
     struct page_info *pg = mfn_to_page(mfn);

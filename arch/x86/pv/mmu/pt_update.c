@@ -12,7 +12,7 @@
 #include "pt_entry.h"
 
 /* Nothing that references depend on differs; remaining flags still have to be permitted (XSA-182). */
-static __always_inline bool same_references(unsigned level, pte_t a, pte_t b)
+static force_inline bool same_references(unsigned level, pte_t a, pte_t b)
 {
     /* PTE_CACHE_MASK holds the large-page bit of upper levels. */
     u64 relevant = PTE_PRESENT | PTE_ADDR_MASK | PTE_CACHE_MASK | (level == 1 ? PTE_RW : PTE_GLOBAL);
@@ -20,7 +20,7 @@ static __always_inline bool same_references(unsigned level, pte_t a, pte_t b)
     return (a & b & PTE_PRESENT) && !((a ^ b) & relevant);
 }
 
-static __always_inline bool in_hypervisor_slot(unsigned level, paddr_t at)
+static force_inline bool in_hypervisor_slot(unsigned level, paddr_t at)
 {
     u64 slot = (at & (PAGE_SIZE - 1)) / sizeof(pte_t);
 
@@ -31,7 +31,7 @@ static __always_inline bool in_hypervisor_slot(unsigned level, paddr_t at)
  * A CPU says which table it changes, then looks whether that still is one; who tears a table down
  * marks it, then looks whether a CPU has said so. Interrupts are off in between: it is short.
  */
-static __always_inline bool update_begin(const struct page_info *pg, u32 owner, unsigned level)
+static force_inline bool update_begin(const struct page_info *pg, u32 owner, unsigned level)
 {
     const u64 settled = (u64)(PGT_L1 + level - 1) << PGT_TYPE_SHIFT | PGT_VALIDATED;
 
@@ -41,7 +41,7 @@ static __always_inline bool update_begin(const struct page_info *pg, u32 owner, 
     return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK)) == settled && (u32)x && READ_ONCE(pg->owner) == owner);
 }
 
-static __always_inline void update_end(void)
+static force_inline void update_end(void)
 {
     __atomic_store_n(&this_cpu()->updating, NULL, __ATOMIC_RELEASE);
 }
@@ -60,7 +60,7 @@ void pt_updates_wait(const struct page_info *pg)
 
 enum exchanged { EXCHANGED, ENTRY_CHANGED, NOT_THAT_TABLE };
 
-static __always_inline enum exchanged exchange_in_table(u32 owner, unsigned level, pte_t *p, pte_t old, pte_t val)
+static force_inline enum exchanged exchange_in_table(u32 owner, unsigned level, pte_t *p, pte_t old, pte_t val)
 {
     enum exchanged result = NOT_THAT_TABLE;
 
@@ -71,7 +71,7 @@ static __always_inline enum exchanged exchange_in_table(u32 owner, unsigned leve
 }
 
 /* One attempt against `old`. The references of the new entry are there before it is, those of the old one go after it. */
-static __always_inline int exchange(struct domain *d, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *owner,
+static force_inline int exchange(struct domain *d, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *owner,
                                     enum exchanged *result)
 {
     bool same = same_references(level, old, val);
@@ -87,7 +87,7 @@ static __always_inline int exchange(struct domain *d, unsigned level, pte_t *p, 
     return *result == EXCHANGED ? 0 : -EAGAIN;
 }
 
-static __always_inline int update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *owner)
+static force_inline int update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *owner)
 {
     pte_t *p = phys_to_virt(at);
     enum exchanged result = EXCHANGED;

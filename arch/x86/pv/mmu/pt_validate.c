@@ -65,7 +65,7 @@ static void put_entries(pte_t *table, unsigned level, unsigned count)
 }
 
 /* One entry of a table that becomes one. */
-static __always_inline int validate_entry(struct domain *d, unsigned level, pte_t *p)
+static force_inline int validate_entry(struct domain *d, unsigned level, pte_t *p)
 {
     pte_t e = READ_ONCE(*p), adjusted = entry_adjust(level, e);
 
