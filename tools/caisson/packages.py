@@ -21,7 +21,7 @@ def _installed(package):
     return r.stdout.endswith("ok installed")
 
 
-def _as_root(command):
+def as_root(command):
     return command if os.geteuid() == 0 else ["sudo"] + command
 
 
@@ -32,7 +32,7 @@ def ensure(packages):
     step("installing " + " ".join(missing))
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     for command in (["apt-get", "-qq", "update"], ["apt-get", "-qqy", "install", "--no-install-recommends"] + missing):
-        r = subprocess.run(_as_root(command), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        r = subprocess.run(as_root(command), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if r.returncode:
             sys.exit(f"{r.stdout}\n{' '.join(command)} failed. Install these packages by hand: {' '.join(missing)}")
 
@@ -54,7 +54,7 @@ def module_file(kernel, name):
     return next(os.path.join(d, f) for d, _, files in os.walk(root) for f in files if f.startswith(name + ".ko"))
 
 
-def _mirror():
+def mirror():
     """Where this machine gets its packages from: the first Debian source that apt has."""
     r = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE) $(ORIGIN)", "Created-By: Packages"], capture_output=True, text=True)
     for line in r.stdout.splitlines():
@@ -71,7 +71,7 @@ def _private_root(cache, suite):
         os.makedirs(os.path.join(root, d), exist_ok=True)
     open(os.path.join(root, "var/lib/dpkg/status"), "a").close()
     with open(os.path.join(root, "etc/apt/sources.list"), "w") as f:
-        f.write(f"deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror()} {suite} main\n")
+        f.write(f"deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror()} {suite} main\n")
     options = ["-o", f"Dir={root}", "-o", f"Dir::State::status={root}/var/lib/dpkg/status", "-o", "APT::Sandbox::User=root",
                "-o", "Acquire::Check-Valid-Until=false"]
     step(f"reading the package list of {suite}")

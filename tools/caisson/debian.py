@@ -1,0 +1,101 @@
+"""A whole Debian as dom0: its root disk, made with mmdebstrap, and the machine that runs it."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from . import images, machine, packages
+
+TOOLS = ["mmdebstrap", "e2fsprogs", "openssh-client"]
+SUITE = "bookworm"
+CONTENTS = ["systemd-sysv", "udev", "dbus", "libpam-systemd", "linux-image-amd64", "initramfs-tools", "openssh-server", "iproute2",
+            "iputils-ping", "gcc", "libc6-dev", "make", "stress-ng", "fio", "iperf3", "procps", "e2fsprogs", "kmod", "acpid"]
+
+# A script on a second disk, for who runs this without a person at it.
+SERVICE = """[Unit]
+Description=The script on the disk "script"
+ConditionKernelCommandLine=caisson.script
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=oneshot
+TimeoutStartSec=infinity
+TasksMax=infinity
+ExecStart=/bin/bash /dev/disk/by-id/virtio-script
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/hvc0
+
+[Install]
+WantedBy=multi-user.target
+"""
+FILES = {
+    "etc/hostname": "caisson\n",
+    "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
+    "etc/systemd/network/20-wired.network": "[Match]\nName=en*\n\n[Network]\nDHCP=yes\n",
+    "etc/systemd/system/caisson-script.service": SERVICE,
+    "etc/issue.d/caisson.issue": "Debian as dom0 on Caisson. root has no password here; 'poweroff' ends the machine.\n\n",
+}
+UNITS = ["systemd-networkd", "ssh", "caisson-script"]
+
+
+def root_disk(cache):
+    """(image, kernel, initrd, key for ssh); made on the first call, in some minutes. The image is never written to."""
+    out = os.path.join(cache, "debian")
+    paths = [os.path.join(out, f) for f in ("root.img", "vmlinuz", "initrd.img", "id_ed25519")]
+    if all(os.path.exists(p) for p in paths):
+        return paths
+    packages.ensure(TOOLS)
+    shutil.rmtree(out, ignore_errors=True)
+    os.makedirs(out)
+    image, kernel, initrd, key = paths
+    _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "caisson", "-f", key])
+    packages.step(f"making a root disk with Debian {SUITE}: some minutes")
+    with tempfile.TemporaryDirectory() as work:
+        extra, root = os.path.join(work, "extra"), os.path.join(work, "root")
+        for name, text in FILES.items() | {("root/.ssh/authorized_keys", open(key + ".pub").read())}:
+            os.makedirs(os.path.dirname(os.path.join(extra, name)), exist_ok=True)
+            with open(os.path.join(extra, name), "w") as f:
+                f.write(text)
+        hooks = [f"sync-in {extra} /", 'chroot "$1" passwd -d root', f'chroot "$1" systemctl -q enable {" ".join(UNITS)}',
+                 'chown -R 0:0 "$1/root" "$1/etc/systemd" && chmod 700 "$1/root/.ssh"']
+        _run(packages.as_root(["mmdebstrap", "-q", "--variant=minbase", "--include=" + ",".join(CONTENTS)] +
+                              [f"--customize-hook={h}" for h in hooks] + [SUITE, root, packages.mirror()]))
+        boot = os.path.join(root, "boot")
+        for prefix, path in (("vmlinuz-", kernel), ("initrd.img-", initrd)):
+            name = next(f for f in os.listdir(boot) if f.startswith(prefix))
+            _run(packages.as_root(["install", "-m", "644", os.path.join(boot, name), path]))
+        # Last, and under its name only when whole.
+        with open(image + ".new", "wb") as f:
+            f.truncate(4 << 30)
+        _run(packages.as_root(["mke2fs", "-q", "-F", "-t", "ext4", "-d", root, image + ".new"]))
+        _run(packages.as_root(["rm", "-rf", root]))
+    os.rename(image + ".new", image)
+    return paths
+
+
+def _run(command):
+    r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if r.returncode:
+        sys.exit(f"{r.stdout[-3000:]}\n{' '.join(command[:3])} ... failed")
+
+
+def command(out, elf, disk, script=None, hv="", dom0="", uefi=False, forward="", extra=(), **machine_words):
+    """QEMU's command line. What dom0 writes to its root disk is gone when the machine ends. script: bash, run in dom0."""
+    image, kernel, initrd, _ = disk
+    words = f"console=hvc0 root=/dev/vda rw {'caisson.script ' if script else ''}{dom0}".strip()
+    iso = images.iso(os.path.join(out, f"debian{'-script' if script else ''}.iso"), elf, kernel, initrd,
+                     f"com1=115200,8n1 console=com1,vga {hv}".strip(), words)
+    args = machine.command(("uefi" if uefi else "bios", iso), **machine_words)
+    nic = args.index("-nic")
+    args[nic:nic + 2] = ["-netdev", "user,id=net" + forward, "-device", "virtio-net-pci,netdev=net",
+                         "-drive", f"file={image},format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root"]
+    if script:
+        path = os.path.join(out, "script.img")
+        with open(path, "w") as f:
+            f.write(script + "\nexit 0\n" + "\n" * (-(len(script.encode()) + 8) % 512))
+        args += ["-drive", f"file={path},format=raw,if=none,id=script,readonly=on",
+                 "-device", "virtio-blk-pci,drive=script,serial=script"]
+    return args + list(extra)
