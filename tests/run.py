@@ -11,6 +11,7 @@ from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, co
 from caisson import images, machine, packages  # noqa: E402
 from bench import bench_tests  # noqa: E402
 from boot import kernels_tests  # noqa: E402
+from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
 from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
@@ -424,6 +425,9 @@ def monitor_tests(kernel):
 def main():
     os.makedirs(OUT, exist_ok=True)
     packages.step("preparing tests")
+    if "--full" in sys.argv:
+        full_tests.register()
+        sys.exit(0 if run_all(tests, 1) else 1)
     kernel = packages.download_kernel(f"{BUILD}/cache")
     build_tests()
     unit_tests()

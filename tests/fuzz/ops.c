@@ -314,7 +314,7 @@ static struct call (*const makers[])(struct worker *w) = {
     __asm__ volatile("lea 1f(%%rip), %%r15\n   mov %[magic], %%r14d\n" code "\n1: xor %%r14d, %%r14d"           \
                      : [a] "+a"(a), [c] "+c"(c), [d] "+d"(d)                                                   \
                      : [magic] "i"(RESUMABLE), ##__VA_ARGS__                                                   \
-                     : "r14", "r15", "rbx", "memory", "cc")
+                     : "r11", "r14", "r15", "rbx", "memory", "cc")
 
 static void instruction(struct worker *w)
 {
@@ -322,7 +322,7 @@ static void instruction(struct worker *w)
     u64 *entry = (u64 *)frame_va[below(w, FRAMES)] + below(w, 512), value = some_pte(w);
     static const u32 msrs[] = { 0x10, 0x1b, 0x179, 0x17a, 0x1a0, 0x277, 0x400, 0x401, 0x405, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000102, 0xc0000103 };
 
-    switch (below(w, 12)) {
+    switch (below(w, 13)) {
     case 0: RESUMABLY("cpuid"); break;
     case 1: RESUMABLY("xor %%edx, %%edx\n .byte 0x0f, 0x0b, 0x78, 0x65, 0x6e\n cpuid"); break;
     case 2: c = one_in(w, 2) ? msrs[below(w, 14)] : c; RESUMABLY("rdmsr"); break;
@@ -335,12 +335,21 @@ static void instruction(struct worker *w)
     case 9: RESUMABLY("lock cmpxchg %[v], %[e]", [e] "m"(*entry), [v] "r"(value)); break;
     case 10: RESUMABLY("lock andq $-3, %[e]", [e] "m"(*entry)); break;
     case 11: RESUMABLY("mov %[e], %%rax", [e] "m"(*entry)); break;
+    case 12:
+        /* iret to the kernel itself: any flags but DF and AC, whose effects are ours to suffer; sometimes to where nothing is */
+        a = (rnd(w) & ~0x40400UL) | (one_in(w, 3) ? 0x100 : 0);
+        c = 0xe030 + below(w, 3) + (rnd(w) << 16);
+        d = one_in(w, 4) ? 0xffffffff00000000UL + below(w, 1UL << 30) : one_in(w, 4) ? below(w, 1UL << 46) : 0;
+        RESUMABLY("test %%rdx, %%rdx\n cmovz %%r15, %%rdx\n mov %%rsp, %%rbx\n push $0xe02b\n push %%rbx\n push %%rax\n push %%rcx\n"
+                  "push %%rdx\n push %%rax\n push %%rcx\n push %%r11\n push %%rax\n mov $23, %%eax\n syscall");
+        break;
     }
 }
 
 static void on_trap(struct frame *f)
 {
     smp_atomic_add(&trapped, 1);
+    f->rflags &= ~0x100UL; /* one step is enough */
     if (f->vector == 1 || f->vector == 2 || f->vector == 18)
         return; /* these come from outside, perhaps while another trap is handled */
     if ((u32)f->r14 == RESUMABLE) {

@@ -85,7 +85,8 @@ def _run(command):
 def command(out, elf, disk, script=None, hv="", dom0="", uefi=False, forward="", extra=(), **machine_words):
     """QEMU's command line. What dom0 writes to its root disk is gone when the machine ends. script: bash, run in dom0."""
     image, kernel, initrd, _ = disk
-    words = f"console=hvc0 root=/dev/vda rw {'caisson.script ' if script else ''}{dom0}".strip()
+    # A getty would hang up the script's terminal.
+    words = f"console=hvc0 root=/dev/vda rw {'caisson.script systemd.mask=serial-getty@hvc0.service ' if script else ''}{dom0}".strip()
     iso = images.iso(os.path.join(out, f"debian{'-script' if script else ''}.iso"), elf, kernel, initrd,
                      f"com1=115200,8n1 console=com1,vga {hv}".strip(), words)
     args = machine.command(("uefi" if uefi else "bios", iso), **machine_words)

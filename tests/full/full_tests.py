@@ -1,0 +1,72 @@
+"""A whole Debian as dom0 under load, for half an hour: tools/check --full."""
+import functools
+import hashlib
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import threading
+
+from caisson import debian, machine, packages
+from harness import BUILD, ELF, OUT, TOP, clean, command, need, test
+
+STRESS = int(os.environ.get("CAISSON_STRESS_SECONDS", "600"))
+AUDIT = re.compile(r"unused (\d+) writable (\d+) L1 (\d+) L2 (\d+) L3 (\d+) L4 (\d+) descriptors (\d+): audit (\w+)")
+KEY_AUDIT = "\x01\x01\x01m\x01\x01\x01"  # to the hypervisor, key m, back to dom0
+
+
+def package_source(path):
+    """A directory that apt can install the package `hello` from, served on this machine: its port."""
+    if not os.path.exists(f"{path}/Packages"):
+        shutil.rmtree(path, ignore_errors=True)
+        os.makedirs(path)
+        subprocess.run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "hello"], cwd=path, check=True)
+        deb = next(f for f in os.listdir(path) if f.endswith(".deb"))
+        data = open(f"{path}/{deb}", "rb").read()
+        with open(f"{path}/Packages", "w") as f:
+            f.write(command("dpkg-deb", "-f", f"{path}/{deb}") +
+                    f"Filename: ./{deb}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def register():
+    packages.ensure(["iperf3"])
+
+    @test("full: Debian under load")
+    def _():
+        disk = debian.root_disk(f"{BUILD}/cache")
+        port, iperf_port = package_source(f"{OUT}/packages"), 5201
+        script = open(f"{TOP}/tests/full/full.sh").read()
+        for name, value in (("URL", f"http://10.0.2.2:{port}"), ("PORT", iperf_port), ("SECONDS", STRESS)):
+            script = script.replace(f"@{name}@", str(value))
+        scratch, log = f"{OUT}/scratch.img", f"{OUT}/full.log"
+        with open(scratch, "wb") as f:
+            f.truncate(256 << 20)
+        args = debian.command(OUT, ELF, disk, script, hv="loglvl=all guest_loglvl=all", cpu="max", smp=2, mem="3G", extra=[
+            "-drive", f"file={scratch},format=raw,if=none,id=scratch", "-device", "virtio-blk-pci,drive=scratch,serial=scratch"])
+        iperf = subprocess.Popen(["iperf3", "-s", "-p", str(iperf_port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
+        try:
+            with open(log, "wb") as f:
+                r = machine.run(args, STRESS + 3000, log=f, typed=[("full: audit before", KEY_AUDIT), ("full: audit after", KEY_AUDIT)])
+        finally:
+            iperf.terminate()
+            iperf.wait()
+        need("full: over" in r.output and "FAILED" not in r.output, f"a part failed; the console is in {log}", r)
+        need(not r.timed_out and "entering S5" in r.output, "the machine did not switch itself off", r)
+        clean(r)
+        audits = [m.groups() for m in AUDIT.finditer(r.output)]
+        need(len(audits) == 2 and all(a[7] == "ok" for a in audits), f"audits of dom0's frames: {audits}", r)
+        before, after = ([int(n) for n in a[:7]] for a in audits)
+        need(sum(before) == sum(after), f"frames before: {sum(before)}, after: {sum(after)}")
+        # Tables belong to processes, which are the same ones again, more or less.
+        for n, what in ((2, "L1"), (3, "L2"), (4, "L3"), (5, "L4")):
+            need(after[n] <= before[n] * 1.2 + 40, f"{what} tables: {before[n]} before, {after[n]} after")
+        print("     " + re.sub(r"\s+", " ", f"frames by type before {before}, after {after}"), flush=True)
