@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 from caisson import debian, machine, packages
-from harness import BUILD, ELF, OUT, TOP, clean, command, need, test
+from harness import BUILD, ELF, OUT, TOP, Dialogue, clean, command, need, test
 
 STRESS = int(os.environ.get("CAISSON_STRESS_SECONDS", "600"))
 AUDIT = re.compile(r"unused (\d+) writable (\d+) L1 (\d+) L2 (\d+) L3 (\d+) L4 (\d+) descriptors (\d+): audit (\w+)")
@@ -54,8 +54,9 @@ def register():
             "-drive", f"file={scratch},format=raw,if=none,id=scratch", "-device", "virtio-blk-pci,drive=scratch,serial=scratch"])
         iperf = subprocess.Popen(["iperf3", "-s", "-p", str(iperf_port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
         try:
+            button = Dialogue("full", [("full: over", ["system_powerdown"])])
             with open(log, "wb") as f:
-                r = machine.run(args, STRESS + 3000, log=f, typed=[("full: audit before", KEY_AUDIT), ("full: audit after", KEY_AUDIT)])
+                r = machine.run(args + button.arguments, STRESS + 3000, echo=button, log=f, typed=[("full: audit before", KEY_AUDIT), ("full: audit after", KEY_AUDIT)])
         finally:
             iperf.terminate()
             iperf.wait()

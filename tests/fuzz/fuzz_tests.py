@@ -1,8 +1,9 @@
 """A hostile dom0 on several vCPUs (ops.c): it may die, the hypervisor lives, and its counts of page uses are right afterwards."""
+import os
 import re
 
-from caisson import images, machine
-from harness import BUILD, OUT, clean, need, test
+from caisson import images, machine, packages
+from harness import BUILD, OUT, clean, command, need, test
 from smp.smp_tests import DEBUG_ELF
 
 SEEDS, OPERATIONS = 16, 0x10000  # a million in all
@@ -28,7 +29,29 @@ def check(r):
     return died
 
 
+PARSER_SECONDS = 15
+
+
+def parsers(seconds, seed):
+    """libFuzzer on the parsers of boot; what it finds is kept from one time to the next."""
+    command("make", "-s", "-C", "tests/unit", "parsers")
+    corpus = f"{BUILD}/fuzz/corpus"
+    os.makedirs(corpus, exist_ok=True)
+    # Something of each kind to begin with.
+    for n, (kind, name, limit) in enumerate(((2, f"{BUILD}/kernels/memory.elf", 8192), (3, packages.download_kernel(f"{BUILD}/cache"), 4096))):
+        with open(f"{corpus}/start-{n}", "wb") as f:
+            f.write(bytes([kind]) + open(name, "rb").read(limit))
+    return command(f"{BUILD}/fuzz/parsers", f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=8192", "-rss_limit_mb=2048",
+                   f"-artifact_prefix={BUILD}/fuzz/", "-print_final_stats=1", corpus)
+
+
 def register():
+    @test("fuzz: libFuzzer on the parsers of boot")
+    def _():
+        said = parsers(PARSER_SECONDS, 1)
+        runs = int(re.search(r"number_of_executed_units: (\d+)", said)[1])
+        need(runs > 10000, f"only {runs} inputs were tried")
+
     for seed in range(1, SEEDS + 1):
         @test(f"fuzz: seed {seed:x}, {OPERATIONS} operations", seed=seed)
         def _(seed):

@@ -10,7 +10,7 @@ from . import images, machine, packages
 TOOLS = ["mmdebstrap", "e2fsprogs", "openssh-client"]
 SUITE = "bookworm"
 CONTENTS = ["systemd-sysv", "udev", "dbus", "libpam-systemd", "linux-image-amd64", "initramfs-tools", "openssh-server", "iproute2",
-            "iputils-ping", "gcc", "libc6-dev", "make", "stress-ng", "fio", "iperf3", "procps", "e2fsprogs", "kmod", "acpid"]
+            "iputils-ping", "gcc", "libc6-dev", "make", "stress-ng", "fio", "iperf3", "procps", "e2fsprogs", "kmod"]
 
 # A script on a second disk, for who runs this without a person at it.
 SERVICE = """[Unit]
