@@ -22,18 +22,19 @@ extern const struct keyhandler __keyhandlers_start[], __keyhandlers_end[];
 static char rx[RX_SIZE], keys[16];
 static u32 rx_head, rx_tail, keys_head, keys_tail;
 static spinlock_t rx_lock = SPINLOCK_INIT(LOCK_LEAF);
-static bool to_dom0;
+static bool to_dom0, said_to_dom0; /* what follows a switch may be here before the switch is announced */
 static u32 switch_seen;
 
-static void say_where_input_goes(void)
+static void say_where_input_goes(bool dom0)
 {
-    printk("Input goes to %s. Ctrl-A three times switches.\n", to_dom0 ? "dom0" : "Caisson ('h' lists the keys)");
+    said_to_dom0 = dom0;
+    printk("Input goes to %s. Ctrl-A three times switches.\n", dom0 ? "dom0" : "Caisson ('h' lists the keys)");
 }
 
 void console_input_start(void)
 {
     to_dom0 = true;
-    say_where_input_goes();
+    say_where_input_goes(true);
 }
 
 void console_rx(char c)
@@ -42,6 +43,8 @@ void console_rx(char c)
     spin_lock(&rx_lock);
     if (switch_seen == SWITCH_COUNT) {
         switch_seen = 0;
+        if (hardware_domain)
+            to_dom0 = !to_dom0;
         keys[keys_tail++ % sizeof(keys)] = SWITCH_CHAR;
     } else if (!to_dom0) {
         if (keys_tail - keys_head < sizeof(keys) && c != SWITCH_CHAR)
@@ -64,12 +67,10 @@ static void rx_softirq(void)
         spin_unlock(&rx_lock);
         if (!key)
             break;
-        if (key == SWITCH_CHAR && hardware_domain) {
-            to_dom0 = !to_dom0;
-            say_where_input_goes();
-        } else if (key != SWITCH_CHAR) {
+        if (key != SWITCH_CHAR)
             keyhandler_run(key);
-        }
+        else if (hardware_domain)
+            say_where_input_goes(!said_to_dom0);
     }
     if (rx_head != rx_tail && hardware_domain)
         evtchn_send_virq(hardware_domain, NULL, VIRQ_CONSOLE);

@@ -4,7 +4,7 @@
 
 #include <hv/types.h>
 
-#define HYPERCALL_MAX 64
+#define HYPERCALL_MAX 64 /* a power of two */
 typedef long (*hypercall_fn)(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 extern const hypercall_fn hypercall_table[HYPERCALL_MAX];
 

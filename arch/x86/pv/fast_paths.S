@@ -81,6 +81,7 @@ syscall64_entry:
     SAVE_REGS
     cmp     $HYPERCALL_COUNT, %rax
     jae     hypercall_absent
+    and     $HYPERCALL_COUNT - 1, %eax /* also where the jump is only predicted (Spectre v1) */
     lea     hypercall_table(%rip), %r11
     mov     (%r11, %rax, 8), %r11
     test    %r11, %r11
