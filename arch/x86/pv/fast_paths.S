@@ -52,6 +52,14 @@ EXTABLE_ASM(.Laccess\@, \fixup)
     jz      \general
 .endm
 
+.macro UNLESS_CANONICAL address, scratch, otherwise
+    mov     \address, \scratch
+    shl     $16, \scratch
+    sar     $16, \scratch
+    cmp     \address, \scratch
+    jne     \otherwise
+.endm
+
 /* As pv_toggle_mode() does it. %rcx: vcpu. Clobbers %rax and %rdx. */
 .macro TOGGLE_MODE kernel, l4, pushed
     movb    $\kernel, VCPU_KERNEL_MODE(%rcx)
@@ -105,11 +113,7 @@ hypercall_done:
     jnz     exit_to_guest
     /* SYSRET to an address that is not canonical faults in the hypervisor on some processors. */
     mov     REGS_RIP(%rsp), %rcx
-    mov     %rcx, %rdx
-    shl     $16, %rdx
-    sar     $16, %rdx
-    cmp     %rcx, %rdx
-    jne     exit_to_guest
+    UNLESS_CANONICAL %rcx, %rdx, exit_to_guest
     mov     REGS_RDI(%rsp), %rdi
     mov     REGS_RSI(%rsp), %rsi
     mov     REGS_RDX(%rsp), %rdx
@@ -313,11 +317,7 @@ hypercall_iret:
     cmp     $SEL_GUEST_CS64, %eax
     jne     iret_refused
     LOAD    mov IRET_RIP(%r11), %rdx
-    mov     %rdx, %rax
-    shl     $16, %rax
-    sar     $16, %rax
-    cmp     %rdx, %rax              /* not canonical: for the failsafe callback */
-    jne     iret_refused
+    UNLESS_CANONICAL %rdx, %rax, iret_refused /* for the failsafe callback */
     LOAD    mov IRET_RFLAGS(%r11), %eax
     LOAD    pushq IRET_FLAGS(%r11)
     LOAD    pushq IRET_RAX(%r11)
