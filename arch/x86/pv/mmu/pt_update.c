@@ -72,7 +72,7 @@ static force_inline enum exchanged exchange_in_table(u32 owner, unsigned level, 
 
 /* One attempt against `old`. The references of the new entry are there before it is, those of the old one go after it. */
 static force_inline int exchange(struct domain *d, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *owner,
-                                    enum exchanged *result)
+                                 enum exchanged *result)
 {
     bool same = same_references(level, old, val);
     int rc = same || !(val & PTE_PRESENT) ? 0 : entry_get(d, level, val, owner);
