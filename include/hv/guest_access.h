@@ -27,15 +27,20 @@ u64 guest_copy_raw_from(void *dst, const void *guest, u64 n);
 #define GUEST_ACCESS_SITE(section)                                                                     \
     __asm__ volatile("661: .byte 0x0f, 0x1f, 0x00\n.pushsection " section ", \"a\"\n.quad 661b\n.popsection" ::: "memory")
 
-/* Up to so many words are copied in line. */
+/* Up to so many words are copied in line. clang warns where the count is not known in the end. */
 #define GUEST_WORDS 8
+#ifdef __clang__
+#define UNROLL_WORDS
+#else
+#define UNROLL_WORDS _Pragma("GCC unroll 8")
+#endif
 
 static force_inline bool guest_read_words(u64 *dst, const u64 *guest, unsigned words)
 {
     u32 failed = 0;
 
     GUEST_ACCESS_SITE(".smap_stac");
-#pragma GCC unroll 8
+    UNROLL_WORDS
     for (unsigned i = 0; i < words; i++)
         __asm__ volatile("1: mov %2, %0\n2:\n"
                          ".pushsection .text.fixup, \"ax\"\n3: mov $1, %1\n   xor %0, %0\n   jmp 2b\n.popsection\n"
@@ -48,7 +53,7 @@ static force_inline bool guest_read_words(u64 *dst, const u64 *guest, unsigned w
 static force_inline bool guest_write_words(u64 *guest, const u64 *src, unsigned words)
 {
     GUEST_ACCESS_SITE(".smap_stac");
-#pragma GCC unroll 8
+    UNROLL_WORDS
     for (unsigned i = 0; i < words; i++)
         __asm__ goto("1: mov %1, %0\n" EXTABLE("1b", "%l2") : : "m"(guest[i]), "r"(src[i]) : "memory" : fault);
     GUEST_ACCESS_SITE(".smap_clac");

@@ -198,8 +198,9 @@ void setup_traps(void)
 {
     static struct trap_info table[257];
 
+    /* Of the NMI events stay masked: the iret of one on top of its handler would let the next NMI into it. */
     for (u32 i = 0; i < 256; i++)
-        table[i] = (struct trap_info){ (u8)i, i == 3 || i == 4 || i == 0x80 || i == 0x81 ? 3 : 0, FLAT_CS64,
+        table[i] = (struct trap_info){ (u8)i, i == 3 || i == 4 || i == 0x80 || i == 0x81 ? 3 : i == 2 ? 4 : 0, FLAT_CS64,
                                        (unsigned long)trap_entries + 16 * i };
     CHECK_EQ(HYPERCALL1(__HYPERVISOR_set_trap_table, table), 0);
 
