@@ -41,6 +41,7 @@ void asm_offsets(void)
     DEFINE(IRET_RFLAGS, offsetof(struct iret_context, rflags));
     DEFINE(IRET_RSP, offsetof(struct iret_context, rsp));
     DEFINE(IRET_SS, offsetof(struct iret_context, ss));
+    DEFINE(ENTRY_SYSCALL_VECTOR, ENTRY_SYSCALL);
     DEFINE(HYPERCALL_COUNT, HYPERCALL_MAX);
     DEFINE(HYPERCALL_IRET, __HYPERVISOR_iret);
     DEFINE(REGS_R10, offsetof(struct cpu_user_regs, r10));

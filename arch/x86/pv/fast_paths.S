@@ -24,7 +24,6 @@
 #define FLAGS_BY_IRET 0x10100   /* RF, TF: SYSRET does not restore them in time */
 #define TRAP_FLAG_MASK_EVENTS 4
 #define IN_SYSCALL 0x100        /* VGCF_in_syscall */
-#define ENTRY_BY_SYSCALL 0x100  /* ENTRY_SYSCALL */
 #define PFEC_PRESENT 1
 #define PFEC_WRITE 2
 #define PFEC_USER 4
@@ -106,7 +105,7 @@ hypercall_done:
     jne     exit_to_guest
     cmpb    $0, VCPU_VMCE_PENDING(%rcx)
     jne     exit_to_guest
-    cmpl    $ENTRY_BY_SYSCALL, REGS_VECTOR(%rsp) /* the frame is still the one made above */
+    cmpl    $ENTRY_SYSCALL_VECTOR, REGS_VECTOR(%rsp) /* the frame is still the one made above */
     jne     exit_to_guest
     mov     REGS_RFLAGS(%rsp), %r11
     test    $FLAGS_BY_IRET | FLAGS_NOT_OURS, %r11d
@@ -139,6 +138,12 @@ syscall_general:
 #define SAVED_RDX 16(%rsp)
 #define SAVED_RCX 8(%rsp)
 #define SAVED_R11 (%rsp)
+.macro POP_SAVED
+    pop     %r11
+    pop     %rcx
+    pop     %rdx
+    pop     %rax
+.endm
 
 /*
  * %rcx: vcpu, %r11: where the frame goes, %eax: its CS, head: the words above RIP. Leaves %rdx at
@@ -185,10 +190,7 @@ syscall_general:
 
 bounce_failed:
     ASM_CLAC
-    pop     %r11
-    pop     %rcx
-    pop     %rdx
-    pop     %rax
+    POP_SAVED
     SAVE_REGS
     mov     %rsp, %rdi
     call    guest_bounce_failed
@@ -284,10 +286,7 @@ entry_page_fault:
 entry_breakpoint:
     BOUNCE  3, 16
 bounce_general:
-    pop     %r11
-    pop     %rcx
-    pop     %rdx
-    pop     %rax
+    POP_SAVED
     jmp     entry_common
 
 /* ---- the iret hypercall ---- */

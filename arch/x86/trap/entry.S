@@ -142,7 +142,7 @@ trampoline_page:
     pushq   $\cs
     push    %rcx
     pushq   $0
-    movl    $0x100, 4(%rsp)
+    movl    $ENTRY_SYSCALL_VECTOR, 4(%rsp)
     jmp     *\target(%rip)
 .endm
     SYSCALL_TRAMPOLINE SEL_GUEST_CS64, syscall64_target
