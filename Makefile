@@ -6,7 +6,7 @@ PYTHON ?= python3
 FONT ?= /usr/share/grub/unicode.pf2
 LIBDIR ?= /usr/lib/x86_64-linux-gnu
 
-SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arch/x86/time arch/x86/smp arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/dom0 \
+SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arch/x86/time arch/x86/smp arch/x86/speculation arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/dom0 \
 	common/core common/lib common/mm common/time common/sched common/domain common/evtchn common/grant \
 	common/hypercall common/control common/debug drivers/serial drivers/video drivers/input drivers/acpi drivers/pci
 
@@ -31,6 +31,13 @@ INCLUDES := -Iinclude -I$(O)/include
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
 COMMON := $(INCLUDES) -include include/hv/visibility.h -g -m64 -fpie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-common -MMD -MP
+# Indirect branches go through arch/x86/speculation/harden.S.
+ifneq ($(findstring clang,$(CC)),)
+COMMON += -mretpoline -mretpoline-external-thunk
+else
+COMMON += -mindirect-branch=thunk-extern -mindirect-branch-register
+endif
+COMMON += -fno-jump-tables
 CFLAGS := $(COMMON) -std=gnu11 -O2 -ffreestanding -fno-strict-aliasing -fno-delete-null-pointer-checks $(WARN) $(EXTRA_CFLAGS)
 ASFLAGS := $(INCLUDES) -Iboot -g -m64 -D__ASSEMBLER__ -MMD -MP $(EXTRA_ASFLAGS)
 LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments --build-id=none --gc-sections
@@ -46,7 +53,7 @@ endif
 
 all: $(O)/caisson.elf
 
-$(O)/include/asm_offsets.h: arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h include/hv/domain.h include/hv/hypercall.h
+$(O)/include/asm_offsets.h: arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h include/hv/domain.h include/hv/hypercall.h include/hv/x86/speculation.h
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -S -o $(O)/asm_offsets.s $<
 	@sed -n 's/.*\.ascii[[:space:]]*"->\([A-Z0-9_]*\) \([0-9]*\)".*/#define \1 \2/p' $(O)/asm_offsets.s > $@

@@ -131,8 +131,8 @@ class Dialogue:
         pass
 
 
-def monitor(path, commands, interval, after, until_gone=False):
-    """A thread that sends the commands, one each `interval` seconds, once `after` (Seen) has happened."""
+def monitor(path, commands, interval, after, until_gone=False, said=None):
+    """A thread that sends the commands, one each `interval` seconds, once `after` (Seen) has happened. said: a list for the answers."""
     def feed():
         s = socket.socket(socket.AF_UNIX)
         for _ in range(200):
@@ -147,8 +147,12 @@ def monitor(path, commands, interval, after, until_gone=False):
                 for c in commands:
                     time.sleep(interval)
                     s.sendall(c.encode() + b"\n")
-                while not until_gone and s.recv(4096):
-                    pass  # QEMU forgets what it has not read yet when the line drops
+                while not until_gone:
+                    answer = s.recv(4096)
+                    if not answer:
+                        break  # QEMU forgets what it has not read yet when the line drops
+                    if said is not None:
+                        said.append(answer.decode(errors="replace"))
         except OSError:
             pass  # the machine has ended
 
@@ -157,6 +161,22 @@ def monitor(path, commands, interval, after, until_gone=False):
     t = threading.Thread(target=feed, daemon=True)
     t.start()
     return ["-monitor", f"unix:{path},server,nowait"]
+
+
+_ports = iter(range(20000 + os.getpid() % 10000, 65000))
+
+
+def provoke(at, damage, until, bundle=None, words="noreboot", timeout=60, mem="256M"):
+    """Stops the machine at a function, does damage through gdb (a command, or a list), and lets it run into it."""
+    port = next(_ports)
+    steps = [f"symbol-file {HV}/caisson.debug", f"target remote :{port}", f"hbreak *{symbols()[at]:#x}", "continue",
+             *([damage] if isinstance(damage, str) else damage), "delete", "detach"]
+    args = machine.command(("direct", ELF, bundle, words), mem=mem)
+    gdb = subprocess.Popen(["gdb", "-batch", "-nx", "-ex", "set tcp connect-timeout 20"] +
+                           [a for s in steps for a in ("-ex", s)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    r = machine.run(args + ["-gdb", f"tcp::{port}", "-S"], timeout, until=until)
+    gdb.wait(20)
+    return r
 
 
 # ---- running ----

@@ -7,13 +7,14 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, command, direct, monitor,  # noqa: E402
-                     need, run_all, symbols, test, tests)
+                     need, provoke, run_all, test, tests)
 from caisson import images, machine, packages  # noqa: E402
 from bench import bench_tests  # noqa: E402
 from boot import kernels_tests  # noqa: E402
 from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
+from speculation import speculation_tests  # noqa: E402
 from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
 
 # ---- build ----
@@ -345,20 +346,6 @@ def monitor_tests(kernel):
         need("PANIC CAI-N01: NMI (nmi=fatal)" in r.output and "phase active" in r.output, "no report", r)
         need(r.output.count("PANIC") == 1, "more than one report", r)
 
-    symbols_of = symbols()
-    ports = iter(range(20000 + os.getpid() % 10000, 65000))
-
-    def provoke(at, damage, until, bundle=None, words="noreboot"):
-        """Stops the machine at a function, does damage through gdb, and lets it run into it."""
-        args = machine.command(("direct", ELF, bundle, words), mem="256M")
-        port = next(ports)
-        steps = [f"target remote :{port}", f"hbreak *{symbols_of[at]:#x}", "continue", damage, "delete", "detach"]
-        gdb = subprocess.Popen(["gdb", "-batch", "-nx", "-ex", "set tcp connect-timeout 20"] +
-                               [a for s in steps for a in ("-ex", s)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        r = machine.run(args + ["-gdb", f"tcp::{port}", "-S"], 60, until=until)
-        gdb.wait(20)
-        return r
-
     @test("trap: an exception in the 32-bit stub is reported")
     def _():
         r = provoke("check_cpu32", "set *(short *)$pc = 0x0b0f", "Halted. Please report")
@@ -438,6 +425,7 @@ def main():
     monitor_tests(kernel)
     kernels_tests.register()
     smp_tests.register(kernel)
+    speculation_tests.register(kernel)
     fuzz_tests.register()
     bench_tests.register()
     matrix_tests.register()

@@ -1,6 +1,7 @@
 /* Offsets that assembler needs, extracted from this file's assembler output by the Makefile. */
 #include <hv/domain.h>
 #include <hv/hypercall.h>
+#include <hv/x86/speculation.h>
 
 #define DEFINE(name, value) __asm__ volatile("\n.ascii \"->" #name " %c0\"" ::"i"(value))
 
@@ -11,6 +12,8 @@ void asm_offsets(void)
     DEFINE(STACK_TOP_CPU, offsetof(struct stack_top, cpu));
     DEFINE(STACK_TOP_VCPU, offsetof(struct stack_top, vcpu));
     DEFINE(PERCPU_SOFTIRQ, offsetof(struct percpu, softirq_pending));
+    DEFINE(PERCPU_GUEST_CR3, offsetof(struct percpu, guest_cr3));
+    DEFINE(PERCPU_FULL_CR3, offsetof(struct percpu, full_cr3));
     DEFINE(PERCPU_TLB_FLUSH_TIME, offsetof(struct percpu, tlb_flush_time));
     DEFINE(PERCPU_TSS, offsetof(struct percpu, tss));
     DEFINE(PERCPU_RSP0, offsetof(struct percpu, tss.rsp[0]));
@@ -21,6 +24,10 @@ void asm_offsets(void)
     DEFINE(VCPU_KERNEL_MODE, offsetof(struct vcpu, pv.guest_kernel_mode));
     DEFINE(VCPU_KERNEL_L4, offsetof(struct vcpu, pv.kernel_l4));
     DEFINE(VCPU_USER_L4, offsetof(struct vcpu, pv.user_l4));
+    DEFINE(VCPU_KERNEL_ROOT, offsetof(struct vcpu, pv.isolated.root[0]));
+    DEFINE(VCPU_USER_ROOT, offsetof(struct vcpu, pv.isolated.root[1]));
+    DEFINE(VCPU_SPEC_CTRL, offsetof(struct vcpu, pv.spec_ctrl_hw));
+    DEFINE(SPEC_PLAN_SPEC_CTRL, offsetof(struct spec_plan, spec_ctrl));
     DEFINE(VCPU_BOUNCE_SP, offsetof(struct vcpu, pv.bounce_sp));
     DEFINE(VCPU_FRAME_IOPL, offsetof(struct vcpu, pv.frame_iopl));
     DEFINE(VCPU_SYSCALL_ADDRESS, offsetof(struct vcpu, pv.syscall_cb.address));

@@ -70,6 +70,9 @@ SECTIONS
         __smap_stac_start = .;
         KEEP(*(.smap_stac))
         __smap_stac_end = .;
+        __patch_sites_start = .;
+        KEEP(*(.patch_sites))
+        __patch_sites_end = .;
         __keyhandlers_start = .;
         KEEP(*(.keyhandlers))
         __keyhandlers_end = .;
@@ -88,6 +91,8 @@ SECTIONS
 
     .data : HIGH(.data) {
         __data_start = .;
+        *(.data.percpu)
+        . = ALIGN(4096);
         *(.data.page_aligned)
         *(.data .data.*)
         . = ALIGN(4096);
@@ -106,6 +111,7 @@ SECTIONS
 
 ASSERT(__boot_end <= IMAGE_PHYS_LINK + STUBS_VIRT - IMAGE_VIRT_START, "boot code reaches the vector stubs")
 ASSERT(stubs32 == STUBS32_PHYS, "gates of the 32-bit stub are computed from STUBS32_PHYS")
+ASSERT(__data_start == boot_percpu, "it begins a page")
 ASSERT(vector_stubs == STUBS_VIRT, "IDT gates are computed from STUBS_VIRT")
 ASSERT(__image_end - IMAGE_VIRT_START <= IMAGE_MAX_SIZE, "the image must fit one L1 table")
 ASSERT((boot_stack_block & (STACK_BLOCK_SIZE - 1)) == 0, "stack blocks are aligned to their size")

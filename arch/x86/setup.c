@@ -11,6 +11,7 @@
 #include <hv/mca.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/pv.h>
 #include <hv/recorder.h>
 #include <hv/sched.h>
 #include <hv/smp.h>
@@ -151,7 +152,9 @@ static void boot(void)
 {
     boot_alloc_finish();              /* the page allocator owns free memory now */
     stack_guard_boot_blocks();
-    cpu_enable_features();            /* patches SMAP sites: needs vmap */
+    cpu_enable_features();            /* patches code: needs vmap */
+    if (isolation_init_cpu(this_cpu())) /* after the decision of that */
+        panic(PANIC_BOOT_MEMORY, "no memory for isolated page tables");
     sched_init();
     domains_init();
     timers_init();

@@ -12,6 +12,7 @@
 #include <hv/system_state.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/speculation.h>
 
 struct domain *hardware_domain;
 struct domain *domain_list[8];
@@ -47,6 +48,7 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
         return NULL;
     d->id = id;
     d->privileged = privileged;
+    d->absent_checked = privileged ? spec.l1tf_dom0 : spec.l1tf;
     d->max_vcpus = max_vcpus;
     d->max_pages = ~0ULL;
     d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);

@@ -70,6 +70,15 @@ struct pv_vcpu {
     void *fpu_area;      /* XSAVE format */
     u64 tsc_aux;
 
+    u64 spec_ctrl, spec_ctrl_hw; /* as the guest has it, and the processor for it */
+
+    /* Tables that the guest runs on where it may not see the hypervisor's memory (isolation.c). */
+    struct {
+        u64 *l4[2], *l3;     /* copies of the kernel's and the user L4 */
+        paddr_t root[2];
+        spinlock_t lock;     /* what l4[] is a copy of */
+    } isolated;
+
     struct vmce vmce;
 };
 
@@ -132,6 +141,7 @@ struct evtchn {
 struct domain {
     domid_t id;
     bool privileged;  /* the hardware domain: I/O memory, ports, PIRQs */
+    bool absent_checked; /* its absent page-table entries may not name memory (L1TF) */
     bool is_shut_down, crashed, ended; /* ended: its crash has been dealt with */
     bool crash_claimed, shutdown_claimed; /* of several vCPUs one does it */
     u32 shutdown_code;

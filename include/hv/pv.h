@@ -59,6 +59,14 @@ void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);
 void pt_updates_wait(const struct page_info *pg);
 paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);
 
+/* ---- isolation.c: what guests run on where SPEC_ISOLATE is in use; else these do nothing ---- */
+int isolation_init_cpu(struct percpu *c) __must_check; /* after its IST stacks */
+int isolation_init_vcpu(struct vcpu *v) __must_check;
+void isolation_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or another one here */
+void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
+/* An entry of an L4 table of d, not in the hypervisor's slots, has changed. */
+void isolation_l4_changed(const struct domain *d, const pte_t *entry);
+
 /* ---- ptwr.c ---- */
 bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va);
 

@@ -82,6 +82,7 @@ WEAK void softirq_register(enum softirq nr, void (*fn)(void)) { (void)nr; (void)
 WEAK void preempt_point(void) {}
 WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~PAUSE_BLOCKED; }
 WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }
+WEAK void isolation_l4_changed(const struct domain *d, const pte_t *entry) { (void)d; (void)entry; }
 WEAK void domain_crash(struct domain *d, const char *fmt, ...) { (void)fmt; d->crashed = true; }
 WEAK void spin_lock(spinlock_t *lock) { assert_int_equal(lock->head, lock->tail); lock->tail++; }
 WEAK void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->head, lock->tail); }

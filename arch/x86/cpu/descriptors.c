@@ -17,7 +17,8 @@ extern char trampoline_page[], trampoline_cstar[], syscall_entry[];
 
 paddr_t boot_image_phys; /* where the loader put the image: written by long_mode.S */
 
-struct percpu boot_percpu = {
+/* In pages of its own: guests' tables map it where they are isolated. */
+struct percpu boot_percpu __section(".data.percpu") = {
     .curr = CURRENT_POISON,
     .gdt = boot_gdt,
     .tss = {
@@ -29,10 +30,8 @@ struct percpu boot_percpu = {
 struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
 u64 cpus_online = 1;
 
-void *stack_block_alloc(void)
+static void *block_alloc(u64 va)
 {
-    u64 va = vmap_reserve(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE);
-
     /* Page 0: the SYSCALL trampoline; page 1: the guard; the rest: stack. */
     if (hv_map(va, image_to_phys(trampoline_page), PAGE_SIZE, HV_RX))
         return NULL;
@@ -45,6 +44,16 @@ void *stack_block_alloc(void)
         }
     }
     return (void *)va;
+}
+
+void *stack_block_alloc(void)
+{
+    return block_alloc(vmap_reserve(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE));
+}
+
+void *ist_block_alloc(void)
+{
+    return block_alloc(vmap_reserve_for_cpus(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE));
 }
 
 void stack_guard_boot_blocks(void)

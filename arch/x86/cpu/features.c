@@ -1,11 +1,11 @@
 /* What the processor can do, and what we turn on. */
 #include <hv/cmdline.h>
 #include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/speculation.h>
 
 struct cpu_features cpu;
 
@@ -85,20 +85,10 @@ void cpu_write_cr4(u64 cr4)
 
 static void patch_sites(const u64 *site, const u64 *end, u8 last_byte)
 {
-    /* Text is read-only in the image and in the direct map: write through a short-lived alias. */
-    u64 window = vmap_reserve(2 * PAGE_SIZE, PAGE_SIZE);
+    const u8 insn[] = { 0x0f, 0x01, last_byte }; /* CLAC 0f 01 ca, STAC 0f 01 cb */
 
-    for (; site < end; site++) {
-        paddr_t pa = image_to_phys((void *)*site);
-        u8 *alias = (u8 *)(window + (pa & (PAGE_SIZE - 1)));
-
-        if (hv_map(window, pa & PAGE_MASK, 2 * PAGE_SIZE, HV_RW))
-            panic(PANIC_BOOT_MEMORY, "no memory to patch SMAP sites");
-        alias[0] = 0x0f;
-        alias[1] = 0x01;
-        alias[2] = last_byte; /* CLAC 0f 01 ca, STAC 0f 01 cb */
-        hv_unmap(window, 2 * PAGE_SIZE);
-    }
+    for (; site < end; site++)
+        text_write(*site, insn, sizeof(insn));
 }
 
 void cpu_load_features(void)
@@ -108,6 +98,7 @@ void cpu_load_features(void)
         __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)cpu.xcr0_mask), "d"((u32)(cpu.xcr0_mask >> 32)));
     this_cpu()->xcr0 = cpu.xcr0_mask;
     wrmsr(MSR_PAT, PAT_VALUE);
+    spec_init_cpu();
     wbinvd();
     write_cr3(read_cr3());
 }
@@ -133,6 +124,7 @@ void cpu_enable_features(void)
     if (cpu.xsave)
         cr4 |= CR4_OSXSAVE;
     cpu.cr4 = cr4;
+    spec_init();
     cpu_load_features();
     cpu.xsave_size = cpu.xsave ? cpuid_count(13, 0).ebx : 512;
     printk(LOG_INFO "CPU: %s, %s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",

@@ -14,7 +14,7 @@
 #include <hv/x86/processor.h>
 
 static spinlock_t hv_map_lock = SPINLOCK_INIT(LOCK_HV_MAP);
-static u64 vmap_next = VMAP_VIRT_START;
+static u64 vmap_next = VMAP_VIRT_START, vmap_cpus_next = VMAP_CPUS_VIRT_START;
 
 /*
  * Tables for early boot. A table from boot_alloc() may fault on its first touch, and the handler
@@ -191,13 +191,28 @@ pte_t hv_lookup(u64 va)
     return 0;
 }
 
-u64 vmap_reserve(u64 size, u64 align)
+static u64 reserve(u64 *next, u64 size, u64 align)
 {
     spin_lock(&hv_map_lock);
-    u64 va = ROUND_UP(vmap_next, align);
+    u64 va = ROUND_UP(*next, align);
 
-    vmap_next = va + size;
+    *next = va + size;
     spin_unlock(&hv_map_lock);
+    return va;
+}
+
+u64 vmap_reserve(u64 size, u64 align)
+{
+    u64 va = reserve(&vmap_next, size, align);
+
+    ASSERT(va + size <= VMAP_CPUS_VIRT_START);
+    return va;
+}
+
+u64 vmap_reserve_for_cpus(u64 size, u64 align)
+{
+    u64 va = reserve(&vmap_cpus_next, size, align);
+
     ASSERT(va + size <= VMAP_VIRT_END);
     return va;
 }

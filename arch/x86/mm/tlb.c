@@ -50,6 +50,10 @@ void tlb_flush_global(void)
     u64 cr4 = read_cr4();
 
     tick();
+    if (!(cr4 & CR4_PGE)) {
+        write_cr3(read_cr3()); /* nothing is global (isolation.c) */
+        return;
+    }
     write_cr4(cr4 & ~CR4_PGE);
     write_cr4(cr4);
 }

@@ -77,6 +77,7 @@ EXTABLE_ASM(.Laccess\@, \fixup)
 
     .globl  syscall64_entry
 syscall64_entry:
+    HARDEN  SPEC_ENTRY, harden_entry
     mov     TOP(STACK_TOP_VCPU, 0), %rcx
     cmpb    $0, VCPU_KERNEL_MODE(%rcx)
     je      syscall_from_user
@@ -94,7 +95,7 @@ syscall64_entry:
     test    %r11, %r11
     jz      hypercall_absent
     mov     %r10, %rcx
-    call    *%r11
+    call    __x86_indirect_thunk_r11
 hypercall_done:
     mov     %rax, REGS_RAX(%rsp)
     mov     STACK_TOP_VCPU(%rsp), %rcx
@@ -119,16 +120,17 @@ hypercall_done:
     mov     REGS_R8(%rsp), %r8
     mov     REGS_R9(%rsp), %r9
     mov     REGS_R10(%rsp), %r10
+    HARDEN  SPEC_EXIT, harden_exit
     mov     REGS_RSP(%rsp), %rsp    /* RBX, RBP, R12 to R15 are as C found them */
     sysretq
 hypercall_absent:
     mov     $-38, %rax              /* -ENOSYS */
     jmp     hypercall_done
 
-syscall_general:
+syscall_slow:
     mov     TOP(REGS_RIP, 0), %rcx
     mov     TOP(REGS_RFLAGS, 0), %r11
-    jmp     syscall_entry
+    jmp     syscall_general
 
 /* ---- frames for the guest's kernel ---- */
 
@@ -184,6 +186,7 @@ syscall_general:
     mov     SAVED_RDX, %rdx
     mov     SAVED_RAX, %rax
     mov     TOP(REGS_RFLAGS, PUSHED), %r11
+    HARDEN  SPEC_EXIT, harden_exit
     mov     TOP(REGS_RSP, PUSHED), %rsp
     sysretq
 .endm
@@ -197,12 +200,12 @@ bounce_failed:
     jmp     exit_to_guest
 
 syscall_from_user:
-    UNLESS_SIMPLE %rcx, %r11, 0, syscall_general
+    UNLESS_SIMPLE %rcx, %r11, 0, syscall_slow
     cmpq    $0, VCPU_SYSCALL_ADDRESS(%rcx)
-    je      syscall_general
+    je      syscall_slow
     mov     VCPU_BOUNCE_SP(%rcx), %r11
     test    %r11, %r11
-    jz      syscall_general
+    jz      syscall_slow
     push    %rax
     push    %rdx
     push    TOP(REGS_RIP, 16)       /* SYSCALL left them in RCX and R11 */
@@ -223,8 +226,9 @@ syscall_from_user:
 #define TRAP(vector, field) VCPU_TRAPS + (vector) * TRAP_SIZE + (field)(%rcx)
 
 .macro BOUNCE vector, head
+    HARDEN  SPEC_ENTRY, harden_entry
     testb   $3, TOP(REGS_CS, 0)
-    jz      entry_common
+    jz      entry_general
     push    %rax
     push    %rdx
     push    %rcx
@@ -287,17 +291,17 @@ entry_breakpoint:
     BOUNCE  3, 16
 bounce_general:
     POP_SAVED
-    jmp     entry_common
+    jmp     entry_general
 
 /* ---- the iret hypercall ---- */
 
 hypercall_iret:
     cmpq    $0, VCPU_USER_L4(%rcx)
-    je      syscall_general
+    je      syscall_slow
     cmpb    $0, VCPU_NMI_MASKED(%rcx)
-    jne     syscall_general
+    jne     syscall_slow
     cmpl    $0, VCPU_NMI_PENDING(%rcx)
-    jne     syscall_general
+    jne     syscall_slow
     UNLESS_SIMPLE %rcx, %rax, 0, iret_general
     cmpb    $0, INFO_PENDING(%rax)
     jne     iret_general
@@ -350,6 +354,7 @@ hypercall_iret:
     mov     TOP(REGS_RFLAGS, 0), %r11
     test    $FLAGS_BY_IRET, %r11d
     jnz     2f
+    HARDEN  SPEC_EXIT, harden_exit
     mov     TOP(REGS_RSP, 0), %rsp
     sysretq
 2:  add     $8, %rsp
@@ -364,4 +369,4 @@ iret_refused:
     pop     %rdx
 iret_general:
     mov     $HYPERCALL_IRET, %eax
-    jmp     syscall_general
+    jmp     syscall_slow

@@ -5,6 +5,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/speculation.h>
 
 int pv_domain_init(struct domain *d)
 {
@@ -32,8 +33,9 @@ int pv_vcpu_init(struct vcpu *v)
     v->pv.xcr0 = cpu.xsave ? 1 : 0;
     v->pv.dr[6] = 0xffff0ff0;
     v->pv.dr[7] = 0x400;
+    v->pv.spec_ctrl_hw = spec_ctrl_for(0);
     pv_init_gdt_window(v);
-    return 0;
+    return isolation_init_vcpu(v);
 }
 
 static void set_xcr0(struct percpu *c, u64 xcr0)
@@ -103,6 +105,7 @@ void pv_leave_address_space(void)
         return;
     load_gdt((u64)c->gdt - GDT_RESERVED_BASE);
     write_cr3(image_to_phys(hv_l4));
+    c->guest_cr3 = 0;
     __atomic_store_n(&c->loaded, NULL, __ATOMIC_RELEASE);
 }
 
@@ -121,6 +124,8 @@ void pv_state_load(struct vcpu *v)
     }
     c->state_owner = v;
     v->state_cpu = c->id;
+    spec_barrier();
+    isolation_enter_cpu(c, v);
 
     /* The new window has our GDT page before anything can load a segment through it. */
     pv_window_set_cpu_page(v);
@@ -143,6 +148,8 @@ void pv_state_load(struct vcpu *v)
     wrmsr(MSR_KERNEL_GS_BASE, p->gs_base_shadow);
     if (cpu.rdtscp)
         wrmsr(MSR_TSC_AUX, p->tsc_aux);
+    if (spec_guest_has_ctrl() && !(spec.what & SPEC_IBRS)) /* else on the way out */
+        wrmsr(MSR_SPEC_CTRL, p->spec_ctrl_hw);
 }
 
 long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val)

@@ -11,6 +11,7 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/pv.h>
 #include <hv/sched.h>
 #include <hv/smp.h>
 #include <hv/time.h>
@@ -69,7 +70,7 @@ static bool prepare(struct percpu *c)
     tss[1] = base >> 32;
     c->tss.io_map_base = sizeof(struct tss64);
     for (unsigned i = 0; i < IST_COUNT; i++) {
-        void *block = stack_block_alloc();
+        void *block = ist_block_alloc();
 
         if (!block)
             return false;
@@ -80,13 +81,13 @@ static bool prepare(struct percpu *c)
     if (!c->boot_stack)
         return false;
     stack_block_top(c->boot_stack)->cpu = c;
-    return idle_vcpu_create(c, c->boot_stack) && !sched_init_cpu(c) && !timers_init_cpu(c);
+    return idle_vcpu_create(c, c->boot_stack) && !sched_init_cpu(c) && !timers_init_cpu(c) && !isolation_init_cpu(c);
 }
 
 /* With an unmapped page on either side, as stacks have. */
 static struct percpu *area_alloc(u32 id)
 {
-    u64 size = ROUND_UP(sizeof(struct percpu), PAGE_SIZE), va = vmap_reserve(size + 2 * PAGE_SIZE, PAGE_SIZE) + PAGE_SIZE;
+    u64 size = ROUND_UP(sizeof(struct percpu), PAGE_SIZE), va = vmap_reserve_for_cpus(size + 2 * PAGE_SIZE, PAGE_SIZE) + PAGE_SIZE;
 
     for (u64 off = 0; off < size; off += PAGE_SIZE) {
         void *page = hv_alloc_page();

@@ -16,6 +16,9 @@
     .balign 16
     .globl  entry_common
 entry_common:
+    HARDEN  SPEC_ENTRY, harden_entry
+    .globl  entry_general /* from fast_paths.S */
+entry_general:
     SAVE_REGS
     ASM_CLAC
     mov     %rsp, %rdi
@@ -33,14 +36,17 @@ exit_to_guest:
     add     $8, %rsp
     .globl  iret_to_guest
 iret_to_guest:
+    HARDEN  SPEC_EXIT, harden_exit
+guest_iretq:
     iretq
-EXTABLE_ASM(iret_to_guest, iret_guest_fault)
+EXTABLE_ASM(guest_iretq, iret_guest_fault)
 
 /* Only where prepare_guest_return() found a canonical RIP and the flat selectors. */
 exit_sysret:
     RESTORE_REGS
     mov     8(%rsp), %rcx
     mov     0x18(%rsp), %r11
+    HARDEN  SPEC_EXIT, harden_exit
     mov     0x20(%rsp), %rsp
     sysretq
 
@@ -54,6 +60,7 @@ iret_guest_fault:
 
 from_hypervisor:
     call    trap_from_hypervisor
+return_to_hypervisor:
     test    %rax, %rax
     jnz     return_nmis_blocked
     RESTORE_REGS
@@ -74,9 +81,9 @@ return_nmis_blocked:
 entry_ist:
     SAVE_REGS
     ASM_CLAC
-    mov     %rsp, %rdi
     testb   $3, REGS_CS(%rsp)
-    jz      from_hypervisor
+    jz      ist_from_hypervisor
+    HARDEN  SPEC_ENTRY, harden_entry
     mov     %rsp, %rsi
     mov     $STACK_BLOCK_SIZE - 1, %eax
     or      %rsp, %rax
@@ -90,9 +97,18 @@ entry_ist:
     mov     %rdx, %rdi
     jmp     from_guest
 
-/* From the trampolines below, what fast_paths.S does not do: the frame is complete down to the vector. */
-    .globl  syscall_entry
+ist_from_hypervisor:
+    HARDEN  SPEC_ENTRY | SPEC_EXIT, harden_ist
+    mov     %rsp, %rdi
+    call    trap_from_hypervisor
+    HARDEN  SPEC_ENTRY | SPEC_EXIT, unharden_ist
+    jmp     return_to_hypervisor
+
+/* From the trampolines below: the frame is complete down to the vector. */
+    .globl  syscall_entry, syscall_general
 syscall_entry:
+    HARDEN  SPEC_ENTRY, harden_entry
+syscall_general: /* what fast_paths.S does not do */
     SAVE_REGS
     mov     %rsp, %rdi
     call    syscall_from_guest
@@ -143,7 +159,17 @@ trampoline_page:
     push    %rcx
     pushq   $0
     movl    $ENTRY_SYSCALL_VECTOR, 4(%rsp)
-    jmp     *\target(%rip)
+1:  jmp     *\target(%rip)
+    /* Too far for a direct jump. What the processor would predict is the guest's to train. */
+    .balign 16, 0xcc
+2:  call    4f
+3:  pause
+    lfence
+    jmp     3b
+4:  mov     \target(%rip), %rcx
+    mov     %rcx, (%rsp)
+    ret
+    PATCH_SITE 1b, 2b, SPEC_RETPOLINE | SPEC_IBRS | SPEC_LFENCE, PATCH_JMP
 .endm
     SYSCALL_TRAMPOLINE SEL_GUEST_CS64, syscall64_target
     .balign 64

@@ -24,6 +24,7 @@ void cpu_init_descriptors(struct percpu *c);
 void cpu_set_stack(struct percpu *c, void *block);
 /* A stack block in vmap space with its guard page; NULL: out of memory. */
 void *stack_block_alloc(void) __must_check;
+void *ist_block_alloc(void) __must_check;
 /* The boot CPU's statically allocated blocks lose their guard pages' mappings. */
 void stack_guard_boot_blocks(void);
 static inline struct stack_top *stack_block_top(void *block)

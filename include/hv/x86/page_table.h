@@ -48,10 +48,15 @@ void hv_drop_slot(unsigned slot);
 /* The leaf entry that maps va (any size), or 0. */
 pte_t hv_lookup(u64 va);
 
+/* text_write.c: n bytes of the hypervisor's code, before other CPUs run. */
+void text_write(u64 at, const u8 *bytes, size_t n);
+
 /* Device registers, uncached, at a vmap address; NULL when out of memory. */
 void *hv_ioremap(paddr_t pa, u64 size) __must_check;
 /* Reserves vmap space, size a multiple of align, both powers-of-two pages. */
 u64 vmap_reserve(u64 size, u64 align);
+/* The same in the part for what a CPU needs on the way in from a guest (isolation.c). */
+u64 vmap_reserve_for_cpus(u64 size, u64 align);
 
 /* direct_map.c */
 bool direct_map_fault(u64 va); /* early boot: maps what was touched; false: not a direct-map address */

@@ -47,6 +47,8 @@ struct percpu {
     struct vcpu *state_owner; /* whose segments and FPU state are loaded, if its state_cpu is this one */
     struct domain *loaded;    /* whose address space CR3 holds; NULL: the hypervisor's own */
     u64 cr4, xcr0;         /* cached */
+    u64 guest_cr3, full_cr3; /* isolation: what the last exit to a guest loaded, and what it replaced */
+    u64 isolated_image, isolated_area; /* this CPU's part of guests' isolated tables: entries for the image's slot and for its areas */
     u32 tlb_flush_time;    /* value of the TLB clock at the last full flush */
     u32 flush_asked, flush_done; /* tlb.c: requests of other CPUs */
     u32 flush_what;

@@ -20,6 +20,22 @@
 #define ASM_STAC SMAP_SITE(.smap_stac)
 
 #ifdef __ASSEMBLER__
+#include <hv/x86/speculation.h>
+
+/* An entry of struct patch_site. */
+.macro PATCH_SITE at, target, what, op
+    .pushsection .patch_sites, "a"
+    .quad   \at, \target
+    .long   \what, \op
+    .popsection
+.endm
+
+/* Five bytes that become "call routine" where the processor needs a bit of `what`. */
+.macro HARDEN what, routine
+661: .byte  0x0f, 0x1f, 0x44, 0x00, 0x00
+    PATCH_SITE 661b, \routine, \what, PATCH_CALL
+.endm
+
 /* The general registers of struct cpu_user_regs; the stack pointer is at its error code before and after. */
 .macro SAVE_REGS
     cld

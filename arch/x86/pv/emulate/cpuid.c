@@ -8,6 +8,7 @@
 #include <hv/version.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/speculation.h>
 
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */
 #define L1_ECX 0x76d83203u
@@ -80,7 +81,7 @@ static void leaf_7(u32 sub, u32 o[4])
     o[0] = 0;
     o[1] &= L7_EBX & (cpu.fsgsbase ? ~0u : ~1u);
     o[2] &= L7_ECX;
-    o[3] &= L7_EDX;
+    o[3] = (o[3] & L7_EDX) | spec_guest_leaf7_edx();
 }
 
 static void leaf_d(const struct vcpu *v, u32 sub, u32 o[4])
@@ -149,7 +150,7 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
         break;
     case 0x80000008:
         o[0] = (o[0] & 0xff) | 48 << 8;
-        o[1] &= 1; /* CLZERO */
+        o[1] = (o[1] & 1) | spec_guest_ext8_ebx(); /* CLZERO */
         o[2] = o[3] = 0;
         break;
     case 0x8000000a: case 0x8000001b ... 0x80000021: /* SVM, IBS, topology, SEV */

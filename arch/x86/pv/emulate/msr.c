@@ -5,6 +5,7 @@
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/speculation.h>
 #include <hv/x86/trap.h>
 
 #define MSR_UCODE_REV 0x8b
@@ -14,6 +15,30 @@
 #define MSR_FEATURE_CONTROL 0x3a
 #define MSR_AMD_HWCR 0xc0010015
 #define MSR_AMD_DE_CFG 0xc0011029
+
+/* A reserved bit would be refused by the processor, at an exit to the guest. */
+static bool set_spec_ctrl(struct vcpu *v, u64 val)
+{
+    u64 stibp = spec_guest_leaf7_edx() & L7D_STIBP || spec_guest_ext8_ebx() & E8B_STIBP ? SPEC_CTRL_STIBP : 0;
+    u64 ssbd = spec_guest_leaf7_edx() & L7D_SSBD || spec_guest_ext8_ebx() & E8B_SSBD ? SPEC_CTRL_SSBD : 0;
+
+    if (!spec_guest_has_ctrl() || val & ~(SPEC_CTRL_IBRS | stibp | ssbd))
+        return false;
+    v->pv.spec_ctrl = val;
+    v->pv.spec_ctrl_hw = spec_ctrl_for(val);
+    if (!(spec.what & SPEC_IBRS)) /* else on the way out */
+        wrmsr(MSR_SPEC_CTRL, v->pv.spec_ctrl_hw);
+    return true;
+}
+
+static bool command(u32 msr, u64 val, u64 bit, bool permitted)
+{
+    if (!permitted || val & ~bit)
+        return false;
+    if (val)
+        wrmsr(msr, val);
+    return true;
+}
 
 bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
 {
@@ -39,6 +64,12 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
     case MSR_TSC_AUX:
         *val = v->pv.tsc_aux;
         return cpu.rdtscp;
+    case MSR_SPEC_CTRL:
+        *val = v->pv.spec_ctrl;
+        return spec_guest_has_ctrl();
+    case MSR_ARCH_CAPABILITIES:
+        *val = spec_guest_arch_capabilities();
+        return spec_guest_leaf7_edx() & L7D_ARCH_CAPABILITIES;
     case MSR_UCODE_REV:
         return !v->domain->privileged || rdmsr_safe(msr, val);
     case MSR_MCG_CAP:
@@ -80,6 +111,12 @@ bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val)
         v->pv.tsc_aux = val;
         wrmsr(MSR_TSC_AUX, val);
         return true;
+    case MSR_SPEC_CTRL:
+        return set_spec_ctrl(v, val);
+    case MSR_PRED_CMD:
+        return command(msr, val, PRED_CMD_IBPB, spec_guest_leaf7_edx() & L7D_IBRS_IBPB || spec_guest_ext8_ebx() & E8B_IBPB);
+    case MSR_FLUSH_CMD:
+        return command(msr, val, FLUSH_CMD_L1D, spec_guest_leaf7_edx() & L7D_L1D_FLUSH);
     case MSR_UCODE_REV: /* written with 0 before it is read */
         return val == 0;
     case MSR_PAT:

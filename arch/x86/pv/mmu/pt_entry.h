@@ -28,6 +28,19 @@ static force_inline pte_t entry_adjust(unsigned level, pte_t e)
     return e;
 }
 
+/*
+ * L1TF: processors that suffer from it read the cache at the address of an entry that is not present, by up to 44 or 46 of
+ * its bits; what is safe by the lower 44 is safe by both.
+ */
+static inline bool absent_names_memory(pte_t e)
+{
+    mfn_t mfn = pte_mfn(e) & ((1ULL << (44 - PAGE_SHIFT)) - 1);
+
+    return !(e & PTE_PRESENT) && mfn && mfn <= max_mfn;
+}
+#define ABSENT_NAMES_MEMORY                                                                         \
+    "an absent page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no"
+
 static inline bool frame_in_range(pte_t e)
 {
     return pte_mfn(e) < 1ULL << (cpu.phys_bits - PAGE_SHIFT);

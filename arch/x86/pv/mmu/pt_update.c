@@ -82,6 +82,8 @@ static force_inline int exchange(struct domain *d, unsigned level, pte_t *p, pte
     *result = exchange_in_table((u32)virt_to_mfn(d), level, p, old, val);
     pte_t drop = *result == EXCHANGED ? old : val;
 
+    if (level == 4)
+        isolation_l4_changed(d, p); /* before the old entry's table may go */
     if (!same && (drop & PTE_PRESENT))
         entry_put(level, drop);
     return *result == EXCHANGED ? 0 : -EAGAIN;
@@ -96,6 +98,10 @@ static force_inline int update(struct domain *d, unsigned level, paddr_t at, pte
     if ((at & 7) || in_hypervisor_slot(level, at))
         return -EINVAL;
     val = entry_adjust(level, val);
+    if (unlikely(d->absent_checked) && absent_names_memory(val)) {
+        domain_crash(d, ABSENT_NAMES_MEMORY);
+        return -EPERM;
+    }
     do {
         pte_t old = READ_ONCE(*p);
         pte_t ad = preserve_ad && (old & PTE_PRESENT) ? old & (PTE_ACCESSED | PTE_DIRTY) : 0;

@@ -69,8 +69,13 @@ static force_inline int validate_entry(struct domain *d, unsigned level, pte_t *
 {
     pte_t e = READ_ONCE(*p), adjusted = entry_adjust(level, e);
 
-    if (!(e & PTE_PRESENT))
+    if (!(e & PTE_PRESENT)) {
+        if (unlikely(d->absent_checked) && absent_names_memory(e)) {
+            domain_crash(d, ABSENT_NAMES_MEMORY);
+            return -EPERM;
+        }
         return 0;
+    }
     int rc = entry_get(d, level, adjusted, d);
 
     if (!rc && adjusted != e)
@@ -93,7 +98,7 @@ int pt_table_validate(struct page_info *pg, unsigned level)
             i++;
     } else {
         for (; i < PT_ENTRIES; i++) {
-            if (hypervisor_slot(level, i) || !(table[i] & PTE_PRESENT))
+            if (hypervisor_slot(level, i) || !table[i])
                 continue;
             rc = validate_entry(d, level, table + i);
             if (rc)

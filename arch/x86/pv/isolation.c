@@ -1,0 +1,196 @@
+/*
+ * Page-table isolation, for processors on which a guest can read what is mapped but not permitted
+ * (Meltdown). A guest then runs on copies of its L4 tables whose hypervisor slots hold only what entries
+ * touch before harden_entry() loads the whole: see harden.S. The copies belong to the vCPU and follow
+ * its two L4 tables, entry by entry.
+ *
+ * Lock: pv.isolated.lock, for the copies against changes from other CPUs.
+ */
+#include <hv/lib.h>
+#include <hv/pv.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/speculation.h>
+#include <hv/x86/vectors.h>
+
+extern const char vector_stubs[], entry_text_end[], idt_table[];
+
+static bool isolating(void)
+{
+    return spec.what & SPEC_ISOLATE;
+}
+
+static pte_t link(void *table)
+{
+    return make_pte(virt_to_mfn(table), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+}
+
+/* The page at va appears below l3 as the hypervisor maps it. */
+static int share(pte_t *l3, u64 va)
+{
+    pte_t *t = l3;
+
+    for (unsigned level = 3; level > 1; level--) {
+        pte_t *e = &t[PT_INDEX(va, level)];
+
+        if (!*e) {
+            void *table = hv_alloc_page();
+
+            if (!table)
+                return -ENOMEM;
+            *e = link(table);
+        }
+        t = mfn_to_virt(pte_mfn(*e));
+    }
+    t[PT_INDEX(va, 1)] = hv_lookup(va) & ~PTE_GLOBAL;
+    return 0;
+}
+
+static int share_range(pte_t *l3, u64 va, u64 end)
+{
+    int rc = 0;
+
+    for (va &= PAGE_MASK; va < end && !rc; va += PAGE_SIZE)
+        rc = share(l3, va);
+    return rc;
+}
+
+static u64 top_page(u64 address_in_block)
+{
+    return (address_in_block | (STACK_BLOCK_SIZE - 1)) & PAGE_MASK;
+}
+
+static int share_cpu(pte_t *l3, const struct percpu *c)
+{
+    int rc = share_range(l3, (u64)c, (u64)(c + 1));
+
+    for (unsigned i = 0; i < IST_COUNT && !rc; i++)
+        rc = share(l3, top_page(c->tss.ist[i]));
+    return rc;
+}
+
+static pte_t *new_image_tables(void)
+{
+    pte_t *l3 = hv_alloc_page();
+
+    if (!l3 || share_range(l3, (u64)vector_stubs, (u64)entry_text_end) || share(l3, (u64)idt_table))
+        return NULL;
+    return l3;
+}
+
+/* The first CPU's areas lie in the image, those of the others in their part of vmap. */
+int isolation_init_cpu(struct percpu *c)
+{
+    static pte_t others;
+    pte_t *l3;
+
+    if (!isolating())
+        return 0;
+    if (c == &boot_percpu) {
+        l3 = new_image_tables();
+        if (!l3 || share_cpu(l3, c))
+            return -ENOMEM;
+        c->isolated_image = link(l3);
+        return 0;
+    }
+    if (!others) {
+        l3 = new_image_tables();
+        if (!l3)
+            return -ENOMEM;
+        others = link(l3);
+    }
+    c->isolated_image = others;
+    l3 = hv_alloc_page();
+    if (!l3 || share_cpu(l3, c))
+        return -ENOMEM;
+    c->isolated_area = l3[PT_INDEX(VMAP_CPUS_VIRT_START, 3)];
+    hv_free_page(l3);
+    return 0;
+}
+
+int isolation_init_vcpu(struct vcpu *v)
+{
+    u64 block = (u64)v->stack_block;
+
+    if (!isolating())
+        return 0;
+    v->pv.isolated.lock = (spinlock_t)SPINLOCK_INIT(LOCK_ISOLATION);
+    v->pv.isolated.l3 = hv_alloc_page();
+    if (!v->pv.isolated.l3 || share(v->pv.isolated.l3, block) || share(v->pv.isolated.l3, top_page(block)))
+        return -ENOMEM;
+    for (unsigned i = 0; i < 2; i++) {
+        pte_t *l4 = hv_alloc_page();
+
+        if (!l4)
+            return -ENOMEM;
+        l4[HV_SLOT_FIRST] = hv_l4[HV_SLOT_FIRST]; /* the M2P table, which guests may read */
+        l4[PT_INDEX(VMAP_VIRT_START, 4)] = link(v->pv.isolated.l3);
+        l4[PERDOMAIN_SLOT] = link(v->domain->perdomain_l3);
+        v->pv.isolated.l4[i] = l4;
+        v->pv.isolated.root[i] = virt_to_phys(l4);
+    }
+    return 0;
+}
+
+/* What handlers have left on this CPU's IST stacks is no business of another guest. */
+static void wipe_ist_stacks(const struct percpu *c)
+{
+    for (unsigned i = 0; i < IST_COUNT; i++) {
+        u64 top = c->tss.ist[i] & ~15ULL, rflags = top - 3 * sizeof(u64); /* of the frame; never 0 */
+
+        if (*(u64 *)rflags)
+            memset((void *)top_page(top), 0, top - top_page(top));
+    }
+}
+
+void isolation_enter_cpu(struct percpu *c, struct vcpu *v)
+{
+    if (!isolating())
+        return;
+    wipe_ist_stacks(c);
+    v->pv.isolated.l3[PT_INDEX(VMAP_CPUS_VIRT_START, 3)] = c->isolated_area;
+    for (unsigned i = 0; i < 2; i++)
+        v->pv.isolated.l4[i][PT_INDEX(IMAGE_VIRT_START, 4)] = c->isolated_image;
+}
+
+static void copy_slots(pte_t *copy, const pte_t *l4, unsigned first, unsigned end)
+{
+    if (l4)
+        memcpy(copy + first, l4 + first, (end - first) * sizeof(pte_t));
+    else
+        memset(copy + first, 0, (end - first) * sizeof(pte_t));
+}
+
+void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn)
+{
+    const pte_t *l4 = mfn ? mfn_to_virt(mfn) : NULL;
+    pte_t *copy = v->pv.isolated.l4[user];
+
+    if (!isolating())
+        return;
+    spin_lock(&v->pv.isolated.lock);
+    copy_slots(copy, l4, 0, HV_SLOT_FIRST);
+    copy_slots(copy, l4, HV_SLOT_LAST + 1, PT_ENTRIES);
+    spin_unlock(&v->pv.isolated.lock);
+}
+
+/* Each change is followed by such a call, and reads what is there by then: the last one to come has it right. */
+void isolation_l4_changed(const struct domain *d, const pte_t *entry)
+{
+    mfn_t mfn = virt_to_mfn(entry);
+    unsigned slot = (u64)entry % PAGE_SIZE / sizeof(pte_t);
+
+    if (!isolating())
+        return;
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+
+        if (!v)
+            continue;
+        spin_lock(&v->pv.isolated.lock);
+        if (v->pv.kernel_l4 == mfn)
+            v->pv.isolated.l4[0][slot] = READ_ONCE(*entry);
+        if (v->pv.user_l4 == mfn)
+            v->pv.isolated.l4[1][slot] = READ_ONCE(*entry);
+        spin_unlock(&v->pv.isolated.lock);
+    }
+}

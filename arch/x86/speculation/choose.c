@@ -1,0 +1,234 @@
+/*
+ * What a processor needs. A function of CPUID, IA32_ARCH_CAPABILITIES and the command line alone, so
+ * that it can be tested for processors that nobody has at hand.
+ */
+#include <hv/cmdline.h>
+#include <hv/lib.h>
+#include <hv/x86/speculation.h>
+
+/* ---- spec-ctrl= ---- */
+
+static int parse_thunk(struct spec_options *o, const char *name)
+{
+    static const struct {
+        const char *name;
+        int value;
+    } thunks[] = { { "retpoline", SPEC_RETPOLINE }, { "lfence", SPEC_LFENCE }, { "jmp", 0 } };
+
+    for (size_t i = 0; i < ARRAY_SIZE(thunks); i++)
+        if (!strcmp(name, thunks[i].name)) {
+            o->thunk = thunks[i].value;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int parse_word(struct spec_options *o, const char *word, const char *value)
+{
+    const struct {
+        const char *name;
+        int *setting;
+    } words[] = {
+        { "ibrs", &o->ibrs }, { "rsb", &o->rsb }, { "verw", &o->verw }, { "md-clear", &o->verw }, { "ibpb", &o->ibpb },
+        { "ibpb-entry", &o->ibpb_entry }, { "ssbd", &o->ssbd }, { "stibp", &o->stibp }, { "msr-sc", &o->msr_sc },
+    };
+    bool on;
+
+    if (!strcmp(word, "bti-thunk"))
+        return parse_thunk(o, value);
+    if (option_bool(value, &on))
+        return -EINVAL;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (!strcmp(word, words[i].name)) {
+            *words[i].setting = on;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+int spec_options_parse(struct spec_options *options, const char *list)
+{
+    struct spec_options new = *options, *o = &new;
+    bool all;
+
+    if (!option_bool(list, &all)) {
+        *options = all ? (struct spec_options)SPEC_OPTIONS_AUTO : (struct spec_options){ .xpti = SPEC_OFF };
+        return 0;
+    }
+    while (*list) {
+        char word[24], *value;
+        size_t n = 0;
+        static char yes[] = "yes", no[] = "no";
+
+        for (; *list && *list != ','; list++)
+            if (n < sizeof(word) - 1)
+                word[n++] = *list;
+        word[n] = 0;
+        list += *list == ',';
+        value = strchr(word, '=');
+        if (value)
+            *value++ = 0;
+        /* "no-rsb" is "rsb=no" */
+        bool negated = !value && !strncmp(word, "no-", 3);
+
+        if (parse_word(o, negated ? word + 3 : word, value ? value : negated ? no : yes))
+            return -EINVAL;
+    }
+    *options = new;
+    return 0;
+}
+
+/* ---- the processor ---- */
+
+static bool model_in(u32 model, const u8 *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == model)
+            return true;
+    return false;
+}
+#define MODEL_IN(model, ...) model_in(model, (const u8[]){ __VA_ARGS__ }, sizeof((u8[]){ __VA_ARGS__ }))
+
+static bool intel6(const struct spec_facts *f)
+{
+    return f->intel && f->family == 6;
+}
+
+/* Bonnell and Saltwell execute in order. */
+static bool in_order(const struct spec_facts *f)
+{
+    return intel6(f) && MODEL_IN(f->model, 0x1c, 0x26, 0x27, 0x35, 0x36);
+}
+
+static bool silvermont_or_knights(const struct spec_facts *f)
+{
+    return intel6(f) && MODEL_IN(f->model, 0x37, 0x4a, 0x4c, 0x4d, 0x5a, 0x5d, 0x75, 0x57, 0x85);
+}
+
+static bool goldmont(const struct spec_facts *f)
+{
+    return intel6(f) && MODEL_IN(f->model, 0x5c, 0x5f, 0x7a);
+}
+
+/* Where a return never takes its target from the branch predictor: Nehalem to Broadwell. */
+static bool retpoline_works(const struct spec_facts *f)
+{
+    if (!f->intel)
+        return true;
+    if (f->arch_capabilities & (ARCH_CAP_RSBA | ARCH_CAP_IBRS_ALL))
+        return false;
+    return f->family != 6 || in_order(f) || silvermont_or_knights(f) ||
+           MODEL_IN(f->model, 0x17, 0x1d, 0x1e, 0x1f, 0x1a, 0x2e, 0x25, 0x2c, 0x2f, 0x2a, 0x2d, 0x3a, 0x3e, 0x3c, 0x3f, 0x45,
+                    0x46, 0x3d, 0x47, 0x4f, 0x56);
+}
+
+struct needs {
+    bool meltdown, l1tf, mds, taa, fill_buffers, btc, srso;
+};
+
+static struct needs needs_of(const struct spec_facts *f)
+{
+    u64 caps = f->arch_capabilities;
+    bool leaks = f->intel && !(caps & ARCH_CAP_RDCL_NO) && !in_order(f);
+
+    return (struct needs){
+        .meltdown = leaks,
+        .l1tf = leaks && !silvermont_or_knights(f) && !goldmont(f),
+        .mds = f->intel && !(caps & ARCH_CAP_MDS_NO) && !in_order(f) && !goldmont(f),
+        .taa = f->intel && f->rtm && !(caps & ARCH_CAP_TAA_NO),
+        .fill_buffers = f->intel && (caps & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR)),
+        .btc = f->amd && f->family == 0x17 && !(f->ext8_ebx & E8B_BTC_NO),
+        .srso = f->amd && f->family == 0x19 && !(f->ext21_eax & E21A_SRSO_NO),
+    };
+}
+
+static void add(const char **list, size_t max, const char *word)
+{
+    for (size_t i = 0; i < max; i++)
+        if (!list[i]) {
+            list[i] = word;
+            return;
+        }
+}
+
+static void name_needs(struct spec_plan *p, const struct needs *n)
+{
+    const struct {
+        bool there;
+        const char *name;
+    } all[] = {
+        { n->meltdown, "Meltdown" }, { n->l1tf, "L1TF" }, { n->mds, "MDS" }, { n->taa, "TAA" },
+        { n->fill_buffers, "fill buffers" }, { n->btc, "BTC" }, { n->srso, "SRSO" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (all[i].there)
+            add(p->affected, ARRAY_SIZE(p->affected), all[i].name);
+}
+
+static bool wanted(int option, bool otherwise)
+{
+    return option == SPEC_AUTO ? otherwise : option == SPEC_ON;
+}
+
+/* Indirect branches: IBRS that stays on, else retpolines, else IBRS at each entry. */
+static void choose_branches(struct spec_plan *p, const struct spec_facts *f, const struct spec_options *o, bool ibrs, bool stibp,
+                            bool ssbd)
+{
+    bool always = f->arch_capabilities & ARCH_CAP_IBRS_ALL;
+    int thunk = o->thunk;
+
+    if (ibrs && always && wanted(o->ibrs, true)) {
+        p->spec_ctrl |= SPEC_CTRL_IBRS;
+        if (f->leaf7_2_edx & L72D_BHI_CTRL)
+            p->spec_ctrl |= SPEC_CTRL_BHI_DIS_S;
+        if (thunk == SPEC_AUTO)
+            thunk = 0;
+    } else if (ibrs && wanted(o->ibrs, !retpoline_works(f) && thunk == SPEC_AUTO)) {
+        p->what |= SPEC_IBRS;
+        if (thunk == SPEC_AUTO)
+            thunk = 0;
+    }
+    p->what |= thunk == SPEC_AUTO ? SPEC_RETPOLINE : (u32)thunk;
+    if (stibp && wanted(o->stibp, false))
+        p->spec_ctrl |= SPEC_CTRL_STIBP;
+    if (ssbd && wanted(o->ssbd, false))
+        p->spec_ctrl |= SPEC_CTRL_SSBD;
+}
+
+struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_options *o)
+{
+    struct spec_plan p = { 0 };
+    struct needs n = f->emulated ? (struct needs){ 0 } : needs_of(f);
+    bool speculates = !f->emulated;
+    bool ibrs = f->leaf7_edx & L7D_IBRS_IBPB || f->ext8_ebx & E8B_IBRS;
+    bool ibpb = f->leaf7_edx & L7D_IBRS_IBPB || f->ext8_ebx & E8B_IBPB;
+    bool stibp = f->leaf7_edx & L7D_STIBP || f->ext8_ebx & E8B_STIBP;
+    bool ssbd = f->leaf7_edx & L7D_SSBD || f->ext8_ebx & E8B_SSBD;
+    bool md_clear = f->leaf7_edx & L7D_MD_CLEAR;
+
+    name_needs(&p, &n);
+    if (speculates)
+        choose_branches(&p, f, o, ibrs, stibp, ssbd);
+    else if (o->thunk != SPEC_AUTO)
+        p.what |= (u32)o->thunk;
+    if (wanted(o->xpti, n.meltdown))
+        p.what |= SPEC_ISOLATE;
+    /* Entries that a guest has put there lead outside the hypervisor, where SMEP lets nothing be fetched. */
+    if (wanted(o->rsb, speculates && !f->smep))
+        p.what |= SPEC_RSB;
+    if (wanted(o->verw, (md_clear && (n.mds || n.taa)) || n.fill_buffers))
+        p.what |= SPEC_VERW;
+    if (ibpb && wanted(o->ibpb_entry, false))
+        p.what |= SPEC_IBPB_ENTRY;
+    p.ibpb_switch = ibpb && wanted(o->ibpb, speculates);
+    p.guest_msrs = (ibrs || ibpb) && wanted(o->msr_sc, true);
+    p.l1tf = wanted(o->pv_l1tf, n.l1tf);
+    p.l1tf_dom0 = wanted(o->pv_l1tf, false);
+
+    if (n.mds && !md_clear)
+        add(p.missing, ARRAY_SIZE(p.missing), "VERW that clears buffers");
+    if (speculates && (f->intel || f->amd) && !ibpb && !in_order(f))
+        add(p.missing, ARRAY_SIZE(p.missing), "IBPB");
+    return p;
+}

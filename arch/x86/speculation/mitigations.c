@@ -1,0 +1,166 @@
+/* Mitigations on this machine: facts from the processor, sites patched, words about it. */
+#include <hv/cmdline.h>
+#include <hv/lib.h>
+#include <hv/printk.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/speculation.h>
+
+struct spec_plan spec;
+static struct spec_facts facts;
+
+static struct spec_options options = SPEC_OPTIONS_AUTO;
+static int opt_xpti = SPEC_AUTO, opt_pv_l1tf = SPEC_AUTO;
+
+static int parse_spec_ctrl(const char *value, void *var)
+{
+    return spec_options_parse(var, value);
+}
+OPTION("spec-ctrl", parse_spec_ctrl, options);
+
+static int parse_tristate(const char *value, void *var)
+{
+    bool on = false;
+
+    if (strcmp(value, "default") && option_bool(value, &on))
+        return -EINVAL;
+    *(int *)var = strcmp(value, "default") ? on : SPEC_AUTO;
+    return 0;
+}
+OPTION("xpti", parse_tristate, opt_xpti);
+OPTION("pv-l1tf", parse_tristate, opt_pv_l1tf);
+
+static void read_facts(struct spec_facts *f)
+{
+    u32 signature = cpuid_count(1, 0).eax, family = signature >> 8 & 15;
+
+    f->intel = cpu.intel;
+    f->amd = cpu.amd;
+    f->emulated = cpu.tcg;
+    f->smep = cpu.smep;
+    f->family = family == 15 ? family + (signature >> 20 & 0xff) : family;
+    f->model = (signature >> 4 & 15) | (signature >> 12 & 0xf0);
+    if (cpu.max_leaf >= 7) {
+        f->rtm = cpuid_count(7, 0).ebx >> 11 & 1;
+        f->leaf7_edx = cpuid_count(7, 0).edx;
+        f->leaf7_2_edx = cpuid_count(7, 0).eax >= 2 ? cpuid_count(7, 2).edx : 0;
+    }
+    if (cpu.max_ext_leaf >= 0x80000008)
+        f->ext8_ebx = cpuid_count(0x80000008, 0).ebx;
+    if (cpu.max_ext_leaf >= 0x80000021)
+        f->ext21_eax = cpuid_count(0x80000021, 0).eax;
+    if (f->leaf7_edx & L7D_ARCH_CAPABILITIES && !rdmsr_safe(MSR_ARCH_CAPABILITIES, &f->arch_capabilities))
+        f->arch_capabilities = 0;
+}
+
+extern const struct patch_site __patch_sites_start[], __patch_sites_end[];
+
+static void patch(const struct patch_site *s)
+{
+    static const u8 nop[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+    u8 bytes[5] = { (u8)s->op };
+    s32 distance = (s32)(s->target - (s->at + sizeof(bytes)));
+
+    memcpy(bytes + 1, &distance, sizeof(distance));
+    text_write(s->at, s->op == PATCH_NOP ? nop : bytes, sizeof(bytes));
+}
+
+static size_t append(char *line, size_t size, size_t used, const char *word)
+{
+    return used + (size_t)hv_snprintf(line + used, size - used, "%s%s", used ? ", " : "", word);
+}
+
+static void say_list(const char *what, const char *const *words, size_t n, const char *none)
+{
+    char line[160] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (words[i] && used < sizeof(line))
+            used = append(line, sizeof(line), used, words[i]);
+    if (used || none)
+        printk(LOG_INFO "Speculation: %s %s\n", what, used ? line : none);
+}
+
+static void say(void)
+{
+    u32 w = spec.what;
+    const char *const here[] = {
+        w & SPEC_RETPOLINE ? "retpolines" : w & SPEC_LFENCE ? "LFENCE before branches" : NULL,
+        w & SPEC_IBRS ? "IBRS on entry" : spec.spec_ctrl & SPEC_CTRL_IBRS ? "IBRS always on" : NULL,
+        spec.spec_ctrl & SPEC_CTRL_BHI_DIS_S ? "BHI_DIS_S" : NULL, spec.spec_ctrl & SPEC_CTRL_STIBP ? "STIBP" : NULL,
+        spec.spec_ctrl & SPEC_CTRL_SSBD ? "SSBD" : NULL, w & SPEC_RSB ? "RSB filled" : NULL,
+        w & SPEC_IBPB_ENTRY ? "IBPB on entry" : NULL, spec.ibpb_switch ? "IBPB between vCPUs" : NULL,
+        w & SPEC_VERW ? "VERW on exit" : NULL, w & SPEC_ISOLATE ? "guests' page tables isolated (XPTI)" : NULL,
+        spec.l1tf ? "absent page-table entries checked" : NULL, spec.guest_msrs ? "SPEC_CTRL and PRED_CMD for guests" : NULL,
+    };
+
+    say_list("the processor suffers from", spec.affected, ARRAY_SIZE(spec.affected), NULL);
+    say_list("in use:", here, ARRAY_SIZE(here), facts.emulated ? "nothing, QEMU's emulator does not speculate" : "nothing");
+    say_list("missing, an update of the microcode may bring it:", spec.missing, ARRAY_SIZE(spec.missing), NULL);
+}
+
+void spec_init(void)
+{
+    if (opt_xpti != SPEC_AUTO)
+        options.xpti = opt_xpti;
+    if (opt_pv_l1tf != SPEC_AUTO)
+        options.pv_l1tf = opt_pv_l1tf;
+    read_facts(&facts);
+    spec = spec_choose(&facts, &options);
+    for (const struct patch_site *s = __patch_sites_start; s < __patch_sites_end; s++)
+        if (s->what & spec.what)
+            patch(s);
+    /* Translations of the hypervisor must not outlive the change of tables. */
+    if (spec.what & SPEC_ISOLATE)
+        cpu.cr4 &= ~CR4_PGE;
+    say();
+}
+
+void spec_init_cpu(void)
+{
+    if (spec.spec_ctrl)
+        wrmsr(MSR_SPEC_CTRL, spec.spec_ctrl);
+}
+
+u64 spec_ctrl_for(u64 wanted)
+{
+    return wanted | spec.spec_ctrl;
+}
+
+void spec_barrier(void)
+{
+    if (spec.ibpb_switch)
+        wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
+/* ---- what guests see ---- */
+
+bool spec_guest_has_ctrl(void)
+{
+    return spec.guest_msrs && (facts.leaf7_edx & (L7D_IBRS_IBPB | L7D_STIBP | L7D_SSBD) || facts.ext8_ebx & (E8B_IBRS | E8B_STIBP | E8B_SSBD));
+}
+
+u32 spec_guest_leaf7_edx(void)
+{
+    u32 msrs = spec.guest_msrs ? L7D_IBRS_IBPB | L7D_STIBP | L7D_SSBD : 0;
+
+    return facts.leaf7_edx & (L7D_MD_CLEAR | L7D_L1D_FLUSH | L7D_ARCH_CAPABILITIES | msrs);
+}
+
+u32 spec_guest_ext8_ebx(void)
+{
+    return facts.ext8_ebx & (E8B_BTC_NO | (spec.guest_msrs ? E8B_IBPB | E8B_IBRS | E8B_STIBP | E8B_SSBD : 0));
+}
+
+/*
+ * What says that something is not needed, or that VERW works. Not IBRS_ALL: it separates rings, and a PV kernel shares
+ * its ring with its processes.
+ */
+u64 spec_guest_arch_capabilities(void)
+{
+    return facts.arch_capabilities & (ARCH_CAP_RDCL_NO | ARCH_CAP_RSBA | ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO |
+                                      ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR |
+                                      ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO | ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR);
+}
