@@ -3,12 +3,7 @@
 #include <hv/recorder.h>
 #include <hv/system_state.h>
 
-static enum phase phase = PHASE_EARLY_BOOT;
-
-enum phase system_phase(void)
-{
-    return READ_ONCE(phase);
-}
+enum phase machine_phase = PHASE_EARLY_BOOT;
 
 const char *system_phase_name(void)
 {
@@ -21,12 +16,7 @@ void system_phase_advance(enum phase next)
 {
     /* Shutdown may come from anywhere; otherwise each phase follows its predecessor. */
     if (next != PHASE_SHUTDOWN)
-        ASSERT(next == phase + 1);
-    WRITE_ONCE(phase, next);
+        ASSERT(next == machine_phase + 1);
+    WRITE_ONCE(machine_phase, next);
     recorder_phase(next);
-}
-
-bool booted_past(enum phase p)
-{
-    return system_phase() >= p;
 }

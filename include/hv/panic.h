@@ -14,7 +14,8 @@ void panic(enum panic_code code, const char *fmt, ...) __printf(2, 3) __noreturn
 void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const char *fmt, ...) __printf(3, 4) __noreturn;
 /* A fault inside the report: one line, and the end. On other CPUs than the reporting one: a stop. */
 void panic_nested(const struct cpu_user_regs *regs, const char *why) __noreturn;
-bool panic_in_progress(void);
+extern u32 panic_reporter; /* the CPU that reports: its number plus one; 0: none. Written by fatal.c alone. */
+static inline bool panic_in_progress(void) { return READ_ONCE(panic_reporter) != 0; }
 
 /* "T0E", "K01"; and the sentences of the list, for an exception those of its kind. */
 const char *panic_code_name(enum panic_code code);

@@ -5,6 +5,7 @@
 #include <hv/domain.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/regs.h>
+#include <hv/x86/speculation.h>
 
 /* ---- page_type.c: references and types ---- */
 #define PGT_TYPE_SHIFT 60
@@ -59,10 +60,13 @@ void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);
 void pt_updates_wait(const struct page_info *pg);
 paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);
 
-/* ---- isolation.c: what guests run on where SPEC_ISOLATE is in use; else these do nothing ---- */
+/* ---- isolation.c: what guests run on where they may not see the hypervisor's memory ---- */
+static inline bool guests_isolated(void) { return spec.what & SPEC_ISOLATE; }
+/* Do nothing where guests are not isolated. */
 int isolation_init_cpu(struct percpu *c) __must_check; /* after its IST stacks */
 int isolation_init_vcpu(struct vcpu *v) __must_check;
 void isolation_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or another one here */
+/* Only where they are. */
 void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
 /* An entry of an L4 table of d, not in the hypervisor's slots, has changed. */
 void isolation_l4_changed(const struct domain *d, const pte_t *entry);

@@ -13,10 +13,11 @@ enum phase {
     PHASE_COUNT,
 };
 
-enum phase system_phase(void);
+extern enum phase machine_phase; /* written by system_state.c alone */
+static inline enum phase system_phase(void) { return READ_ONCE(machine_phase); }
 const char *system_phase_name(void);
 void system_phase_advance(enum phase next);
 /* True from the moment that `phase` has begun. */
-bool booted_past(enum phase phase);
+static inline bool booted_past(enum phase phase) { return system_phase() >= phase; }
 
 #endif

@@ -31,6 +31,8 @@ WEAK struct efi_boot_data efi_boot_data;
 struct domain *hardware_domain;
 struct domain *domain_list[8];
 pte_t hv_l4[PT_ENTRIES];
+#include <hv/x86/speculation.h>
+WEAK struct spec_plan spec;
 WEAK mfn_t max_mfn = FAKE_FRAMES - 1;
 u64 total_ram_pages = FAKE_FRAMES;
 

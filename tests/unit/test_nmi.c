@@ -13,8 +13,8 @@ extern const struct option __options_start[], __options_end[];
 static u8 port61;
 static enum panic_code ended;
 static jmp_buf end_of_machine;
+enum phase machine_phase;
 static void (*handlers[SOFTIRQ_COUNT])(void);
-static bool active;
 
 u8 fake_inb(u16 port) { return port == 0x61 ? port61 : 0xff; }
 void fake_outb(u16 port, u8 v)
@@ -28,7 +28,6 @@ void fake_outb(u16 port, u8 v)
     if (v & 8)
         port61 &= 0xbf;
 }
-bool booted_past(enum phase p) { return active || p < PHASE_ACTIVE; }
 void softirq_register(enum softirq nr, void (*fn)(void)) { handlers[nr] = fn; }
 void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const char *fmt, ...)
 {
@@ -64,7 +63,7 @@ static int setup(void **state)
     fake_memory_init();
     hardware_domain = fake_domain(0, true);
     nmi_init();
-    active = true;
+    machine_phase = PHASE_ACTIVE;
     set("dom0");
     return 0;
 }
@@ -124,10 +123,10 @@ static void reasons(void **state)
 static void early_and_elsewhere(void **state)
 {
     (void)state;
-    active = false;
+    machine_phase = PHASE_SMP_BOOT;
     assert_true(nmi(0));
     assert_int_equal(fake_softirqs, 0); /* no guest runs yet */
-    active = true;
+    machine_phase = PHASE_ACTIVE;
     boot_percpu.id = 1; /* another CPU than the first: the reason is not its business */
     port61 = 0x80;
     assert_true(nmi(0x80));

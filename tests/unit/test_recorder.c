@@ -10,7 +10,7 @@
 bool opt_noreboot;
 static u64 memory[RECORDER_SIZE / 8];
 
-enum phase system_phase(void) { return PHASE_BOOT; }
+enum phase machine_phase = PHASE_BOOT;
 const char *system_phase_name(void) { return "boot"; }
 const char *panic_code_name(enum panic_code code) { return code == PANIC_KERNEL ? "K02" : "T0E"; }
 

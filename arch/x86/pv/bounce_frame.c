@@ -40,11 +40,11 @@ static u64 upcall_mask(const struct vcpu *v)
 }
 
 /* Writes the words below the guest's kernel stack pointer and points the registers at the handler. */
-static bool push_frame(struct vcpu *v, struct cpu_user_regs *regs, const u64 *head, unsigned n, u64 handler,
-                       bool mask_events)
+static force_inline bool push_frame(struct vcpu *v, struct cpu_user_regs *regs, const u64 *head, const unsigned n, u64 handler,
+                                    bool mask_events)
 {
     bool from_user = !v->pv.guest_kernel_mode;
-    u64 frame[16], sp = from_user ? v->pv.kernel_sp : regs->rsp, mask = upcall_mask(v);
+    u64 frame[11], sp = from_user ? v->pv.kernel_sp : regs->rsp, mask = upcall_mask(v);
     u64 flags = (regs->rflags & ~(RFLAGS_IF | RFLAGS_IOPL)) | v->pv.frame_iopl;
 
     for (unsigned i = 0; i < n; i++)
@@ -54,12 +54,11 @@ static bool push_frame(struct vcpu *v, struct cpu_user_regs *regs, const u64 *he
     frame[n + 2] = flags | (mask ? 0 : RFLAGS_IF);
     frame[n + 3] = regs->rsp;
     frame[n + 4] = regs->ss;
-    n += 5;
 
     if (from_user)
         pv_toggle_mode(v);
-    sp = (sp & ~15UL) - n * 8;
-    if (copy_to_guest((void *)sp, frame, n * 8))
+    sp = (sp & ~15UL) - (n + 5) * 8;
+    if (!guest_range_ok(sp, (n + 5) * 8) || !guest_write_words((u64 *)sp, frame, n + 5))
         return false;
     if (mask_events && v->info)
         WRITE_ONCE(v->info->evtchn_upcall_mask, 1);
@@ -77,7 +76,7 @@ bool pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool mas
 {
     u64 head[3] = { regs->rcx, regs->r11, error };
 
-    return push_frame(v, regs, head, has_error ? 3 : 2, handler, mask_events);
+    return has_error ? push_frame(v, regs, head, 3, handler, mask_events) : push_frame(v, regs, head, 2, handler, mask_events);
 }
 
 bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs)

@@ -9,15 +9,9 @@
 #include <hv/lib.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/speculation.h>
 #include <hv/x86/vectors.h>
 
 extern const char vector_stubs[], entry_text_end[], idt_table[];
-
-static bool isolating(void)
-{
-    return spec.what & SPEC_ISOLATE;
-}
 
 static pte_t link(void *table)
 {
@@ -83,7 +77,7 @@ int isolation_init_cpu(struct percpu *c)
     static pte_t others;
     pte_t *l3;
 
-    if (!isolating())
+    if (!guests_isolated())
         return 0;
     if (c == &boot_percpu) {
         l3 = new_image_tables();
@@ -111,7 +105,7 @@ int isolation_init_vcpu(struct vcpu *v)
 {
     u64 block = (u64)v->stack_block;
 
-    if (!isolating())
+    if (!guests_isolated())
         return 0;
     v->pv.isolated.lock = (spinlock_t)SPINLOCK_INIT(LOCK_ISOLATION);
     v->pv.isolated.l3 = hv_alloc_page();
@@ -144,7 +138,7 @@ static void wipe_ist_stacks(const struct percpu *c)
 
 void isolation_enter_cpu(struct percpu *c, struct vcpu *v)
 {
-    if (!isolating())
+    if (!guests_isolated())
         return;
     wipe_ist_stacks(c);
     v->pv.isolated.l3[PT_INDEX(VMAP_CPUS_VIRT_START, 3)] = c->isolated_area;
@@ -165,8 +159,6 @@ void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn)
     const pte_t *l4 = mfn ? mfn_to_virt(mfn) : NULL;
     pte_t *copy = v->pv.isolated.l4[user];
 
-    if (!isolating())
-        return;
     spin_lock(&v->pv.isolated.lock);
     copy_slots(copy, l4, 0, HV_SLOT_FIRST);
     copy_slots(copy, l4, HV_SLOT_LAST + 1, PT_ENTRIES);
@@ -179,8 +171,6 @@ void isolation_l4_changed(const struct domain *d, const pte_t *entry)
     mfn_t mfn = virt_to_mfn(entry);
     unsigned slot = (u64)entry % PAGE_SIZE / sizeof(pte_t);
 
-    if (!isolating())
-        return;
     for (u32 i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
 

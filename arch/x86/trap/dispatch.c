@@ -102,17 +102,21 @@ static void (*const acts[OUTCOME_COUNT])(struct cpu_user_regs *regs, u32 vector)
     [OUTCOME_NMI_PANIC] = nmi_panic,
 };
 
+/* What a handler may do: none of it in NMI and #MC, which interrupt anything. */
+static const struct {
+    u8 follow_current, lock, allocate;
+} may[OUTCOME_COUNT] = OUTCOME_MAY;
+
 /* With what the handler may not use out of its reach: spin_lock() refuses, `current` faults. */
 static void act(struct percpu *cpu, u32 outcome, struct cpu_user_regs *regs, u32 vector)
 {
-    struct outcome_may may = outcome_may(outcome);
     struct vcpu *curr = cpu->curr;
 
-    if (may.follow_current) {
+    if (may[outcome].follow_current) {
         acts[outcome](regs, vector);
         return;
     }
-    if (!may.lock)
+    if (!may[outcome].lock)
         cpu->inside |= INSIDE_NO_LOCKS;
     if (curr != CURRENT_POISON)
         cpu->hidden_curr = curr;
@@ -149,7 +153,7 @@ void *trap_from_hypervisor(struct cpu_user_regs *regs)
         cpu->inside |= INSIDE_MC;
 
     bool nmis_blocked = cpu->inside & INSIDE_NMI;
-    u32 outcome = trap_outcome(vector, trap_phase(), trap_context(regs));
+    u32 outcome = trap_outcome_now(vector, regs);
 
     act(cpu, outcome, regs, vector);
     cpu->inside = before;
@@ -162,10 +166,10 @@ void trap_from_guest(struct cpu_user_regs *regs)
 
     trap_test_redirect(regs);
     u32 vector = regs->entry_vector & 0xff;
-    u32 outcome = trap_outcome(vector, trap_phase(), trap_context(regs));
+    u32 outcome = trap_outcome_now(vector, regs);
 
     act(cpu, outcome, regs, vector);
-    if (outcome_may(outcome).lock)
+    if (may[outcome].lock)
         return; /* perhaps on another CPU than before */
     cpu->inside = 0;
     if (vector == VEC_NMI)

@@ -22,8 +22,7 @@ OPTION("panic", option_u32, opt_panic_delay);
 
 extern char __text_start[], __text_end[];
 
-/* Which CPU reports: its number plus one, 0: none. */
-static u32 reporter;
+u32 panic_reporter;
 /* How far the report came: a fault in it must not begin again what it was doing. */
 static enum { STAGE_TEXT, STAGE_RECORD, STAGE_SCREEN, STAGE_END } stage;
 static struct recorder_report summary;
@@ -32,11 +31,6 @@ static u64 noted_address;
 void fatal_note_address(u64 address)
 {
     noted_address = address;
-}
-
-bool panic_in_progress(void)
-{
-    return READ_ONCE(reporter) != 0;
 }
 
 void registers_print(const struct cpu_user_regs *r, const char *level)
@@ -85,7 +79,7 @@ static void stop(void)
 
 void cpu_stop_if_panicking(void)
 {
-    if (READ_ONCE(reporter) != this_cpu()->id + 1)
+    if (READ_ONCE(panic_reporter) != this_cpu()->id + 1)
         stop();
 }
 
@@ -95,7 +89,7 @@ static void begin(enum panic_code code, u32 phase, const char *why)
     u32 nobody = 0;
 
     irq_disable();
-    if (!__atomic_compare_exchange_n(&reporter, &nobody, this_cpu()->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    if (!__atomic_compare_exchange_n(&panic_reporter, &nobody, this_cpu()->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         cpu_stop_if_panicking();
         panic_nested(NULL, why);
     }
@@ -127,7 +121,7 @@ static void end(void)
         hv_snprintf(line, sizeof(line), "Reboot in %u seconds, or at a key (noreboot halts instead).", opt_panic_delay);
     printk("%s\n", line);
     panic_screen_last_line(line);
-    trap_test_report_over(&reporter);
+    trap_test_report_over(&panic_reporter);
     if (!opt_noreboot)
         wait_for_key_or_delay();
     coverage_dump();

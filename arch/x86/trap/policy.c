@@ -12,18 +12,12 @@ const struct vector_info vector_infos[32] = {
 };
 
 static const u8 matrix[TRAP_PHASE_COUNT][TRAP_CONTEXT_COUNT][VECTOR_ROW_IRQ + 1] = TRAP_MATRIX;
-static const struct outcome_may may[OUTCOME_COUNT] = OUTCOME_MAY;
 static const char *const phase_names[] = TRAP_PHASE_NAMES;
 static const char *const context_names[] = TRAP_CONTEXT_NAMES;
 
 u32 trap_outcome(u32 vector, u32 phase, u32 context)
 {
     return matrix[phase][context][MIN(vector, (u32)VECTOR_ROW_IRQ)];
-}
-
-struct outcome_may outcome_may(u32 outcome)
-{
-    return may[outcome];
 }
 
 u32 trap_phase(void)
@@ -59,6 +53,11 @@ u32 trap_context(const struct cpu_user_regs *regs)
            : inside & INSIDE_NMI     ? TRAP_CONTEXT_NMI
            : inside & INSIDE_CONSOLE ? TRAP_CONTEXT_CONSOLE
                                      : TRAP_CONTEXT_HYPERVISOR;
+}
+
+u32 trap_outcome_now(u32 vector, const struct cpu_user_regs *regs)
+{
+    return trap_outcome(vector, trap_phase(), trap_context(regs));
 }
 
 const char *trap_phase_name(u32 phase)

@@ -15,15 +15,10 @@ struct vector_info {
 };
 extern const struct vector_info vector_infos[32];
 
-/* What a handler may do: none of it in NMI and #MC, which interrupt anything. */
-struct outcome_may {
-    u8 follow_current, lock, allocate;
-};
-
 /* policy.c: indices are the enums of the generated trap_matrix.h. */
 #define VECTOR_ROW_IRQ 32 /* the row of all interrupt vectors */
 u32 trap_outcome(u32 vector, u32 phase, u32 context);
-struct outcome_may outcome_may(u32 outcome);
+u32 trap_outcome_now(u32 vector, const struct cpu_user_regs *regs); /* of a trap that this CPU has taken */
 /* This CPU's phase and context as the table sees them, and their names for reports. */
 u32 trap_phase(void);
 u32 trap_context(const struct cpu_user_regs *regs); /* NULL: no guest was running */

@@ -229,11 +229,11 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
 /* ud2; .ascii "xen"; cpuid: how PV kernels ask for what they should see. */
 bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    static const u8 signature[7] = { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 };
-    u8 code[7];
+    const u64 signature = 0xa20f6e65780b0f, length = 7;
+    u64 code = 0;
 
-    if (copy_from_guest(code, (void *)regs->rip, sizeof(code)) || memcmp(code, signature, sizeof(code)))
+    if (copy_from_guest(&code, (void *)regs->rip, length) || code != signature)
         return false;
-    regs->rip += sizeof(code);
+    regs->rip += length;
     return emulate_cpuid(v, regs);
 }

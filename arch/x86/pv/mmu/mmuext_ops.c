@@ -50,7 +50,8 @@ int pv_set_kernel_base(struct vcpu *v, mfn_t mfn)
     if (rc)
         return rc;
     v->pv.kernel_l4 = mfn;
-    isolation_load_l4(v, false, mfn);
+    if (guests_isolated())
+        isolation_load_l4(v, false, mfn);
     if (v == current)
         pv_load_address_space(v);
     /* Only now, when no CPU walks it any more, may the old table go. */
@@ -67,7 +68,8 @@ int pv_set_user_base(struct vcpu *v, mfn_t mfn)
     if (rc)
         return rc;
     v->pv.user_l4 = mfn; /* loaded on the way to user mode */
-    isolation_load_l4(v, true, mfn);
+    if (guests_isolated())
+        isolation_load_l4(v, true, mfn);
     if (old)
         page_put_and_type(mfn_to_page(old));
     return 0;

@@ -82,7 +82,7 @@ static force_inline int exchange(struct domain *d, unsigned level, pte_t *p, pte
     *result = exchange_in_table((u32)virt_to_mfn(d), level, p, old, val);
     pte_t drop = *result == EXCHANGED ? old : val;
 
-    if (level == 4)
+    if (level == 4 && guests_isolated())
         isolation_l4_changed(d, p); /* before the old entry's table may go */
     if (!same && (drop & PTE_PRESENT))
         entry_put(level, drop);
