@@ -6,7 +6,7 @@ PYTHON ?= python3
 FONT ?= /usr/share/grub/unicode.pf2
 LIBDIR ?= /usr/lib/x86_64-linux-gnu
 
-SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arch/x86/time arch/x86/smp arch/x86/speculation arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/dom0 \
+SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arch/x86/time arch/x86/smp arch/x86/speculation arch/x86/efi arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/dom0 \
 	common/core common/lib common/mm common/time common/sched common/domain common/evtchn common/grant \
 	common/hypercall common/control common/debug drivers/serial drivers/video drivers/input drivers/acpi drivers/pci
 

@@ -3,6 +3,7 @@
  * services. This runs on the firmware's page tables at the physical address: no pointer
  * constants, no calls out of this file.
  */
+#include <hv/efi.h>
 #include <hv/efi_boot.h>
 #include <hv/lib.h>
 
@@ -15,13 +16,6 @@
 
 typedef u64(EFIAPI *get_memory_map_t)(u64 *size, void *map, u64 *key, u64 *desc_size, u32 *desc_version);
 typedef u64(EFIAPI *exit_boot_services_t)(void *image, u64 key);
-
-struct efi_boot_data efi_boot_data; /* the loader has cleared .bss before this runs */
-
-struct efi_memory_descriptor {
-    u32 type, pad;
-    u64 physical_start, virtual_start, number_of_pages, attribute;
-};
 
 static const u32 *find_tag(const u8 *mbi, u32 wanted)
 {
@@ -92,13 +86,13 @@ paddr_t efi_find_rsdp(const void *system_table, void *(*map)(paddr_t))
     return found;
 }
 
-static u32 e820_type(const struct efi_memory_descriptor *e)
+static u32 e820_type(const struct efi_memory *m)
 {
-    switch (e->type) {
+    switch (m->type) {
     case 1: case 2: /* loader code and data */
     case 3: case 4: /* boot services: free since they ended */
     case 7:         /* conventional */
-        return (e->attribute & 8) ? E820_RAM : E820_RESERVED; /* write-back capable */
+        return (m->attributes & 8) ? E820_RAM : E820_RESERVED; /* write-back capable */
     case 8:
         return E820_UNUSABLE;
     case 9:
@@ -112,25 +106,21 @@ static u32 e820_type(const struct efi_memory_descriptor *e)
 
 void efi_add_memory_map(struct boot_info *bi)
 {
-    const struct efi_boot_data *d = &efi_boot_data;
-    u64 desc_size = MAX(d->desc_size, (u64)sizeof(struct efi_memory_descriptor));
+    struct efi_memory m;
     u64 start = 0, end = 0;
     u32 type = 0;
 
-    for (u64 off = 0; off + sizeof(struct efi_memory_descriptor) <= d->map_size; off += desc_size) {
-        struct efi_memory_descriptor e;
-
-        memcpy(&e, d->map + off, sizeof(e));
-        u32 t = e820_type(&e);
+    for (u32 i = 0; efi_memory_map_entry(i, &m); i++) {
+        u32 t = e820_type(&m);
 
         /* EFI maps are long: join neighbours as they come. */
-        if (e.physical_start == end && t == type) {
-            end += e.number_of_pages << PAGE_SHIFT;
+        if (m.start == end && t == type) {
+            end += m.size;
             continue;
         }
         boot_info_add_memory(bi, start, end, type);
-        start = e.physical_start;
-        end = start + (e.number_of_pages << PAGE_SHIFT);
+        start = m.start;
+        end = start + m.size;
         type = t;
     }
     boot_info_add_memory(bi, start, end, type);

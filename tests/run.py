@@ -10,7 +10,7 @@ from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, co
                      need, provoke, run_all, test, tests)
 from caisson import images, machine, packages  # noqa: E402
 from bench import bench_tests  # noqa: E402
-from boot import kernels_tests  # noqa: E402
+from boot import efi_tests, kernels_tests  # noqa: E402
 from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
@@ -423,6 +423,7 @@ def main():
     refusal_tests(kernel)
     boot_tests(kernel)
     monitor_tests(kernel)
+    efi_tests.register()
     kernels_tests.register()
     smp_tests.register(kernel)
     speculation_tests.register(kernel)

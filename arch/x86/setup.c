@@ -5,6 +5,7 @@
 #include <hv/console.h>
 #include <hv/dom0.h>
 #include <hv/domain.h>
+#include <hv/efi.h>
 #include <hv/efi_boot.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
@@ -162,6 +163,7 @@ static void boot(void)
     nmi_init();
     mca_init();
     acpi_init(boot_info.rsdp);        /* interrupt controllers and sleep registers are described there */
+    efi_runtime_init();               /* before other CPUs start: maps at low addresses for a moment */
     tsc_init();
     irq_init();
     local_apic_init();

@@ -9,6 +9,7 @@
 #include <hv/smp.h>
 #include <hv/trap_test.h>
 #include <public/platform.h>
+#include "efi_runtime.h"
 
 #define ACPI_STATE_S5 5
 
@@ -43,9 +44,16 @@ static long firmware_info(struct xen_platform_op *op)
         return 0;
     case XEN_FW_DISK_INFO:
         return -ESRCH; /* no BIOS disk information was taken */
+    case XEN_FW_EFI_INFO:
+        return efi_firmware_info(op->u.firmware_info.index, &op->u.firmware_info.u.efi_info);
     default:
-        return -ENOSYS; /* EFI_INFO among them: without runtime services dom0 must not take the EFI path */
+        return -ENOSYS;
     }
+}
+
+static long efi_runtime(struct xen_platform_op *op)
+{
+    return efi_runtime_call(&op->u.efi_runtime_call);
 }
 
 static long enter_sleep(struct xen_platform_op *op)
@@ -110,7 +118,7 @@ static const struct {
     long (*run)(struct xen_platform_op *op);
 } ops[] = {
     { XENPF_settime32, settime32 },     { XENPF_settime64, settime64 },
-    { XENPF_firmware_info, firmware_info }, { XENPF_enter_acpi_sleep, enter_sleep },
+    { XENPF_efi_runtime_call, efi_runtime }, { XENPF_firmware_info, firmware_info }, { XENPF_enter_acpi_sleep, enter_sleep },
     { XENPF_get_cpuinfo, get_cpuinfo }, { XENPF_read_memtype, read_memtype },
     { XENPF_set_processor_pminfo, set_pminfo }, { XENPF_cpu_online, cpu_online }, { XENPF_cpu_offline, cpu_offline },
 };

@@ -1,5 +1,6 @@
 /* From the RSDP to the tables, through the direct map. */
 #include <hv/acpi.h>
+#include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/page_table.h>
@@ -27,6 +28,18 @@ static const u8 *map_table(paddr_t pa, u32 *length)
     return t;
 }
 
+/* The firmware's logo lies in memory that was the boot services': it is dom0's by now, and holds something else. */
+static int use_bgrt(u8 *t, u32 len)
+{
+    paddr_t image;
+
+    if (!acpi_bgrt_image(t, len, &image))
+        return -EINVAL;
+    if (boot_info_memory_type(&boot_info, image) == E820_RAM)
+        acpi_bgrt_forget_image(t, len);
+    return 0;
+}
+
 static void use_table(paddr_t pa)
 {
     u32 len;
@@ -39,6 +52,8 @@ static void use_table(paddr_t pa)
         rc = acpi_parse_madt(&acpi, t, len);
     else if (!memcmp(t, "FACP", 4))
         rc = acpi_parse_fadt(&acpi, t, len);
+    else if (!memcmp(t, "BGRT", 4))
+        rc = use_bgrt((u8 *)t, len);
     if (rc)
         printk(LOG_WARN "ACPI: table %.4s is malformed\n", t);
 }

@@ -74,6 +74,30 @@ int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length)
     return 0;
 }
 
+/* ACPI 6.4, 5.2.23: status, and the address of a picture. */
+#define BGRT_STATUS 38
+#define BGRT_IMAGE 40
+
+bool acpi_bgrt_image(const void *table, u32 length, paddr_t *image)
+{
+    if (length < BGRT_IMAGE + 8)
+        return false;
+    *image = get((const u8 *)table + BGRT_IMAGE, 8);
+    return true;
+}
+
+void acpi_bgrt_forget_image(void *table, u32 length)
+{
+    u8 *t = table, sum = 0;
+
+    t[BGRT_STATUS] &= (u8)~1;
+    memset(t + BGRT_IMAGE, 0, 8);
+    t[9] = 0;
+    for (u32 i = 0; i < length; i++)
+        sum = (u8)(sum + t[i]);
+    t[9] = (u8)-sum;
+}
+
 /* Offsets: ACPI 6.4, table 5.9. */
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length)
 {

@@ -45,6 +45,9 @@ void acpi_init(paddr_t rsdp);
 /* Parsers of single tables: 0 or -EINVAL. Nothing in them is trusted. */
 int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length);
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length);
+/* BGRT, whose picture the firmware may have left in memory that is free by now. False: too short a table. */
+bool acpi_bgrt_image(const void *table, u32 length, paddr_t *image) __must_check;
+void acpi_bgrt_forget_image(void *table, u32 length);
 bool acpi_checksum_ok(const void *p, u32 length);
 /* Sleep through PM1 control; returns only if it did not work. */
 void acpi_enter_sleep(u16 pm1a_value, u16 pm1b_value);

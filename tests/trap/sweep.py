@@ -19,8 +19,8 @@ HPET = 0xFED00000
 PATIENCE = 1500 # stops without a new place
 DEBUG = f"{HV}/caisson.debug"
 # Where a mistake would show: entries, exits, the switch of stacks and address spaces, the console lock.
-WINDOWS = """trampoline_page entry_common from_guest exit_to_guest exit_sysret iret_guest_fault from_hypervisor return_nmis_blocked
-entry_ist syscall_entry switch_stack vcpu_first_entry trap_from_guest trap_from_hypervisor nmi_unblock prepare_guest_return push_frame
+WINDOWS = """trampoline_page entry_common entry_general from_guest exit_to_guest exit_sysret iret_to_guest guest_iretq iret_guest_fault from_hypervisor
+return_to_hypervisor return_nmis_blocked entry_ist ist_from_hypervisor syscall_entry syscall_general switch_stack vcpu_first_entry trap_from_guest trap_from_hypervisor nmi_unblock prepare_guest_return push_frame
 pv_bounce syscall_from_guest pv_hypercall do_iret pv_toggle_mode pv_load_address_space pv_state_load pv_state_save schedule schedule_tail
 softirq_process guest_copy_raw_to guest_copy_raw_from console_write serial_write spin_lock spin_unlock irq_dispatch inject
 pv_guest_exception page_fault general_protection""".split()
@@ -184,7 +184,7 @@ def inject(addresses, vector, name, kernel="trap_rounds", after="do_xen_version"
     block = trampoline_at(gdb)
     waiting = {a - page + block if page <= a < page + 4096 else a for a in addresses}
     # A machine check during another resets the machine: places in the handler wait until its end.
-    ends = {table["exit_to_guest"], instructions(["from_hypervisor"])[1]} if vector == 18 else set()
+    ends = {table["exit_to_guest"], table["return_to_hypervisor"]} if vector == 18 else set()
     for a in waiting | ends:
         gdb.break_at(a)
     hit, latched, later, busy, idle = [], [], [], False, 0

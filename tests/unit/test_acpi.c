@@ -31,6 +31,25 @@ static void good_madt(void **state)
     assert_true(a.overrides[1].level && a.overrides[1].active_low);
 }
 
+static void bgrt(void **state)
+{
+    (void)state;
+    u8 t[56] = { 'B', 'G', 'R', 'T', sizeof(t) };
+    u64 picture = 0x1e000018;
+    paddr_t image = 0;
+
+    t[38] = 0x3;
+    memcpy(t + 40, &picture, 8);
+    assert_true(acpi_bgrt_image(t, sizeof(t), &image));
+    assert_int_equal(image, picture);
+    assert_false(acpi_bgrt_image(t, 47, &image));
+    acpi_bgrt_forget_image(t, sizeof(t));
+    assert_true(acpi_checksum_ok(t, sizeof(t)));
+    assert_int_equal(t[38], 0x2);
+    assert_true(acpi_bgrt_image(t, sizeof(t), &image));
+    assert_int_equal(image, 0);
+}
+
 static void fadt(void **state)
 {
     (void)state;
@@ -96,7 +115,7 @@ static void checksum(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(good_madt), cmocka_unit_test(fadt), cmocka_unit_test(hostile),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(good_madt), cmocka_unit_test(bgrt), cmocka_unit_test(fadt), cmocka_unit_test(hostile),
                                         cmocka_unit_test(checksum) };
 
     return cmocka_run_group_tests_name("acpi", tests, NULL, NULL);

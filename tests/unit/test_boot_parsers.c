@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <hv/boot_info.h>
+#include <hv/efi.h>
 #include <hv/efi_boot.h>
 
 /* A Multiboot2 structure under construction; exactly sized heap copies let ASan watch its end. */

@@ -11,8 +11,8 @@ OVMF = "/usr/share/OVMF/OVMF_CODE.fd"
 OVMF_VARS = "/usr/share/OVMF/OVMF_VARS.fd"
 
 
-def command(boot, cpu="max", smp=1, mem="512M", extra=()):
-    """boot: ("direct", elf, bundle or None, args) | ("bios", iso) | ("uefi", iso)."""
+def command(boot, cpu="max", smp=1, mem="512M", extra=(), flash=None):
+    """boot: ("direct", elf, bundle or None, args) | ("bios", iso) | ("uefi", iso). flash: the file of UEFI's variables, else a fresh one."""
     args = ["qemu-system-x86_64", "-machine", "q35", "-cpu", cpu, "-smp", str(smp), "-m", str(mem), "-display", "none",
             "-no-reboot", "-nic", "none",
             # Backed lazily, so that machines larger than this one's memory can be tried.
@@ -25,7 +25,7 @@ def command(boot, cpu="max", smp=1, mem="512M", extra=()):
         args += ["-cdrom", boot[1], "-boot", "d"]
         if boot[0] == "uefi":
             args += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}",
-                     "-drive", f"if=pflash,format=raw,file={_fresh_vars()}"]
+                     "-drive", f"if=pflash,format=raw,file={flash or _fresh_vars()}"]
     streams = os.environ.get("CAISSON_COVERAGE")
     if streams:
         args += ["-debugcon", f"file:{tempfile.mkstemp(dir=streams)[1]}"]

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zlib
 import time
 
 BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "zlib1g-dev", "liblz4-dev", "libqrcodegen-dev", "grub-common"]
@@ -40,7 +41,7 @@ def ensure(packages):
 # Drivers that the tests load into dom0, from the same package.
 modules = ["e1000e", "scsi_common", "scsi_mod", "libata", "libahci", "ahci", "virtio", "virtio_ring", "virtio_pci_modern_dev",
            "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk", "failover", "net_failover", "virtio_net", "usb-common", "usbcore",
-           "xhci-hcd", "xhci-pci", "hid", "usbhid", "hid-generic", "evdev"]
+           "xhci-hcd", "xhci-pci", "hid", "usbhid", "hid-generic", "evdev", "efivarfs"]
 
 # Kernels that are known to run, oldest first: the suite that each comes from.
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "bookworm-backports", "7.2": "sid"}
@@ -123,7 +124,7 @@ def _unpack(deb, root):
 def download_kernel(cache, version="6.1", meta="linux-image-amd64"):
     """The bzImage of the newest kernel that the suite for `version` has, as shipped. Kept in `cache`."""
     suite = SUITES[version]
-    marker = os.path.join(cache, f"{meta}-{suite}.path")
+    marker = os.path.join(cache, f"{meta}-{suite}-{zlib.crc32(' '.join(modules).encode()):08x}.path") # a longer list: unpacked anew
     if os.path.exists(marker):
         path = open(marker).read()
         if os.path.exists(path):

@@ -1,4 +1,5 @@
 /* Instructions that may fault, and where they continue. */
+#include <hv/efi.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
@@ -12,5 +13,10 @@ bool extable_fixup(struct cpu_user_regs *regs)
             regs->rip = (u64)&e->fixup + (u64)(s64)e->fixup;
             return true;
         }
+    if (this_cpu()->inside & INSIDE_FIRMWARE) {
+        this_cpu()->firmware_fault = regs->rip;
+        regs->rip = (u64)efi_abort;
+        return true;
+    }
     return false;
 }

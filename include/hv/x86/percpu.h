@@ -32,6 +32,7 @@ CHECK_SIZE(struct tss64, 104);
 #define INSIDE_MC 2u
 #define INSIDE_CONSOLE 4u  /* the console lock is held here */
 #define INSIDE_NO_LOCKS 8u /* a handler that may not take locks */
+#define INSIDE_FIRMWARE 16u /* a runtime service of UEFI */
 
 enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE, CPU_LEAVING, CPU_PARKED, CPU_RETURNING };
 
@@ -54,6 +55,7 @@ struct percpu {
     u32 flush_what;
     u64 flush_address;
     const struct page_info *updating; /* a table whose entry is being changed (pt_update.c) */
+    u64 firmware_fault;    /* where a runtime service raised an exception; 0: it did not */
     s64 tsc_offset;        /* to the boot CPU's TSC */
     u64 nmi_count, irq_count;
     u32 nmis_for_dom0;     /* counted by the NMI handler, taken by its softirq */

@@ -1,0 +1,240 @@
+/* platform_op: what dom0 asks of a UEFI firmware, about itself and of its runtime services. */
+#include <hv/domain.h>
+#include <hv/efi.h>
+#include <hv/guest_access.h>
+#include <public/platform.h>
+#include "efi_runtime.h"
+
+#define MAX_NAME 4096      /* bytes of a variable's name */
+#define MAX_DATA MiB(1)    /* of its value */
+
+/* ---- about the firmware ---- */
+
+static long vendor(struct xenpf_efi_info *info)
+{
+    u32 n = 0, room = info->u.vendor.bufsz / sizeof(u16);
+
+    info->u.vendor.revision = efi_info.vendor_revision;
+    while (n < ARRAY_SIZE(efi_info.vendor) && efi_info.vendor[n])
+        n++;
+    if (!room)
+        return 0;
+    n = MIN(n, room - 1);
+    u16 end = 0;
+    u16 *to = (u16 *)info->u.vendor.name;
+
+    return copy_to_guest(to, efi_info.vendor, n * sizeof(u16)) || copy_to_guest(to + n, &end, sizeof(end)) ? -EFAULT : 0;
+}
+
+static long memory(struct xenpf_efi_info *info)
+{
+    struct efi_memory m;
+    u64 from = info->u.mem.addr, end = from + info->u.mem.size;
+
+    if (end < from || !efi_find_memory(from, &m))
+        return -EINVAL;
+    info->u.mem.type = m.type;
+    info->u.mem.attr = m.attributes;
+    /* As much of what was asked for as has this type. */
+    if (end > m.start + m.size)
+        info->u.mem.size = m.start + m.size - from;
+    return 0;
+}
+
+long efi_firmware_info(u32 index, struct xenpf_efi_info *info)
+{
+    if (!efi_info.revision)
+        return -ENOSYS; /* dom0 must not take the EFI path */
+    switch (index) {
+    case XEN_FW_EFI_VERSION:
+        info->u.version = efi_info.revision;
+        return 0;
+    case XEN_FW_EFI_RT_VERSION:
+        info->u.version = efi_info.services_revision;
+        return efi_info.services_revision ? 0 : -EOPNOTSUPP;
+    case XEN_FW_EFI_CONFIG_TABLE:
+        info->u.cfg.addr = efi_info.config_tables;
+        info->u.cfg.nent = efi_info.nr_config_tables;
+        return 0;
+    case XEN_FW_EFI_VENDOR:
+        return vendor(info);
+    case XEN_FW_EFI_MEM_INFO:
+        return memory(info);
+    default:
+        return -ENODATA;
+    }
+}
+
+/* ---- runtime services ---- */
+
+static long get_time(struct xenpf_efi_runtime_call *c)
+{
+    struct { u32 resolution, accuracy; u8 sets_to_zero; } capabilities = { 0 };
+
+    if (c->misc)
+        return -EINVAL;
+    long rc = efi_call(EFI_GET_TIME, &c->status, (u64[5]){ (u64)&c->u.get_time.time, (u64)&capabilities });
+
+    c->u.get_time.resolution = capabilities.resolution;
+    c->u.get_time.accuracy = capabilities.accuracy;
+    c->misc = capabilities.sets_to_zero ? XEN_EFI_GET_TIME_SET_CLEARS_NS : 0;
+    return rc;
+}
+
+static long set_time(struct xenpf_efi_runtime_call *c)
+{
+    return c->misc ? -EINVAL : efi_call(EFI_SET_TIME, &c->status, (u64[5]){ (u64)&c->u.set_time });
+}
+
+static long get_wakeup_time(struct xenpf_efi_runtime_call *c)
+{
+    u8 enabled = 0, pending = 0;
+
+    if (c->misc)
+        return -EINVAL;
+    long rc = efi_call(EFI_GET_WAKEUP_TIME, &c->status, (u64[5]){ (u64)&enabled, (u64)&pending, (u64)&c->u.wakeup_time });
+
+    c->misc = (enabled ? XEN_EFI_GET_WAKEUP_TIME_ENABLED : 0) | (pending ? XEN_EFI_GET_WAKEUP_TIME_PENDING : 0);
+    return rc;
+}
+
+static long set_wakeup_time(struct xenpf_efi_runtime_call *c)
+{
+    u64 enable = c->misc & XEN_EFI_SET_WAKEUP_TIME_ENABLE, only = c->misc & XEN_EFI_SET_WAKEUP_TIME_ENABLE_ONLY;
+
+    if (c->misc & ~(XEN_EFI_SET_WAKEUP_TIME_ENABLE | XEN_EFI_SET_WAKEUP_TIME_ENABLE_ONLY))
+        return -EINVAL;
+    return efi_call(EFI_SET_WAKEUP_TIME, &c->status, (u64[5]){ enable, only || !enable ? 0 : (u64)&c->u.wakeup_time });
+}
+
+static long next_high_monotonic_count(struct xenpf_efi_runtime_call *c)
+{
+    return c->misc ? -EINVAL : efi_call(EFI_GET_NEXT_HIGH_MONOTONIC_COUNT, &c->status, (u64[5]){ (u64)&c->misc });
+}
+
+/* The guest's string with its end, in a page; NULL: too long, not readable, or no memory. */
+static u16 *name_from_guest(u64 guest)
+{
+    u16 *name = hv_alloc_page();
+
+    for (u32 i = 0; name && i < MAX_NAME / sizeof(u16); i++) {
+        if (copy_from_guest(&name[i], (u16 *)guest + i, sizeof(u16)))
+            break;
+        if (!name[i])
+            return name;
+    }
+    hv_free_page(name);
+    return NULL;
+}
+
+static u64 pages_of(u64 size)
+{
+    return MAX(ROUND_UP(size, PAGE_SIZE) >> PAGE_SHIFT, 1ULL);
+}
+
+static void *buffer_alloc(u64 size)
+{
+    struct page_info *pg = page_alloc_contiguous(pages_of(size));
+
+    return pg ? page_to_virt(pg) : NULL;
+}
+
+static void buffer_free(void *p, u64 size)
+{
+    page_free_range(virt_to_mfn(p), pages_of(size));
+}
+
+static long get_variable(struct xenpf_efi_runtime_call *c)
+{
+    u64 room = c->u.variable.size, size = room;
+    u32 attributes = 0;
+
+    if (c->misc)
+        return -EINVAL;
+    if (size > MAX_DATA)
+        room = size = MAX_DATA;
+    u16 *name = name_from_guest(c->u.variable.name);
+    void *data = name ? buffer_alloc(room) : NULL;
+    long rc = !name ? -EINVAL : !data ? -ENOMEM : 0;
+
+    if (!rc)
+        rc = efi_call(EFI_GET_VARIABLE, &c->status,
+                      (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, (u64)&attributes, (u64)&size, (u64)data });
+    if (!rc && !c->status && size <= room && copy_to_guest((void *)c->u.variable.data, data, size))
+        rc = -EFAULT;
+    c->u.variable.size = size;
+    c->misc = attributes;
+    if (data)
+        buffer_free(data, room);
+    hv_free_page(name);
+    return rc;
+}
+
+static long set_variable(struct xenpf_efi_runtime_call *c)
+{
+    u64 size = c->u.variable.size;
+
+    if (size > MAX_DATA)
+        return -E2BIG;
+    u16 *name = name_from_guest(c->u.variable.name);
+    void *data = name ? buffer_alloc(size) : NULL;
+    long rc = !name ? -EINVAL : !data ? -ENOMEM : copy_from_guest(data, (void *)c->u.variable.data, size);
+
+    if (!rc)
+        rc = efi_call(EFI_SET_VARIABLE, &c->status,
+                      (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, c->misc, size, (u64)data });
+    if (data)
+        buffer_free(data, size);
+    hv_free_page(name);
+    return rc;
+}
+
+static long get_next_variable_name(struct xenpf_efi_runtime_call *c)
+{
+    u64 room = MIN(c->u.next_name.size, (u64)MAX_NAME), size = room;
+    u16 *name = c->misc ? NULL : hv_alloc_page();
+    long rc = c->misc ? -EINVAL : !name ? -ENOMEM : copy_from_guest(name, (void *)c->u.next_name.name, room);
+
+    if (!rc)
+        rc = efi_call(EFI_GET_NEXT_VARIABLE_NAME, &c->status, (u64[5]){ (u64)&size, (u64)name, (u64)&c->u.next_name.vendor_guid });
+    if (!rc && !c->status && size <= room && copy_to_guest((void *)c->u.next_name.name, name, size))
+        rc = -EFAULT;
+    c->u.next_name.size = size;
+    hv_free_page(name);
+    return rc;
+}
+
+static long query_variable_info(struct xenpf_efi_runtime_call *c)
+{
+    if (c->misc & ~XEN_EFI_VARINFO_BOOT_SNAPSHOT)
+        return -EINVAL;
+    if (c->misc & XEN_EFI_VARINFO_BOOT_SNAPSHOT)
+        return -EOPNOTSUPP; /* none was taken: boot is as long ago as one likes */
+    if (efi_info.services_revision < 2 << 16)
+        return -EOPNOTSUPP;
+    return efi_call(EFI_QUERY_VARIABLE_INFO, &c->status,
+                    (u64[5]){ c->u.variable_info.attr, (u64)&c->u.variable_info.max_store_size,
+                              (u64)&c->u.variable_info.remain_store_size, (u64)&c->u.variable_info.max_size });
+}
+
+static const struct {
+    u32 function;
+    long (*run)(struct xenpf_efi_runtime_call *c);
+} functions[] = {
+    { XEN_EFI_get_time, get_time },               { XEN_EFI_set_time, set_time },
+    { XEN_EFI_get_wakeup_time, get_wakeup_time }, { XEN_EFI_set_wakeup_time, set_wakeup_time },
+    { XEN_EFI_get_variable, get_variable },       { XEN_EFI_set_variable, set_variable },
+    { XEN_EFI_get_next_variable_name, get_next_variable_name },
+    { XEN_EFI_get_next_high_monotonic_count, next_high_monotonic_count },
+    { XEN_EFI_query_variable_info, query_variable_info },
+};
+
+/* Capsules are not passed on: their lists hold machine addresses of the caller's choice. */
+long efi_runtime_call(struct xenpf_efi_runtime_call *c)
+{
+    c->status = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+        if (functions[i].function == c->function)
+            return functions[i].run(c);
+    return -EOPNOTSUPP;
+}

@@ -1,0 +1,10 @@
+/* Parts of platform_op. */
+#ifndef CONTROL_EFI_RUNTIME_H
+#define CONTROL_EFI_RUNTIME_H
+
+#include <public/platform.h>
+
+long efi_firmware_info(u32 index, struct xenpf_efi_info *info);
+long efi_runtime_call(struct xenpf_efi_runtime_call *c);
+
+#endif

@@ -1,0 +1,77 @@
+"""UEFI's runtime services: a test kernel that calls each, and Linux with efivarfs."""
+import shutil
+
+from caisson import images, machine, packages
+from harness import BUILD, HV, OUT, REACHED, clean, need, provoke, test
+
+
+def own_variables(name):
+    """A flash of variables that outlives the machine."""
+    path = f"{OUT}/{name}.vars"
+    shutil.copy(machine.OVMF_VARS, path)
+    return path
+
+
+def register():
+    image = f"{HV}/caisson.elf"
+
+    def test_kernel(words=""):
+        return images.iso(f"{OUT}/efi{words.replace('=', '-')}.iso", image, f"{BUILD}/kernels/efi.elf", None, f"noreboot {words}", "")
+
+    @test("efi: every runtime service, and what is written stays")
+    def _():
+        flash = own_variables("efi-kernel")
+        for said in ("is new", "is there from before"):
+            for smp in (1, 2):
+                r = machine.run(machine.command(("uefi", test_kernel()), mem="256M", smp=smp, flash=flash), 120)
+                need("UEFI and its runtime services" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
+                need(f"the variable {said}" in r.output, f"the variable should be: {said}", r)
+                clean(r)
+                said = "is there from before"
+
+    @test("efi: under isolation; without runtime services")
+    def _():
+        r = machine.run(machine.command(("uefi", test_kernel("xpti=yes")), mem="256M"), 120)
+        need("UEFI and its runtime services" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
+        clean(r)
+        r = machine.run(machine.command(("uefi", test_kernel("efi=no-rs")), mem="256M"), 120)
+        need("no runtime services" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
+        clean(r)
+
+    @test("efi: a firmware that faults is not called again, and the machine goes on")
+    def _():
+        r = provoke("efi_enter", "set $rdi = 0x7fff12345678", "test kernel: ", boot=("uefi", test_kernel()))
+        need("raised an exception at 7fff12345678. Runtime services are off from here on." in r.output, "not said", r)
+        need("efi.c" in r.output and "test kernel: FAIL" in r.output, "the guest did not go on without them", r)
+        clean(r)
+
+    for version in ("5.10", "6.1"):
+        @test(f"efi: Linux {version} keeps a variable in efivarfs", version=version)
+        def _(version):
+            linux = packages.download_kernel(f"{BUILD}/cache", version)
+            driver = open(packages.module_file(linux, "efivarfs"), "rb").read()
+            script = """#!/bin/sh
+insmod /efivarfs.ko || exit 1
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars || exit 1
+cd /sys/firmware/efi/efivars
+ls BootOrder-* ConOut-* || exit 1
+f=Caisson-12345678-1234-1234-1234-123456789abc
+if [ -e $f ]; then # it may not be written twice without a chattr
+    echo "from the last boot:" $(tail -c +5 $f)
+else
+    printf '\\007\\000\\000\\000hello' > /tmp/v
+    cat /tmp/v > $f || exit 1
+    [ "$(tail -c +5 $f)" = hello ] || exit 1
+fi
+dmesg | grep -v 'set_pte_init' | grep -E 'BUG|WARNING|Oops|unchecked MSR' && exit 1 # that one on Xen too
+exit 0
+"""
+            initrd = images.initramfs(f"{OUT}/efi-{version}-initramfs.cpio", script, [("efivarfs.ko", driver)])
+            iso = images.iso(f"{OUT}/efi-{version}.iso", image, linux, initrd, "loglvl=all guest_loglvl=all", "console=hvc0 caisson.batch")
+            flash = own_variables(f"efi-{version}")
+            for boot in range(2):
+                r = machine.run(machine.command(("uefi", iso), mem="512M", flash=flash), 200)
+                need(REACHED in r.output and "caisson: selftest passed" in r.output, "the script did not pass", r)
+                need("EFI v2.70 by EDK II" in r.output, "Linux does not see the firmware", r)
+                need(boot == 0 or "from the last boot: hello" in r.output, "the variable was lost", r)
+                clean(r)
