@@ -312,6 +312,43 @@ grep xhci /proc/interrupts
 """, "a key came through", r"[1-9]\d* +xen-pirq +-msi.* xhci_hcd", extra=["-device", "qemu-xhci", "-device", "usb-kbd"],
                  typing="waiting for a key")
 
+    with_drivers("extended configuration space by MMCONFIG", [], """
+dmesg | grep -E 'PCI: .*(MMCONFIG|ECAM)'
+for d in /sys/bus/pci/devices/*; do
+    [ "$(cat $d/device)" = 0x10d3 ] || continue
+    # Reachable by MMCONFIG only: advanced error reporting at 100h.
+    echo "at 100h:" $(dd if=$d/config bs=4 skip=64 count=1 2>/dev/null | od -An -tx2)
+done
+""", r"at 100h: 0001", extra=["-device", "e1000e"])
+    with_drivers("HPET counts for dom0", [], """
+devmem 0xfed00010 32 1 || exit 1
+a=$(devmem 0xfed000f0 32); sleep 1; b=$(devmem 0xfed000f0 32)
+n=$((b - a))
+echo "HPET: $n ticks in a second"
+[ $n -gt 50000000 ] && [ $n -lt 400000000 ] || exit 1
+""", r"HPET: \d+ ticks")
+
+    def ends(name, script, said, words="", until="Halted (noreboot)"):
+        """How dom0 can end, and what the machine does then."""
+        @test(f"end: {name}")
+        def _():
+            short = re.sub(r"\W+", "-", name)
+            initrd = images.initramfs(f"{OUT}/end-{short}-initramfs.cpio", f"#!/bin/sh\n{script}\nsleep 20\n")
+            r = direct(images.bundle(f"{OUT}/end-{short}.cpio", kernel, initrd), f"loglvl=all {words} -- console=hvc0 caisson.batch panic=1",
+                       timeout=100, until=until)
+            need(said in r.output, f"'{said}' was not printed", r)
+            need(until in r.output if words else not r.timed_out, "the machine did not end in order", r)
+            need("caisson: selftest" not in r.output, "dom0 went on", r)
+            clean(r)
+
+    ends("reboot", "reboot -f", "dom0 has ended: reboot")
+    ends("poweroff", "poweroff -f", "entering S5")
+    ends("halt", "halt -f", "reboot: System halted", until="The machine can be switched off now.")
+    ends("emergency restart by SysRq", "echo b > /proc/sysrq-trigger", "dom0 has ended: reboot")
+    ends("power-off by SysRq", "echo o > /proc/sysrq-trigger", "entering S5")
+    ends("crash of the kernel", "echo c > /proc/sysrq-trigger", "dom0 has ended: crash")
+    ends("crash of the kernel, noreboot", "echo c > /proc/sysrq-trigger", "dom0 has ended: crash", "noreboot")
+
     @test("boot: 64G machine")
     def _():
         r = direct(bundle, f"{hv} dom0_mem=512M -- {dom0}", timeout=300, machine={"cpu": "max", "mem": "64G"})

@@ -123,6 +123,16 @@ static const struct {
     { XENPF_set_processor_pminfo, set_pminfo }, { XENPF_cpu_online, cpu_online }, { XENPF_cpu_offline, cpu_offline },
 };
 
+/* Another kernel in place of dom0's would have to be another hypervisor's too: what runs here is ours alone. */
+HYPERCALL_HANDLER(do_kexec_op)
+{
+    UNUSED_ARGS(a2, a3, a4, a5, a6);
+    if (!current->domain->privileged)
+        return -EPERM;
+    printk(GUEST_WARN "d%u: kexec (operation %lu) is not offered; reboot starts another kernel\n", current->domain->id, a1);
+    return -EOPNOTSUPP;
+}
+
 HYPERCALL_HANDLER(do_platform_op)
 {
     UNUSED_ARGS(a2, a3, a4, a5, a6);

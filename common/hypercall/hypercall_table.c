@@ -31,6 +31,7 @@ const hypercall_fn hypercall_table[HYPERCALL_MAX] = {
     [__HYPERVISOR_physdev_op] = do_physdev_op,
     [__HYPERVISOR_mca] = do_mca,
     [__HYPERVISOR_domctl] = do_domctl,
+    [__HYPERVISOR_kexec_op] = do_kexec_op,
     [__HYPERVISOR_hypfs_op] = do_hypfs_op,
     [HYPERCALL_TRAP_TEST] = do_trap_test,
 };

@@ -39,6 +39,7 @@ HYPERCALL_HANDLER(do_callback_op);
 HYPERCALL_HANDLER(do_event_channel_op);
 HYPERCALL_HANDLER(do_physdev_op);
 HYPERCALL_HANDLER(do_mca);
+HYPERCALL_HANDLER(do_kexec_op);
 HYPERCALL_HANDLER(do_hypfs_op);
 HYPERCALL_HANDLER(do_domctl);
 /* Linked into test builds only (tests/trap): one of the ABI's numbers for private use. */

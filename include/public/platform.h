@@ -74,7 +74,6 @@ struct xenpf_firmware_info {
     union {
         struct xenpf_efi_info efi_info;
         uint8_t kbd_shift_flags;
-        uint8_t raw[56];
     } u;
 };
 struct xenpf_efi_time { /* EFI_TIME */

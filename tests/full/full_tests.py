@@ -71,3 +71,11 @@ def register():
         for n, what in ((2, "L1"), (3, "L2"), (4, "L3"), (5, "L4")):
             need(after[n] <= before[n] * 1.2 + 40, f"{what} tables: {before[n]} before, {after[n]} after")
         print("     " + re.sub(r"\s+", " ", f"frames by type before {before}, after {after}"), flush=True)
+
+    for verb, said in (("reboot", "dom0 has ended: reboot"), ("poweroff", "entering S5"), ("halt", "reboot: System halted")):
+        @test(f"full: systemctl {verb}", verb=verb, said=said)
+        def _(verb, said):
+            args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache"), f"systemctl {verb}\n", hv="loglvl=all", cpu="max", smp=2, mem="1G")
+            r = machine.run(args, 400, until=said if verb == "halt" else None)
+            need(said in r.output and not r.timed_out, f"the machine did not {verb}", r)
+            clean(r)
