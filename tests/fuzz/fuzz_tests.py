@@ -9,10 +9,10 @@ from smp.smp_tests import DEBUG_ELF
 SEEDS, OPERATIONS = 16, 0x10000  # a million in all
 
 
-def run(seed, operations, smp=2, cpu="max", timeout=240):
-    """(operations done, result)"""
+def run(seed, operations, smp=2, cpu="max", timeout=240, more=""):
+    """(operations done, result); more: words for the hypervisor."""
     bundle = images.bundle(f"{OUT}/fuzz.cpio", f"{BUILD}/kernels/fuzz_ops.elf")
-    words = f"noreboot loglvl=warning guest_loglvl=none dom0_max_vcpus=6 -- seed={seed:x} ops={operations:x}"
+    words = f"noreboot loglvl=warning guest_loglvl=none dom0_max_vcpus=6 {more} -- seed={seed:x} ops={operations:x}"
     typed = [("fuzz: done", "\x01\x01\x01"), ("Input goes to Caisson", "m")]
     r = machine.run(machine.command(("direct", DEBUG_ELF, bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n", typed=typed)
     done = re.search(r"fuzz: done", r.output)
@@ -55,7 +55,8 @@ def register():
     for seed in range(1, SEEDS + 1):
         @test(f"fuzz: seed {seed:x}, {OPERATIONS} operations", seed=seed)
         def _(seed):
-            done, r = run(seed, OPERATIONS, cpu="qemu64" if seed % 4 == 0 else "max")
+            done, r = run(seed, OPERATIONS, cpu="qemu64" if seed % 4 == 0 else "max",
+                          more="xpti=yes spec-ctrl=rsb,verw,bti-thunk=retpoline" if seed % 4 == 1 else "")
             died = check(r)
             need(done > OPERATIONS // 20, f"only {done} operations were done", r)
             if died:

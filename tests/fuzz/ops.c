@@ -2,6 +2,8 @@
  * A hostile dom0: random operations from several vCPUs at once, most of them almost right. What each vCPU does
  * follows from the seed alone (command line: seed=N ops=N, hexadecimal). It may die; the hypervisor may not.
  *
+ * Some of it is done in user mode, and comes back by SYSCALL, a trap or the failsafe callback.
+ *
  * An operation is made of what matters where it goes: frames that are tables, mappings, free or not ours,
  * entries with plausible flags, ports that exist, structures whose fields are each sometimes wild.
  */
@@ -297,7 +299,7 @@ static struct call strays(struct worker *w)
     case __HYPERVISOR_set_trap_table: case __HYPERVISOR_callback_op: case __HYPERVISOR_iret: case __HYPERVISOR_sched_op:
     case __HYPERVISOR_console_io: case __HYPERVISOR_mmu_update: case __HYPERVISOR_mmuext_op: case __HYPERVISOR_platform_op:
     case __HYPERVISOR_vcpu_op: case __HYPERVISOR_mca: case __HYPERVISOR_memory_op: case __HYPERVISOR_multicall:
-    case __HYPERVISOR_update_va_mapping: case __HYPERVISOR_vm_assist: case __HYPERVISOR_domctl:
+    case __HYPERVISOR_update_va_mapping: case __HYPERVISOR_vm_assist: case __HYPERVISOR_domctl: case __HYPERVISOR_stack_switch:
         nr = __HYPERVISOR_xen_version;
     }
     return (struct call){ nr, { wild(w), wild(w), wild(w), wild(w) } };
@@ -314,7 +316,7 @@ static struct call (*const makers[])(struct worker *w) = {
     __asm__ volatile("lea 1f(%%rip), %%r15\n   mov %[magic], %%r14d\n" code "\n1: xor %%r14d, %%r14d"           \
                      : [a] "+a"(a), [c] "+c"(c), [d] "+d"(d)                                                   \
                      : [magic] "i"(RESUMABLE), ##__VA_ARGS__                                                   \
-                     : "r11", "r14", "r15", "rbx", "memory", "cc")
+                     : "r11", "r13", "r14", "r15", "rbx", "rsi", "rdi", "memory", "cc")
 
 static void instruction(struct worker *w)
 {
@@ -346,13 +348,60 @@ static void instruction(struct worker *w)
     }
 }
 
+/* ---- user mode ---- */
+
+/* Ends of user mode, for which %rbx and %r15 are kept: SYSCALL and the failsafe callback come here. */
+__asm__("fuzz_resume: mov %rbx, %rsp\n jmp *%r15");
+extern const char fuzz_resume[];
+
+/* Each does one thing and leaves. %rdi, %rsi, %rax: numbers. */
+#define STUBS(X)                                                                                                   \
+    X(syscall, "syscall") X(int80, "int $0x80") X(int3, "int3") X(ud2, "ud2") X(load, "mov (%rdi), %rax")          \
+    X(store, "mov %rax, (%rdi)") X(xchg, "xchg %rax, (%rdi)") X(hlt, "hlt") X(cli, "cli") X(in, "in %dx, %al")     \
+    X(cr3, "mov %cr3, %rax") X(rdmsr, "mov %edi, %ecx; rdmsr") X(wrmsr, "mov $0x48, %ecx; wrmsr")                  \
+    X(cpuid, "mov %rbx, %r13; cpuid; mov %r13, %rbx")                                                              \
+    X(forced, "mov %rbx, %r13; .byte 0x0f, 0x0b, 0x78, 0x65, 0x6e; cpuid; mov %r13, %rbx") X(jump, "jmp *%rdi")    \
+    X(stack3, "mov %rdi, %rsp; int3") X(stack_syscall, "mov %rdi, %rsp; syscall") X(push, "mov %rdi, %rsp; push %rax") \
+    X(iretq, "iretq") X(far, "lretq") X(sysenter, "sysenter") X(sysret, "sysretq") X(ds, "mov %edi, %ds")          \
+    X(fs, "mov %edi, %fs") X(gs, "mov %edi, %gs") X(ss, "mov %edi, %ss") X(swapgs, "swapgs") X(base, "wrgsbase %rdi") \
+    X(step, "pushf; orl $0x100, (%rsp); popf; nop") X(flags, "push %rdi; andl $~0x40400, (%rsp); popf") X(xgetbv, "xor %ecx, %ecx; xgetbv") \
+    X(intn, "int $14") X(intn2, "int $2") X(into, "int $8") X(lldt, "lldt %di") X(invlpg, "invlpg (%rdi)") X(fpu, "fninit; fld1")
+#define X(name, code) __asm__(".globl user_" #name "\nuser_" #name ": " code "\n syscall\n ud2"); extern const char user_##name[];
+STUBS(X)
+#undef X
+#define X(name, code) user_##name,
+static const char *const user_stubs[] = { STUBS(X) };
+#undef X
+
+static void user_mode(struct worker *w)
+{
+    u64 flags = (rnd(w) & ~0x40400UL) | (one_in(w, 8) ? 0x100 : 0); /* not DF, AC */
+    u64 cs = one_in(w, 8) ? 0xe023 : one_in(w, 16) ? rnd(w) : 0xe033 + (rnd(w) << 16);
+    u64 rip = one_in(w, 20) ? wild(w) : (u64)user_stubs[below(w, sizeof(user_stubs) / sizeof(user_stubs[0]))];
+    u64 to = one_in(w, 3) ? wild(w) : (u64)(one_in(w, 2) ? frame_va[below(w, FRAMES)] : windows[below(w, WINDOWS)]) + 8 * below(w, 512);
+    struct { u64 rdi, rsi, ss; } more = { to, wild(w), one_in(w, 16) ? rnd(w) : 0xe02b };
+    u64 a = flags, c = cs, d = rip;
+
+    if (mmuext(MMUEXT_NEW_USER_BASEPTR, pt_base_mfn, 0))
+        return;
+    RESUMABLY("mov %%rsp, %%rbx\n sub $1024, %%rsp\n pushq 16(%[m])\n push %%rbx\n push %%rax\n push %%rcx\n push %%rdx\n push %%rax\n push %%rcx\n"
+              "push %%r11\n push %%rax\n mov 8(%[m]), %%rsi\n mov (%[m]), %%rdi\n mov $23, %%eax\n syscall",
+              [m] "r"(&more));
+}
+
 static void on_trap(struct frame *f)
 {
     smp_atomic_add(&trapped, 1);
-    f->rflags &= ~0x100UL; /* one step is enough */
+    f->rflags = (f->rflags & ~0x100UL) | (f->vector == 1 ? 0x10000 : 0); /* one step is enough, and one stop at a breakpoint */
     if (f->vector == 1 || f->vector == 2 || f->vector == 18)
         return; /* these come from outside, perhaps while another trap is handled */
     if ((u32)f->r14 == RESUMABLE) {
+        if (f->cs & 3) { /* from user mode */
+            f->cs = FLAT_CS64 & ~3UL;
+            f->ss = FLAT_SS;
+            f->rsp = f->rbx;
+            f->rflags = 0x202;
+        }
         f->rip = f->r15;
     } else {
         print("fuzz: lost, vector 0x%lx error 0x%lx at 0x%lx, address 0x%lx\n", f->vector, f->error, f->rip, shared_info->vcpu_info[0].arch.cr2);
@@ -375,6 +424,10 @@ static void operation(struct worker *w)
 
     if (one_in(w, 6)) {
         instruction(w);
+        return;
+    }
+    if (one_in(w, 8)) {
+        user_mode(w);
         return;
     }
     struct call c = makers[below(w, sizeof(makers) / sizeof(makers[0]))](w);
@@ -409,8 +462,17 @@ static void work(u32 id)
 {
     struct worker *w = &workers[id];
 
+    static u8 stacks[WORKERS][8192] __attribute__((aligned(16)));
+    static const u16 types[] = { CALLBACKTYPE_syscall, CALLBACKTYPE_syscall32, CALLBACKTYPE_failsafe };
+
     if (id)
         setup_traps();
+    for (u32 i = 0; i < 3; i++) {
+        struct callback_register r = { types[i], 0, (unsigned long)fuzz_resume };
+
+        HYPERCALL2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r);
+    }
+    HYPERCALL2(__HYPERVISOR_stack_switch, FLAT_SS, stacks[id] + sizeof(stacks[0]));
     for (u64 i = 0; i < nr_ops / WORKERS; i++) {
         operation(w);
         if (!(i & 63))
