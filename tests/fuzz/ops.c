@@ -354,15 +354,15 @@ static void instruction(struct worker *w)
 __asm__("fuzz_resume: mov %rbx, %rsp\n jmp *%r15");
 extern const char fuzz_resume[];
 
-/* Each does one thing and leaves. %rdi, %rsi, %rax: numbers. */
+/* Each does one thing and leaves. %rdi: a page's inside, or wild as %rsi; not to be jumped to: what lies there would run. */
 #define STUBS(X)                                                                                                   \
     X(syscall, "syscall") X(int80, "int $0x80") X(int3, "int3") X(ud2, "ud2") X(load, "mov (%rdi), %rax")          \
     X(store, "mov %rax, (%rdi)") X(xchg, "xchg %rax, (%rdi)") X(hlt, "hlt") X(cli, "cli") X(in, "in %dx, %al")     \
     X(cr3, "mov %cr3, %rax") X(rdmsr, "mov %edi, %ecx; rdmsr") X(wrmsr, "mov $0x48, %ecx; wrmsr")                  \
     X(cpuid, "mov %rbx, %r13; cpuid; mov %r13, %rbx")                                                              \
-    X(forced, "mov %rbx, %r13; .byte 0x0f, 0x0b, 0x78, 0x65, 0x6e; cpuid; mov %r13, %rbx") X(jump, "jmp *%rdi")    \
+    X(forced, "mov %rbx, %r13; .byte 0x0f, 0x0b, 0x78, 0x65, 0x6e; cpuid; mov %r13, %rbx") X(jump, "jmp *%rsi")    \
     X(stack3, "mov %rdi, %rsp; int3") X(stack_syscall, "mov %rdi, %rsp; syscall") X(push, "mov %rdi, %rsp; push %rax") \
-    X(iretq, "iretq") X(far, "lretq") X(sysenter, "sysenter") X(sysret, "sysretq") X(ds, "mov %edi, %ds")          \
+    X(iretq, "mov %rdi, %rsp; iretq") X(far, "mov %rdi, %rsp; lretq") X(sysenter, "sysenter") X(sysret, "sysretq") X(ds, "mov %edi, %ds")          \
     X(fs, "mov %edi, %fs") X(gs, "mov %edi, %gs") X(ss, "mov %edi, %ss") X(swapgs, "swapgs") X(base, "wrgsbase %rdi") \
     X(step, "pushf; orl $0x100, (%rsp); popf; nop") X(flags, "push %rdi; andl $~0x40400, (%rsp); popf") X(xgetbv, "xor %ecx, %ecx; xgetbv") \
     X(intn, "int $14") X(intn2, "int $2") X(into, "int $8") X(lldt, "lldt %di") X(invlpg, "invlpg (%rdi)") X(fpu, "fninit; fld1")
@@ -378,6 +378,8 @@ static void user_mode(struct worker *w)
     u64 flags = (rnd(w) & ~0x40400UL) | (one_in(w, 8) ? 0x100 : 0); /* not DF, AC */
     u64 cs = one_in(w, 8) ? 0xe023 : one_in(w, 16) ? rnd(w) : 0xe033 + (rnd(w) << 16);
     u64 rip = one_in(w, 20) ? wild(w) : (u64)user_stubs[below(w, sizeof(user_stubs) / sizeof(user_stubs[0]))];
+    if (cs == 0xe023)
+        rip = (u32)rip; /* as a processor takes it; QEMU's emulator keeps the rest, and does not survive a breakpoint there */
     u64 to = one_in(w, 3) ? wild(w) : (u64)(one_in(w, 2) ? frame_va[below(w, FRAMES)] : windows[below(w, WINDOWS)]) + 8 * below(w, 512);
     struct { u64 rdi, rsi, ss; } more = { to, wild(w), one_in(w, 16) ? rnd(w) : 0xe02b };
     u64 a = flags, c = cs, d = rip;
