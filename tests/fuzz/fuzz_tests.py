@@ -12,7 +12,7 @@ SEEDS, OPERATIONS = 16, 0x10000  # a million in all
 def run(seed, operations, smp=2, cpu="max", timeout=240, more=""):
     """(operations done, result); more: words for the hypervisor."""
     bundle = images.bundle(f"{OUT}/fuzz.cpio", f"{BUILD}/kernels/fuzz_ops.elf")
-    words = f"noreboot loglvl=warning guest_loglvl=none dom0_max_vcpus=6 {more} -- seed={seed:x} ops={operations:x}"
+    words = f"loglvl=warning guest_loglvl=none dom0_max_vcpus=6 {more} -- seed={seed:x} ops={operations:x}"
     typed = [("fuzz: done", "\x01\x01\x01"), ("Input goes to Caisson", "m")]
     r = machine.run(machine.command(("direct", DEBUG_ELF, bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n", typed=typed)
     done = re.search(r"fuzz: done", r.output)

@@ -376,7 +376,7 @@ static const char *const user_stubs[] = { STUBS(X) };
 static void user_mode(struct worker *w)
 {
     u64 flags = (rnd(w) & ~0x40400UL) | (one_in(w, 8) ? 0x100 : 0); /* not DF, AC */
-    u64 cs = one_in(w, 8) ? 0xe023 : one_in(w, 16) ? rnd(w) : 0xe033 + (rnd(w) << 16);
+    u64 cs = one_in(w, 8) ? 0xe023 : one_in(w, 16) ? rnd(w) | 3 : 0xe033 + (rnd(w) << 16);
     u64 rip = one_in(w, 20) ? wild(w) : (u64)user_stubs[below(w, sizeof(user_stubs) / sizeof(user_stubs[0]))];
     if (cs == 0xe023)
         rip = (u32)rip; /* as a processor takes it; QEMU's emulator keeps the rest, and does not survive a breakpoint there */
@@ -553,6 +553,8 @@ void test_main(void)
         HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
     }
     print("fuzz: done 0x%lx operations, 0x%lx succeeded, 0x%lx trapped\n", nr_ops, succeeded, trapped);
+    if (argument("end=", 0))
+        finish();
     for (;;) {
         struct sched_poll p = { .timeout = now() + 1000000000 };
 
