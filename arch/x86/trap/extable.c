@@ -14,6 +14,7 @@ bool extable_fixup(struct cpu_user_regs *regs)
             return true;
         }
     if (this_cpu()->inside & INSIDE_FIRMWARE) {
+        this_cpu()->firmware_faulted = true;
         this_cpu()->firmware_fault = regs->rip;
         regs->rip = (u64)efi_abort;
         return true;

@@ -55,7 +55,8 @@ struct percpu {
     u32 flush_what;
     u64 flush_address;
     const struct page_info *updating; /* a table whose entry is being changed (pt_update.c) */
-    u64 firmware_fault;    /* where a runtime service raised an exception; 0: it did not */
+    bool firmware_faulted; /* a runtime service raised an exception, */
+    u64 firmware_fault;    /* here */
     s64 tsc_offset;        /* to the boot CPU's TSC */
     u64 nmi_count, irq_count;
     u32 nmis_for_dom0;     /* counted by the NMI handler, taken by its softirq */

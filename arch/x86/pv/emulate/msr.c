@@ -19,10 +19,11 @@
 /* A reserved bit would be refused by the processor, at an exit to the guest. */
 static bool set_spec_ctrl(struct vcpu *v, u64 val)
 {
+    u64 ibrs = spec_guest_leaf7_edx() & L7D_IBRS_IBPB || spec_guest_ext8_ebx() & E8B_IBRS ? SPEC_CTRL_IBRS : 0;
     u64 stibp = spec_guest_leaf7_edx() & L7D_STIBP || spec_guest_ext8_ebx() & E8B_STIBP ? SPEC_CTRL_STIBP : 0;
     u64 ssbd = spec_guest_leaf7_edx() & L7D_SSBD || spec_guest_ext8_ebx() & E8B_SSBD ? SPEC_CTRL_SSBD : 0;
 
-    if (!spec_guest_has_ctrl() || val & ~(SPEC_CTRL_IBRS | stibp | ssbd))
+    if (!spec_guest_has_ctrl() || val & ~(ibrs | stibp | ssbd))
         return false;
     v->pv.spec_ctrl = val;
     v->pv.spec_ctrl_hw = spec_ctrl_for(val);
