@@ -127,23 +127,6 @@ static u16 *name_from_guest(u64 guest)
     return NULL;
 }
 
-static u64 pages_of(u64 size)
-{
-    return MAX(ROUND_UP(size, PAGE_SIZE) >> PAGE_SHIFT, 1ULL);
-}
-
-static void *buffer_alloc(u64 size)
-{
-    struct page_info *pg = page_alloc_contiguous(pages_of(size));
-
-    return pg ? page_to_virt(pg) : NULL;
-}
-
-static void buffer_free(void *p, u64 size)
-{
-    page_free_range(virt_to_mfn(p), pages_of(size));
-}
-
 static long get_variable(struct xenpf_efi_runtime_call *c)
 {
     u64 room = c->u.variable.size, size = room;
@@ -154,7 +137,7 @@ static long get_variable(struct xenpf_efi_runtime_call *c)
     if (size > MAX_DATA)
         room = size = MAX_DATA;
     u16 *name = name_from_guest(c->u.variable.name);
-    void *data = name ? buffer_alloc(room) : NULL;
+    void *data = name ? hv_alloc(room) : NULL;
     long rc = !name ? -EINVAL : !data ? -ENOMEM : 0;
 
     if (!rc)
@@ -164,8 +147,7 @@ static long get_variable(struct xenpf_efi_runtime_call *c)
         rc = -EFAULT;
     c->u.variable.size = size;
     c->misc = attributes;
-    if (data)
-        buffer_free(data, room);
+    hv_free(data);
     hv_free_page(name);
     return rc;
 }
@@ -177,14 +159,13 @@ static long set_variable(struct xenpf_efi_runtime_call *c)
     if (size > MAX_DATA)
         return -E2BIG;
     u16 *name = name_from_guest(c->u.variable.name);
-    void *data = name ? buffer_alloc(size) : NULL;
+    void *data = name ? hv_alloc(size) : NULL;
     long rc = !name ? -EINVAL : !data ? -ENOMEM : copy_from_guest(data, (void *)c->u.variable.data, size);
 
     if (!rc)
         rc = efi_call(EFI_SET_VARIABLE, &c->status,
                       (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, c->misc, size, (u64)data });
-    if (data)
-        buffer_free(data, size);
+    hv_free(data);
     hv_free_page(name);
     return rc;
 }

@@ -13,13 +13,18 @@ static u64 get(const u8 *p, unsigned bytes)
     return v;
 }
 
-bool acpi_checksum_ok(const void *p, u32 length)
+static u8 sum_of(const void *p, u32 length)
 {
     u8 sum = 0;
 
     for (u32 i = 0; i < length; i++)
         sum = (u8)(sum + ((const u8 *)p)[i]);
-    return sum == 0;
+    return sum;
+}
+
+bool acpi_checksum_ok(const void *p, u32 length)
+{
+    return sum_of(p, length) == 0;
 }
 
 static void madt_override(struct acpi_info *a, const u8 *e)
@@ -88,14 +93,11 @@ bool acpi_bgrt_image(const void *table, u32 length, paddr_t *image)
 
 void acpi_bgrt_forget_image(void *table, u32 length)
 {
-    u8 *t = table, sum = 0;
+    u8 *t = table;
 
     t[BGRT_STATUS] &= (u8)~1;
     memset(t + BGRT_IMAGE, 0, 8);
-    t[9] = 0;
-    for (u32 i = 0; i < length; i++)
-        sum = (u8)(sum + t[i]);
-    t[9] = (u8)-sum;
+    t[9] = (u8)(t[9] - sum_of(t, length));
 }
 
 /* Offsets: ACPI 6.4, table 5.9. */

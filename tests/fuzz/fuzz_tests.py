@@ -5,6 +5,7 @@ import re
 from caisson import images, machine, packages
 from harness import BUILD, OUT, clean, command, need, test
 from smp.smp_tests import DEBUG_ELF
+from speculation import speculation_tests
 
 SEEDS, OPERATIONS = 16, 0x10000  # a million in all
 
@@ -56,7 +57,7 @@ def register():
         @test(f"fuzz: seed {seed:x}, {OPERATIONS} operations", seed=seed)
         def _(seed):
             done, r = run(seed, OPERATIONS, cpu="qemu64" if seed % 4 == 0 else "max",
-                          more="xpti=yes spec-ctrl=rsb,verw,bti-thunk=retpoline" if seed % 4 == 1 else "")
+                          more=speculation_tests.ALL if seed % 4 == 1 else "")
             died = check(r)
             need(done > OPERATIONS // 20, f"only {done} operations were done", r)
             if died:

@@ -14,6 +14,7 @@
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/speculation.h>
 
 char fake_log[65536];
 u32 fake_tlb_flushes, fake_softirqs;
@@ -31,7 +32,6 @@ WEAK struct efi_boot_data efi_boot_data;
 struct domain *hardware_domain;
 struct domain *domain_list[8];
 pte_t hv_l4[PT_ENTRIES];
-#include <hv/x86/speculation.h>
 WEAK struct spec_plan spec;
 WEAK mfn_t max_mfn = FAKE_FRAMES - 1;
 u64 total_ram_pages = FAKE_FRAMES;

@@ -84,7 +84,9 @@ static void amd(void **state)
     struct spec_plan p = plan(zen2, "");
 
     assert_int_equal(p.what, SPEC_RETPOLINE);
-    assert_true(NAMED(p.affected, "BTC") && !p.l1tf && p.ibpb_switch);
+    assert_true(NAMED(p.affected, "BTC") && !p.l1tf && p.ibpb_switch && p.guest_ibpb);
+    assert_int_equal(p.guest_spec_ctrl, SPEC_CTRL_STIBP | SPEC_CTRL_SSBD); /* a guest's IBRS would be refused by the processor */
+    assert_int_equal(plan(zen2, "no-msr-sc").guest_spec_ctrl, 0);
     assert_int_equal(plan(zen2, "ibpb-entry").what, SPEC_RETPOLINE | SPEC_IBPB_ENTRY);
     p = plan(zen3, "");
     assert_true(NAMED(p.affected, "SRSO"));

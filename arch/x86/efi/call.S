@@ -1,14 +1,11 @@
 /* Into the firmware and back. One CPU at a time (runtime.c). */
+#include <hv/x86/percpu_asm.h>
+
     .section .text, "ax"
     .globl  efi_enter, efi_abort
 /* u64 efi_enter(u64 fn, const u64 args[5]): rcx, rdx, r8, r9, then the stack, above 32 bytes of the callee's. */
 efi_enter:
-    push    %rbx
-    push    %rbp
-    push    %r12
-    push    %r13
-    push    %r14
-    push    %r15
+    PUSH_CALLEE_SAVED
     mov     %rsp, firmware_rsp(%rip)
     and     $~15, %rsp
     sub     $48, %rsp
@@ -23,12 +20,7 @@ efi_enter:
 leave:
     cli
     mov     firmware_rsp(%rip), %rsp
-    pop     %r15
-    pop     %r14
-    pop     %r13
-    pop     %r12
-    pop     %rbp
-    pop     %rbx
+    POP_CALLEE_SAVED
     cld
     ret
 /* Its exception comes here, with whatever registers it had. */

@@ -361,9 +361,8 @@ hypercall_iret:
     jmp     iret_to_guest
 
 iret_unreadable:
-    mov     %rsp, %rax
-    or      $STACK_BLOCK_SIZE - 1, %rax
-    lea     1 - STACK_TOP_SIZE + REGS_ERROR - 8(%rax), %rsp
+    STACK_TOP %rax
+    lea     OF_TOP(REGS_ERROR - 8, %rax), %rsp
 iret_refused:
     ASM_CLAC
     pop     %rdx

@@ -148,8 +148,7 @@ void pv_state_load(struct vcpu *v)
     wrmsr(MSR_KERNEL_GS_BASE, p->gs_base_shadow);
     if (cpu.rdtscp)
         wrmsr(MSR_TSC_AUX, p->tsc_aux);
-    if (spec_guest_has_ctrl() && !(spec.what & SPEC_IBRS)) /* else on the way out */
-        wrmsr(MSR_SPEC_CTRL, p->spec_ctrl_hw);
+    spec_ctrl_load(p->spec_ctrl_hw);
 }
 
 long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val)

@@ -223,6 +223,9 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
         p.what |= SPEC_IBPB_ENTRY;
     p.ibpb_switch = ibpb && wanted(o->ibpb, speculates);
     p.guest_msrs = (ibrs || ibpb) && wanted(o->msr_sc, true);
+    p.guest_ibpb = p.guest_msrs && ibpb;
+    if (p.guest_msrs)
+        p.guest_spec_ctrl = (ibrs ? SPEC_CTRL_IBRS : 0) | (stibp ? SPEC_CTRL_STIBP : 0) | (ssbd ? SPEC_CTRL_SSBD : 0);
     p.l1tf = wanted(o->pv_l1tf, n.l1tf);
     p.l1tf_dom0 = wanted(o->pv_l1tf, false);
 

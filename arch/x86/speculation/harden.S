@@ -21,13 +21,6 @@
     PATCH_SITE 661b, 0, \what, PATCH_NOP
 .endm
 
-/* The top of this stack's block, to be used with offsets into struct stack_top. */
-.macro STACK_TOP reg
-    mov     %rsp, \reg
-    or      $STACK_BLOCK_SIZE - 1, \reg
-.endm
-#define OF_TOP(field, reg) 1 - STACK_TOP_SIZE + (field)(reg)
-
     .section .text.entry, "ax"
 
     .globl  harden_entry
@@ -138,12 +131,7 @@ unharden_ist:
 __x86_indirect_thunk_\reg:
     jmp     *%\reg
     .org    __x86_indirect_thunk_\reg + 5, 0xcc
-1:  call    3f
-2:  pause
-    lfence
-    jmp     2b
-3:  mov     %\reg, (%rsp)
-    ret
+1:  RETPOLINE %\reg
 4:  lfence
     jmp     *%\reg
     PATCH_SITE __x86_indirect_thunk_\reg, 1b, SPEC_RETPOLINE, PATCH_JMP

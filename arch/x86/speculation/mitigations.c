@@ -42,9 +42,11 @@ static void read_facts(struct spec_facts *f)
     f->family = family == 15 ? family + (signature >> 20 & 0xff) : family;
     f->model = (signature >> 4 & 15) | (signature >> 12 & 0xf0);
     if (cpu.max_leaf >= 7) {
-        f->rtm = cpuid_count(7, 0).ebx >> 11 & 1;
-        f->leaf7_edx = cpuid_count(7, 0).edx;
-        f->leaf7_2_edx = cpuid_count(7, 0).eax >= 2 ? cpuid_count(7, 2).edx : 0;
+        struct cpuid_regs r = cpuid_count(7, 0);
+
+        f->rtm = r.ebx >> 11 & 1;
+        f->leaf7_edx = r.edx;
+        f->leaf7_2_edx = r.eax >= 2 ? cpuid_count(7, 2).edx : 0;
     }
     if (cpu.max_ext_leaf >= 0x80000008)
         f->ext8_ebx = cpuid_count(0x80000008, 0).ebx;
@@ -129,6 +131,12 @@ u64 spec_ctrl_for(u64 wanted)
     return wanted | spec.spec_ctrl;
 }
 
+void spec_ctrl_load(u64 value)
+{
+    if (spec.guest_spec_ctrl && !(spec.what & SPEC_IBRS)) /* else harden_exit() does */
+        wrmsr(MSR_SPEC_CTRL, value);
+}
+
 void spec_barrier(void)
 {
     if (spec.ibpb_switch)
@@ -136,11 +144,6 @@ void spec_barrier(void)
 }
 
 /* ---- what guests see ---- */
-
-bool spec_guest_has_ctrl(void)
-{
-    return spec.guest_msrs && (facts.leaf7_edx & (L7D_IBRS_IBPB | L7D_STIBP | L7D_SSBD) || facts.ext8_ebx & (E8B_IBRS | E8B_STIBP | E8B_SSBD));
-}
 
 u32 spec_guest_leaf7_edx(void)
 {

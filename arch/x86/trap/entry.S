@@ -85,9 +85,8 @@ entry_ist:
     jz      ist_from_hypervisor
     HARDEN  SPEC_ENTRY, harden_entry
     mov     %rsp, %rsi
-    mov     $STACK_BLOCK_SIZE - 1, %eax
-    or      %rsp, %rax
-    mov     1 - STACK_TOP_SIZE + STACK_TOP_CPU(%rax), %rax
+    STACK_TOP %rax
+    mov     OF_TOP(STACK_TOP_CPU, %rax), %rax
     mov     PERCPU_RSP0(%rax), %rdi
     sub     $REGS_ES, %rdi
     mov     %rdi, %rdx
@@ -117,20 +116,10 @@ syscall_general: /* what fast_paths.S does not do */
 /* void switch_stack(u64 *save_rsp, u64 load_rsp): continues on the other vCPU's stack. */
     .globl  switch_stack
 switch_stack:
-    push    %rbx
-    push    %rbp
-    push    %r12
-    push    %r13
-    push    %r14
-    push    %r15
+    PUSH_CALLEE_SAVED
     mov     %rsp, (%rdi)
     mov     %rsi, %rsp
-    pop     %r15
-    pop     %r14
-    pop     %r13
-    pop     %r12
-    pop     %rbp
-    pop     %rbx
+    POP_CALLEE_SAVED
     ret
 
 /* First code of a new vCPU after switch_stack(). */
@@ -162,13 +151,7 @@ trampoline_page:
 1:  jmp     *\target(%rip)
     /* Too far for a direct jump. What the processor would predict is the guest's to train. */
     .balign 16, 0xcc
-2:  call    4f
-3:  pause
-    lfence
-    jmp     3b
-4:  mov     \target(%rip), %rcx
-    mov     %rcx, (%rsp)
-    ret
+2:  RETPOLINE %rcx, mov \target(%rip), %rcx
     PATCH_SITE 1b, 2b, SPEC_RETPOLINE | SPEC_IBRS | SPEC_LFENCE, PATCH_JMP
 .endm
     SYSCALL_TRAMPOLINE SEL_GUEST_CS64, syscall64_target

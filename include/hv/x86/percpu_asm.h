@@ -36,6 +36,43 @@
     PATCH_SITE 661b, \routine, \what, PATCH_CALL
 .endm
 
+/* A branch to \reg (which `load` may set first) whose prediction a guest cannot train. */
+.macro RETPOLINE reg, load:vararg
+    call    773f
+772: pause
+    lfence
+    jmp     772b
+773:
+    \load
+    mov     \reg, (%rsp)
+    ret
+.endm
+
+/* The top of this stack's block, to be used with offsets into struct stack_top. */
+.macro STACK_TOP reg
+    mov     %rsp, \reg
+    or      $STACK_BLOCK_SIZE - 1, \reg
+.endm
+#define OF_TOP(field, reg) 1 - STACK_TOP_SIZE + (field)(reg)
+
+/* What C leaves as it found it. */
+.macro PUSH_CALLEE_SAVED
+    push    %rbx
+    push    %rbp
+    push    %r12
+    push    %r13
+    push    %r14
+    push    %r15
+.endm
+.macro POP_CALLEE_SAVED
+    pop     %r15
+    pop     %r14
+    pop     %r13
+    pop     %r12
+    pop     %rbp
+    pop     %rbx
+.endm
+
 /* The general registers of struct cpu_user_regs; the stack pointer is at its error code before and after. */
 .macro SAVE_REGS
     cld

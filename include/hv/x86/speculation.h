@@ -96,7 +96,9 @@ struct spec_plan {
     u32 what;
     u64 spec_ctrl;        /* set in every value that SPEC_CTRL gets */
     bool ibpb_switch;     /* when a CPU goes from one vCPU to another */
-    bool guest_msrs;      /* guests have SPEC_CTRL and PRED_CMD */
+    bool guest_msrs;      /* guests have SPEC_CTRL and PRED_CMD, as far as the processor does: */
+    u64 guest_spec_ctrl;  /* the bits that they may set; 0: no such MSR */
+    bool guest_ibpb;
     bool l1tf, l1tf_dom0; /* guests' absent page-table entries may not name memory; dom0's neither */
     const char *affected[8], *missing[4]; /* what it suffers from; what an update of the microcode would bring */
 };
@@ -111,8 +113,8 @@ void spec_init(void);
 void spec_init_cpu(void); /* MSRs of this CPU */
 void spec_barrier(void);  /* between two vCPUs: what one has taught the predictors is lost to the next */
 u64 spec_ctrl_for(u64 wanted); /* SPEC_CTRL while a guest runs that has written `wanted` */
+void spec_ctrl_load(u64 value); /* such a value, for the guest that this CPU goes to */
 /* The bits of CPUID leaf 7 EDX and 80000008 EBX that guests see, and what they see of ARCH_CAPABILITIES. */
-bool spec_guest_has_ctrl(void);
 u32 spec_guest_leaf7_edx(void);
 u32 spec_guest_ext8_ebx(void);
 u64 spec_guest_arch_capabilities(void);

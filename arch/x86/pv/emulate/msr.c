@@ -19,16 +19,11 @@
 /* A reserved bit would be refused by the processor, at an exit to the guest. */
 static bool set_spec_ctrl(struct vcpu *v, u64 val)
 {
-    u64 ibrs = spec_guest_leaf7_edx() & L7D_IBRS_IBPB || spec_guest_ext8_ebx() & E8B_IBRS ? SPEC_CTRL_IBRS : 0;
-    u64 stibp = spec_guest_leaf7_edx() & L7D_STIBP || spec_guest_ext8_ebx() & E8B_STIBP ? SPEC_CTRL_STIBP : 0;
-    u64 ssbd = spec_guest_leaf7_edx() & L7D_SSBD || spec_guest_ext8_ebx() & E8B_SSBD ? SPEC_CTRL_SSBD : 0;
-
-    if (!spec_guest_has_ctrl() || val & ~(ibrs | stibp | ssbd))
+    if (!spec.guest_spec_ctrl || val & ~spec.guest_spec_ctrl)
         return false;
     v->pv.spec_ctrl = val;
     v->pv.spec_ctrl_hw = spec_ctrl_for(val);
-    if (!(spec.what & SPEC_IBRS)) /* else on the way out */
-        wrmsr(MSR_SPEC_CTRL, v->pv.spec_ctrl_hw);
+    spec_ctrl_load(v->pv.spec_ctrl_hw);
     return true;
 }
 
@@ -67,7 +62,7 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
         return cpu.rdtscp;
     case MSR_SPEC_CTRL:
         *val = v->pv.spec_ctrl;
-        return spec_guest_has_ctrl();
+        return spec.guest_spec_ctrl;
     case MSR_ARCH_CAPABILITIES:
         *val = spec_guest_arch_capabilities();
         return spec_guest_leaf7_edx() & L7D_ARCH_CAPABILITIES;
@@ -115,7 +110,7 @@ bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val)
     case MSR_SPEC_CTRL:
         return set_spec_ctrl(v, val);
     case MSR_PRED_CMD:
-        return command(msr, val, PRED_CMD_IBPB, spec_guest_leaf7_edx() & L7D_IBRS_IBPB || spec_guest_ext8_ebx() & E8B_IBPB);
+        return command(msr, val, PRED_CMD_IBPB, spec.guest_ibpb);
     case MSR_FLUSH_CMD:
         return command(msr, val, FLUSH_CMD_L1D, spec_guest_leaf7_edx() & L7D_L1D_FLUSH);
     case MSR_UCODE_REV: /* written with 0 before it is read */

@@ -38,8 +38,15 @@ static inline bool absent_names_memory(pte_t e)
 
     return !(e & PTE_PRESENT) && mfn && mfn <= max_mfn;
 }
-#define ABSENT_NAMES_MEMORY                                                                         \
-    "an absent page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no"
+
+/* True: the entry is refused, and its guest ended. */
+static inline bool absent_refused(struct domain *d, pte_t e)
+{
+    if (likely(!d->absent_checked) || !absent_names_memory(e))
+        return false;
+    domain_crash(d, "an absent page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no");
+    return true;
+}
 
 static inline bool frame_in_range(pte_t e)
 {

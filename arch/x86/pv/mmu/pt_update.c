@@ -98,10 +98,8 @@ static force_inline int update(struct domain *d, unsigned level, paddr_t at, pte
     if ((at & 7) || in_hypervisor_slot(level, at))
         return -EINVAL;
     val = entry_adjust(level, val);
-    if (unlikely(d->absent_checked) && absent_names_memory(val)) {
-        domain_crash(d, ABSENT_NAMES_MEMORY);
+    if (absent_refused(d, val))
         return -EPERM;
-    }
     do {
         pte_t old = READ_ONCE(*p);
         pte_t ad = preserve_ad && (old & PTE_PRESENT) ? old & (PTE_ACCESSED | PTE_DIRTY) : 0;

@@ -69,13 +69,8 @@ static force_inline int validate_entry(struct domain *d, unsigned level, pte_t *
 {
     pte_t e = READ_ONCE(*p), adjusted = entry_adjust(level, e);
 
-    if (!(e & PTE_PRESENT)) {
-        if (unlikely(d->absent_checked) && absent_names_memory(e)) {
-            domain_crash(d, ABSENT_NAMES_MEMORY);
-            return -EPERM;
-        }
-        return 0;
-    }
+    if (!(e & PTE_PRESENT))
+        return absent_refused(d, e) ? -EPERM : 0;
     int rc = entry_get(d, level, adjusted, d);
 
     if (!rc && adjusted != e)
