@@ -23,6 +23,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/shadow_stack.h>
 #include <hv/x86/trap.h>
 
 #define MAX_MBI_SIZE MiB(1)
@@ -152,8 +153,8 @@ static void early_boot(void)
 static void boot(void)
 {
     boot_alloc_finish();              /* the page allocator owns free memory now */
-    stack_guard_boot_blocks();
     cpu_enable_features();            /* patches code: needs vmap */
+    stack_guard_boot_blocks();        /* after the decision on shadow stacks */
     if (isolation_init_cpu(this_cpu())) /* after the decision of that */
         panic(PANIC_BOOT_MEMORY, "no memory for isolated page tables");
     sched_init();
@@ -196,5 +197,6 @@ void boot_main(u32 protocol, paddr_t info)
     boot_information = info;
     early_boot();
     boot();
+    shadow_stack_start(this_cpu(), boot_stack_block);
     idle_loop();
 }

@@ -15,6 +15,7 @@
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/shadow_stack.h>
 
 void switch_stack(u64 *save_rsp, u64 load_rsp);
 void schedule_tail(void);
@@ -70,6 +71,7 @@ void sched_vcpu_init(struct vcpu *v)
     timer_init(&v->sched.slice_timer, slice_over, v);
     *--sp = (u64)vcpu_first_entry; /* where switch_stack() returns to */
     sp -= 6;                       /* rbx rbp r12 r13 r14 r15 */
+    *--sp = shadow_stack_first(v->stack_block, (u64)vcpu_first_entry);
     v->saved_rsp = (u64)sp;
 }
 

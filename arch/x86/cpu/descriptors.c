@@ -8,6 +8,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/shadow_stack.h>
 #include <hv/x86/vectors.h>
 
 extern u64 boot_gdt[];
@@ -32,13 +33,16 @@ u64 cpus_online = 1;
 
 static void *block_alloc(u64 va)
 {
-    /* Page 0: the SYSCALL trampoline; page 1: the guard; the rest: stack. */
+    /* Page 0: the SYSCALL trampoline; page 1: the guard or the shadow stack; the rest: stack. */
     if (hv_map(va, image_to_phys(trampoline_page), PAGE_SIZE, HV_RX))
         return NULL;
-    for (u64 off = 2 * PAGE_SIZE; off < STACK_BLOCK_SIZE; off += PAGE_SIZE) {
+    for (u64 off = (shadow_stacks_in_use() ? 1 : 2) * PAGE_SIZE; off < STACK_BLOCK_SIZE; off += PAGE_SIZE) {
         void *page = hv_alloc_page();
+        int rc = !page ? -ENOMEM
+                 : off == PAGE_SIZE ? shadow_stack_map((void *)va, virt_to_phys(page))
+                                    : hv_map(va + off, virt_to_phys(page), PAGE_SIZE, HV_RW);
 
-        if (!page || hv_map(va + off, virt_to_phys(page), PAGE_SIZE, HV_RW)) {
+        if (rc) {
             hv_free_page(page);
             return NULL;
         }
@@ -56,11 +60,20 @@ void *ist_block_alloc(void)
     return block_alloc(vmap_reserve_for_cpus(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE));
 }
 
+static void guard_boot_block(char *block)
+{
+    char *page = block + PAGE_SIZE;
+
+    hv_unmap((u64)page, PAGE_SIZE);
+    if (shadow_stacks_in_use() && shadow_stack_map(block, image_to_phys(page)))
+        panic(PANIC_BOOT_MEMORY, "no memory for shadow stacks");
+}
+
 void stack_guard_boot_blocks(void)
 {
-    hv_unmap((u64)boot_stack_block + PAGE_SIZE, PAGE_SIZE);
+    guard_boot_block(boot_stack_block);
     for (int i = 0; i < IST_COUNT; i++)
-        hv_unmap((u64)boot_ist_stacks + i * STACK_BLOCK_SIZE + PAGE_SIZE, PAGE_SIZE);
+        guard_boot_block(boot_ist_stacks + i * STACK_BLOCK_SIZE);
 }
 
 void cpu_set_stack(struct percpu *c, void *block)
@@ -73,6 +86,8 @@ void cpu_set_stack(struct percpu *c, void *block)
     c->tss.rsp[0] = rsp0;
     wrmsr(MSR_LSTAR, (u64)block);
     wrmsr(MSR_CSTAR, (u64)block + (u64)(trampoline_cstar - trampoline_page));
+    if (shadow_stacks_in_use())
+        wrmsr(MSR_PL0_SSP, shadow_stack_token(block));
 }
 
 void cpu_init_descriptors(struct percpu *c)

@@ -5,6 +5,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/shadow_stack.h>
 #include <hv/x86/speculation.h>
 
 struct cpu_features cpu;
@@ -60,6 +61,7 @@ void cpu_identify(void)
         cpu.smep = r.ebx >> 7 & 1;
         cpu.smap = r.ebx >> 20 & 1;
         cpu.umip = r.ecx >> 2 & 1;
+        cpu.shadow_stacks = r.ecx >> 7 & 1;
     }
     if (cpu.xsave) {
         r = cpuid_count(13, 0);
@@ -125,9 +127,11 @@ void cpu_enable_features(void)
         cr4 |= CR4_OSXSAVE;
     cpu.cr4 = cr4;
     spec_init();
+    if (shadow_stacks_in_use())
+        cpu.cr4 |= CR4_CET;
     cpu_load_features();
     cpu.xsave_size = cpu.xsave ? cpuid_count(13, 0).ebx : 512;
-    printk(LOG_INFO "CPU: %s, %s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",
-           cr4 & CR4_SMAP ? "SMAP " : "", cr4 & CR4_UMIP ? "UMIP " : "", cpu.fsgsbase ? "FSGSBASE " : "",
+    printk(LOG_INFO "CPU: %s, %s%s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",
+           cr4 & CR4_SMAP ? "SMAP " : "", cr4 & CR4_UMIP ? "UMIP " : "", cpu.cr4 & CR4_CET ? "CET-SS " : "", cpu.fsgsbase ? "FSGSBASE " : "",
            cpu.xsave ? "XSAVE" : "no XSAVE");
 }

@@ -13,7 +13,6 @@
  */
 #include <hv/x86/layout.h>
 #include <hv/x86/percpu_asm.h>
-#include "asm_offsets.h"
 
 #define FLAG_FIXED 0x2
 #define FLAG_IF_BIT 9
@@ -77,7 +76,7 @@ EXTABLE_ASM(.Laccess\@, \fixup)
 
     .globl  syscall64_entry
 syscall64_entry:
-    HARDEN  SPEC_ENTRY, harden_entry
+    HARDEN_SYSCALL
     mov     TOP(STACK_TOP_VCPU, 0), %rcx
     cmpb    $0, VCPU_KERNEL_MODE(%rcx)
     je      syscall_from_user
@@ -120,9 +119,7 @@ hypercall_done:
     mov     REGS_R8(%rsp), %r8
     mov     REGS_R9(%rsp), %r9
     mov     REGS_R10(%rsp), %r10
-    HARDEN  SPEC_EXIT, harden_exit
-    mov     REGS_RSP(%rsp), %rsp    /* RBX, RBP, R12 to R15 are as C found them */
-    sysretq
+    SYSRET_TO_GUEST REGS_ERROR      /* RBX, RBP, R12 to R15 are as C found them */
 hypercall_absent:
     mov     $-38, %rax              /* -ENOSYS */
     jmp     hypercall_done
@@ -186,9 +183,7 @@ syscall_slow:
     mov     SAVED_RDX, %rdx
     mov     SAVED_RAX, %rax
     mov     TOP(REGS_RFLAGS, PUSHED), %r11
-    HARDEN  SPEC_EXIT, harden_exit
-    mov     TOP(REGS_RSP, PUSHED), %rsp
-    sysretq
+    SYSRET_TO_GUEST PUSHED
 .endm
 
 bounce_failed:
@@ -354,9 +349,7 @@ hypercall_iret:
     mov     TOP(REGS_RFLAGS, 0), %r11
     test    $FLAGS_BY_IRET, %r11d
     jnz     2f
-    HARDEN  SPEC_EXIT, harden_exit
-    mov     TOP(REGS_RSP, 0), %rsp
-    sysretq
+    SYSRET_TO_GUEST 0
 2:  add     $8, %rsp
     jmp     iret_to_guest
 

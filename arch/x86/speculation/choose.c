@@ -6,7 +6,7 @@
 #include <hv/lib.h>
 #include <hv/x86/speculation.h>
 
-/* ---- spec-ctrl= ---- */
+/* ---- spec-ctrl= and cet= ---- */
 
 static int parse_thunk(struct spec_options *o, const char *name)
 {
@@ -23,8 +23,9 @@ static int parse_thunk(struct spec_options *o, const char *name)
     return -EINVAL;
 }
 
-static int parse_word(struct spec_options *o, const char *word, const char *value)
+static int parse_word(void *options, const char *word, const char *value)
 {
+    struct spec_options *o = options;
     const struct {
         const char *name;
         int *setting;
@@ -46,19 +47,12 @@ static int parse_word(struct spec_options *o, const char *word, const char *valu
     return -EINVAL;
 }
 
-int spec_options_parse(struct spec_options *options, const char *list)
+/* "word=value,word,no-word": each one goes to take() with its value. */
+static int parse_list(const char *list, int (*take)(void *var, const char *word, const char *value), void *var)
 {
-    struct spec_options new = *options, *o = &new;
-    bool all;
-
-    if (!option_bool(list, &all)) {
-        *options = all ? (struct spec_options)SPEC_OPTIONS_AUTO : (struct spec_options){ .xpti = SPEC_OFF };
-        return 0;
-    }
     while (*list) {
         char word[24], *value;
         size_t n = 0;
-        static char yes[] = "yes", no[] = "no";
 
         for (; *list && *list != ','; list++)
             if (n < sizeof(word) - 1)
@@ -68,13 +62,44 @@ int spec_options_parse(struct spec_options *options, const char *list)
         value = strchr(word, '=');
         if (value)
             *value++ = 0;
-        /* "no-rsb" is "rsb=no" */
         bool negated = !value && !strncmp(word, "no-", 3);
 
-        if (parse_word(o, negated ? word + 3 : word, value ? value : negated ? no : yes))
+        if (take(var, negated ? word + 3 : word, value ? value : negated ? "no" : "yes"))
             return -EINVAL;
     }
-    *options = new;
+    return 0;
+}
+
+int spec_options_parse(struct spec_options *o, const char *list)
+{
+    struct spec_options new = *o;
+    bool all;
+
+    if (!option_bool(list, &all))
+        new = all ? (struct spec_options)SPEC_OPTIONS_AUTO : (struct spec_options){ .xpti = SPEC_OFF };
+    else if (parse_list(list, parse_word, &new))
+        return -EINVAL;
+    *o = new;
+    return 0;
+}
+
+static int parse_cet_word(void *shadow_stacks, const char *word, const char *value)
+{
+    bool on = false;
+
+    if (strcmp(word, "shstk") || option_bool(value, &on))
+        return -EINVAL;
+    *(int *)shadow_stacks = on;
+    return 0;
+}
+
+int spec_cet_parse(int *shadow_stacks, const char *list)
+{
+    bool all;
+
+    if (option_bool(list, &all))
+        return parse_list(list, parse_cet_word, shadow_stacks);
+    *shadow_stacks = all ? SPEC_AUTO : SPEC_OFF;
     return 0;
 }
 
@@ -196,6 +221,21 @@ static void choose_branches(struct spec_plan *p, const struct spec_facts *f, con
         p->spec_ctrl |= SPEC_CTRL_SSBD;
 }
 
+/* Shadow stacks take no return whose call they have not seen, and an entry needs them before it can load tables. */
+static void choose_shadow_stacks(struct spec_plan *p, const struct spec_facts *f, const struct spec_options *o)
+{
+    if (!f->shadow_stacks)
+        return;
+    if (o->shadow_stacks == SPEC_OFF)
+        p->no_shadow_stacks = "cet= says so";
+    else if (o->shadow_stacks == SPEC_AUTO && f->virtualised && !f->shadow_stacks_virtual)
+        p->no_shadow_stacks = "this machine is virtual and does not promise that they survive its exits (cet=shstk uses them)";
+    else if (p->what & (SPEC_RETPOLINE | SPEC_RSB | SPEC_ISOLATE))
+        p->no_shadow_stacks = "they go together with neither retpolines nor RSB filling nor isolation (spec-ctrl=, xpti=)";
+    else
+        p->what |= SPEC_SHADOW_STACKS;
+}
+
 struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_options *o)
 {
     struct spec_plan p = { 0 };
@@ -221,6 +261,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
         p.what |= SPEC_VERW;
     if (ibpb && wanted(o->ibpb_entry, false))
         p.what |= SPEC_IBPB_ENTRY;
+    choose_shadow_stacks(&p, f, o);
     p.ibpb_switch = ibpb && wanted(o->ibpb, speculates);
     p.guest_msrs = (ibrs || ibpb) && wanted(o->msr_sc, true);
     p.guest_ibpb = p.guest_msrs && ibpb;

@@ -12,14 +12,6 @@
  */
 #include <hv/x86/layout.h>
 #include <hv/x86/percpu_asm.h>
-#include "asm_offsets.h"
-
-.macro SKIP_UNLESS what, label
-661: .byte 0xe9
-    .long   \label - 662f
-662:
-    PATCH_SITE 661b, 0, \what, PATCH_NOP
-.endm
 
     .section .text.entry, "ax"
 
@@ -28,7 +20,7 @@ harden_entry:
     push    %rax
     push    %rcx
     push    %rdx
-    SKIP_UNLESS SPEC_ISOLATE, 1f
+    JUMP_UNLESS SPEC_ISOLATE, 1f
     STACK_TOP %rcx
     mov     OF_TOP(STACK_TOP_CPU, %rcx), %rcx
     mov     %cr3, %rax
@@ -36,19 +28,19 @@ harden_entry:
     jne     1f
     mov     PERCPU_FULL_CR3(%rcx), %rax
     mov     %rax, %cr3
-1:  SKIP_UNLESS SPEC_IBPB_ENTRY, 2f
+1:  JUMP_UNLESS SPEC_IBPB_ENTRY, 2f
     mov     $MSR_PRED_CMD, %ecx
     mov     $PRED_CMD_IBPB, %eax
     xor     %edx, %edx
     wrmsr
-2:  SKIP_UNLESS SPEC_IBRS, 3f
+2:  JUMP_UNLESS SPEC_IBRS, 3f
     mov     $MSR_SPEC_CTRL, %ecx
     mov     spec + SPEC_PLAN_SPEC_CTRL(%rip), %eax
     or      $SPEC_CTRL_IBRS, %eax
     xor     %edx, %edx
     wrmsr
     /* 32 harmless predictions for returns. */
-3:  SKIP_UNLESS SPEC_RSB, 6f
+3:  JUMP_UNLESS SPEC_RSB, 6f
     mov     %rsp, %rax
     mov     $16, %ecx
 4:  call    5f
@@ -69,14 +61,14 @@ harden_exit:
     push    %rax
     push    %rcx
     push    %rdx
-    SKIP_UNLESS SPEC_IBRS, 1f
+    JUMP_UNLESS SPEC_IBRS, 1f
     STACK_TOP %rax
     mov     OF_TOP(STACK_TOP_VCPU, %rax), %rax
     mov     VCPU_SPEC_CTRL(%rax), %eax
     mov     $MSR_SPEC_CTRL, %ecx
     xor     %edx, %edx
     wrmsr
-1:  SKIP_UNLESS SPEC_ISOLATE, 2f
+1:  JUMP_UNLESS SPEC_ISOLATE, 2f
     STACK_TOP %rdx
     mov     OF_TOP(STACK_TOP_VCPU, %rdx), %rax
     mov     OF_TOP(STACK_TOP_CPU, %rdx), %rdx
@@ -87,7 +79,7 @@ harden_exit:
     cmove   VCPU_USER_ROOT(%rax), %rcx
     mov     %rcx, PERCPU_GUEST_CR3(%rdx)
     mov     %rcx, %cr3
-2:  SKIP_UNLESS SPEC_VERW, 3f
+2:  JUMP_UNLESS SPEC_VERW, 3f
     verw    verw_selector(%rip)
 3:  pop     %rdx
     pop     %rcx
@@ -103,20 +95,20 @@ verw_selector:
     .globl  harden_ist, unharden_ist
 harden_ist:
     mov     %cr3, %rbx
-    SKIP_UNLESS SPEC_IBRS, 1f
+    JUMP_UNLESS SPEC_IBRS, 1f
     mov     $MSR_SPEC_CTRL, %ecx
     rdmsr
     mov     %eax, %r12d
 1:  jmp     harden_entry
 unharden_ist:
-    SKIP_UNLESS SPEC_IBRS, 1f
+    JUMP_UNLESS SPEC_IBRS, 1f
     push    %rax
     mov     $MSR_SPEC_CTRL, %ecx
     mov     %r12d, %eax
     xor     %edx, %edx
     wrmsr
     pop     %rax
-1:  SKIP_UNLESS SPEC_ISOLATE, 2f
+1:  JUMP_UNLESS SPEC_ISOLATE, 2f
     mov     %rbx, %cr3
 2:  ret
 

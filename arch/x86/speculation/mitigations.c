@@ -11,13 +11,19 @@ struct spec_plan spec;
 static struct spec_facts facts;
 
 static struct spec_options options = SPEC_OPTIONS_AUTO;
-static int opt_xpti = SPEC_AUTO, opt_pv_l1tf = SPEC_AUTO;
+static int opt_xpti = SPEC_AUTO, opt_pv_l1tf = SPEC_AUTO, opt_shadow_stacks = SPEC_AUTO;
 
 static int parse_spec_ctrl(const char *value, void *var)
 {
     return spec_options_parse(var, value);
 }
 OPTION("spec-ctrl", parse_spec_ctrl, options);
+
+static int parse_cet(const char *value, void *var)
+{
+    return spec_cet_parse(var, value);
+}
+OPTION("cet", parse_cet, opt_shadow_stacks);
 
 static int parse_tristate(const char *value, void *var)
 {
@@ -39,6 +45,8 @@ static void read_facts(struct spec_facts *f)
     f->amd = cpu.amd;
     f->emulated = cpu.tcg;
     f->smep = cpu.smep;
+    f->shadow_stacks = cpu.shadow_stacks;
+    f->virtualised = cpuid_count(1, 0).ecx >> 31;
     f->family = family == 15 ? family + (signature >> 20 & 0xff) : family;
     f->model = (signature >> 4 & 15) | (signature >> 12 & 0xf0);
     if (cpu.max_leaf >= 7) {
@@ -47,6 +55,7 @@ static void read_facts(struct spec_facts *f)
         f->rtm = r.ebx >> 11 & 1;
         f->leaf7_edx = r.edx;
         f->leaf7_2_edx = r.eax >= 2 ? cpuid_count(7, 2).edx : 0;
+        f->shadow_stacks_virtual = r.eax >= 1 && cpuid_count(7, 1).edx >> 18 & 1;
     }
     if (cpu.max_ext_leaf >= 0x80000008)
         f->ext8_ebx = cpuid_count(0x80000008, 0).ebx;
@@ -95,11 +104,14 @@ static void say(void)
         spec.spec_ctrl & SPEC_CTRL_SSBD ? "SSBD" : NULL, w & SPEC_RSB ? "RSB filled" : NULL,
         w & SPEC_IBPB_ENTRY ? "IBPB on entry" : NULL, spec.ibpb_switch ? "IBPB between vCPUs" : NULL,
         w & SPEC_VERW ? "VERW on exit" : NULL, w & SPEC_ISOLATE ? "guests' page tables isolated (XPTI)" : NULL,
-        spec.l1tf ? "absent page-table entries checked" : NULL, spec.guest_msrs ? "SPEC_CTRL and PRED_CMD for guests" : NULL,
+        spec.l1tf ? "absent page-table entries checked" : NULL,
+        w & SPEC_SHADOW_STACKS ? "shadow stacks" : NULL, spec.guest_msrs ? "SPEC_CTRL and PRED_CMD for guests" : NULL,
     };
 
     say_list("the processor suffers from", spec.affected, ARRAY_SIZE(spec.affected), NULL);
     say_list("in use:", here, ARRAY_SIZE(here), facts.emulated ? "nothing, QEMU's emulator does not speculate" : "nothing");
+    if (spec.no_shadow_stacks)
+        printk(LOG_INFO "CET: no shadow stacks, %s\n", spec.no_shadow_stacks);
     say_list("missing, an update of the microcode may bring it:", spec.missing, ARRAY_SIZE(spec.missing), NULL);
 }
 
@@ -109,6 +121,7 @@ void spec_init(void)
         options.xpti = opt_xpti;
     if (opt_pv_l1tf != SPEC_AUTO)
         options.pv_l1tf = opt_pv_l1tf;
+    options.shadow_stacks = opt_shadow_stacks; /* spec-ctrl=no is not about them */
     read_facts(&facts);
     spec = spec_choose(&facts, &options);
     for (const struct patch_site *s = __patch_sites_start; s < __patch_sites_end; s++)

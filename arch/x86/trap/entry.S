@@ -8,7 +8,6 @@
  */
 #include <hv/x86/layout.h>
 #include <hv/x86/percpu_asm.h>
-#include "asm_offsets.h"
 
     .section .text.entry, "ax"
 
@@ -46,9 +45,7 @@ exit_sysret:
     RESTORE_REGS
     mov     8(%rsp), %rcx
     mov     0x18(%rsp), %r11
-    HARDEN  SPEC_EXIT, harden_exit
-    mov     0x20(%rsp), %rsp
-    sysretq
+    SYSRET_TO_GUEST 0
 
 /* IRETQ refused the guest's frame. Its registers are live again and the frame is still in place. */
 iret_guest_fault:
@@ -66,9 +63,28 @@ return_to_hypervisor:
     RESTORE_REGS
     add     $8, %rsp
     iretq
-/* Into an NMI handler: only its own IRETQ may unblock NMIs. %rax: frame_without_iret(). */
+/*
+ * Into an NMI handler: only its own IRETQ may unblock NMIs. %rax: frame_without_iret(). A shadow stack holds the
+ * interrupted SSP, RIP and CS, perhaps at the end of another stack than the interrupted one. RET needs the RIP on that.
+ */
 return_nmis_blocked:
-    mov     %rax, %rsp
+    xor     %ecx, %ecx
+    rdsspq  %rcx
+    test    %rcx, %rcx
+    jz      2f
+    mov     (%rcx), %rdx
+    mov     8(%rcx), %rsi
+    add     $24, %rcx
+    wrssq   %rsi, -8(%rdx)
+    lea     -8 + 1(%rdx), %rsi      /* a restore token, 64-bit */
+    wrssq   %rsi, -16(%rdx)
+    cmp     %rcx, %rdx
+    je      1f
+    clrssbsy (%rcx)
+1:  rstorssp -16(%rdx)
+    mov     $1, %ecx
+    incsspq %rcx                    /* over the token that names the stack we came from */
+2:  mov     %rax, %rsp
     RESTORE_REGS
     popfq
     ret
@@ -94,6 +110,10 @@ entry_ist:
     rep movsq
     mov     %rdx, %rsp
     mov     %rdx, %rdi
+    JUMP_UNLESS SPEC_SHADOW_STACKS, from_guest
+    rdsspq  %rax
+    clrssbsy (%rax)
+    setssbsy
     jmp     from_guest
 
 ist_from_hypervisor:
@@ -103,10 +123,40 @@ ist_from_hypervisor:
     HARDEN  SPEC_ENTRY | SPEC_EXIT, unharden_ist
     jmp     return_to_hypervisor
 
+/* void nmi_unblock(void): IRETQ to its own end, with the frame that a shadow stack must have of the interruption. */
+    .globl  nmi_unblock
+nmi_unblock:
+    xor     %eax, %eax
+    rdsspq  %rax
+    test    %rax, %rax
+    jz      2f
+    .rept   3
+    call    1f                      /* of the next instruction it would leave no word */
+    int3
+1:
+    .endr
+    add     $24, %rsp
+    wrssq   %rax, -24(%rax)
+    lea     3f(%rip), %rcx
+    wrssq   %rcx, -16(%rax)
+    mov     %cs, %ecx
+    wrssq   %rcx, -8(%rax)
+2:  mov     %rsp, %rax
+    mov     %ss, %ecx
+    push    %rcx
+    push    %rax
+    pushfq
+    mov     %cs, %ecx
+    push    %rcx
+    lea     3f(%rip), %rcx
+    push    %rcx
+    iretq
+3:  ret
+
 /* From the trampolines below: the frame is complete down to the vector. */
     .globl  syscall_entry, syscall_general
 syscall_entry:
-    HARDEN  SPEC_ENTRY, harden_entry
+    HARDEN_SYSCALL
 syscall_general: /* what fast_paths.S does not do */
     SAVE_REGS
     mov     %rsp, %rdi
@@ -117,9 +167,18 @@ syscall_general: /* what fast_paths.S does not do */
     .globl  switch_stack
 switch_stack:
     PUSH_CALLEE_SAVED
+    xor     %eax, %eax
+    rdsspq  %rax
+    lea     -8(%rax), %rcx          /* where SAVEPREVSSP leaves the token to come back by */
+    push    %rcx
     mov     %rsp, (%rdi)
     mov     %rsi, %rsp
-    POP_CALLEE_SAVED
+    pop     %rcx
+    test    %rax, %rax
+    jz      1f
+    rstorssp (%rcx)
+    saveprevssp
+1:  POP_CALLEE_SAVED
     ret
 
 /* First code of a new vCPU after switch_stack(). */

@@ -1,22 +1,29 @@
 /* Instructions that may fault, and where they continue. */
 #include <hv/efi.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/shadow_stack.h>
 #include <hv/x86/trap.h>
 
 extern const struct exception_table_entry __ex_table_start[], __ex_table_end[];
+
+static void continue_at(struct cpu_user_regs *regs, u64 rip)
+{
+    shadow_stack_redirect(regs->rip, rip);
+    regs->rip = rip;
+}
 
 bool extable_fixup(struct cpu_user_regs *regs)
 {
     /* Linear: the table has a few dozen entries, and a fault here is rare. */
     for (const struct exception_table_entry *e = __ex_table_start; e < __ex_table_end; e++)
         if ((u64)&e->insn + (u64)(s64)e->insn == regs->rip) {
-            regs->rip = (u64)&e->fixup + (u64)(s64)e->fixup;
+            continue_at(regs, (u64)&e->fixup + (u64)(s64)e->fixup);
             return true;
         }
     if (this_cpu()->inside & INSIDE_FIRMWARE) {
         this_cpu()->firmware_faulted = true;
         this_cpu()->firmware_fault = regs->rip;
-        regs->rip = (u64)efi_abort;
+        continue_at(regs, (u64)efi_abort);
         return true;
     }
     return false;

@@ -99,24 +99,6 @@ void nmi_handle(struct cpu_user_regs *regs)
         tell_dom0(reason);
 }
 
-void nmi_unblock(void)
-{
-    u64 scratch;
-
-    __asm__ volatile("mov %%ss, %k0\n"
-                     "push %0\n"
-                     "push %%rsp\n"
-                     "addq $8, (%%rsp)\n"
-                     "pushf\n"
-                     "mov %%cs, %k0\n"
-                     "push %0\n"
-                     "lea 1f(%%rip), %0\n"
-                     "push %0\n"
-                     "iretq\n"
-                     "1:"
-                     : "=&r"(scratch)::"memory", "cc");
-}
-
 static void deliver_to_dom0(void)
 {
     vcpu_add_nmis(hardware_domain->vcpu[0], __atomic_exchange_n(&this_cpu()->nmis_for_dom0, 0, __ATOMIC_RELAXED));

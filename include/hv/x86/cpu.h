@@ -8,7 +8,7 @@
 struct cpu_features {
     char vendor[13], model[49];
     bool intel, amd, tcg; /* tcg: QEMU's own emulation, with its limits */
-    bool smep, smap, umip, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp;
+    bool smep, smap, umip, shadow_stacks, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp;
     u32 max_leaf, max_ext_leaf, phys_bits;
     u64 xcr0_mask;   /* components the hardware and we support */
     u32 xsave_size;  /* bytes for xcr0_mask */
@@ -22,10 +22,10 @@ void cpu_load_features(void);   /* control registers and PAT of this CPU */
 /* Descriptor tables of a CPU: TSS with IST stacks. */
 void cpu_init_descriptors(struct percpu *c);
 void cpu_set_stack(struct percpu *c, void *block);
-/* A stack block in vmap space with its guard page; NULL: out of memory. */
+/* A stack block in vmap space with its guard page or shadow stack; NULL: out of memory. */
 void *stack_block_alloc(void) __must_check;
 void *ist_block_alloc(void) __must_check;
-/* The boot CPU's statically allocated blocks lose their guard pages' mappings. */
+/* The same for the boot CPU's statically allocated blocks. */
 void stack_guard_boot_blocks(void);
 static inline struct stack_top *stack_block_top(void *block)
 {

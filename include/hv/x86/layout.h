@@ -50,7 +50,7 @@
 
 /*
  * Stack blocks, one per vCPU and one per (CPU, IST vector). First page: the SYSCALL
- * entry trampoline (vCPU blocks only); second: a guard, never mapped; top: struct stack_top.
+ * entry trampoline (vCPU blocks only); second: a guard, not mapped or the shadow stack; top: struct stack_top.
  */
 #define STACK_BLOCK_SHIFT 15
 #define STACK_BLOCK_SIZE (1 << STACK_BLOCK_SHIFT)

@@ -32,6 +32,7 @@ static inline pte_t make_pte(mfn_t mfn, u64 flags) { return (mfn << PAGE_SHIFT) 
 #define HV_RO (PTE_PRESENT | PTE_GLOBAL | PTE_NX | PTE_ACCESSED)
 #define HV_RW (HV_RO | PTE_RW | PTE_DIRTY)
 #define HV_RX (PTE_PRESENT | PTE_GLOBAL | PTE_ACCESSED)
+#define HV_SHADOW_STACK (HV_RO | PTE_DIRTY) /* what these two bits mean together: no other mapping may have it so */
 #define HV_UC (HV_RW | PTE_PCD | PTE_PWT)
 
 extern pte_t hv_l4[PT_ENTRIES];

@@ -62,6 +62,7 @@ struct percpu {
     u32 nmis_for_dom0;     /* counted by the NMI handler, taken by its softirq */
     void *boot_stack;      /* other CPUs than the first: the stack block they start and park on */
     u64 *gdt;              /* the page of hypervisor descriptors, GDT offset 0xe000 */
+    u64 ist_ssp[8];        /* INTERRUPT_SSP_TABLE: shadow stacks by number of the IST stack; word 0 is not used */
     struct tss64 tss __aligned_to(16);
 #ifdef DEBUG
     spinlock_t *held[MAX_LOCKS_HELD];

@@ -20,6 +20,8 @@
 #define ASM_STAC SMAP_SITE(.smap_stac)
 
 #ifdef __ASSEMBLER__
+#include "asm_offsets.h"
+#include <hv/x86/shadow_stack.h>
 #include <hv/x86/speculation.h>
 
 /* An entry of struct patch_site. */
@@ -30,10 +32,46 @@
     .popsection
 .endm
 
+/* Goes on at label where no bit of `what` is in use. */
+.macro JUMP_UNLESS what, label
+661: .byte 0xe9
+    .long   \label - 662f
+662:
+    PATCH_SITE 661b, 0, \what, PATCH_NOP
+.endm
+
 /* Five bytes that become "call routine" where the processor needs a bit of `what`. */
 .macro HARDEN what, routine
 661: .byte  0x0f, 0x1f, 0x44, 0x00, 0x00
     PATCH_SITE 661b, \routine, \what, PATCH_CALL
+.endm
+
+/* SYSCALL leaves its code without a shadow stack: the vCPU's is taken before anything is called. */
+.macro HARDEN_SYSCALL
+661: .byte  0x0f, 0x1f, 0x44, 0x00, 0x00
+    PATCH_SITE 661b, harden_entry, SPEC_ENTRY, PATCH_CALL
+    PATCH_SITE 661b, 663f, SPEC_SHADOW_STACKS, PATCH_JMP /* the later one of two holds */
+662:
+    .subsection 1
+663: setssbsy
+    HARDEN  SPEC_ENTRY, harden_entry
+    jmp     662b
+    .subsection 0
+.endm
+
+/* To the guest by SYSRET, with its RIP and RFLAGS in place; %rsp is `pushed` bytes below the frame's error code. */
+.macro SYSRET_TO_GUEST pushed
+661: .byte  0x0f, 0x1f, 0x44, 0x00, 0x00
+    PATCH_SITE 661b, harden_exit, SPEC_EXIT, PATCH_CALL
+    PATCH_SITE 661b, 662f, SPEC_SHADOW_STACKS, PATCH_JMP
+    mov     REGS_RSP - REGS_ERROR + \pushed(%rsp), %rsp
+    sysretq
+    .subsection 1
+662: HARDEN SPEC_EXIT, harden_exit
+    clrssbsy SHADOW_STACK_TOKEN - (STACK_BLOCK_SIZE - STACK_TOP_SIZE + REGS_ERROR - \pushed)(%rsp)
+    mov     REGS_RSP - REGS_ERROR + \pushed(%rsp), %rsp
+    sysretq
+    .subsection 0
 .endm
 
 /* A branch to \reg (which `load` may set first) whose prediction a guest cannot train. */

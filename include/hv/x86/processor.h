@@ -19,6 +19,7 @@
 #define CR4_OSXSAVE (1UL << 18)
 #define CR4_SMEP (1UL << 20)
 #define CR4_SMAP (1UL << 21)
+#define CR4_CET (1UL << 23)
 
 #define MSR_TSC 0x10
 #define MSR_APIC_BASE 0x1b

@@ -1,0 +1,66 @@
+/*
+ * Supervisor shadow stacks (CET-SS: Intel SDM vol. 1, chapter 17): the processor keeps a second copy of every
+ * return address and of every interrupted place, and raises #CP where a return does not agree with it.
+ *
+ * Each stack block's guard page is its shadow stack: read-only and dirty, so that nothing but calls,
+ * returns and WRSS write it. Its last word is the token by which the processor takes and leaves it.
+ */
+#ifndef HV_X86_SHADOW_STACK_H
+#define HV_X86_SHADOW_STACK_H
+
+#include <hv/x86/layout.h>
+
+#define MSR_S_CET 0x6a2
+#define S_CET_SHSTK_EN 0x1
+#define S_CET_WR_SHSTK_EN 0x2
+#define MSR_PL0_SSP 0x6a4
+#define MSR_INTERRUPT_SSP_TABLE 0x6a8
+
+#define SHADOW_STACK_TOKEN (2 * 4096 - 8) /* in a stack block */
+
+#ifndef __ASSEMBLER__
+#include <hv/x86/percpu.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/speculation.h>
+
+static inline bool shadow_stacks_in_use(void)
+{
+    return spec.what & SPEC_SHADOW_STACKS;
+}
+
+/* Maps a block's guard page as its shadow stack if they are in use; else leaves it unmapped. -ENOMEM. */
+int shadow_stack_map(void *block, paddr_t page) __must_check;
+/* That of a vCPU that has not run: what switch_stack() pops to go on at first_code. 0 where there is none. */
+u64 shadow_stack_first(void *block, u64 first_code);
+/* A trap of the hypervisor's frame returns elsewhere than it came from. */
+void shadow_stack_redirect(u64 from, u64 to);
+void shadow_stack_init_cpu(struct percpu *c, void *block);
+
+static inline u64 shadow_stack_token(const void *address_in_block)
+{
+    return ((u64)address_in_block & ~(STACK_BLOCK_SIZE - 1UL)) + SHADOW_STACK_TOKEN;
+}
+
+/* From here on this CPU uses its shadow stack, which knows nothing of the callers so far: for functions that never return. */
+static force_inline void shadow_stack_start(struct percpu *c, void *block)
+{
+    if (!shadow_stacks_in_use())
+        return;
+    shadow_stack_init_cpu(c, block);
+    __asm__ volatile("wrmsr; setssbsy" ::"c"(MSR_S_CET), "a"(S_CET_SHSTK_EN | S_CET_WR_SHSTK_EN), "d"(0) : "memory");
+}
+
+/* Around code that is not ours. The caller stays in one function in between. */
+static inline void shadow_stack_suspend(void)
+{
+    if (shadow_stacks_in_use())
+        wrmsr(MSR_S_CET, 0);
+}
+
+static inline void shadow_stack_resume(void)
+{
+    if (shadow_stacks_in_use())
+        wrmsr(MSR_S_CET, S_CET_SHSTK_EN | S_CET_WR_SHSTK_EN);
+}
+#endif
+#endif
