@@ -10,6 +10,7 @@ from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, co
                      need, provoke, run_all, test, tests)
 from caisson import images, machine, packages  # noqa: E402
 from bench import bench_tests  # noqa: E402
+from bochs import bochs_tests  # noqa: E402
 from boot import efi_tests, kernels_tests  # noqa: E402
 from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
@@ -467,6 +468,7 @@ def main():
     fuzz_tests.register()
     bench_tests.register()
     matrix_tests.register()
+    bochs_tests.register()
     mce_tests.register(kernel)
     recorder_tests.register()
     sweep_tests.register()

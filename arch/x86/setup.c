@@ -150,11 +150,16 @@ static void early_boot(void)
     system_phase_advance(PHASE_BOOT);
 }
 
-static void boot(void)
+/* Memory and the processor's protections: all that boot_main() needs to go on with a shadow stack. */
+static void protect(void)
 {
     boot_alloc_finish();              /* the page allocator owns free memory now */
     cpu_enable_features();            /* patches code: needs vmap */
     stack_guard_boot_blocks();        /* after the decision on shadow stacks */
+}
+
+static void boot(void)
+{
     if (isolation_init_cpu(this_cpu())) /* after the decision of that */
         panic(PANIC_BOOT_MEMORY, "no memory for isolated page tables");
     sched_init();
@@ -196,7 +201,8 @@ void boot_main(u32 protocol, paddr_t info)
     boot_protocol = protocol;
     boot_information = info;
     early_boot();
-    boot();
+    protect();
     shadow_stack_start(this_cpu(), boot_stack_block);
+    boot();
     idle_loop();
 }

@@ -35,15 +35,7 @@ fixed_\name:
 8:
 .endm
 .macro FRAME n
-    mov     %ss, %eax
-    lea     (%rsp), %rcx
-    push    %rax
-    push    %rcx
-    pushfq
-    mov     %cs, %eax
-    push    %rax
-    lea     8f(%rip), %rax
-    push    %rax
+    INTERRUPT_FRAME 8f
     pushq   $0
     movabs  $STUBS_VIRT + \n * STUB_SIZE, %rax
     jmp     *%rax
@@ -116,7 +108,6 @@ fixed_\name:
     VECTOR MC, SOFTWARE 18
     VECTOR XM, SOFTWARE 19
     VECTOR VE, SOFTWARE 20
-    VECTOR CP, FRAME 21
     VECTOR R22, SOFTWARE 22
     VECTOR R23, SOFTWARE 23
     VECTOR R24, SOFTWARE 24
@@ -128,3 +119,25 @@ fixed_\name:
     VECTOR SX, FRAME 30
     VECTOR R31, SOFTWARE 31
     VECTOR IRQ, SOFTWARE 0x2f
+
+/* With a shadow stack, a return to where no call was. */
+.macro BAD_RETURN name
+    .globl  \name
+\name:
+    pushq   $0
+    xor     %eax, %eax
+    rdsspq  %rax
+    test    %rax, %rax
+    jz      9f
+8:  ret
+9:  INTERRUPT_FRAME 8b
+    pushq   $0
+    movabs  $STUBS_VIRT + 21 * STUB_SIZE, %rax
+    jmp     *%rax
+.endm
+    BAD_RETURN raise_CP
+    BAD_RETURN fixed_CP
+7:  add     $8, %rsp
+    mov     $1, %eax
+    ret
+    EXTABLE_ASM(8b, 7b)

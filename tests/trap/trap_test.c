@@ -18,6 +18,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/shadow_stack.h>
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"
 
@@ -61,6 +62,7 @@ static u64 raised_at, latency;
 static raise_fn *armed;      /* to be called in the context that is waited for */
 static u64 armed_result;
 static bool armed_ran;
+static u64 guard_ssp;
 static u32 redirect;         /* the next guest trap counts as this vector */
 
 static bool one_cell(void)
@@ -81,6 +83,16 @@ void trap_test_first_line(void)
     }
 }
 
+/* The shadow stack goes back to `ssp`, from whichever stack the trap led to. */
+static force_inline void unwind_shadow_stack(u64 ssp)
+{
+    if (!ssp)
+        return;
+    for (unsigned i = 1; i <= IST_COUNT; i++)
+        __asm__ volatile("clrssbsy %0" ::"m"(*(u64 *)this_cpu()->ist_ssp[i]) : "memory", "cc");
+    __asm__ volatile("wrssq %0, -8(%1); rstorssp -8(%1); incsspq %2" ::"r"(ssp | 1), "r"(ssp), "r"(1UL) : "memory", "cc");
+}
+
 static void back(u32 *reporter) __noreturn;
 static void back(u32 *reporter)
 {
@@ -98,6 +110,7 @@ static void back(u32 *reporter)
         __builtin_longjmp(guard, 1);
     /* A guest's trap: the guest goes on behind it. */
     nmi_unblock();
+    unwind_shadow_stack(shadow_stacks_in_use() ? shadow_stack_token(guest_cpu_user_regs()) : 0);
     __asm__ volatile("mov %0, %%rsp; jmp exit_to_guest" ::"r"(guest_cpu_user_regs()));
     __builtin_unreachable();
 }
@@ -127,9 +140,13 @@ static noinline bool run(raise_fn *fn, u64 *result)
     reported = false;
     latency = 0;
     guarded = true;
+    guard_ssp = 0;
+    __asm__ volatile("rdsspq %0" : "+r"(guard_ssp));
     if (__builtin_setjmp(guard) == 0) {
         raised_at = rdtsc();
         *result = fn();
+    } else {
+        unwind_shadow_stack(guard_ssp);
     }
     guarded = false;
     nmi_unblock(); /* the handler that was left may have blocked them */
@@ -145,12 +162,12 @@ static volatile u32 *apic; /* mapped by install() */
 
 u64 raise_NMI(void)
 {
-    u64 base = rdmsr(MSR_APIC_BASE);
-
-    if (base & 0x400) {
-        wrmsr(0x830, 0x44400); /* self, NMI */
+    /* By number: the shorthand for "self" takes fixed vectors only (Intel SDM vol. 3, 11.6.1). */
+    if (rdmsr(MSR_APIC_BASE) & 0x400) {
+        wrmsr(0x830, rdmsr(0x802) << 32 | 0x4400); /* NMI */
     } else {
-        apic[0x300 / 4] = 0x44400;
+        apic[0x310 / 4] = apic[0x20 / 4];
+        apic[0x300 / 4] = 0x4400;
     }
     for (int i = 0; i < 1000; i++)
         cpu_relax();

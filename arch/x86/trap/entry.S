@@ -123,35 +123,12 @@ ist_from_hypervisor:
     HARDEN  SPEC_ENTRY | SPEC_EXIT, unharden_ist
     jmp     return_to_hypervisor
 
-/* void nmi_unblock(void): IRETQ to its own end, with the frame that a shadow stack must have of the interruption. */
+/* void nmi_unblock(void): IRETQ to its own end. */
     .globl  nmi_unblock
 nmi_unblock:
-    xor     %eax, %eax
-    rdsspq  %rax
-    test    %rax, %rax
-    jz      2f
-    .rept   3
-    call    1f                      /* of the next instruction it would leave no word */
-    int3
-1:
-    .endr
-    add     $24, %rsp
-    wrssq   %rax, -24(%rax)
-    lea     3f(%rip), %rcx
-    wrssq   %rcx, -16(%rax)
-    mov     %cs, %ecx
-    wrssq   %rcx, -8(%rax)
-2:  mov     %rsp, %rax
-    mov     %ss, %ecx
-    push    %rcx
-    push    %rax
-    pushfq
-    mov     %cs, %ecx
-    push    %rcx
-    lea     3f(%rip), %rcx
-    push    %rcx
+    INTERRUPT_FRAME 1f
     iretq
-3:  ret
+1:  ret
 
 /* From the trampolines below: the frame is complete down to the vector. */
     .globl  syscall_entry, syscall_general

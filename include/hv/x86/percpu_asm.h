@@ -74,6 +74,34 @@
     .subsection 0
 .endm
 
+/* What an interruption at \rip would push, on both stacks. Clobbers %rax, %rcx, flags. */
+.macro INTERRUPT_FRAME rip
+    xor     %eax, %eax
+    rdsspq  %rax
+    test    %rax, %rax
+    jz      782f
+    .rept   3
+    call    781f                    /* one to the next instruction would leave no word */
+    int3
+781:
+    .endr
+    add     $24, %rsp
+    wrssq   %rax, -24(%rax)
+    lea     \rip(%rip), %rcx
+    wrssq   %rcx, -16(%rax)
+    mov     %cs, %ecx
+    wrssq   %rcx, -8(%rax)
+782: mov    %rsp, %rax
+    mov     %ss, %ecx
+    push    %rcx
+    push    %rax
+    pushfq
+    mov     %cs, %ecx
+    push    %rcx
+    lea     \rip(%rip), %rcx
+    push    %rcx
+.endm
+
 /* A branch to \reg (which `load` may set first) whose prediction a guest cannot train. */
 .macro RETPOLINE reg, load:vararg
     call    773f

@@ -1,0 +1,52 @@
+"""
+The hypervisor on Bochs' processors: every check that the manuals promise is made, and some of them have what QEMU's have not: shadow
+stacks, #AC and #CP for real.
+"""
+from caisson import bochs, images
+from harness import BUILD, ELF, OUT, clean, need, test
+from trap import matrix_tests
+
+KERNELS = "debug_registers descriptors emulation events exceptions memory page_types user_mode writable_tables".split()
+SHADOW_STACKS = "CET-SS"
+ENDS = ["dom0 has ended"]
+
+
+def boot(name, hypervisor, kernel, words, timeout, **how):
+    iso = images.iso(f"{OUT}/bochs-{name}.iso", hypervisor, f"{BUILD}/kernels/{kernel}.elf", None, f"com1=115200,8n1 loglvl=all {words}", "")
+    return bochs.run(iso, f"{OUT}/bochs-{name}", timeout, ENDS, **how)
+
+
+def register():
+    def kernels(model, words, in_use):
+        for name in KERNELS:
+            @test(f"bochs: kernel {name} on {model}{' ' + words if words else ''}", name=name)
+            def _(name):
+                r = boot(f"{name}-{model}-{len(words)}", ELF, name, "noreboot " + words, 60, model=model)
+                need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+                need((SHADOW_STACKS in r.output) == in_use, "shadow stacks", r)
+                clean(r)
+
+    kernels("tigerlake", "", True)
+    kernels("ryzen", "", False)
+    kernels("corei7_skylake_x", "", False)
+    kernels("tigerlake", "spec-ctrl=rsb,bti-thunk=retpoline xpti=yes", False)
+
+    @test("bochs: where shadow stacks are not used, the reason is said")
+    def _():
+        for words, reason in (("cet=no", "cet= says so"), ("cet=no-shstk", "cet= says so"), ("xpti=yes", "go together with neither")):
+            r = boot("reason", ELF, "memory", f"noreboot {words}", 60)
+            need(f"CET: no shadow stacks, {reason}" in r.output.replace("they ", "") and SHADOW_STACKS not in r.output, f"{words}: not said", r)
+
+    @test("bochs: matrix: cells of the hypervisor with shadow stacks")
+    def _():
+        r = boot("matrix", matrix_tests.TEST_ELF, "memory", f"{matrix_tests.WORDS} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all", 200)
+        need(SHADOW_STACKS in r.output, "no shadow stacks", r)
+        matrix_tests.check_batch(r, matrix_tests.batch_cells({"early_boot", "boot", "smp_boot", "active", "panic", "shutdown"}),
+                                 starts_others=False, shadow_stacks=True)
+        need("Vector #CP, error code 0001" in r.output, "no return was refused", r)
+
+    @test("bochs: matrix: cells of guests with shadow stacks")
+    def _():
+        r = boot("matrix-guests", matrix_tests.TEST_ELF, "trap_cells", f"{matrix_tests.WORDS} traptest=guest", 120)
+        need(SHADOW_STACKS in r.output, "no shadow stacks", r)
+        matrix_tests.check_guest(r)
