@@ -30,7 +30,7 @@ LIBS := $(LIBDIR)/libqrcodegen.a $(LIBDIR)/liblzma.a $(LIBDIR)/libzstd.a $(LIBDI
 INCLUDES := -Iinclude -I$(O)/include
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
 COMMON := $(INCLUDES) -include include/hv/visibility.h -g -m64 -fpie -mno-red-zone -mgeneral-regs-only \
-	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-common -MMD -MP
+	-fno-stack-protector -fcf-protection=branch -fno-asynchronous-unwind-tables -fno-common -MMD -MP
 # Indirect branches go through arch/x86/speculation/harden.S.
 ifneq ($(findstring clang,$(CC)),)
 COMMON += -mretpoline -mretpoline-external-thunk
@@ -63,6 +63,7 @@ $(O)/include/trap_matrix.h: tools/gen_trap_matrix.py arch/x86/trap/matrix.tbl in
 	@$(PYTHON) $< header > $@.new && mv $@.new $@
 $(O)/arch/x86/trap/policy.o $(O)/arch/x86/trap/dispatch.o $(O)/tests/trap/trap_test.o: $(O)/include/trap_matrix.h
 
+$(OBJ): Makefile
 $(O)/tests/%.o: COVER :=
 $(O)/%.o: %.c
 	@mkdir -p $(@D)

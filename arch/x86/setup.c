@@ -23,7 +23,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/shadow_stack.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/trap.h>
 
 #define MAX_MBI_SIZE MiB(1)
@@ -204,5 +204,6 @@ void boot_main(u32 protocol, paddr_t info)
     protect();
     shadow_stack_start(this_cpu(), boot_stack_block);
     boot();
+    branch_tracking_start();
     idle_loop();
 }

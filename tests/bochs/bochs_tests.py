@@ -3,17 +3,17 @@ The hypervisor on Bochs' processors: every check that the manuals promise is mad
 stacks, #AC and #CP for real.
 """
 from caisson import bochs, images
-from harness import BUILD, ELF, OUT, clean, need, test
+from harness import BUILD, ELF, OUT, clean, need, symbols, test
 from trap import matrix_tests
 
 KERNELS = "debug_registers descriptors emulation events exceptions memory page_types user_mode writable_tables".split()
-SHADOW_STACKS = "CET-SS"
+SHADOW_STACKS = "CET-SS CET-IBT"
 ENDS = ["dom0 has ended"]
 
 
-def boot(name, hypervisor, kernel, words, timeout, **how):
+def boot(name, hypervisor, kernel, words, timeout, until=ENDS, **how):
     iso = images.iso(f"{OUT}/bochs-{name}.iso", hypervisor, f"{BUILD}/kernels/{kernel}.elf", None, f"com1=115200,8n1 loglvl=all {words}", "")
-    return bochs.run(iso, f"{OUT}/bochs-{name}", timeout, ENDS, **how)
+    return bochs.run(iso, f"{OUT}/bochs-{name}", timeout, until, **how)
 
 
 def register():
@@ -30,6 +30,16 @@ def register():
     kernels("ryzen", "", False)
     kernels("corei7_skylake_x", "", False)
     kernels("tigerlake", "spec-ctrl=rsb,bti-thunk=retpoline xpti=yes", False)
+
+    @test("bochs: a call to where no function begins is refused")
+    def _():
+        place = symbols()
+        # At the first hypercall's jump through the table.
+        r = boot("branch", ELF, "memory", "noreboot", 60, until=["Halted"],
+                 debugger=(f"lb {place['syscall64_entry']:#x}", "c", f"lb {place['__x86_indirect_thunk_r11']:#x}", "c", "d 1", "d 2",
+                                       f"set r11 = {place['do_xen_version'] + 4:#x}", "c"))
+        need("PANIC CAI-T15: control protection" in r.output and "do_xen_version+0x4" in r.output, "no report", r)
+        need("error code 0003" in r.output and r.output.count("PANIC") == 1 and "second fault" not in r.output, "not just the missing ENDBRANCH", r)
 
     @test("bochs: where shadow stacks are not used, the reason is said")
     def _():

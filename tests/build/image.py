@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What must hold of the linked image: W^X, the Multiboot2 header, a right gate for each of the 256 vectors."""
+"""What must hold of the linked image: W^X, the Multiboot2 header, a right gate for each of the 256 vectors, ENDBR64 where branches lead."""
 import os
 import re
 import struct
@@ -10,6 +10,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 IMAGE = 0xFFFF82D040000000
 STUBS = IMAGE + 0x4000
 data = open(f"{TOP}/build/caisson.debug", "rb").read()
+ENDBR64 = b"\xf3\x0f\x1e\xfa"
 failures = []
 
 
@@ -32,10 +33,12 @@ def at(address, length):
     raise SystemExit(f"{address:#x} is not in the image")
 
 
-symbols = {}
+symbols, functions = {}, {}
 for line in subprocess.run(["nm", f"{TOP}/build/caisson.debug"], capture_output=True, text=True, check=True).stdout.splitlines():
-    value, _, name = line.split()
+    value, kind, name = line.split()
     symbols[name] = int(value, 16)
+    if kind in "tT":
+        functions[int(value, 16)] = name
 
 for kind, flags, *_ in segments():
     check(kind != 1 or flags & 3 != 3, "a segment is writable and executable")
@@ -56,9 +59,23 @@ for v in range(256):
     check(kind == 0x8E | dpl << 5, f"gate {v} has a wrong type or DPL")
     check(stack == number, f"gate {v} has a wrong IST")
     stub = at(STUBS + 16 * v, 16)
+    check(stub[:4] == ENDBR64, f"stub {v} does not begin with ENDBR64")
+    stub = stub[4:]
     pushes = stub[:2] == b"\x6a\x00"
     check(pushes == (not code), f"stub {v} pushes an error code where the processor does, or does not where it must")
-    check(struct.unpack_from("<I", stub, 6 if pushes else 4)[0] == v, f"stub {v} names another vector")
+    check((stub[6] if pushes else stub[5] | stub[6] << 8) == v, f"stub {v} names another vector")
+# Whatever a table points to may be called. The places of fixups and patches, and symbols, are no such tables.
+checked = 0
+for start, end in (("text_end", "ex_table_start"), ("keyhandlers_start", "options_end")):
+    for place in range(symbols[f"__{start}"], symbols[f"__{end}"], 8):
+        target, = struct.unpack("<Q", at(place, 8))
+        if target in functions and target < symbols["__init_text_start"]:  # not the libraries
+            checked += 1
+            check(at(target, 4) == ENDBR64, f"{functions[target]} is in a table and does not begin with ENDBR64")
+check(checked > 100, f"only {checked} pointers to functions were found")
+for name in ("trampoline_page", "trampoline_cstar"):
+    check(at(symbols[name], 4) == ENDBR64, f"SYSCALL leads to {name}, which does not begin with ENDBR64")
+
 check(symbols["__image_end"] - IMAGE <= 0x200000, "the image does not fit 2 MiB")
 
 size = os.path.getsize(f"{TOP}/build/caisson.gz")

@@ -15,10 +15,12 @@
 .macro VECTOR name, body:vararg
     .globl  raise_\name, fixed_\name
 raise_\name:
+    endbr64
     \body
     xor     %eax, %eax
     ret
 fixed_\name:
+    endbr64
     \body
     xor     %eax, %eax
     ret
@@ -124,6 +126,7 @@ fixed_\name:
 .macro BAD_RETURN name
     .globl  \name
 \name:
+    endbr64
     pushq   $0
     xor     %eax, %eax
     rdsspq  %rax

@@ -18,7 +18,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/shadow_stack.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"
 
@@ -106,6 +106,8 @@ static void back(u32 *reporter)
     __asm__ volatile("clts; fninit");
     console_lock_again();
     WRITE_ONCE(*reporter, 0);
+    if (booted_past(PHASE_ACTIVE))
+        branch_tracking_start(); /* the report has stopped it */
     if (guarded)
         __builtin_longjmp(guard, 1);
     /* A guest's trap: the guest goes on behind it. */

@@ -102,6 +102,57 @@ static void emulated(void **state)
     assert_int_equal(plan(f, "rsb,verw,bti-thunk=lfence").what, SPEC_RSB | SPEC_VERW | SPEC_LFENCE);
 }
 
+static struct spec_plan cet_plan(struct spec_facts f, const char *spec_words, const char *cet_words)
+{
+    options = (struct spec_options)SPEC_OPTIONS_AUTO;
+    if (*cet_words)
+        assert_int_equal(spec_cet_parse(&options, cet_words), 0);
+    if (*spec_words)
+        assert_int_equal(spec_options_parse(&options, spec_words), 0);
+    return spec_choose(&f, &options);
+}
+
+static void control_flow(void **state)
+{
+    (void)state;
+    struct spec_facts f = icelake;
+    struct spec_plan p = cet_plan(f, "", "");
+
+    assert_true(!(p.what & SPEC_SHADOW_STACKS) && !p.branch_tracking && !p.no_shadow_stacks); /* the processor has neither */
+    assert_false(cet_plan(f, "", "shstk,ibt").what & SPEC_SHADOW_STACKS);
+    f.shadow_stacks = f.branch_tracking = true;
+    p = cet_plan(f, "", "");
+    assert_true((p.what & SPEC_SHADOW_STACKS) && p.branch_tracking && !p.no_shadow_stacks);
+    p = cet_plan(f, "no", "");
+    assert_true((p.what & SPEC_SHADOW_STACKS) && p.branch_tracking);
+
+    /* Not beside what takes returns apart, nor where an entry could not reach them. */
+    const char *const against[] = { "bti-thunk=retpoline", "rsb" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(against); i++) {
+        p = cet_plan(f, against[i], "shstk");
+        assert_true(!(p.what & SPEC_SHADOW_STACKS) && p.no_shadow_stacks && p.branch_tracking);
+    }
+    options = (struct spec_options)SPEC_OPTIONS_AUTO;
+    options.xpti = SPEC_ON;
+    p = spec_choose(&f, &options);
+    assert_true(!(p.what & SPEC_SHADOW_STACKS) && p.no_shadow_stacks);
+
+    /* A virtual machine may lose a shadow stack at an exit, unless it says that it does not. */
+    f.virtualised = true;
+    p = cet_plan(f, "", "");
+    assert_true(!(p.what & SPEC_SHADOW_STACKS) && p.no_shadow_stacks && p.branch_tracking);
+    assert_true(cet_plan(f, "", "shstk").what & SPEC_SHADOW_STACKS);
+    f.shadow_stacks_virtual = true;
+    assert_true(cet_plan(f, "", "").what & SPEC_SHADOW_STACKS);
+
+    assert_true(!(cet_plan(f, "", "no").what & SPEC_SHADOW_STACKS) && !cet_plan(f, "", "no").branch_tracking);
+    assert_true(!(cet_plan(f, "", "no-shstk").what & SPEC_SHADOW_STACKS) && cet_plan(f, "", "shstk=no").branch_tracking);
+    assert_true((cet_plan(f, "", "ibt=off").what & SPEC_SHADOW_STACKS) && !cet_plan(f, "", "no-ibt").branch_tracking);
+    assert_int_not_equal(spec_cet_parse(&options, "ss"), 0);
+    assert_int_not_equal(spec_cet_parse(&options, "shstk=x"), 0);
+}
+
 static void option_words(void **state)
 {
     (void)state;
@@ -128,7 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(intel), cmocka_unit_test(without_new_microcode), cmocka_unit_test(amd),
-        cmocka_unit_test(emulated), cmocka_unit_test(option_words),
+        cmocka_unit_test(emulated), cmocka_unit_test(option_words), cmocka_unit_test(control_flow),
     };
 
     return cmocka_run_group_tests_name("speculation", tests, NULL, NULL);

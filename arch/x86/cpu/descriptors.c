@@ -8,7 +8,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/shadow_stack.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/vectors.h>
 
 extern u64 boot_gdt[];

@@ -5,7 +5,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/shadow_stack.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/speculation.h>
 
 struct cpu_features cpu;
@@ -62,6 +62,7 @@ void cpu_identify(void)
         cpu.smap = r.ebx >> 20 & 1;
         cpu.umip = r.ecx >> 2 & 1;
         cpu.shadow_stacks = r.ecx >> 7 & 1;
+        cpu.branch_tracking = r.edx >> 20 & 1;
     }
     if (cpu.xsave) {
         r = cpuid_count(13, 0);
@@ -69,6 +70,9 @@ void cpu_identify(void)
         cpu.xcr0_mask = (((u64)r.edx << 32) | r.eax) & 0xe7;
         cpu.xsaveopt = cpuid_count(13, 1).eax & 1;
     }
+    u64 misc = 1;
+
+    cpu.fast_strings = !cpu.intel || !rdmsr_safe(MSR_MISC_ENABLE, &misc) || misc & 1;
     r = cpuid_count(0x80000001, 0);
     cpu.page1gb = r.edx >> 26 & 1;
     cpu.rdtscp = r.edx >> 27 & 1;
@@ -127,11 +131,12 @@ void cpu_enable_features(void)
         cr4 |= CR4_OSXSAVE;
     cpu.cr4 = cr4;
     spec_init();
-    if (shadow_stacks_in_use())
+    if (shadow_stacks_in_use() || spec.branch_tracking)
         cpu.cr4 |= CR4_CET;
     cpu_load_features();
     cpu.xsave_size = cpu.xsave ? cpuid_count(13, 0).ebx : 512;
-    printk(LOG_INFO "CPU: %s, %s%s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",
-           cr4 & CR4_SMAP ? "SMAP " : "", cr4 & CR4_UMIP ? "UMIP " : "", cpu.cr4 & CR4_CET ? "CET-SS " : "", cpu.fsgsbase ? "FSGSBASE " : "",
+    printk(LOG_INFO "CPU: %s, %s%s%s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",
+           cr4 & CR4_SMAP ? "SMAP " : "", cr4 & CR4_UMIP ? "UMIP " : "", shadow_stacks_in_use() ? "CET-SS " : "",
+           spec.branch_tracking ? "CET-IBT " : "", cpu.fsgsbase ? "FSGSBASE " : "",
            cpu.xsave ? "XSAVE" : "no XSAVE");
 }

@@ -16,7 +16,7 @@
 #include <hv/softirq.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/shadow_stack.h>
+#include <hv/x86/cet.h>
 
 #define ATTRIBUTE_WB 8ULL
 #define ATTRIBUTE_RUNTIME (1ULL << 63)
@@ -115,10 +115,10 @@ static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
     pv_leave_address_space();
     write_cr3(virt_to_phys(efi_l4));
     this_cpu()->inside |= INSIDE_FIRMWARE;
-    shadow_stack_suspend(); /* its exceptions do not return to where it was */
+    u64 cet = cet_suspend(); /* its exceptions do not return to where it was */
     u64 status = efi_enter(fn, args);
 
-    shadow_stack_resume();
+    cet_resume(cet);
     this_cpu()->inside &= ~INSIDE_FIRMWARE;
     write_cr3(image_to_phys(hv_l4));
     fpu_restore(v->pv.fpu_area);

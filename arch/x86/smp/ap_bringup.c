@@ -20,7 +20,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/shadow_stack.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/trap.h>
 
 /* Two pages, the last of a block of STACK_BLOCK_SIZE; what a loader may have left there has been read. */
@@ -54,6 +54,7 @@ void ap_main(struct percpu *c)
     __atomic_store_n(&c->state, CPU_ONLINE, __ATOMIC_RELEASE);
     tsc_sync_target();
     shadow_stack_start(c, c->boot_stack);
+    branch_tracking_start();
     idle_loop();
 }
 

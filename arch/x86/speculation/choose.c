@@ -79,27 +79,38 @@ int spec_options_parse(struct spec_options *o, const char *list)
         new = all ? (struct spec_options)SPEC_OPTIONS_AUTO : (struct spec_options){ .xpti = SPEC_OFF };
     else if (parse_list(list, parse_word, &new))
         return -EINVAL;
+    new.shadow_stacks = o->shadow_stacks; /* those are of cet= */
+    new.branch_tracking = o->branch_tracking;
     *o = new;
     return 0;
 }
 
-static int parse_cet_word(void *shadow_stacks, const char *word, const char *value)
+static int parse_cet_word(void *options, const char *word, const char *value)
 {
+    struct spec_options *o = options;
     bool on = false;
 
-    if (strcmp(word, "shstk") || option_bool(value, &on))
+    if (option_bool(value, &on))
         return -EINVAL;
-    *(int *)shadow_stacks = on;
+    if (!strcmp(word, "shstk"))
+        o->shadow_stacks = on;
+    else if (!strcmp(word, "ibt"))
+        o->branch_tracking = on;
+    else
+        return -EINVAL;
     return 0;
 }
 
-int spec_cet_parse(int *shadow_stacks, const char *list)
+int spec_cet_parse(struct spec_options *o, const char *list)
 {
+    struct spec_options new = *o;
     bool all;
 
-    if (option_bool(list, &all))
-        return parse_list(list, parse_cet_word, shadow_stacks);
-    *shadow_stacks = all ? SPEC_AUTO : SPEC_OFF;
+    if (!option_bool(list, &all))
+        new.shadow_stacks = new.branch_tracking = all ? SPEC_AUTO : SPEC_OFF;
+    else if (parse_list(list, parse_cet_word, &new))
+        return -EINVAL;
+    *o = new;
     return 0;
 }
 
@@ -262,6 +273,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
     if (ibpb && wanted(o->ibpb_entry, false))
         p.what |= SPEC_IBPB_ENTRY;
     choose_shadow_stacks(&p, f, o);
+    p.branch_tracking = f->branch_tracking && wanted(o->branch_tracking, true);
     p.ibpb_switch = ibpb && wanted(o->ibpb, speculates);
     p.guest_msrs = (ibrs || ibpb) && wanted(o->msr_sc, true);
     p.guest_ibpb = p.guest_msrs && ibpb;

@@ -11,7 +11,7 @@ struct spec_plan spec;
 static struct spec_facts facts;
 
 static struct spec_options options = SPEC_OPTIONS_AUTO;
-static int opt_xpti = SPEC_AUTO, opt_pv_l1tf = SPEC_AUTO, opt_shadow_stacks = SPEC_AUTO;
+static int opt_xpti = SPEC_AUTO, opt_pv_l1tf = SPEC_AUTO;
 
 static int parse_spec_ctrl(const char *value, void *var)
 {
@@ -23,7 +23,7 @@ static int parse_cet(const char *value, void *var)
 {
     return spec_cet_parse(var, value);
 }
-OPTION("cet", parse_cet, opt_shadow_stacks);
+OPTION("cet", parse_cet, options);
 
 static int parse_tristate(const char *value, void *var)
 {
@@ -46,6 +46,7 @@ static void read_facts(struct spec_facts *f)
     f->emulated = cpu.tcg;
     f->smep = cpu.smep;
     f->shadow_stacks = cpu.shadow_stacks;
+    f->branch_tracking = cpu.branch_tracking;
     f->virtualised = cpuid_count(1, 0).ecx >> 31;
     f->family = family == 15 ? family + (signature >> 20 & 0xff) : family;
     f->model = (signature >> 4 & 15) | (signature >> 12 & 0xf0);
@@ -105,7 +106,8 @@ static void say(void)
         w & SPEC_IBPB_ENTRY ? "IBPB on entry" : NULL, spec.ibpb_switch ? "IBPB between vCPUs" : NULL,
         w & SPEC_VERW ? "VERW on exit" : NULL, w & SPEC_ISOLATE ? "guests' page tables isolated (XPTI)" : NULL,
         spec.l1tf ? "absent page-table entries checked" : NULL,
-        w & SPEC_SHADOW_STACKS ? "shadow stacks" : NULL, spec.guest_msrs ? "SPEC_CTRL and PRED_CMD for guests" : NULL,
+        w & SPEC_SHADOW_STACKS ? "shadow stacks" : NULL, spec.branch_tracking ? "branch tracking" : NULL,
+        spec.guest_msrs ? "SPEC_CTRL and PRED_CMD for guests" : NULL,
     };
 
     say_list("the processor suffers from", spec.affected, ARRAY_SIZE(spec.affected), NULL);
@@ -121,7 +123,6 @@ void spec_init(void)
         options.xpti = opt_xpti;
     if (opt_pv_l1tf != SPEC_AUTO)
         options.pv_l1tf = opt_pv_l1tf;
-    options.shadow_stacks = opt_shadow_stacks; /* spec-ctrl=no is not about them */
     read_facts(&facts);
     spec = spec_choose(&facts, &options);
     for (const struct patch_site *s = __patch_sites_start; s < __patch_sites_end; s++)

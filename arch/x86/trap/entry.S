@@ -176,6 +176,7 @@ vcpu_first_entry:
     .globl  trampoline_page, trampoline_cstar
 trampoline_page:
 .macro SYSCALL_TRAMPOLINE cs, target
+    endbr64
     mov     %rsp, TOP(REGS_RSP)
     lea     TOP(REGS_RSP), %rsp
     movq    $SEL_GUEST_DS, 8(%rsp)
@@ -184,7 +185,7 @@ trampoline_page:
     push    %rcx
     pushq   $0
     movl    $ENTRY_SYSCALL_VECTOR, 4(%rsp)
-1:  jmp     *\target(%rip)
+1:  notrack jmp *\target(%rip) /* the only jump that is not tracked: its target cannot change */
     /* Too far for a direct jump. What the processor would predict is the guest's to train. */
     .balign 16, 0xcc
 2:  RETPOLINE %rcx, mov \target(%rip), %rcx

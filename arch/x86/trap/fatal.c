@@ -12,6 +12,7 @@
 #include <hv/smp.h>
 #include <hv/trap_test.h>
 #include <hv/version.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
@@ -139,6 +140,13 @@ static void last_resort(void)
     machine_halt();
 }
 
+static void show_screen(const struct cpu_user_regs *regs)
+{
+    stage = STAGE_SCREEN;
+    branch_tracking_stop(); /* libqrcodegen comes compiled, with jump tables */
+    panic_screen_show(&summary, regs);
+}
+
 void panic_nested(const struct cpu_user_regs *regs, const char *why)
 {
     static u32 depth;
@@ -154,10 +162,8 @@ void panic_nested(const struct cpu_user_regs *regs, const char *why)
         stage = STAGE_RECORD;
         recorder_report(&summary);
     }
-    if (stage < STAGE_SCREEN) {
-        stage = STAGE_SCREEN;
-        panic_screen_show(&summary, NULL);
-    }
+    if (stage < STAGE_SCREEN)
+        show_screen(NULL);
     if (stage == STAGE_END)
         last_resort();
     end();
@@ -189,8 +195,7 @@ static void finish(const struct cpu_user_regs *regs)
     printk("****************************************\n");
     stage = STAGE_RECORD;
     recorder_report(&summary);
-    stage = STAGE_SCREEN;
-    panic_screen_show(&summary, regs);
+    show_screen(regs);
     end();
 }
 

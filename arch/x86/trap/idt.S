@@ -14,10 +14,13 @@ vector_stubs:
 
 .macro STUB vec, ist, err
     .org    vector_stubs + \vec * STUB_SIZE, 0xcc
+    endbr64
     .if     \err == 0
     pushq   $0
+    movb    $\vec, 4(%rsp)
+    .else
+    movw    $\vec, 4(%rsp) /* MOVL would not fit; above it are the error code's reserved bits */
     .endif
-    movl    $\vec, 4(%rsp)
     .if     \ist
     jmp     entry_ist
     .elseif \vec == 14

@@ -8,7 +8,8 @@
 struct cpu_features {
     char vendor[13], model[49];
     bool intel, amd, tcg; /* tcg: QEMU's own emulation, with its limits */
-    bool smep, smap, umip, shadow_stacks, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp;
+    bool fast_strings; /* not turned off by the firmware */
+    bool smep, smap, umip, shadow_stacks, branch_tracking, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp;
     u32 max_leaf, max_ext_leaf, phys_bits;
     u64 xcr0_mask;   /* components the hardware and we support */
     u32 xsave_size;  /* bytes for xcr0_mask */

@@ -21,7 +21,7 @@
 
 #ifdef __ASSEMBLER__
 #include "asm_offsets.h"
-#include <hv/x86/shadow_stack.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/speculation.h>
 
 /* An entry of struct patch_site. */

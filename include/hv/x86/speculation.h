@@ -13,7 +13,7 @@
 #define SPEC_VERW 0x10       /* buffers are cleared on each exit (MDS and its kin) */
 #define SPEC_RETPOLINE 0x20
 #define SPEC_LFENCE 0x40     /* before indirect branches */
-#define SPEC_SHADOW_STACKS 0x80 /* of the hypervisor (shadow_stack.h); not beside isolation, RSB filling and retpolines */
+#define SPEC_SHADOW_STACKS 0x80 /* of the hypervisor (cet.h); not beside isolation, RSB filling and retpolines */
 
 #define SPEC_ENTRY (SPEC_ISOLATE | SPEC_IBRS | SPEC_IBPB_ENTRY | SPEC_RSB)
 #define SPEC_EXIT (SPEC_ISOLATE | SPEC_IBRS | SPEC_VERW)
@@ -47,7 +47,7 @@ struct patch_site {
 struct spec_facts {
     bool intel, amd, emulated; /* emulated: by software that does not speculate */
     bool smep, rtm;
-    bool shadow_stacks, virtualised, shadow_stacks_virtual; /* CET-SS; on a hypervisor; where exits of the guest do not break them */
+    bool branch_tracking, shadow_stacks, virtualised, shadow_stacks_virtual; /* CET-IBT; CET-SS; on a hypervisor; where exits of the guest do not break them */
     u32 family, model;
     u32 leaf7_edx, leaf7_2_edx, ext8_ebx, ext21_eax;
     u64 arch_capabilities;
@@ -89,10 +89,10 @@ struct spec_facts {
 /* Of the command line: SPEC_AUTO where nothing was said. */
 enum { SPEC_AUTO = -1, SPEC_OFF, SPEC_ON };
 struct spec_options {
-    int xpti, pv_l1tf, ibrs, rsb, verw, ibpb, ibpb_entry, ssbd, stibp, msr_sc, shadow_stacks;
+    int xpti, pv_l1tf, ibrs, rsb, verw, ibpb, ibpb_entry, ssbd, stibp, msr_sc, shadow_stacks, branch_tracking;
     int thunk; /* SPEC_RETPOLINE, SPEC_LFENCE, 0: a plain jump, SPEC_AUTO */
 };
-#define SPEC_OPTIONS_AUTO { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 }
+#define SPEC_OPTIONS_AUTO { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 }
 
 struct spec_plan {
     u32 what;
@@ -101,6 +101,7 @@ struct spec_plan {
     bool guest_msrs;      /* guests have SPEC_CTRL and PRED_CMD, as far as the processor does: */
     u64 guest_spec_ctrl;  /* the bits that they may set; 0: no such MSR */
     bool guest_ibpb;
+    bool branch_tracking;
     const char *no_shadow_stacks; /* why they are not used where the processor has them */
     bool l1tf, l1tf_dom0; /* guests' absent page-table entries may not name memory; dom0's neither */
     const char *affected[8], *missing[4]; /* what it suffers from; what an update of the microcode would bring */
@@ -109,7 +110,7 @@ extern struct spec_plan spec;
 
 /* 0, or -EINVAL for a list with a word that makes no sense: nothing of it is taken. */
 int spec_options_parse(struct spec_options *o, const char *list) __must_check;
-int spec_cet_parse(int *shadow_stacks, const char *list) __must_check; /* the same for cet= */
+int spec_cet_parse(struct spec_options *o, const char *list) __must_check; /* the same for cet= */
 struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_options *o);
 
 /* Boot CPU, before others start: reads the facts, decides, patches, says what it did. May change cpu.cr4. */

@@ -24,6 +24,8 @@
 #define L7_ECX 0x00405f42u
 /* Leaf 7 EDX: AVX512 4VNNIW 4FMAPS, FSRM, SERIALIZE */
 #define L7_EDX 0x0000401cu
+#define L7_EBX_ERMS (1u << 9)
+#define L7_EDX_FSRM (1u << 4)
 /* 80000001 ECX: LAHF CR8-less: ABM SSE4A MISALIGN 3DNOWPREFETCH XOP FMA4 TBM */
 #define E1_ECX 0x002109e1u
 /* 80000001 EDX: leaf 1's copies on AMD, SYSCALL NX MMXEXT FFXSR RDTSCP LM 3DNOW */
@@ -82,6 +84,11 @@ static void leaf_7(u32 sub, u32 o[4])
     o[1] &= L7_EBX & (cpu.fsgsbase ? ~0u : ~1u);
     o[2] &= L7_ECX;
     o[3] = (o[3] & L7_EDX) | spec_guest_leaf7_edx();
+    /* Linux drops ERMS where IA32_MISC_ENABLE says so, and its memmove() does not work with FSRM alone. */
+    if (!cpu.fast_strings) {
+        o[1] &= ~L7_EBX_ERMS;
+        o[3] &= ~L7_EDX_FSRM;
+    }
 }
 
 static void leaf_d(const struct vcpu *v, u32 sub, u32 o[4])

@@ -9,7 +9,6 @@
 #include <hv/x86/trap.h>
 
 #define MSR_UCODE_REV 0x8b
-#define MSR_MISC_ENABLE 0x1a0
 #define MSR_PLATFORM_INFO 0xce
 #define MSR_MISC_FEATURES 0x140
 #define MSR_FEATURE_CONTROL 0x3a

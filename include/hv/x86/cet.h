@@ -1,18 +1,23 @@
 /*
- * Supervisor shadow stacks (CET-SS: Intel SDM vol. 1, chapter 17): the processor keeps a second copy of every
- * return address and of every interrupted place, and raises #CP where a return does not agree with it.
+ * Control-flow enforcement for the hypervisor (CET: Intel SDM vol. 1, chapter 17).
  *
- * Each stack block's guard page is its shadow stack: read-only and dirty, so that nothing but calls,
- * returns and WRSS write it. Its last word is the token by which the processor takes and leaves it.
+ * Shadow stacks: the processor keeps a second copy of every return address and of every interrupted place, and
+ * raises #CP where a return does not agree with it. Each stack block's guard page is its shadow stack: read-only and
+ * dirty, so that nothing but calls, returns and WRSS write it. Its last word is the token by which the processor takes and
+ * leaves it.
+ *
+ * Indirect branch tracking: an indirect jump or call that does not lead to ENDBR64 raises #CP.
  */
-#ifndef HV_X86_SHADOW_STACK_H
-#define HV_X86_SHADOW_STACK_H
+#ifndef HV_X86_CET_H
+#define HV_X86_CET_H
 
 #include <hv/x86/layout.h>
 
 #define MSR_S_CET 0x6a2
 #define S_CET_SHSTK_EN 0x1
 #define S_CET_WR_SHSTK_EN 0x2
+#define S_CET_ENDBR_EN 0x4
+#define S_CET_NO_TRACK_EN 0x10
 #define MSR_PL0_SSP 0x6a4
 #define MSR_INTERRUPT_SSP_TABLE 0x6a8
 
@@ -50,17 +55,24 @@ static force_inline void shadow_stack_start(struct percpu *c, void *block)
     __asm__ volatile("wrmsr; setssbsy" ::"c"(MSR_S_CET), "a"(S_CET_SHSTK_EN | S_CET_WR_SHSTK_EN), "d"(0) : "memory");
 }
 
-/* Around code that is not ours. The caller stays in one function in between. */
-static inline void shadow_stack_suspend(void)
+/* On this CPU. Not while boot's libraries may be called, which have no ENDBR64. */
+void branch_tracking_start(void);
+void branch_tracking_stop(void);
+
+/* Around code that is not ours: what to give to cet_resume(), in the same function. */
+static inline u64 cet_suspend(void)
 {
-    if (shadow_stacks_in_use())
+    u64 was = read_cr4() & CR4_CET ? rdmsr(MSR_S_CET) : 0;
+
+    if (was)
         wrmsr(MSR_S_CET, 0);
+    return was;
 }
 
-static inline void shadow_stack_resume(void)
+static inline void cet_resume(u64 was)
 {
-    if (shadow_stacks_in_use())
-        wrmsr(MSR_S_CET, S_CET_SHSTK_EN | S_CET_WR_SHSTK_EN);
+    if (was)
+        wrmsr(MSR_S_CET, was);
 }
 #endif
 #endif

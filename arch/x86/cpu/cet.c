@@ -1,8 +1,8 @@
-/* Shadow stacks: their pages, their first words, and the one thing that changes them afterwards. */
+/* Shadow stacks: their pages, their first words, and the one thing that changes them afterwards. Branch tracking: its start. */
 #include <hv/lib.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/shadow_stack.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/vectors.h>
 
 #define TOKEN_BUSY 1UL    /* of a supervisor token: some CPU is on it */
@@ -58,4 +58,16 @@ void shadow_stack_init_cpu(struct percpu *c, void *block)
         c->ist_ssp[i + 1] = shadow_stack_token((void *)c->tss.ist[i]);
     wrmsr(MSR_INTERRUPT_SSP_TABLE, (u64)c->ist_ssp);
     wrmsr(MSR_PL0_SSP, shadow_stack_token(block));
+}
+
+void branch_tracking_start(void)
+{
+    if (spec.branch_tracking)
+        wrmsr(MSR_S_CET, rdmsr(MSR_S_CET) | S_CET_ENDBR_EN | S_CET_NO_TRACK_EN);
+}
+
+void branch_tracking_stop(void)
+{
+    if (read_cr4() & CR4_CET)
+        wrmsr(MSR_S_CET, rdmsr(MSR_S_CET) & ~(u64)S_CET_ENDBR_EN);
 }
