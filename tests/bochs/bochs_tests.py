@@ -24,6 +24,7 @@ def register():
                 r = boot(f"{name}-{model}-{len(words)}", ELF, name, "noreboot " + words, 60, model=model)
                 need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
                 need((SHADOW_STACKS in r.output) == in_use, "shadow stacks", r)
+                need(name != "exceptions" or ("#AC was raised" in r.output and "#XM was raised" in r.output), "#AC or #XM was not raised", r)
                 clean(r)
 
     kernels("tigerlake", "", True)

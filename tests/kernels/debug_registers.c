@@ -26,6 +26,23 @@ static u64 steps(void)
     return debugs - before;
 }
 
+/* A data breakpoint that MOV SS hits waits for the end of the next instruction: of each way in, in ring 0 (XSA-260). */
+static void mov_ss(void)
+{
+    static u16 selector = FLAT_SS;
+
+    set_dr(0, (u64)&selector);
+    set_dr(7, 0x400 | 0x7 << 16 | 1); /* accesses of two bytes */
+    __asm__ volatile("mov $17, %%eax; xor %%edi, %%edi; mov %0, %%ss; syscall" ::"m"(selector) : "rax", "rcx", "r11", "rdi", "memory");
+    expect_trap(3);
+    __asm__ volatile("mov %0, %%ss; int3" ::"m"(selector));
+    expect_trap(0x80);
+    __asm__ volatile("mov %0, %%ss; int $0x80" ::"m"(selector));
+    CHECK(TRAPS(6, __asm__ volatile("mov %0, %%ss; ud2" ::"m"(selector))));
+    CHECK(TRAPS(14, __asm__ volatile("mov %0, %%ss; mov %%eax, 0x1230" ::"m"(selector))));
+    set_dr(7, 0x400);
+}
+
 void test_main(void)
 {
     u64 sp;
@@ -46,6 +63,7 @@ void test_main(void)
     CHECK(debugs > 0);
     expect_trap(3);
     CHECK(steps() >= 5);
+    mov_ss();
     /* Breakpoints in the hypervisor's range or on I/O are refused. */
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_debugreg, 0, 0xffff830000000000), -1);
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_debugreg, 7, 0x20000), -1);
