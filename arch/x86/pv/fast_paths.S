@@ -306,17 +306,12 @@ hypercall_iret:
     jb      iret_general
     push    %rdx
     ASM_STAC
-    /* Each word is read once. The frame's selectors stay as SYSCALL's entry made them. */
-    LOAD    cmpw $SEL_GUEST_DS, IRET_SS(%r11)
-    jne     iret_refused
-    LOAD    movzwl IRET_CS(%r11), %ecx
-    mov     %ecx, %eax
-    or      $3, %eax
-    cmp     $SEL_GUEST_CS64, %eax
-    jne     iret_refused
+    /* Each word is read once. Selectors are for IRETQ to judge. */
     LOAD    mov IRET_RIP(%r11), %rdx
     UNLESS_CANONICAL %rdx, %rax, iret_refused /* for the failsafe callback */
+    LOAD    movzwl IRET_CS(%r11), %ecx
     LOAD    mov IRET_RFLAGS(%r11), %eax
+    LOAD    pushq IRET_SS(%r11)
     LOAD    pushq IRET_FLAGS(%r11)
     LOAD    pushq IRET_RAX(%r11)
     LOAD    pushq IRET_RCX(%r11)
@@ -324,9 +319,15 @@ hypercall_iret:
     LOAD    mov IRET_RSP(%r11), %r11
     ASM_CLAC
 
-#define IRET_PUSHED 40
+#define IRET_PUSHED 48
     mov     %rdx, TOP(REGS_RIP, IRET_PUSHED)
     mov     %r11, TOP(REGS_RSP, IRET_PUSHED)
+    movzwl  32(%rsp), %edx
+    or      $3, %edx
+    mov     %rdx, TOP(REGS_SS, IRET_PUSHED)
+    mov     %ecx, %edx
+    or      $3, %edx                /* never ring 0 */
+    mov     %rdx, TOP(REGS_CS, IRET_PUSHED)
     mov     TOP(STACK_TOP_VCPU, IRET_PUSHED), %r11
     mov     VCPU_INFO(%r11), %rdx
     bt      $FLAG_IF_BIT, %eax
@@ -334,8 +335,9 @@ hypercall_iret:
     and     $~FLAGS_NOT_OURS, %eax
     or      $FLAG_IF | FLAG_FIXED, %eax
     mov     %rax, TOP(REGS_RFLAGS, IRET_PUSHED)
-    cmp     $SEL_GUEST_CS64, %ecx
-    jne     1f                      /* to the kernel itself: RPL 0 */
+    not     %ecx
+    test    $3, %cl
+    jnz     1f                      /* to the kernel itself: RPL 0 */
     mov     %r11, %rcx
     TOGGLE_MODE 0, VCPU_USER_L4, IRET_PUSHED
 1:  pop     %r11
@@ -343,12 +345,17 @@ hypercall_iret:
     pop     %rax
     pop     %rdx
     test    $IN_SYSCALL, %edx
+    lea     8(%rsp), %rsp           /* SS */
     pop     %rdx
     jz      2f
     mov     TOP(REGS_RIP, 0), %rcx
     mov     TOP(REGS_RFLAGS, 0), %r11
     test    $FLAGS_BY_IRET, %r11d
     jnz     2f
+    cmpw    $SEL_GUEST_CS64, TOP(REGS_CS, 0)
+    jne     2f
+    cmpw    $SEL_GUEST_DS, TOP(REGS_SS, 0)
+    jne     2f
     SYSRET_TO_GUEST 0
 2:  add     $8, %rsp
     jmp     iret_to_guest
