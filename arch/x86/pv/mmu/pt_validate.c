@@ -1,6 +1,6 @@
 /*
  * What a guest's page-table entry may say, and the references it takes. Rules: ABI, page-table
- * entries. Each entry is read once; what was checked is what is stored.
+ * entries. Each entry that is not 0 is read once to be checked; what was checked is what is stored.
  */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
@@ -48,20 +48,34 @@ static bool hypervisor_slot(unsigned level, unsigned i)
     return level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST;
 }
 
+/* Tables of processes are all but empty: eight entries at a glance. */
+#define GROUP 8
+static force_inline bool group_is_empty(const pte_t *g)
+{
+    return !(g[0] || (g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]));
+}
+
+static force_inline void put_range(pte_t *table, unsigned level, unsigned count)
+{
+    for (unsigned g = 0; g < count; g += GROUP) {
+        if (group_is_empty(table + g))
+            continue;
+        for (unsigned i = g; i < MIN(g + GROUP, count); i++) {
+            if (hypervisor_slot(level, i) || !(table[i] & PTE_PRESENT))
+                continue;
+            entry_put(level, table[i]);
+            if (level > 1)
+                preempt_point();
+        }
+    }
+}
+
 static void put_entries(pte_t *table, unsigned level, unsigned count)
 {
-    if (level == 1) {
-        for (unsigned i = 0; i < count; i++)
-            if (table[i] & PTE_PRESENT)
-                entry_put(1, table[i]);
-        return;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (hypervisor_slot(level, i) || !(table[i] & PTE_PRESENT))
-            continue;
-        entry_put(level, table[i]);
-        preempt_point();
-    }
+    if (level == 1)
+        put_range(table, 1, count);
+    else
+        put_range(table, level, count);
 }
 
 /* One entry of a table that becomes one. */
@@ -78,36 +92,40 @@ static force_inline int validate_entry(struct domain *d, unsigned level, pte_t *
     return rc;
 }
 
+static force_inline int validate_entries(struct domain *d, unsigned level, pte_t *table)
+{
+    for (unsigned g = 0; g < PT_ENTRIES; g += GROUP) {
+        if (group_is_empty(table + g))
+            continue;
+        for (unsigned i = g; i < g + GROUP; i++) {
+            if (hypervisor_slot(level, i) || (level > 1 && !table[i]))
+                continue;
+            int rc = validate_entry(d, level, table + i);
+
+            if (rc) {
+                put_entries(table, level, i);
+                return rc;
+            }
+            if (level > 1)
+                preempt_point();
+        }
+    }
+    return 0;
+}
+
 int pt_table_validate(struct page_info *pg, unsigned level)
 {
     struct domain *d = mfn_to_virt(pg->owner);
     pte_t *table = page_to_virt(pg);
-    unsigned i = 0;
-    int rc = 0;
+    int rc;
 
     /* A hypervisor page (shared_info, grants) is written by us: it never becomes a table. */
     if (pg->ref_info & PGR_SPECIAL)
         return -EINVAL;
-    if (level == 1) {
-        while (i < PT_ENTRIES && !(rc = validate_entry(d, 1, table + i)))
-            i++;
-    } else {
-        for (; i < PT_ENTRIES; i++) {
-            if (hypervisor_slot(level, i) || !table[i])
-                continue;
-            rc = validate_entry(d, level, table + i);
-            if (rc)
-                break;
-            preempt_point();
-        }
-    }
-    if (rc) {
-        put_entries(table, level, i);
-        return rc;
-    }
-    if (level == 4)
+    rc = level == 1 ? validate_entries(d, 1, table) : validate_entries(d, level, table);
+    if (!rc && level == 4)
         pv_fill_hypervisor_slots(d, table);
-    return 0;
+    return rc;
 }
 
 void pt_table_invalidate(struct page_info *pg, unsigned level)
