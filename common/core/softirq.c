@@ -64,5 +64,6 @@ void preempt_point(void)
     irq_enable();
     __asm__ volatile("nop"); /* STI takes effect after the next instruction */
     irq_disable();
-    softirq_process();
+    if (READ_ONCE(this_cpu()->softirq_pending))
+        softirq_process();
 }
