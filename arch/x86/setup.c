@@ -20,10 +20,10 @@
 #include <hv/trap_test.h>
 #include <hv/version.h>
 #include <hv/watchdog.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/cet.h>
 #include <hv/x86/trap.h>
 
 #define MAX_MBI_SIZE MiB(1)

@@ -62,7 +62,7 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
     for (u32 i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
         d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
     wallclock_publish(d);
-    domain_list[slot] = d;
+    __atomic_store_n(&domain_list[slot], d, __ATOMIC_RELEASE); /* whole: readers take no lock */
     return d;
 }
 

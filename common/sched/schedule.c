@@ -13,9 +13,9 @@
 #include <hv/pv.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/cet.h>
 
 void switch_stack(u64 *save_rsp, u64 load_rsp);
 void schedule_tail(void);

@@ -116,12 +116,14 @@ static void port_in(void) { inb(0x61); }
 __asm__("raw_breakpoint: pop %rcx\n pop %r11\n" IRET(0)
         "raw_page_fault: pop %rcx\n pop %r11\n addq $" FAULTING_BYTES ", 8(%rsp)\n add $8, %rsp\n" IRET(0)
         "raw_syscall: pop %rcx\n pop %r11\n" IRET(0x100)
+        /* As Linux does it: its own selectors in the frame, no flags. */
+        "raw_linux_syscall: pop %rcx\n pop %r11\n movq $0x33, 8(%rsp)\n movq $0x2b, 32(%rsp)\n" IRET(0)
         "raw_event: mov shared_info(%rip), %rcx\n movb $0, (%rcx)\n movq $0, 8(%rcx)\n" /* upcall_pending, pending_sel */
         "mov event_word(%rip), %rcx\n movq $0, (%rcx)\n incl seen(%rip)\n pop %rcx\n pop %r11\n" IRET(0)
         "user_loops: mov $" STRING(USER_ROUNDS) ", %ebx\n1: syscall\n dec %ebx\n jnz 1b\n int $0x80\n"
         "user_faults: mov $" STRING(USER_ROUNDS) ", %ebx\n1: mov 0x10, %rax\n dec %ebx\n jnz 1b\n int $0x80\n"
         "user_end:");
-extern char raw_breakpoint[], raw_page_fault[], raw_syscall[], raw_event[], user_loops[], user_faults[], user_end[];
+extern char raw_breakpoint[], raw_page_fault[], raw_syscall[], raw_linux_syscall[], raw_event[], user_loops[], user_faults[], user_end[];
 
 static void set_trap(u8 vector, const char *entry)
 {
@@ -199,6 +201,12 @@ void test_main(void)
     struct physdev_set_iopl iopl = { 1 };
 
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, &iopl), 0);
+    u64 *gdt = page_new(), gdt_frame = va_to_mfn(gdt);
+
+    gdt[5] = 0x00cff3000000ffff; /* 2bh: data */
+    gdt[6] = 0x00affb000000ffff; /* 33h: code, 64-bit */
+    CHECK_EQ(make_ro(gdt), 0);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_gdt, &gdt_frame, 512), 0);
     user_mode_setup();
     user_text = user_text_page(user_loops, (size_t)(user_end - user_loops));
     user_rsp = user_stack();
@@ -222,6 +230,8 @@ void test_main(void)
     measure("kernel page fault and back", page_fault, 1);
     measure("user page fault and back", user_page_fault, USER_ROUNDS);
     measure("user mode's syscall and back", user_syscall, USER_ROUNDS);
+    set_callback(CALLBACKTYPE_syscall, raw_linux_syscall);
+    measure("the same with Linux's selectors", user_syscall, USER_ROUNDS);
     set_callback(CALLBACKTYPE_event, raw_event);
     event_word = &shared_info->evtchn_pending[ipi_port / 64];
     shared_info->evtchn_mask[ipi_port / 64] = 0;

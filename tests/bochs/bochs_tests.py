@@ -50,7 +50,7 @@ def register():
 
     @test("bochs: matrix: cells of the hypervisor with shadow stacks")
     def _():
-        r = boot("matrix", matrix_tests.TEST_ELF, "memory", f"{matrix_tests.WORDS} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all", 200)
+        r = boot("matrix", matrix_tests.TEST_ELF, "memory", f"{matrix_tests.WORDS} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all", 400)
         need(SHADOW_STACKS in r.output, "no shadow stacks", r)
         matrix_tests.check_batch(r, matrix_tests.batch_cells({"early_boot", "boot", "smp_boot", "active", "panic", "shutdown"}),
                                  starts_others=False, shadow_stacks=True)

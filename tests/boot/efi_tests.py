@@ -2,7 +2,7 @@
 import shutil
 
 from caisson import images, machine, packages
-from harness import BUILD, HV, OUT, REACHED, clean, need, provoke, test
+from harness import BUILD, HV, OUT, REACHED, SOCKETS, Seen, clean, monitor, need, provoke, test
 
 
 def own_variables(name):
@@ -43,6 +43,26 @@ def register():
         r = provoke("efi_enter", "set $rdi = 0x7fff12345678", "test kernel: FAIL", boot=("uefi", test_kernel()))
         need("raised an exception at 7fff12345678. Runtime services are off from here on." in r.output, "not said", r)
         need("efi.c" in r.output and "test kernel: FAIL" in r.output, "the guest did not go on without them", r)
+        clean(r)
+
+    @test("efi: Linux 6.1 draws on the framebuffer")
+    def _():
+        script = """#!/bin/sh
+cat /proc/fb
+dmesg -n 1 # nothing else on it
+tr '\\0' '\\377' < /dev/zero | dd of=/dev/fb0 bs=65536 2>/dev/null
+echo "the screen is white"
+sleep 4
+"""
+        shot = f"{OUT}/framebuffer.ppm"
+        initrd = images.initramfs(f"{OUT}/framebuffer-initramfs.cpio", script)
+        iso = images.iso(f"{OUT}/framebuffer.iso", image, packages.download_kernel(f"{BUILD}/cache", "6.1"), initrd, "loglvl=all",
+                         "console=hvc0 caisson.batch")
+        white = Seen("the screen is white")
+        r = machine.run(machine.command(("uefi", iso)) + monitor(f"{SOCKETS}/framebuffer.sock", [f"screendump {shot}"], 1, white), 120, echo=white)
+        need("EFI VGA" in r.output, "Linux has no framebuffer", r)
+        pixels = open(shot, "rb").read().split(b"\n", 3)[3]
+        need(pixels.count(b"\xff") > len(pixels) * 0.9, "what it draws is not on the screen", r)
         clean(r)
 
     for version in ("5.10", "6.1"):

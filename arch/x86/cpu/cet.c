@@ -1,12 +1,12 @@
-/* Shadow stacks: their pages, their first words, and the one thing that changes them afterwards. Branch tracking: its start. */
+/* Shadow stacks: their pages, their first words, and the one thing that changes them afterwards. Branch tracking: on and off. */
 #include <hv/lib.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/cet.h>
 #include <hv/x86/vectors.h>
 
-#define TOKEN_BUSY 1UL    /* of a supervisor token: some CPU is on it */
-#define TOKEN_64BIT 1UL   /* of a restore token */
+#define TOKEN_BUSY 1UL  /* of a supervisor token: some CPU is on it */
+#define TOKEN_64BIT 1UL /* of a restore token */
 
 /* The words below the token, through the direct map: their own addresses are read-only. */
 static u64 *words_end(const void *block)

@@ -5,10 +5,10 @@
 #include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/cet.h>
 #include <hv/x86/vectors.h>
 
 extern u64 boot_gdt[];

@@ -2,10 +2,10 @@
 #include <hv/cmdline.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/cet.h>
 #include <hv/x86/speculation.h>
 
 struct cpu_features cpu;
@@ -99,6 +99,11 @@ static void patch_sites(const u64 *site, const u64 *end, u8 last_byte)
 
 void cpu_load_features(void)
 {
+    if (cpu.cr4 & CR4_CET) {
+        /* Whatever was before us may have left them on, and INIT does not change them. */
+        wrmsr(MSR_U_CET, 0);
+        wrmsr(MSR_S_CET, 0);
+    }
     cpu_write_cr4(cpu.cr4);
     if (cpu.xsave)
         __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)cpu.xcr0_mask), "d"((u32)(cpu.xcr0_mask >> 32)));

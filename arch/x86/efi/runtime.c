@@ -14,9 +14,9 @@
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/cet.h>
 
 #define ATTRIBUTE_WB 8ULL
 #define ATTRIBUTE_RUNTIME (1ULL << 63)

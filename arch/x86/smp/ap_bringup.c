@@ -17,10 +17,10 @@
 #include <hv/time.h>
 #include <hv/trap_test.h>
 #include <hv/x86/ap_mailbox.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/cet.h>
 #include <hv/x86/trap.h>
 
 /* Two pages, the last of a block of STACK_BLOCK_SIZE; what a loader may have left there has been read. */

@@ -13,6 +13,7 @@
 
 #include <hv/x86/layout.h>
 
+#define MSR_U_CET 0x6a0
 #define MSR_S_CET 0x6a2
 #define S_CET_SHSTK_EN 0x1
 #define S_CET_WR_SHSTK_EN 0x2

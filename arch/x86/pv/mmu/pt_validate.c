@@ -52,7 +52,7 @@ static bool hypervisor_slot(unsigned level, unsigned i)
 #define GROUP 8
 static force_inline bool group_is_empty(const pte_t *g)
 {
-    return !(g[0] || (g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]));
+    return !(g[0] | g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]);
 }
 
 static force_inline void put_range(pte_t *table, unsigned level, unsigned count)
@@ -68,14 +68,6 @@ static force_inline void put_range(pte_t *table, unsigned level, unsigned count)
                 preempt_point();
         }
     }
-}
-
-static void put_entries(pte_t *table, unsigned level, unsigned count)
-{
-    if (level == 1)
-        put_range(table, 1, count);
-    else
-        put_range(table, level, count);
 }
 
 /* One entry of a table that becomes one. */
@@ -103,7 +95,7 @@ static force_inline int validate_entries(struct domain *d, unsigned level, pte_t
             int rc = validate_entry(d, level, table + i);
 
             if (rc) {
-                put_entries(table, level, i);
+                put_range(table, level, i);
                 return rc;
             }
             if (level > 1)
@@ -130,7 +122,12 @@ int pt_table_validate(struct page_info *pg, unsigned level)
 
 void pt_table_invalidate(struct page_info *pg, unsigned level)
 {
-    put_entries(page_to_virt(pg), level, PT_ENTRIES);
+    pte_t *table = page_to_virt(pg);
+
+    if (level == 1)
+        put_range(table, 1, PT_ENTRIES);
+    else
+        put_range(table, level, PT_ENTRIES);
 }
 
 void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4)
