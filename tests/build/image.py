@@ -73,7 +73,7 @@ for start, end in (("text_end", "ex_table_start"), ("keyhandlers_start", "option
             checked += 1
             check(at(target, 4) == ENDBR64, f"{functions[target]} is in a table and does not begin with ENDBR64")
 check(checked > 100, f"only {checked} pointers to functions were found")
-for name in ("trampoline_page", "trampoline_cstar"):
+for name in ("trampoline_page", "trampoline_cstar", "syscall64_entry", "syscall_entry"):
     check(at(symbols[name], 4) == ENDBR64, f"SYSCALL leads to {name}, which does not begin with ENDBR64")
 
 check(symbols["__image_end"] - IMAGE <= 0x200000, "the image does not fit 2 MiB")

@@ -40,6 +40,7 @@ void test_main(void)
 
     gdt[1] = CODE64;
     gdt[2] = DATA;
+    gdt[3] = DATA | 0x5000UL << 16 | 0x34UL << 32 | 0x12UL << 56; /* its base is nothing in 64-bit mode */
     CHECK(set_gdt(gdt, 512) < 0); /* mapped writable */
     CHECK_EQ(make_ro(gdt), 0);
     CHECK_EQ(set_gdt(gdt, 512), 0);
@@ -48,6 +49,8 @@ void test_main(void)
     CHECK_EQ((gdt[1] >> 45) & 3, 3);
     CHECK_EQ((gdt[2] >> 45) & 3, 3);
     load_ds(0x13);
+    load_ds(0x1b);
+    CHECK(HYPERCALL2(__HYPERVISOR_xen_version, 0, 0) > 0);
     load_ds(0);
     load_ss(0x13);
 

@@ -11,7 +11,7 @@ import time
 
 from .machine import Result
 
-BIOS = "/usr/share/seabios/bios.bin"
+BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_BIOS = "/usr/share/seabios/vgabios-stdvga.bin"
 CONFIGURATION = """\
 display_library: term

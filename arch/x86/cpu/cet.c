@@ -63,7 +63,7 @@ void shadow_stack_init_cpu(struct percpu *c, void *block)
 void branch_tracking_start(void)
 {
     if (spec.branch_tracking)
-        wrmsr(MSR_S_CET, rdmsr(MSR_S_CET) | S_CET_ENDBR_EN | S_CET_NO_TRACK_EN);
+        wrmsr(MSR_S_CET, rdmsr(MSR_S_CET) | S_CET_ENDBR_EN);
 }
 
 void branch_tracking_stop(void)

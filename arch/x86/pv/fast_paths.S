@@ -76,6 +76,7 @@ EXTABLE_ASM(.Laccess\@, \fixup)
 
     .globl  syscall64_entry
 syscall64_entry:
+    endbr64
     HARDEN_SYSCALL
     mov     TOP(STACK_TOP_VCPU, 0), %rcx
     cmpb    $0, VCPU_KERNEL_MODE(%rcx)

@@ -133,6 +133,7 @@ nmi_unblock:
 /* From the trampolines below: the frame is complete down to the vector. */
     .globl  syscall_entry, syscall_general
 syscall_entry:
+    endbr64
     HARDEN_SYSCALL
 syscall_general: /* what fast_paths.S does not do */
     SAVE_REGS
@@ -185,7 +186,7 @@ trampoline_page:
     push    %rcx
     pushq   $0
     movl    $ENTRY_SYSCALL_VECTOR, 4(%rsp)
-1:  notrack jmp *\target(%rip) /* the only jump that is not tracked: its target cannot change */
+1:  jmp     *\target(%rip)
     /* Too far for a direct jump. What the processor would predict is the guest's to train. */
     .balign 16, 0xcc
 2:  RETPOLINE %rcx, mov \target(%rip), %rcx

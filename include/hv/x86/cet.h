@@ -18,7 +18,6 @@
 #define S_CET_SHSTK_EN 0x1
 #define S_CET_WR_SHSTK_EN 0x2
 #define S_CET_ENDBR_EN 0x4
-#define S_CET_NO_TRACK_EN 0x10
 #define MSR_PL0_SSP 0x6a4
 #define MSR_INTERRUPT_SSP_TABLE 0x6a8
 
