@@ -28,7 +28,22 @@ static void measure(void)
     print("0x%lx 0x%lx 0x%lx\n", ran[1], ran[2], ran[3]);
 }
 
-#define CHECK_SHARE(id, want, by) CHECK(ran[id] + (by) >= (want) && ran[id] <= (want) + (by))
+#define WINDOWS 3
+
+/* What each hog should get, and how far off it may be. Threads of an emulator stand still on a busy machine: one window in three must be right. */
+static void check_shares(u64 first, u64 second, u64 third, u64 by)
+{
+    const u64 want[HOGS + 1] = { 0, first, second, third };
+    bool right = false;
+
+    for (u32 n = 0; n < WINDOWS && !right; n++) {
+        measure();
+        right = true;
+        for (u32 i = 1; i <= HOGS; i++)
+            right &= ran[i] + by >= want[i] && ran[i] <= want[i] + by;
+    }
+    CHECK(right);
+}
 
 static long set_params(u32 weight, u32 cap)
 {
@@ -61,10 +76,7 @@ static void affinity(void)
     CHECK_EQ(smp_pin(1, 1), 0);
     CHECK_EQ(smp_pin(2, 1), 0);
     CHECK_EQ(smp_pin(3, 2), 0);
-    measure();
-    CHECK_SHARE(1, 500, 120);
-    CHECK_SHARE(2, 500, 120);
-    CHECK_SHARE(3, 1000, 120);
+    check_shares(500, 500, 1000, 120);
     smp_op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ 3, XEN_VCPUAFFINITY_HARD, { (u64)&map, 64 }, { 0, 0 } };
     CHECK_EQ(smp_domctl(XEN_DOMCTL_getvcpuaffinity), 0);
     CHECK_EQ(map, 2);
@@ -80,9 +92,12 @@ static void cap(void)
 {
     CHECK_EQ(set_params(256, 0x7fff), -22); /* more than the vCPUs can use */
     CHECK_EQ(set_params(512, 100), 0);
-    measure();
-    u64 sum = ran[1] + ran[2] + ran[3];
+    u64 sum = 0;
 
+    for (u32 n = 0; n < WINDOWS && !(sum > 800 && sum < 1150); n++) {
+        measure();
+        sum = ran[1] + ran[2] + ran[3];
+    }
     CHECK(sum > 800 && sum < 1150);
     smp_op.u.scheduler_op = (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2, XEN_DOMCTL_SCHEDOP_getinfo, { { 0, 0 } } };
     CHECK_EQ(smp_domctl(XEN_DOMCTL_scheduler_op), 0);
@@ -102,12 +117,8 @@ static void hotplug(void)
         CHECK_EQ(cpu_change(XENPF_cpu_offline, 1), 0);
         CHECK_EQ(cpu_flags(1), 0);
         CHECK_EQ(cpu_change(XENPF_cpu_offline, 1), 0);
-        if (i == 10) {
-            measure();
-            CHECK_SHARE(1, 333, 120);
-            CHECK_SHARE(2, 333, 120);
-            CHECK_SHARE(3, 333, 120);
-        }
+        if (i == 10)
+            check_shares(333, 333, 333, 120);
         CHECK_EQ(cpu_change(XENPF_cpu_online, 1), 0);
         CHECK_EQ(cpu_flags(1), XEN_PCPU_FLAGS_ONLINE);
     }
@@ -118,13 +129,9 @@ void test_main(void)
 {
     for (u32 i = 1; i <= HOGS; i++)
         smp_start(i, hog);
-    measure();
-    for (u32 i = 1; i <= HOGS; i++)
-        CHECK_SHARE(i, 667, 150);
+    check_shares(667, 667, 667, 150);
     affinity();
     cap();
     hotplug();
-    measure();
-    for (u32 i = 1; i <= HOGS; i++)
-        CHECK_SHARE(i, 667, 150);
+    check_shares(667, 667, 667, 150);
 }
