@@ -2,6 +2,7 @@
 #include <hv/cmdline.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
@@ -45,8 +46,11 @@ static void read_facts(struct spec_facts *f)
     f->amd = cpu.amd;
     f->emulated = cpu.tcg;
     f->smep = cpu.smep;
-    f->shadow_stacks = cpu.shadow_stacks;
-    f->branch_tracking = cpu.branch_tracking;
+    /* A hypervisor below may show the features and refuse the register. */
+    bool cet = (cpu.shadow_stacks || cpu.branch_tracking) && wrmsr_safe(MSR_S_CET, 0);
+
+    f->shadow_stacks = cet && cpu.shadow_stacks;
+    f->branch_tracking = cet && cpu.branch_tracking;
     f->virtualised = cpuid_count(1, 0).ecx >> 31;
     f->family = family == 15 ? family + (signature >> 20 & 0xff) : family;
     f->model = (signature >> 4 & 15) | (signature >> 12 & 0xf0);
