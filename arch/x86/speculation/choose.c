@@ -23,9 +23,8 @@ static int parse_thunk(struct spec_options *o, const char *name)
     return -EINVAL;
 }
 
-static int parse_word(void *options, const char *word, const char *value)
+static int parse_word(struct spec_options *o, const char *word, const char *value)
 {
-    struct spec_options *o = options;
     const struct {
         const char *name;
         int *setting;
@@ -47,9 +46,11 @@ static int parse_word(void *options, const char *word, const char *value)
     return -EINVAL;
 }
 
-/* "word=value,word,no-word": each one goes to take() with its value. */
-static int parse_list(const char *list, int (*take)(void *var, const char *word, const char *value), void *var)
+/* "word=value,word,no-word": each one goes to take() with its value; all of them count, or none. */
+static int parse_list(struct spec_options *options, const char *list, int (*take)(struct spec_options *, const char *word, const char *value))
 {
+    struct spec_options new = *options;
+
     while (*list) {
         char word[24], *value;
         size_t n = 0;
@@ -64,30 +65,29 @@ static int parse_list(const char *list, int (*take)(void *var, const char *word,
             *value++ = 0;
         bool negated = !value && !strncmp(word, "no-", 3);
 
-        if (take(var, negated ? word + 3 : word, value ? value : negated ? "no" : "yes"))
+        if (take(&new, negated ? word + 3 : word, value ? value : negated ? "no" : "yes"))
             return -EINVAL;
     }
+    *options = new;
     return 0;
 }
 
 int spec_options_parse(struct spec_options *o, const char *list)
 {
-    struct spec_options new = *o;
     bool all;
 
-    if (!option_bool(list, &all))
-        new = all ? (struct spec_options)SPEC_OPTIONS_AUTO : (struct spec_options){ .xpti = SPEC_OFF };
-    else if (parse_list(list, parse_word, &new))
-        return -EINVAL;
+    if (option_bool(list, &all))
+        return parse_list(o, list, parse_word);
+    struct spec_options new = all ? (struct spec_options)SPEC_OPTIONS_AUTO : (struct spec_options){ .xpti = SPEC_OFF };
+
     new.shadow_stacks = o->shadow_stacks; /* those are of cet= */
     new.branch_tracking = o->branch_tracking;
     *o = new;
     return 0;
 }
 
-static int parse_cet_word(void *options, const char *word, const char *value)
+static int parse_cet_word(struct spec_options *o, const char *word, const char *value)
 {
-    struct spec_options *o = options;
     bool on = false;
 
     if (option_bool(value, &on))
@@ -103,14 +103,11 @@ static int parse_cet_word(void *options, const char *word, const char *value)
 
 int spec_cet_parse(struct spec_options *o, const char *list)
 {
-    struct spec_options new = *o;
     bool all;
 
-    if (!option_bool(list, &all))
-        new.shadow_stacks = new.branch_tracking = all ? SPEC_AUTO : SPEC_OFF;
-    else if (parse_list(list, parse_cet_word, &new))
-        return -EINVAL;
-    *o = new;
+    if (option_bool(list, &all))
+        return parse_list(o, list, parse_cet_word);
+    o->shadow_stacks = o->branch_tracking = all ? SPEC_AUTO : SPEC_OFF;
     return 0;
 }
 

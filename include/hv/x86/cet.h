@@ -33,7 +33,7 @@ static inline bool shadow_stacks_in_use(void)
     return spec.what & SPEC_SHADOW_STACKS;
 }
 
-/* Maps a block's guard page as its shadow stack if they are in use; else leaves it unmapped. -ENOMEM. */
+/* Maps `page` where a block has its guard, as the shadow stack. -ENOMEM. */
 int shadow_stack_map(void *block, paddr_t page) __must_check;
 /* That of a vCPU that has not run: what switch_stack() pops to go on at first_code. 0 where there is none. */
 u64 shadow_stack_first(void *block, u64 first_code);

@@ -40,15 +40,20 @@
     PATCH_SITE 661b, 0, \what, PATCH_NOP
 .endm
 
+/* What boot puts a CALL or a JMP over. */
+.macro NOP5
+    .byte   0x0f, 0x1f, 0x44, 0x00, 0x00
+.endm
+
 /* Five bytes that become "call routine" where the processor needs a bit of `what`. */
 .macro HARDEN what, routine
-661: .byte  0x0f, 0x1f, 0x44, 0x00, 0x00
+661: NOP5
     PATCH_SITE 661b, \routine, \what, PATCH_CALL
 .endm
 
 /* SYSCALL leaves its code without a shadow stack: the vCPU's is taken before anything is called. */
 .macro HARDEN_SYSCALL
-661: .byte  0x0f, 0x1f, 0x44, 0x00, 0x00
+661: NOP5
     PATCH_SITE 661b, harden_entry, SPEC_ENTRY, PATCH_CALL
     PATCH_SITE 661b, 663f, SPEC_SHADOW_STACKS, PATCH_JMP /* the later one of two holds */
 662:
@@ -61,7 +66,7 @@
 
 /* To the guest by SYSRET, with its RIP and RFLAGS in place; %rsp is `pushed` bytes below the frame's error code. */
 .macro SYSRET_TO_GUEST pushed
-661: .byte  0x0f, 0x1f, 0x44, 0x00, 0x00
+661: NOP5
     PATCH_SITE 661b, harden_exit, SPEC_EXIT, PATCH_CALL
     PATCH_SITE 661b, 662f, SPEC_SHADOW_STACKS, PATCH_JMP
     mov     REGS_RSP - REGS_ERROR + \pushed(%rsp), %rsp
