@@ -16,6 +16,7 @@ from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
 from speculation import speculation_tests  # noqa: E402
+from state import state_tests  # noqa: E402
 from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
 
 # ---- build ----
@@ -465,6 +466,7 @@ def main():
     kernels_tests.register()
     smp_tests.register(kernel)
     speculation_tests.register(kernel)
+    state_tests.register()
     fuzz_tests.register()
     bench_tests.register()
     matrix_tests.register()

@@ -78,8 +78,9 @@ void cpu_identify(void)
     cpu.rdtscp = r.edx >> 27 & 1;
     if (cpu.max_ext_leaf >= 0x80000007)
         cpu.invariant_tsc = cpuid_count(0x80000007, 0).edx >> 8 & 1;
-    cpu.phys_bits = cpu.max_ext_leaf >= 0x80000008 ? cpuid_count(0x80000008, 0).eax & 0xff : 36;
-    cpu.phys_bits = MIN(cpu.phys_bits, 52u);
+    r = cpu.max_ext_leaf >= 0x80000008 ? cpuid_count(0x80000008, 0) : (struct cpuid_regs){ .eax = 36 };
+    cpu.phys_bits = MIN(r.eax & 0xff, 52u);
+    cpu.x87_pointers_stay = cpu.amd && !(r.ebx >> 2 & 1); /* RstrFpErrPtrs */
     cpu.tcg = on_tcg();
 }
 

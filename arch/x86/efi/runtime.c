@@ -110,7 +110,7 @@ static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
 {
     u32 mxcsr = 0x1f80;
 
-    fpu_save(v->pv.fpu_area, v->pv.xcr0);
+    fpu_save(v->pv.fpu_area);
     __asm__ volatile("fninit; ldmxcsr %0" ::"m"(mxcsr));
     pv_leave_address_space();
     write_cr3(virt_to_phys(efi_l4));
@@ -121,7 +121,7 @@ static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
     cet_resume(cet);
     this_cpu()->inside &= ~INSIDE_FIRMWARE;
     write_cr3(image_to_phys(hv_l4));
-    fpu_restore(v->pv.fpu_area);
+    fpu_restore(v->pv.fpu_area, v->pv.xcr0);
     pv_state_load(v);
     return status;
 }

@@ -38,14 +38,6 @@ int pv_vcpu_init(struct vcpu *v)
     return isolation_init_vcpu(v);
 }
 
-static void set_xcr0(struct percpu *c, u64 xcr0)
-{
-    if (cpu.xsave && c->xcr0 != xcr0) {
-        c->xcr0 = xcr0;
-        __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)xcr0), "d"((u32)(xcr0 >> 32)));
-    }
-}
-
 static void load_debug_registers(const struct vcpu *v)
 {
     __asm__ volatile("mov %0, %%dr7" ::"r"(0x400UL));
@@ -65,7 +57,7 @@ void pv_state_save(struct vcpu *v)
     p->fs_base = rdmsr(MSR_FS_BASE);
     p->gs_base = rdmsr(MSR_GS_BASE);
     p->gs_base_shadow = rdmsr(MSR_KERNEL_GS_BASE);
-    fpu_save(p->fpu_area, p->xcr0);
+    fpu_save(p->fpu_area);
 }
 
 /* A selector that faults (its descriptor has changed meanwhile) becomes null. */
@@ -118,6 +110,7 @@ void pv_state_load(struct vcpu *v)
     if (c->state_owner == v && v->state_cpu == c->id) {
         if (!c->loaded)
             enter_address_space(c, v);
+        fpu_load_xcr0(p->xcr0);
         if (p->cr0_ts)
             write_cr0(read_cr0() | CR0_TS);
         return;
@@ -133,8 +126,7 @@ void pv_state_load(struct vcpu *v)
     pv_load_ldt(v);
 
     cpu_write_cr4((c->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | p->cr4);
-    set_xcr0(c, p->xcr0);
-    fpu_restore(p->fpu_area);
+    fpu_restore(p->fpu_area, p->xcr0);
     if (p->cr0_ts)
         write_cr0(read_cr0() | CR0_TS);
     load_debug_registers(v);

@@ -1,4 +1,4 @@
-/* FPU, SSE and AVX state. Areas have fpu_area_size() bytes, zeroed, any alignment. */
+/* FPU, SSE, AVX and AVX-512 state. Areas have fpu_area_size() bytes, zeroed, any alignment. */
 #ifndef HV_X86_FPU_H
 #define HV_X86_FPU_H
 
@@ -6,8 +6,9 @@
 
 u64 fpu_area_size(void);
 void fpu_area_init(void *area);
-/* Both leave CR0.TS clear. XCR0 must be the state's owner's, and for saving is passed, too. */
-void fpu_save(void *area, u64 xcr0);
-void fpu_restore(void *area);
+/* Both leave CR0.TS clear. Saving leaves XCR0 at all that is known; restoring, at the value passed. */
+void fpu_save(void *area);
+void fpu_restore(void *area, u64 xcr0);
+void fpu_load_xcr0(u64 xcr0); /* the running guest's */
 
 #endif

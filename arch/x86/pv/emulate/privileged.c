@@ -5,6 +5,7 @@
 #include <hv/guest_access.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/fpu.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
 
@@ -138,8 +139,8 @@ static bool emulate_xsetbv(struct vcpu *v, struct cpu_user_regs *regs)
     if (!cpu.xsave || (u32)regs->rcx || !(val & 1) || (val & ~cpu.xcr0_mask) || ((val & 4) && !(val & 2)) ||
         ((val & 0xe0) && ((val & 0xe0) != 0xe0 || !(val & 4))))
         return false;
-    v->pv.xcr0 = this_cpu()->xcr0 = val;
-    __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)val), "d"((u32)(val >> 32)));
+    v->pv.xcr0 = val;
+    fpu_load_xcr0(val);
     return true;
 }
 
