@@ -9,6 +9,7 @@
 #include <hv/irq.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
+#include <hv/softirq.h>
 
 struct evtchn *evtchn_from_port(struct domain *d, u32 port)
 {
@@ -25,11 +26,44 @@ static struct evtchn *port_in_use(struct domain *d, u32 port)
     return c && c->state != ECS_FREE && c->state != ECS_RESERVED ? c : NULL;
 }
 
+/* Ports from here on are not the domain's: the ABI in use cannot name them, or it may not have so many. */
+static u32 port_limit(const struct domain *d)
+{
+    return MIN(d->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS, d->max_ports);
+}
+
+static void free_append(struct domain *d, u32 port)
+{
+    evtchn_from_port(d, port)->next_free = 0;
+    if (d->free_last)
+        evtchn_from_port(d, d->free_last)->next_free = port;
+    else
+        d->free_first = port;
+    d->free_last = port;
+}
+
+static u32 free_take(struct domain *d)
+{
+    u32 port = d->free_first;
+
+    d->free_first = evtchn_from_port(d, port)->next_free;
+    if (!d->free_first)
+        d->free_last = 0;
+    return port;
+}
+
+static void free_append_range(struct domain *d, u32 from, u32 to)
+{
+    for (u32 port = from; port < MIN(to, port_limit(d)); port++)
+        free_append(d, port);
+}
+
+/* Makes a page of ports, one of which it returns; -ENOSPC, -ENOMEM. */
 static int grow(struct domain *d)
 {
-    u32 limit = d->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS;
+    u32 first = d->nr_ports;
 
-    if (d->nr_ports >= limit)
+    if (first >= port_limit(d))
         return -ENOSPC;
     struct evtchn *page = hv_alloc(EVTCHNS_PER_PAGE * sizeof(*page));
 
@@ -37,30 +71,39 @@ static int grow(struct domain *d)
         return -ENOMEM;
     for (u32 i = 0; i < EVTCHNS_PER_PAGE; i++)
         page[i].priority = page[i].last_priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-    d->evtchn_pages[d->nr_ports / EVTCHNS_PER_PAGE] = page;
-    __atomic_store_n(&d->nr_ports, d->nr_ports + EVTCHNS_PER_PAGE, __ATOMIC_RELEASE); /* read without the lock */
-    return 0;
+    d->evtchn_pages[first / EVTCHNS_PER_PAGE] = page;
+    d->nr_ports = first + EVTCHNS_PER_PAGE;
+    free_append_range(d, first + 1, d->nr_ports);
+    return (int)first;
 }
 
-/* event_lock held. A free port, or -ENOSPC, -ENOMEM. */
+/* A port that its last user's queue still names is not given out again: only a guest that never looks has many of them. */
+#define LINKED_PORTS_PASSED 16
+
+/* event_lock held: the time is bounded whatever the guest has done. A free port, or -ENOSPC, -ENOMEM, -EBUSY. */
 static int port_alloc(struct domain *d)
 {
-    for (u32 port = 1; port < d->nr_ports; port++)
-        if (evtchn_from_port(d, port)->state == ECS_FREE &&
-            !(d->fifo && evtchn_fifo_is_pending(d, port)))
-            return (int)port;
-    int rc = grow(d);
+    if (d->evtchn_resetting)
+        return -EBUSY;
+    for (u32 i = 0; i < LINKED_PORTS_PASSED && d->free_first; i++) {
+        u32 port = free_take(d);
 
-    return rc ? rc : (int)(d->nr_ports - EVTCHNS_PER_PAGE);
+        if (!d->fifo || !evtchn_fifo_is_linked(d, port))
+            return (int)port;
+        free_append(d, port);
+    }
+    return grow(d);
 }
 
 int evtchn_init_domain(struct domain *d)
 {
+    d->max_ports = EVTCHN_FIFO_NR_CHANNELS;
     int rc = grow(d);
 
-    if (!rc)
-        evtchn_from_port(d, 0)->state = ECS_RESERVED;
-    return rc;
+    if (rc < 0)
+        return rc;
+    evtchn_from_port(d, 0)->state = ECS_RESERVED;
+    return 0;
 }
 
 static void lock_two(struct domain *a, struct domain *b)
@@ -142,9 +185,21 @@ static void set_pending(struct domain *d, struct evtchn *c, u32 port)
     wake_pollers(d, port);
 }
 
-bool evtchn_port_pending(struct domain *d, u32 port)
+/* event_lock held. */
+static bool port_pending(struct domain *d, u32 port)
 {
     return d->fifo ? evtchn_fifo_is_pending(d, port) : evtchn_2l_is_pending(d, port);
+}
+
+int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n)
+{
+    int found = 0;
+
+    spin_lock(&d->event_lock); /* event words belong to the guest again once a reset has let them go */
+    for (u32 i = 0; i < n && found >= 0; i++)
+        found = evtchn_from_port(d, ports[i]) ? found | port_pending(d, ports[i]) : -EINVAL;
+    spin_unlock(&d->event_lock);
+    return found;
 }
 
 void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq)
@@ -282,7 +337,8 @@ static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_
         if (state == ECS_VIRQ)
             v->virq_port[value] = (u32)port;
         *port_out = (u32)port;
-    }
+    } else if (port > 0)
+        free_append(d, (u32)port);
     spin_unlock(&d->event_lock);
     return rc;
 }
@@ -337,6 +393,13 @@ static void close_port(struct domain *d, struct evtchn *c, u32 port)
     c->pending = false;
     c->vcpu = 0;
     c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    /* Nothing that its next user would take for an event of its own. */
+    if (d->fifo)
+        evtchn_fifo_clear_pending(d, port);
+    else
+        evtchn_2l_clear_pending(d, port);
+    if (!d->evtchn_resetting)
+        free_append(d, port);
 }
 
 static long close_in_domain(struct domain *d, u32 port)
@@ -421,18 +484,52 @@ static long op_unmask(void *arg)
     return rc;
 }
 
+/*
+ * All ports are closed and no new ones come: down to the page that a new domain has. What only the
+ * ABI that is being left can name must not be there any more when the other one is in use.
+ */
+static bool drop_last_page(struct domain *d)
+{
+    struct evtchn *page = NULL;
+
+    spin_lock(&d->event_lock);
+    if (d->nr_ports > EVTCHNS_PER_PAGE) {
+        d->nr_ports -= EVTCHNS_PER_PAGE;
+        page = d->evtchn_pages[d->nr_ports / EVTCHNS_PER_PAGE];
+    }
+    spin_unlock(&d->event_lock);
+    hv_free(page);
+    return page;
+}
+
+/* Back to what a new domain has. Others may go on meanwhile, with what is left. */
 static long op_reset(void *arg)
 {
-    domid_t id = ((struct evtchn_reset *)arg)->dom;
-    struct domain *d = domain_by_id(id);
+    struct domain *d;
+    long denied = domain_for_caller(((struct evtchn_reset *)arg)->dom, &d);
 
-    if (!d)
-        return -ESRCH;
-    if (d != current->domain)
-        return -EPERM;
-    for (u32 port = 1; port < d->nr_ports; port++)
+    if (denied)
+        return denied;
+    spin_lock(&d->event_lock);
+    bool busy = d->evtchn_resetting;
+
+    d->evtchn_resetting = true;
+    spin_unlock(&d->event_lock);
+    if (busy)
+        return -EBUSY;
+    for (u32 port = 1; port < READ_ONCE(d->nr_ports); port++) {
         close_in_domain(d, port); /* -EINVAL for unused ones is as good */
+        if (port % 64 == 0)
+            preempt_point();
+    }
+    while (drop_last_page(d))
+        preempt_point();
     evtchn_fifo_reset(d);
+    spin_lock(&d->event_lock);
+    d->free_first = d->free_last = 0;
+    free_append_range(d, 1, d->nr_ports);
+    d->evtchn_resetting = false;
+    spin_unlock(&d->event_lock);
     return 0;
 }
 
@@ -497,12 +594,14 @@ void evtchn_print(struct domain *d)
     static const char *const names[] = { "free", "reserved", "unbound", "interdomain", "pirq", "virq", "ipi" };
 
     printk("d%u: %s, %u ports\n", d->id, d->fifo ? "FIFO" : "2-level", d->nr_ports);
-    for (u32 port = 1; port < d->nr_ports; port++) {
+    for (u32 port = 1; port < READ_ONCE(d->nr_ports); port++) {
+        spin_lock(&d->event_lock);
         struct evtchn *c = port_in_use(d, port);
 
         if (c)
             printk("  port %u: %s %u, v%u, prio %u%s\n", port, names[c->state],
                    c->state == ECS_PIRQ || c->state == ECS_VIRQ ? c->virq : 0, c->vcpu, c->priority,
-                   evtchn_port_pending(d, port) ? ", pending" : "");
+                   port_pending(d, port) ? ", pending" : "");
+        spin_unlock(&d->event_lock);
     }
 }

@@ -1,4 +1,4 @@
-/* The 2-level ABI: bitmaps in shared_info, a selector word per vCPU. */
+/* The 2-level ABI: bitmaps in shared_info, a selector word per vCPU. Ports that the bitmaps have no bit for are passed over. */
 #include <hv/evtchn.h>
 #include <hv/lib.h>
 
@@ -6,7 +6,7 @@ void evtchn_2l_set_pending(struct vcpu *v, u32 port)
 {
     struct shared_info *s = v->domain->shared_info;
 
-    if (!v->info || atomic_test_and_set_bit(port, s->evtchn_pending))
+    if (port >= EVTCHN_2L_NR_CHANNELS || !v->info || atomic_test_and_set_bit(port, s->evtchn_pending))
         return;
     if (!test_bit(port, s->evtchn_mask) && !atomic_test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
         vcpu_mark_events_pending(v);
@@ -17,7 +17,7 @@ bool evtchn_2l_unmask(struct domain *d, u32 port)
 {
     struct shared_info *s = d->shared_info;
 
-    if (!atomic_test_and_clear_bit(port, s->evtchn_mask))
+    if (port >= EVTCHN_2L_NR_CHANNELS || !atomic_test_and_clear_bit(port, s->evtchn_mask))
         return false;
     /* set_pending() acts on the 0 to 1 transition */
     return atomic_test_and_clear_bit(port, s->evtchn_pending);
@@ -26,4 +26,9 @@ bool evtchn_2l_unmask(struct domain *d, u32 port)
 bool evtchn_2l_is_pending(struct domain *d, u32 port)
 {
     return port < EVTCHN_2L_NR_CHANNELS && test_bit(port, d->shared_info->evtchn_pending);
+}
+
+bool evtchn_2l_clear_pending(struct domain *d, u32 port)
+{
+    return port < EVTCHN_2L_NR_CHANNELS && atomic_test_and_clear_bit(port, d->shared_info->evtchn_pending);
 }

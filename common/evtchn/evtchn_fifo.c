@@ -104,6 +104,21 @@ bool evtchn_fifo_is_pending(struct domain *d, u32 port)
     return word && (READ_ONCE(*word) & PENDING);
 }
 
+void evtchn_fifo_clear_pending(struct domain *d, u32 port)
+{
+    u32 *word = word_of(d, port);
+
+    if (word)
+        __atomic_fetch_and(word, ~PENDING, __ATOMIC_SEQ_CST);
+}
+
+bool evtchn_fifo_is_linked(struct domain *d, u32 port)
+{
+    u32 *word = word_of(d, port);
+
+    return word && (READ_ONCE(*word) & LINKED);
+}
+
 int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
 {
     if (op->vcpu >= d->max_vcpus || !d->vcpu[op->vcpu])
@@ -123,7 +138,7 @@ int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
     if (!d->fifo) {
         d->fifo = true;
         for (u32 port = 1; port < d->nr_ports && port < EVTCHN_2L_NR_CHANNELS; port++)
-            if (evtchn_2l_is_pending(d, port))
+            if (evtchn_2l_clear_pending(d, port)) /* a bit left there would be lost events after a return to this ABI */
                 evtchn_from_port(d, port)->pending = true;
     }
     old = v->fifo_control_page;

@@ -30,14 +30,6 @@ static long op_block(u64 arg)
     return 0;
 }
 
-static bool any_pending(struct vcpu *v, const u32 *ports, u32 n)
-{
-    for (u32 i = 0; i < n; i++)
-        if (evtchn_port_pending(v->domain, ports[i]))
-            return true;
-    return false;
-}
-
 static long op_poll(u64 arg)
 {
     struct vcpu *v = current;
@@ -50,13 +42,14 @@ static long op_poll(u64 arg)
         return -EINVAL;
     if (copy_from_guest(ports, p.ports, p.nr_ports * sizeof(u32)))
         return -EFAULT;
-    for (u32 i = 0; i < p.nr_ports; i++)
-        if (!evtchn_from_port(v->domain, ports[i]))
-            return -EINVAL;
+    int pending = evtchn_any_pending(v->domain, ports, p.nr_ports);
+
+    if (pending)
+        return MIN(pending, 0);
     timer_stop(&v->poll_timer); /* of an earlier poll that an event ended */
     v->poll_port = p.nr_ports == 1 ? ports[0] : 0;
     vcpu_pause_flag_set(v, PAUSE_POLL);
-    if (any_pending(v, ports, p.nr_ports) ||
+    if (evtchn_any_pending(v->domain, ports, p.nr_ports) ||
         (v->info && READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask)))
         vcpu_pause_flag_clear(v, PAUSE_POLL);
     else if (p.timeout)

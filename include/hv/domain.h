@@ -131,6 +131,7 @@ struct evtchn {
         } remote;
         domid_t unbound_for;
         u32 pirq, virq;
+        u32 next_free; /* ECS_FREE: the next one in the domain's list; 0: the last */
     };
 };
 #define EVTCHNS_PER_PAGE 128
@@ -166,6 +167,9 @@ struct domain {
     spinlock_t event_lock;
     struct evtchn *evtchn_pages[MAX_EVTCHN_PAGES];
     u32 nr_ports;        /* ports with a struct evtchn */
+    u32 max_ports;       /* no port is this or above, whatever the ABI in use can name */
+    u32 free_first, free_last; /* free ports, in the order in which they became so; 0: none */
+    bool evtchn_resetting; /* all ports are being closed: no new ones meanwhile */
     u32 polling;         /* vCPUs in SCHEDOP_poll; changed atomically */
     bool fifo;
     u32 *fifo_words[FIFO_MAX_PAGES];

@@ -8,17 +8,20 @@ int evtchn_init_domain(struct domain *d);
 /* Raises a VIRQ: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
 void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq);
 void evtchn_send_pirq(struct domain *d, u32 port);
-/* True if any event is pending and unmasked for v, whatever evtchn_upcall_mask says. */
-bool evtchn_port_pending(struct domain *d, u32 port);
+/* Masked or not: 1 if one of the n ports is pending, 0 if none is, -EINVAL if one does not exist. */
+int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n) __must_check;
 void evtchn_print(struct domain *d);
 
 /* Delivery by ABI; event_lock held. */
 void evtchn_2l_set_pending(struct vcpu *v, u32 port);
 bool evtchn_2l_unmask(struct domain *d, u32 port);
 bool evtchn_2l_is_pending(struct domain *d, u32 port);
+bool evtchn_2l_clear_pending(struct domain *d, u32 port); /* true: it was */
 void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port);
 bool evtchn_fifo_unmask(struct domain *d, struct evtchn *c, u32 port);
 bool evtchn_fifo_is_pending(struct domain *d, u32 port);
+void evtchn_fifo_clear_pending(struct domain *d, u32 port);
+bool evtchn_fifo_is_linked(struct domain *d, u32 port); /* in a queue that the guest has not consumed yet */
 int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
 void evtchn_fifo_reset(struct domain *d); /* back to 2-level; the frames go back to the guest */
 int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op);

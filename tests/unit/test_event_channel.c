@@ -179,6 +179,132 @@ static void fifo(void **state)
     }
 }
 
+static u32 fill(void)
+{
+    struct evtchn_bind_ipi b = { 0, 0 };
+    u32 n = 0;
+    long rc;
+
+    while (!(rc = op(EVTCHNOP_bind_ipi, &b)))
+        n++;
+    assert_int_equal(rc, -ENOSPC);
+    return n;
+}
+
+static void reset(void) { assert_int_equal(op(EVTCHNOP_reset, &(struct evtchn_reset){ DOMID_SELF }), 0); }
+
+static void enter_fifo(void)
+{
+    struct evtchn_init_control ic = { page_to_mfn(fake_page(d)), 0, 0, 0, { 0 } };
+
+    assert_int_equal(op(EVTCHNOP_init_control, &ic), 0);
+}
+
+/* What the FIFO ABI can name is gone when the 2-level one comes back, and comes again with it. */
+static void reset_of_many_ports(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        enter_fifo();
+        assert_int_equal(fill(), EVTCHN_FIFO_NR_CHANNELS - 1);
+        reset();
+        assert_int_equal(fill(), EVTCHN_2L_NR_CHANNELS - 1);
+        assert_int_equal(send(EVTCHN_2L_NR_CHANNELS), -EINVAL);
+        assert_int_equal(send(EVTCHN_2L_NR_CHANNELS - 1), 0);
+        reset();
+    }
+    /* The bitmaps have no bit for these. */
+    u32 *behind = (u32 *)(s + 1);
+    u32 before = *behind = 0x5a5a5a5a;
+
+    for (u32 port = EVTCHN_2L_NR_CHANNELS; port < 40000; port++) {
+        evtchn_2l_set_pending(d->vcpu[0], port);
+        assert_false(evtchn_2l_unmask(d, port) || evtchn_2l_clear_pending(d, port));
+    }
+    assert_int_equal(*behind, before);
+}
+
+static void limit_of_the_domain(void **state)
+{
+    (void)state;
+    d->max_ports = 1000;
+    assert_int_equal(fill(), 999);
+    enter_fifo();
+    assert_int_equal(fill(), 0);
+    reset();
+    assert_int_equal(fill(), 999);
+    reset();
+}
+
+/* Neither a bind that fails nor one that is undone costs a port; a stale bit is no event of the next user. */
+static void ports_are_reused(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 10000; i++) {
+        assert_int_equal(op(EVTCHNOP_bind_pirq, &(struct evtchn_bind_pirq){ 1000, 0, 0 }), -EINVAL);
+        u32 port = ipi();
+
+        assert_false(test_bit(port, s->evtchn_pending));
+        assert_int_equal(send(port), 0);
+        assert_true(test_bit(port, s->evtchn_pending));
+        assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ port }), 0);
+    }
+    assert_int_equal(fill(), EVTCHN_2L_NR_CHANNELS - 1);
+}
+
+/* An event that was pending when the ABI changed does not stay so in the bitmaps: there it would be no edge. */
+static void pending_across_the_abis(void **state)
+{
+    (void)state;
+    u32 port = ipi();
+
+    assert_int_equal(send(port), 0);
+    enter_fifo();
+    assert_false(test_bit(port, s->evtchn_pending));
+    reset();
+    s->vcpu_info[0].evtchn_upcall_pending = 0;
+    s->vcpu_info[0].evtchn_pending_sel = 0;
+    for (u32 i = 0; i < EVTCHNS_PER_PAGE - 1; i++)
+        assert_int_equal(send(ipi()), 0);
+    assert_int_equal(s->vcpu_info[0].evtchn_upcall_pending, 1);
+    assert_true(test_bit(port, s->evtchn_pending));
+}
+
+/* A closed port whose word is still in a queue waits; others are given out, and time does not grow with their number. */
+static void linked_ports(void **state)
+{
+    (void)state;
+    struct page_info *array = fake_page(d);
+    u32 *words = page_to_virt(array), linked[40];
+
+    enter_fifo();
+    assert_int_equal(op(EVTCHNOP_expand_array, &(struct evtchn_expand_array){ page_to_mfn(array) }), 0);
+    for (u32 i = 0; i < 40; i++) {
+        linked[i] = ipi();
+        assert_int_equal(send(linked[i]), 0);
+    }
+    for (u32 i = 0; i < 40; i++) {
+        assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ linked[i] }), 0);
+        assert_false(words[linked[i]] >> EVTCHN_FIFO_PENDING & 1);
+    }
+    for (u32 i = 0; i < 500; i++) {
+        u32 port = ipi();
+
+        assert_false(words[port] >> EVTCHN_FIFO_LINKED & 1);
+    }
+}
+
+/* While one vCPU resets, another can neither bind nor reset. */
+static void resets_do_not_meet(void **state)
+{
+    (void)state;
+    struct evtchn_bind_ipi b = { 0, 0 };
+
+    d->evtchn_resetting = true;
+    assert_int_equal(op(EVTCHNOP_bind_ipi, &b), -EBUSY);
+    assert_int_equal(op(EVTCHNOP_reset, &(struct evtchn_reset){ DOMID_SELF }), -EBUSY);
+}
+
 static void bad_arguments(void **state)
 {
     (void)state;
@@ -200,6 +326,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(two_level, setup), cmocka_unit_test_setup(ports, setup), cmocka_unit_test_setup(two_domains, setup),
         cmocka_unit_test_setup(fifo, setup), cmocka_unit_test_setup(bad_arguments, setup),
+        cmocka_unit_test_setup(reset_of_many_ports, setup), cmocka_unit_test_setup(limit_of_the_domain, setup),
+        cmocka_unit_test_setup(ports_are_reused, setup), cmocka_unit_test_setup(pending_across_the_abis, setup),
+        cmocka_unit_test_setup(linked_ports, setup), cmocka_unit_test_setup(resets_do_not_meet, setup),
     };
 
     return cmocka_run_group_tests_name("event channels", tests, NULL, NULL);
