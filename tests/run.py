@@ -14,6 +14,7 @@ from bochs import bochs_tests  # noqa: E402
 from boot import efi_tests, kernels_tests  # noqa: E402
 from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
+from models import models_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
 from speculation import speculation_tests  # noqa: E402
 from state import state_tests  # noqa: E402
@@ -468,6 +469,7 @@ def main():
     speculation_tests.register(kernel)
     state_tests.register()
     fuzz_tests.register()
+    models_tests.register()
     bench_tests.register()
     matrix_tests.register()
     bochs_tests.register()

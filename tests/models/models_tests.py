@@ -1,0 +1,73 @@
+"""Models of the protocols between CPUs (Promela, Debian's spin): searched through whole, and each with faults that must be found."""
+import os
+import re
+
+from harness import OUT, TOP, command, need, test
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Deeper than any of the models is; Mbytes that a search may take.
+DEPTH, MEMORY = 20000000, 3500
+
+# What a model's head says that it stands for, "path: functions"; and the faults that can be put into it.
+STANDS_FOR = re.compile(r"^ \*   (\S+\.[ch]): ([\w, ]+)$", re.M)
+FAULT = re.compile(r"\b([A-Z]+_[A-Z_]+)\b")
+
+
+def model(name):
+    with open(f"{HERE}/{name}.pml") as f:
+        return f.read()
+
+
+def faults(text):
+    """The macros that the model's code asks for; its head explains each."""
+    return sorted(set(re.findall(r"^#ifn?def (\w+)$", text, re.M)))
+
+
+def is_defined(function, text):
+    """A function's definition: its name and parameters, no semicolon, a brace."""
+    return re.search(rf"^[\w \*]*\b{function}\([^;{{]*\)\s*\{{", text, re.M)
+
+
+def search(name, fault=None):
+    """What the verifier says: of the whole model, or up to the first error."""
+    where = f"{OUT}/model-{name}{'-' + fault if fault else ''}"
+    os.makedirs(where, exist_ok=True)
+    path = f"{HERE}/{name}.pml"
+    run = ["sh", "-c", 'cd "$0" && "$@"', where]
+    command(*run, "spin", *([f"-D{fault}"] if fault else []), "-a", path)
+    command(*run, "gcc", "-w", "-O1" if fault else "-O2", "-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MEMORY}", "-o", "pan", "pan.c")
+    return command(*run, "./pan", f"-m{DEPTH if not fault else DEPTH // 4}", timeout=600)
+
+
+def register():
+    for name in sorted(f[:-4] for f in os.listdir(HERE) if f.endswith(".pml")):
+        @test(f"model: {name}: what it stands for exists", name=name)
+        def _(name):
+            text = model(name)
+            head = text[:text.index("*/")]
+            rows = STANDS_FOR.findall(head)
+            need(rows, "the head names no functions")
+            for path, functions in rows:
+                with open(f"{TOP}/{path}") as f:
+                    code = f.read()
+                for function in functions.split(", "):
+                    need(is_defined(function, code), f"{path} defines no {function}(): the model stands for code that has changed")
+            for fault in faults(text):
+                need(fault in head, f"the head does not explain {fault}")
+            need(len(text.splitlines()) <= 130, "longer than a page")
+
+        @test(f"model: {name}: holds in every state", name=name)
+        def _(name):
+            output = search(name)
+            need("errors: 0" in output, f"the model does not hold\n{output[-1500:]}")
+            for incomplete in ("search depth too small", "out of memory", "Search not completed"):
+                need(incomplete not in output, f"not all states were visited: {incomplete}\n{output[-1500:]}")
+            # What is never reached proves nothing; the ends of endless loops are not.
+            unreached = [line for line in re.findall(r'^\t.*state \d+, "(.*)"$', output, re.M) if line != "-end-"]
+            need(not unreached, f"never reached: {unreached}")
+
+        for fault in faults(model(name)):
+            @test(f"model: {name}: finds {fault}", name=name, fault=fault)
+            def _(name, fault):
+                output = search(name, fault)
+                need(re.search(r"^pan:\d+: (assertion violated|invalid end state)", output, re.M), f"the fault was not found\n{output[-1500:]}")
