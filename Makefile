@@ -104,6 +104,7 @@ coverage:
 docs:
 	@$(PYTHON) tools/gen_trap_matrix.py markdown > docs/trap-matrix.md
 	@$(PYTHON) tools/gen_panic_codes.py > docs/panic-codes.md
+	@$(PYTHON) tools/gen_options.py > docs/options.md
 	@mkdir -p $(O)
 	@$(PYTHON) tools/gen_trap_matrix.py html > $(O)/trap-matrix.html
 gdb:

@@ -41,7 +41,7 @@ def build_tests():
 
     @test("build: generated documents are those that the tables give")
     def _():
-        for tool, name in (("gen_trap_matrix.py markdown", "trap-matrix"), ("gen_panic_codes.py", "panic-codes")):
+        for tool, name in (("gen_trap_matrix.py markdown", "trap-matrix"), ("gen_panic_codes.py", "panic-codes"), ("gen_options.py", "options")):
             text = command("python3", *f"tools/{tool}".split())
             need(text == open(f"{TOP}/docs/{name}.md").read(), f"docs/{name}.md is stale: run 'make docs'")
 
@@ -60,8 +60,11 @@ def build_tests():
     @test("build: documented options are those that exist")
     def _():
         declared = set(re.findall(r'^OPTION\("([\w-]+)"', command("grep", "-rhE", r'^OPTION\("', "common", "arch", "drivers"), re.M))
-        documented = set(re.findall(r"^\| `([\w-]+)", open(f"{TOP}/docs/options.md").read(), re.M))
+        rows = open(f"{TOP}/docs/options.md").read().partition("## Options of Xen")
+        documented = set(re.findall(r"^\| `([\w-]+)", rows[0], re.M))
         need(declared == documented, f"docs/options.md and the code differ: {declared ^ documented}")
+        both = declared & set(re.findall(r"`([\w.-]+)`", rows[2]))
+        need(not both, f"offered, and in the list of those that are not: {both}")
 
 
 # ---- unit ----
@@ -159,8 +162,10 @@ def refusal_tests(kernel):
     @test("refusal: misspelt option is named, boot goes on")
     def _():
         bundle = images.bundle(f"{OUT}/option.cpio", f"{BUILD}/kernels/memory.elf")
-        r = direct(bundle, "dom0_men=64M loglvl=loud noreboot", timeout=60, machine={"mem": "256M"})
+        r = direct(bundle, "dom0_men=64M loglvl=loud iommu=on placeholder noreboot", timeout=60, machine={"mem": "256M"})
         need("Option 'dom0_men' is not known" in r.output, "the unknown option was not named", r)
+        need("Option 'iommu' is not offered: the IOMMU" in r.output, "an option of Xen's was not answered", r)
+        need("'placeholder'" not in r.output, "GRUB's placeholder was complained about", r)
         need("Option 'loglvl': value 'loud'" in r.output, "the bad value was not named", r)
         need("test kernel: PASS" in r.output, "the boot did not go on", r)
 

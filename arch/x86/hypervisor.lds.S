@@ -49,6 +49,7 @@ SECTIONS
     __init_text_start = .;
     .init.text : HIGH(.init.text) {
         KEEP(*(.init.text))
+        KEEP(*(.init.rodata))
         /* The distribution's decompressors are used once, by the dom0 builder. */
         *(.text .text.unlikely .text.startup .text.*)
         . = ALIGN(4096);

@@ -31,10 +31,14 @@ static int parse_console(const char *value, void *var)
     strlcpy(var, value, sizeof(opt_console));
     return 0;
 }
-OPTION("console", parse_console, opt_console);
+OPTION("console", parse_console, opt_console,
+       "where messages go: `com1`, `vga` (text mode or framebuffer), or both",
+       "both");
 
 bool opt_sync_console;
-OPTION("sync_console", option_bool, opt_sync_console);
+OPTION("sync_console", option_bool, opt_sync_console,
+       "wait for each character to leave the UART: slow, loses nothing",
+       "off");
 
 void console_register_sink(struct console_sink *sink)
 {

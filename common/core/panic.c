@@ -3,7 +3,7 @@
 #include <hv/panic.h>
 
 bool opt_noreboot;
-OPTION("noreboot", option_bool, opt_noreboot);
+OPTION("noreboot", option_bool, opt_noreboot, "after a panic or dom0's crash, halt and keep the screen", "off");
 
 static const struct {
     const char *name, *cause, *advice;

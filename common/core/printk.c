@@ -11,29 +11,40 @@
 /* A message is shown when its level is at or below the threshold: 0 error .. 3 debug, -1 none. */
 static int hv_threshold = 2, guest_threshold = 1;
 
-static int parse_level(const char *value, void *var)
+static int level_named(const char *name, size_t n, int *level)
 {
     static const struct {
         const char *name;
         int level;
     } names[] = { { "none", -1 }, { "error", 0 }, { "warning", 1 }, { "info", 2 }, { "debug", 3 }, { "all", 3 } };
-    /* Xen's "lower/upper" form: the part after the slash is the rate-limited one; the first counts here. */
-    size_t n = 0;
 
-    while (value[n] && value[n] != '/')
-        n++;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (strlen(names[i].name) == n && !strncmp(names[i].name, value, n)) {
-            *(int *)var = names[i].level;
+        if (strlen(names[i].name) == n && !strncmp(names[i].name, name, n)) {
+            *level = names[i].level;
             return 0;
         }
     return -EINVAL;
 }
-OPTION("loglvl", parse_level, hv_threshold);
-OPTION("guest_loglvl", parse_level, guest_threshold);
+
+/* Xen's "lower/upper" form: the part after the slash is the rate-limited one; the first counts here. */
+static int parse_level(const char *value, void *var)
+{
+    const char *slash = strchr(value, '/');
+    int unused;
+
+    if (slash && level_named(slash + 1, strlen(slash + 1), &unused))
+        return -EINVAL;
+    return level_named(value, slash ? (size_t)(slash - value) : strlen(value), var);
+}
+OPTION("loglvl", parse_level, hv_threshold,
+       "`none`, `error`, `warning`, `info`, `debug`, `all`: hypervisor messages shown",
+       "`info`");
+OPTION("guest_loglvl", parse_level, guest_threshold,
+       "the same for messages that guests cause (rate-limited)",
+       "`warning`");
 
 static bool opt_timestamps;
-OPTION("console_timestamps", option_bool, opt_timestamps);
+OPTION("console_timestamps", option_bool, opt_timestamps, "seconds since start before each line", "off");
 
 /* Guest messages: a burst of GUEST_BURST, then one for each GUEST_INTERVAL_NS (XSA-152, 169). */
 #define GUEST_BURST 40
@@ -84,7 +95,8 @@ void vprintk(const char *fmt, va_list ap)
     bool guest = false, show = true;
     int level;
 
-    hv_vsnprintf(body, sizeof(body), fmt, ap);
+    if (hv_vsnprintf(body, sizeof(body), fmt, ap) >= (int)sizeof(body))
+        memcpy(body + sizeof(body) - 5, "...\n", 5); /* said, and the next line begins as one */
     if (take_level(&text, &guest, &level)) {
         show = level <= (guest ? guest_threshold : hv_threshold);
         if (guest && (!show || !guest_message_allowed()))

@@ -40,7 +40,10 @@ struct record {
 CHECK_SIZE(struct record, RECORDER_SIZE);
 
 static bool opt_recorder = true;
-OPTION("recorder", option_bool, opt_recorder);
+OPTION("recorder", option_bool, opt_recorder,
+       "the flight recorder: what happened before a reset, told at the next boot; after two failed boots the "
+       "third stops and shows it",
+       "on");
 
 static struct record *record; /* NULL: nothing is kept */
 static bool quoting;

@@ -15,9 +15,11 @@
 #define PIT_CHANNEL0_PORT 0x40
 
 static bool opt_watchdog;
-OPTION("watchdog", option_bool, opt_watchdog);
+OPTION("watchdog", option_bool, opt_watchdog,
+       "NMIs look whether the first CPU still runs timers, and report if not",
+       "off");
 static u32 opt_timeout = 5;
-OPTION("watchdog_timeout", option_u32, opt_timeout);
+OPTION("watchdog_timeout", option_u32, opt_timeout, "seconds without a timer until then", "`5`");
 
 static struct timer beat_timer;
 

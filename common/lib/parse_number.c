@@ -24,24 +24,24 @@ void copy_bounded(char *dst, size_t dst_size, const void *src, size_t src_size)
 
 u64 parse_u64(const char *s, const char **end)
 {
-    u64 base = 10, v = 0;
+    bool hex = s[0] == '0' && (s[1] | 32) == 'x';
+    u64 base = hex ? 16 : 10, v = 0;
+    const char *first = hex ? s + 2 : s, *p = first;
+    bool fits = true;
 
-    if (s[0] == '0' && (s[1] | 32) == 'x') {
-        base = 16;
-        s += 2;
-    }
-    for (;; s++) {
-        u64 digit = (u64)(u8)*s - '0';
+    for (;; p++) {
+        u64 digit = (u64)(u8)*p - '0';
 
         if (digit > 9)
-            digit = ((u64)(u8)*s | 32) - 'a' + 10;
-        if (digit >= base || (*s < '0'))
+            digit = ((u64)(u8)*p | 32) - 'a' + 10;
+        if (digit >= base || (*p < '0'))
             break;
-        v = v * base + digit;
+        fits &= !__builtin_mul_overflow(v, base, &v) & !__builtin_add_overflow(v, digit, &v);
     }
+    fits &= p > first;
     if (end)
-        *end = s;
-    return v;
+        *end = fits ? p : s;
+    return fits ? v : 0;
 }
 
 u64 parse_size(const char *s, const char **end)
@@ -49,15 +49,31 @@ u64 parse_size(const char *s, const char **end)
     const char *p;
     u64 v = parse_u64(s, &p);
     unsigned shift = 10;
+    bool number = p > s;
 
-    switch (*p | 32) {
+    switch (number ? *p | 32 : 0) {
     case 'b': shift = 0; p++; break;
     case 'k': shift = 10; p++; break;
     case 'm': shift = 20; p++; break;
     case 'g': shift = 30; p++; break;
     case 't': shift = 40; p++; break;
     }
+    bool fits = number && v << shift >> shift == v;
+
     if (end)
-        *end = p;
-    return v << shift;
+        *end = fits ? p : s;
+    return fits ? v << shift : 0;
+}
+
+bool list_next(const char **list, char *word, size_t size)
+{
+    const char *comma = strchr(*list, ',');
+    size_t n = comma ? (size_t)(comma - *list) : strlen(*list);
+
+    if (!**list || n >= size)
+        return false;
+    memcpy(word, *list, n);
+    word[n] = 0;
+    *list += comma ? n + 1 : n;
+    return true;
 }

@@ -10,48 +10,53 @@
 #define MAX_BAD_RANGES 32
 
 static struct {
-    mfn_t first, last;
-} bad[MAX_BAD_RANGES];
-static u32 nr_bad;
+    u32 nr;
+    struct {
+        mfn_t first, last;
+    } ranges[MAX_BAD_RANGES];
+} bad;
 
 /* MFN or MFN-MFN, comma-separated; numbers in C notation, as in Xen. */
 static int parse_badpage(const char *p, void *var)
 {
-    (void)var;
-    while (*p && nr_bad < MAX_BAD_RANGES) {
-        const char *end;
-        mfn_t first = parse_u64(p, &end), last = first;
+    typeof(bad) *b = var;
+    char word[40];
 
-        if (end == p)
-            return -EINVAL;
-        if (*end == '-') {
-            p = end + 1;
-            last = parse_u64(p, &end);
-            if (end == p || last < first)
-                return -EINVAL;
+    while (list_next(&p, word, sizeof(word))) {
+        const char *end;
+        mfn_t first = parse_u64(word, &end), last = first;
+        bool number = end > word;
+
+        if (number && *end == '-') {
+            const char *second = end + 1;
+
+            last = parse_u64(second, &end);
+            number = end > second;
         }
-        bad[nr_bad].first = first;
-        bad[nr_bad++].last = last;
-        if (*end && *end != ',')
+        if (!number || *end || last < first || last >= 1ULL << (64 - PAGE_SHIFT) || b->nr == MAX_BAD_RANGES)
             return -EINVAL;
-        p = *end ? end + 1 : end;
+        b->ranges[b->nr].first = first;
+        b->ranges[b->nr++].last = last;
     }
     return *p ? -EINVAL : 0;
 }
-OPTION("badpage", parse_badpage, nr_bad);
+OPTION("badpage", parse_badpage, bad,
+       "`MFN[-MFN][,...]`: machine frames that are not to be used; decimal, or hexadecimal with `0x` as the "
+       "messages show them",
+       "none");
 
 void bad_frames_reserve(void)
 {
-    for (u32 i = 0; i < nr_bad; i++) {
-        boot_alloc_reserve(bad[i].first << PAGE_SHIFT, (bad[i].last + 1) << PAGE_SHIFT);
-        printk(LOG_INFO "badpage: frames %lx to %lx are not used\n", bad[i].first, bad[i].last);
+    for (u32 i = 0; i < bad.nr; i++) {
+        boot_alloc_reserve(bad.ranges[i].first << PAGE_SHIFT, (bad.ranges[i].last + 1) << PAGE_SHIFT);
+        printk(LOG_INFO "badpage: frames %#lx to %#lx are not used\n", bad.ranges[i].first, bad.ranges[i].last);
     }
 }
 
 void bad_frames_mark(void)
 {
-    for (u32 i = 0; i < nr_bad; i++)
-        for (mfn_t m = bad[i].first; m <= bad[i].last && m <= max_mfn; m++)
+    for (u32 i = 0; i < bad.nr; i++)
+        for (mfn_t m = bad.ranges[i].first; m <= bad.ranges[i].last && m <= max_mfn; m++)
             if (mfn_valid(m))
                 mfn_to_page(m)->ref_info |= PGR_BROKEN;
 }

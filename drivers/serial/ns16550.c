@@ -61,7 +61,9 @@ static int parse_com(const char *p, void *var)
     }
     return *end ? -EINVAL : 0;
 }
-OPTION("com1", parse_com, com1);
+OPTION("com1", parse_com, com1,
+       "`BAUD[,8n1[,IOBASE[,IRQ]]]`, or `auto` to keep the firmware's speed",
+       "`115200,8n1,0x3f8,4`");
 
 static void uart_setup(struct uart *u)
 {

@@ -39,6 +39,10 @@ struct elf_image {
 };
 int elf_parse(const u8 *data, u64 size, struct elf_image *elf, const char **why);
 
+/* dom0_options.c: dom0's size in pages, of those that are free, and the most that it may have later; its vCPUs. */
+u64 dom0_choose_pages(u64 available, u64 *max_pages);
+u32 dom0_choose_vcpus(u32 cpus);
+
 /* build_dom0.c: panics with advice for the user when it cannot be done (no guest exists yet). */
 void build_dom0(void);
 

@@ -30,10 +30,15 @@ void copy_bounded(char *dst, size_t dst_size, const void *src, size_t src_size);
 int hv_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int hv_snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
 
-/* Number with optional 0x; stops at the first other character, which *end points to. */
+/* Number with optional 0x; stops at the first other character, which *end points to. No digit or more than u64 holds: *end is s, 0. */
 u64 parse_u64(const char *s, const char **end);
 /* As parse_u64 with suffix K M G T or B for bytes; no suffix means KiB, as in Xen's size options. */
 u64 parse_size(const char *s, const char **end);
+/*
+ * Copies the next of the words that commas separate to word, whole and terminated, and moves *list behind it and its comma.
+ * false: the list is at its end, or the word does not fit (then *list stays at it).
+ */
+bool list_next(const char **list, char *word, size_t size) __must_check;
 
 static inline unsigned bit_first(u64 x) { return (unsigned)__builtin_ctzll(x); } /* x != 0 */
 static inline unsigned bit_last(u64 x) { return 63 - (unsigned)__builtin_clzll(x); } /* x != 0 */

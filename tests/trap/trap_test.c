@@ -29,10 +29,9 @@
 static char opt_traptest[48];
 static int parse_traptest(const char *value, void *var)
 {
-    strlcpy(var, value, sizeof(opt_traptest));
-    return 0;
+    return strlcpy(var, value, sizeof(opt_traptest)) < sizeof(opt_traptest) ? 0 : -EINVAL;
 }
-OPTION("traptest", parse_traptest, opt_traptest);
+OPTION("traptest", parse_traptest, opt_traptest, "of test builds: what to raise, and where", "nothing");
 
 typedef u64 raise_fn(void);
 #define X(v, name, dpl, ist, err, what) extern raise_fn raise_##name, fixed_##name;

@@ -62,9 +62,35 @@ static void numbers(void **state)
     assert_int_equal(parse_size("4b", NULL), 4);
 }
 
+static void not_read(const char *text, u64 (*parse)(const char *, const char **))
+{
+    const char *end;
+
+    assert_int_equal(parse(text, &end), 0);
+    assert_ptr_equal(end, text);
+}
+
+static void no_numbers(void **state)
+{
+    (void)state;
+    const char *end;
+
+    assert_true(parse_u64("18446744073709551615", &end) == ~0UL && !*end);
+    not_read("18446744073709551616", parse_u64);
+    not_read("18446744073709551617", parse_u64); /* 1, if it wrapped */
+    not_read("0x10000000000000000", parse_u64);
+    not_read("0x", parse_u64);
+    not_read("0xg", parse_u64);
+    not_read("x", parse_u64);
+    not_read("m", parse_size);
+    not_read("99999999999T", parse_size);
+    not_read("16777216T", parse_size);
+    assert_true(parse_size("16777215T", &end) == 0xffffffUL << 40 && !*end);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_libc), cmocka_unit_test(bounded), cmocka_unit_test(numbers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_libc), cmocka_unit_test(bounded), cmocka_unit_test(numbers), cmocka_unit_test(no_numbers) };
 
     return cmocka_run_group_tests_name("lib", tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ static void option(void **state)
     bad_frames_reserve();
     assert_int_equal(reserved_from, 700 << PAGE_SHIFT);
     assert_int_equal(reserved_to, 701 << PAGE_SHIFT);
-    assert_non_null(strstr(fake_log, "frames 10 to 12 are not used"));
+    assert_non_null(strstr(fake_log, "frames 0x10 to 0x12 are not used"));
     bad_frames_mark();
     assert_true(mfn_to_page(0x11)->ref_info & PGR_BROKEN);
     assert_false(mfn_to_page(0x13)->ref_info & PGR_BROKEN);

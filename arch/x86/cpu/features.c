@@ -11,19 +11,24 @@
 struct cpu_features cpu;
 
 static bool opt_smep = true;
-OPTION("smep", option_bool, opt_smep);
+OPTION("smep", option_bool, opt_smep, "supervisor-mode execution prevention, where the CPU has it", "on");
 
-static struct {
+struct smap_option {
     bool on, force;
-} opt_smap = { .on = true };
+};
+static struct smap_option opt_smap = { .on = true };
 
 static int parse_smap(const char *value, void *var)
 {
-    (void)var;
-    opt_smap.force = !strcmp(value, "force");
-    return opt_smap.force ? 0 : option_bool(value, &opt_smap.on);
+    struct smap_option *o = var;
+
+    o->force = !strcmp(value, "force");
+    return o->force ? 0 : option_bool(value, &o->on);
 }
-OPTION("smap", parse_smap, opt_smap);
+OPTION("smap", parse_smap, opt_smap,
+       "supervisor-mode access prevention, where the CPU has it; QEMU's emulator breaks IRET with it, so there "
+       "it takes `smap=force`",
+       "on");
 
 extern const u64 __smap_clac_start[], __smap_clac_end[], __smap_stac_start[], __smap_stac_end[];
 

@@ -23,45 +23,8 @@
 #define MIN_PAGES (MiB(64) >> PAGE_SHIFT)
 #define CHUNK_ORDER 10
 
-static u64 opt_mem, opt_mem_min, opt_mem_max = ~0ULL;
-static bool opt_mem_negative;
-
-/* dom0_mem=[-]<size>[,min:<size>][,max:<size>] */
-static int parse_dom0_mem(const char *p, void *var)
-{
-    (void)var;
-    do {
-        bool min = !strncmp(p, "min:", 4), max = !strncmp(p, "max:", 4), negative = false;
-        const char *end;
-
-        if (min || max)
-            p += 4;
-        else if (*p == '-') {
-            negative = true;
-            p++;
-        }
-        u64 v = parse_size(p, &end);
-
-        if (end == p || (*end && *end != ','))
-            return -EINVAL;
-        if (min)
-            opt_mem_min = v;
-        else if (max)
-            opt_mem_max = v;
-        else {
-            opt_mem = v;
-            opt_mem_negative = negative;
-        }
-        p = *end ? end + 1 : end;
-    } while (*p);
-    return 0;
-}
-OPTION("dom0_mem", parse_dom0_mem, opt_mem);
-
-static u32 opt_max_vcpus;
-OPTION("dom0_max_vcpus", option_u32, opt_max_vcpus);
 static bool opt_pin;
-OPTION("dom0_vcpus_pin", option_bool, opt_pin);
+OPTION("dom0_vcpus_pin", option_bool, opt_pin, "each vCPU of dom0 stays on one CPU", "off");
 
 static u64 nth_online_cpu(u32 n)
 {
@@ -115,21 +78,6 @@ static void layout(struct build *b)
         if (tables_for(b->v_start, b->v_end) + 1 <= b->nr_tables)
             return;
     }
-}
-
-static u64 choose_pages(u64 available)
-{
-    u64 reserve = MIN(available / 16, MiB(128) >> PAGE_SHIFT), pages = available - reserve;
-
-    if (opt_mem)
-        pages = opt_mem_negative ? available - MIN(available, opt_mem >> PAGE_SHIFT) : opt_mem >> PAGE_SHIFT;
-    pages = MAX(pages, opt_mem_min >> PAGE_SHIFT);
-    pages = MIN(pages, opt_mem_max >> PAGE_SHIFT);
-    if (pages > available) {
-        printk(LOG_WARN "dom0_mem: %lu MiB asked for, %lu MiB are free; dom0 gets those\n", pages >> 8, available >> 8);
-        pages = available - MIN(available, (u64)(MiB(4) >> PAGE_SHIFT));
-    }
-    return pages;
 }
 
 /* ---- memory ---- */
@@ -441,14 +389,14 @@ void build_dom0(void)
         b.initrd_bytes = boot_info.modules[1].end - boot_info.modules[1].start;
     layout(&b);
 
-    u64 available = page_free_count();
+    u64 available = page_free_count(), max_pages;
     u64 needed = ((b.v_end - b.v_start) >> PAGE_SHIFT) + (b.initrd_bytes >> PAGE_SHIFT) + MIN_PAGES / 4;
 
-    b.nr_pages = choose_pages(available);
+    b.nr_pages = dom0_choose_pages(available, &max_pages);
     if (b.nr_pages < needed)
         panic(PANIC_DOM0_MEMORY, "too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
               b.nr_pages >> 8, needed >> 8);
-    u32 cpus = smp_online_count(), vcpus = MIN(opt_max_vcpus ? opt_max_vcpus : cpus, (u32)XEN_LEGACY_MAX_VCPUS);
+    u32 cpus = smp_online_count(), vcpus = dom0_choose_vcpus(cpus);
 
     b.d = domain_create(0, vcpus, true);
     if (!b.d)
@@ -464,6 +412,7 @@ void build_dom0(void)
     printk(LOG_INFO "dom0: %lu MiB, %u vCPUs, kernel %016lx to %016lx, entry %016lx\n", b.nr_pages >> 8, vcpus,
            b.v_start + b.elf.paddr_start - b.elf.paddr_offset, b.kernel_end, b.elf.entry);
     allocate_memory(&b, b.nr_pages * sizeof(u64));
+    b.d->max_pages = max_pages;
     load_kernel(&b);
     fill_hypercall_page(&b);
     hv_free(b.unpacked);

@@ -36,10 +36,12 @@ static bool busy;
 static bool opt_rs = true;
 static int parse_efi(const char *value, void *var)
 {
+    if (!strncmp(value, "rs=", 3))
+        return option_bool(value + 3, var);
     *(bool *)var = !strcmp(value, "rs");
     return strcmp(value, "rs") && strcmp(value, "no-rs") ? -EINVAL : 0;
 }
-OPTION("efi", parse_efi, opt_rs);
+OPTION("efi", parse_efi, opt_rs, "`no-rs`: the firmware's runtime services are not called; `rs`; also `rs=BOOLEAN`", "`rs`");
 
 static bool read_firmware(void *to, paddr_t at, u64 n)
 {

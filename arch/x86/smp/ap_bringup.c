@@ -33,9 +33,11 @@ extern const u8 idt_table[];
 extern u64 boot_gdt[];
 
 static u32 opt_maxcpus = MAX_CPUS;
-OPTION("maxcpus", option_u32, opt_maxcpus);
+OPTION("maxcpus", option_count, opt_maxcpus,
+       "CPUs that are started at most, the first included; 1 or more",
+       "all, up to 64");
 static bool opt_nosmp;
-OPTION("nosmp", option_bool, opt_nosmp);
+OPTION("nosmp", option_bool, opt_nosmp, "only the first CPU runs", "off");
 
 static struct ap_mailbox *mailbox(void)
 {

@@ -51,16 +51,11 @@ static int parse_list(struct spec_options *options, const char *list, int (*take
 {
     struct spec_options new = *options;
 
-    while (*list) {
-        char word[24], *value;
-        size_t n = 0;
+    char word[24];
 
-        for (; *list && *list != ','; list++)
-            if (n < sizeof(word) - 1)
-                word[n++] = *list;
-        word[n] = 0;
-        list += *list == ',';
-        value = strchr(word, '=');
+    while (list_next(&list, word, sizeof(word))) {
+        char *value = strchr(word, '=');
+
         if (value)
             *value++ = 0;
         bool negated = !value && !strncmp(word, "no-", 3);
@@ -68,6 +63,8 @@ static int parse_list(struct spec_options *options, const char *list, int (*take
         if (take(&new, negated ? word + 3 : word, value ? value : negated ? "no" : "yes"))
             return -EINVAL;
     }
+    if (*list)
+        return -EINVAL;
     *options = new;
     return 0;
 }

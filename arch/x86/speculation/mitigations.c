@@ -18,13 +18,20 @@ static int parse_spec_ctrl(const char *value, void *var)
 {
     return spec_options_parse(var, value);
 }
-OPTION("spec-ctrl", parse_spec_ctrl, options);
+OPTION("spec-ctrl", parse_spec_ctrl, options,
+       "mitigations of speculative execution: `no`, or a list of `bti-thunk=retpoline|lfence|jmp`, `ibrs`, "
+       "`rsb`, `verw` (`md-clear`), `ibpb`, `ibpb-entry`, `ssbd`, `stibp`, `msr-sc`, each with `=no` or `no-` in "
+       "front; see `security.md`",
+       "what the processor needs");
 
 static int parse_cet(const char *value, void *var)
 {
     return spec_cet_parse(var, value);
 }
-OPTION("cet", parse_cet, options);
+OPTION("cet", parse_cet, options,
+       "control-flow enforcement for the hypervisor, where the CPU has it: a boolean, or a list of `shstk` "
+       "(shadow stacks), `ibt` (indirect branch tracking), each with `=no` or `no-` in front; see `security.md`",
+       "on; shadow stacks not on a virtual machine that does not promise to keep them whole");
 
 static int parse_tristate(const char *value, void *var)
 {
@@ -35,8 +42,12 @@ static int parse_tristate(const char *value, void *var)
     *(int *)var = strcmp(value, "default") ? on : SPEC_AUTO;
     return 0;
 }
-OPTION("xpti", parse_tristate, opt_xpti);
-OPTION("pv-l1tf", parse_tristate, opt_pv_l1tf);
+OPTION("xpti", parse_tristate, opt_xpti,
+       "guests run on page tables that lack the hypervisor's memory (Meltdown): a boolean, or `default`",
+       "where the processor needs it");
+OPTION("pv-l1tf", parse_tristate, opt_pv_l1tf,
+       "absent page-table entries of guests may not name memory (L1TF): a boolean, for dom0 too, or `default`",
+       "where the processor needs it, not for dom0");
 
 static void read_facts(struct spec_facts *f)
 {

@@ -19,7 +19,9 @@
 #include <hv/x86/trap.h>
 
 static u32 opt_panic_delay = 5;
-OPTION("panic", option_u32, opt_panic_delay);
+OPTION("panic", option_u32, opt_panic_delay,
+       "seconds from a panic to the reboot; a key on the serial line or the keyboard ends the wait",
+       "`5`");
 
 extern char __text_start[], __text_end[];
 

@@ -28,7 +28,7 @@ static int parse_nmi(const char *value, void *var)
         }
     return -EINVAL;
 }
-OPTION("nmi", parse_nmi, opt_nmi);
+OPTION("nmi", parse_nmi, opt_nmi, "`dom0` (deliver to dom0), `fatal` (report and stop), `ignore`", "`dom0`");
 
 #define PORT_NMI_STATUS 0x61
 #define NMI_SERR 0x80
