@@ -14,9 +14,9 @@ static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR
 /* The vCPU that an operation names. Never the caller's own: its state is in use. */
 static int target(struct domain *d, u32 id, struct vcpu **v)
 {
-    if (id >= d->max_vcpus || !d->vcpu[id])
+    *v = domain_vcpu(d, id);
+    if (!*v)
         return -ENOENT;
-    *v = d->vcpu[id];
     return *v == current ? -EINVAL : 0;
 }
 

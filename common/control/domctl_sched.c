@@ -33,7 +33,7 @@ static int write_set(const struct xenctl_bitmap *map, u64 set)
 
 static struct vcpu *named(struct domain *d, const struct xen_domctl_vcpuaffinity *x)
 {
-    return x->vcpu < d->max_vcpus ? d->vcpu[x->vcpu] : NULL;
+    return domain_vcpu(d, x->vcpu);
 }
 
 static bool flags_ok(u32 flags)

@@ -3,6 +3,7 @@
 #include <hv/domain.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/nospec.h>
 #include <hv/recorder.h>
 #include <hv/version.h>
 #include <public/hypfs.h>
@@ -126,6 +127,7 @@ HYPERCALL_HANDLER(do_hypfs_op)
             return -EINVAL;
         if (a3 > sizeof(path))
             return -ENOENT; /* nothing here has such a name */
+        a3 = index_nospec(a3, sizeof(path) + 1);
         if (copy_from_guest(path, (void *)a2, a3))
             return -EFAULT;
         return path[a3 - 1] ? -EINVAL : read(path, (char *)a4, a5);

@@ -8,6 +8,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/mca.h>
+#include <hv/nospec.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/smp.h>
@@ -343,9 +344,11 @@ HYPERCALL_HANDLER(do_mca)
         return -EFAULT;
     if (op.interface_version != XEN_MCA_INTERFACE_VERSION)
         return -EACCES;
-    if (op.cmd >= ARRAY_SIZE(ops) || !ops[op.cmd])
+    u64 cmd = index_nospec(op.cmd, ARRAY_SIZE(ops));
+
+    if (op.cmd >= ARRAY_SIZE(ops) || !ops[cmd])
         return -ENOSYS;
-    long rc = ops[op.cmd](&op);
+    long rc = ops[cmd](&op);
 
     return rc ? rc : copy_to_guest((void *)a1, &op, sizeof(op));
 }

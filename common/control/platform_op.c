@@ -5,6 +5,7 @@
 #include <hv/domain.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/nospec.h>
 #include <hv/printk.h>
 #include <hv/smp.h>
 #include <hv/trap_test.h>
@@ -73,7 +74,7 @@ static long enter_sleep(struct xen_platform_op *op)
 static long get_cpuinfo(struct xen_platform_op *op)
 {
     u32 n = op->u.pcpu_info.xen_cpuid;
-    const struct percpu *c = n < MAX_CPUS ? cpu_table[n] : NULL;
+    const struct percpu *c = n < MAX_CPUS ? cpu_table[index_nospec(n, MAX_CPUS)] : NULL;
 
     op->u.pcpu_info.max_present = 0;
     for (u32 i = 0; i < MAX_CPUS; i++)

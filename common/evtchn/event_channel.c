@@ -7,14 +7,18 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/irq.h>
+#include <hv/nospec.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
 
 struct evtchn *evtchn_from_port(struct domain *d, u32 port)
 {
-    if (port >= d->nr_ports)
+    u32 nr_ports = READ_ONCE(d->nr_ports);
+
+    if (port >= nr_ports)
         return NULL;
+    port = (u32)index_nospec(port, nr_ports);
     return &d->evtchn_pages[port / EVTCHNS_PER_PAGE][port % EVTCHNS_PER_PAGE];
 }
 
@@ -314,7 +318,7 @@ static bool virq_is_global(u32 virq)
 static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_out)
 {
     struct domain *d = current->domain;
-    struct vcpu *v = vcpu < d->max_vcpus ? d->vcpu[vcpu] : NULL;
+    struct vcpu *v = domain_vcpu(d, vcpu);
     long rc = 0;
 
     if (!v)
@@ -351,7 +355,7 @@ static long op_bind_virq(void *arg)
         return -EINVAL;
     if (virq_is_global(op->virq) && !current->domain->privileged)
         return -EPERM;
-    return bind_simple(op->vcpu, ECS_VIRQ, op->virq, &op->port);
+    return bind_simple(op->vcpu, ECS_VIRQ, (u32)index_nospec(op->virq, NR_VIRQS), &op->port);
 }
 
 static long op_bind_ipi(void *arg)
@@ -454,7 +458,7 @@ static long op_bind_vcpu(void *arg)
     struct domain *d = current->domain;
     long rc = 0;
 
-    if (op->vcpu >= d->max_vcpus || !d->vcpu[op->vcpu])
+    if (!domain_vcpu(d, op->vcpu))
         return -ENOENT;
     spin_lock(&d->event_lock);
     struct evtchn *c = port_in_use(d, op->port);

@@ -1,6 +1,7 @@
 /* The 2-level ABI: bitmaps in shared_info, a selector word per vCPU. Ports that the bitmaps have no bit for are passed over. */
 #include <hv/evtchn.h>
 #include <hv/lib.h>
+#include <hv/nospec.h>
 
 void evtchn_2l_set_pending(struct vcpu *v, u32 port)
 {
@@ -25,7 +26,7 @@ bool evtchn_2l_unmask(struct domain *d, u32 port)
 
 bool evtchn_2l_is_pending(struct domain *d, u32 port)
 {
-    return port < EVTCHN_2L_NR_CHANNELS && test_bit(port, d->shared_info->evtchn_pending);
+    return port < EVTCHN_2L_NR_CHANNELS && test_bit(index_nospec(port, EVTCHN_2L_NR_CHANNELS), d->shared_info->evtchn_pending);
 }
 
 bool evtchn_2l_clear_pending(struct domain *d, u32 port)

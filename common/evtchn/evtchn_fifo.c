@@ -6,6 +6,7 @@
  */
 #include <hv/evtchn.h>
 #include <hv/lib.h>
+#include <hv/nospec.h>
 #include <hv/pv.h>
 
 #define PENDING (1u << EVTCHN_FIFO_PENDING)
@@ -17,7 +18,7 @@ static u32 *word_of(const struct domain *d, u32 port)
 {
     u32 page = port / FIFO_WORDS_PER_PAGE;
 
-    return page < d->fifo_nr_pages ? &d->fifo_words[page][port % FIFO_WORDS_PER_PAGE] : NULL;
+    return page < d->fifo_nr_pages ? &d->fifo_words[index_nospec(page, FIFO_MAX_PAGES)][port % FIFO_WORDS_PER_PAGE] : NULL;
 }
 
 static bool replace_link(u32 *word, u32 seen, u32 clear, u32 port)
@@ -121,12 +122,12 @@ bool evtchn_fifo_is_linked(struct domain *d, u32 port)
 
 int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
 {
-    if (op->vcpu >= d->max_vcpus || !d->vcpu[op->vcpu])
+    struct vcpu *v = domain_vcpu(d, op->vcpu);
+
+    if (!v)
         return -ENOENT;
     if ((op->offset & 7) || op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block))
         return -EINVAL;
-    struct vcpu *v = d->vcpu[op->vcpu];
-
     op->link_bits = EVTCHN_FIFO_LINK_BITS;
     int rc = page_get_and_type(op->control_gfn, d, PGT_WRITABLE);
 

@@ -2,6 +2,7 @@
 #include <hv/grant.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/nospec.h>
 #include <hv/softirq.h>
 #include <public/grant_table.h>
 
@@ -94,12 +95,13 @@ static const struct subop ops[] = {
 HYPERCALL_HANDLER(do_grant_table_op)
 {
     UNUSED_ARGS(a4, a5, a6);
+    u64 cmd = index_nospec((u32)a1, ARRAY_SIZE(ops));
     long rc = 0;
 
-    if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[(u32)a1].run)
+    if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[cmd].run)
         return -ENOSYS;
     for (u64 i = 0; i < (u32)a3 && !rc; i++) {
-        rc = subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2 + i * ops[(u32)a1].size);
+        rc = subop_dispatch(ops, ARRAY_SIZE(ops), cmd, a2 + i * ops[cmd].size);
         preempt_point();
     }
     return rc;

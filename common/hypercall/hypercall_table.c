@@ -1,6 +1,7 @@
 /* The hypercalls that exist, by number. Absent ones answer -ENOSYS. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/nospec.h>
 #include <public/xen.h>
 
 const hypercall_fn hypercall_table[HYPERCALL_MAX] = {
@@ -40,7 +41,10 @@ long subop_dispatch(const struct subop *table, u64 count, u64 cmd, u64 guest_arg
 {
     u64 arg[SUBOP_MAX_ARG / 8] = { 0 };
 
-    if (cmd >= count || !table[cmd].run)
+    if (cmd >= count)
+        return -ENOSYS;
+    cmd = index_nospec(cmd, count);
+    if (!table[cmd].run)
         return -ENOSYS;
     if (copy_from_guest(arg, (void *)guest_arg, table[cmd].size))
         return -EFAULT;

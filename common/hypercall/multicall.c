@@ -2,6 +2,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/domain.h>
+#include <hv/nospec.h>
 #include <hv/softirq.h>
 
 HYPERCALL_HANDLER(do_multicall)
@@ -16,7 +17,7 @@ HYPERCALL_HANDLER(do_multicall)
             return -EFAULT;
         /* iret changes mode and stack under the rest of the batch (XSA-213); nesting has no bound. */
         hypercall_fn fn = e.op < HYPERCALL_MAX && e.op != __HYPERVISOR_iret && e.op != __HYPERVISOR_multicall
-                              ? hypercall_table[e.op]
+                              ? hypercall_table[index_nospec(e.op, HYPERCALL_MAX)]
                               : NULL;
 
         e.result = fn ? (u64)fn(e.args[0], e.args[1], e.args[2], e.args[3], e.args[4], e.args[5]) : (u64)-ENOSYS;

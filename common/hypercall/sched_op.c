@@ -2,6 +2,7 @@
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/nospec.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
 
@@ -40,6 +41,7 @@ static long op_poll(u64 arg)
         return -EFAULT;
     if (p.nr_ports > POLL_MAX_PORTS)
         return -EINVAL;
+    p.nr_ports = (u32)index_nospec(p.nr_ports, POLL_MAX_PORTS + 1);
     if (copy_from_guest(ports, p.ports, p.nr_ports * sizeof(u32)))
         return -EFAULT;
     int pending = evtchn_any_pending(v->domain, ports, p.nr_ports);

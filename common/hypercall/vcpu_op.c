@@ -2,6 +2,7 @@
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/nospec.h>
 #include <hv/pv.h>
 
 #define PERIOD_MIN_NS 1000000ULL
@@ -189,11 +190,12 @@ static const struct {
 HYPERCALL_HANDLER(do_vcpu_op)
 {
     UNUSED_ARGS(a4, a5, a6);
-    struct domain *d = current->domain;
+    struct vcpu *v = domain_vcpu(current->domain, (u32)a2);
+    u64 cmd = index_nospec((u32)a1, ARRAY_SIZE(ops));
 
-    if ((u32)a2 >= d->max_vcpus || !d->vcpu[(u32)a2])
+    if (!v)
         return -ENOENT;
-    if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[(u32)a1].run)
+    if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[cmd].run)
         return -ENOSYS;
-    return ops[(u32)a1].run(d->vcpu[(u32)a2], a3);
+    return ops[cmd].run(v, a3);
 }

@@ -6,7 +6,7 @@
 #include <hv/printk.h>
 #include <hv/x86/page_table.h>
 
-#define MAX_CHUNKS (((MAX_MFN + 1) + FRAMES_PER_CHUNK - 1) / FRAMES_PER_CHUNK)
+_Static_assert(MAX_MFN <= 0xffffffff, "frame numbers are indices of 32 bits");
 
 mfn_t max_mfn;
 u64 total_ram_pages;

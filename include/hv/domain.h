@@ -6,6 +6,7 @@
 
 #include <hv/lib.h>
 #include <hv/mm.h>
+#include <hv/nospec.h>
 #include <hv/sched.h>
 #include <hv/spinlock.h>
 #include <hv/time.h>
@@ -181,6 +182,12 @@ struct domain {
     void *grant_frames[64];
     u32 nr_grant_frames, grant_version;
 };
+
+/* The vCPU of that number, which a guest may have chosen; or NULL. */
+static inline struct vcpu *domain_vcpu(const struct domain *d, u32 id)
+{
+    return id < d->max_vcpus ? d->vcpu[index_nospec(id, MAX_VIRT_CPUS)] : NULL;
+}
 
 extern struct domain *hardware_domain; /* dom0, once it exists */
 extern struct domain *domain_list[8];

@@ -32,15 +32,19 @@ CHECK_SIZE(struct page_info, 32);
 #define FRAME_TABLE ((struct page_info *)FRAMETABLE_VIRT_START)
 /* Frame-table chunks of 2 MiB describe 256 MiB of machine memory; holes have none. */
 #define FRAMES_PER_CHUNK (MiB(2) / sizeof(struct page_info))
+#define MAX_CHUNKS ((1ULL << 32) / FRAMES_PER_CHUNK) /* as many as 32 bits can name; those above MAX_MFN are never there */
 #define MAX_MFN (((DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START) >> PAGE_SHIFT) - 1)
 
 extern mfn_t max_mfn;       /* highest frame with a page_info */
 extern u64 total_ram_pages; /* RAM in the firmware's map */
 
-extern bool frame_chunks[]; /* these have a part of the frame table */
-/* Has a page_info. */
-static inline bool mfn_valid(mfn_t mfn) { return mfn <= max_mfn && READ_ONCE(frame_chunks[mfn / FRAMES_PER_CHUNK]); }
-static inline struct page_info *mfn_to_page(mfn_t mfn) { return FRAME_TABLE + mfn; }
+extern bool frame_chunks[]; /* these have a part of the frame table; written at boot */
+/*
+ * Has a page_info. Frame numbers come from guests: cut to 32 bits they stay inside frame_chunks[], and inside the slot of the frame
+ * table, where a processor predicts the check otherwise (Spectre v1, nospec.h).
+ */
+static inline bool mfn_valid(mfn_t mfn) { return mfn <= max_mfn && frame_chunks[(u32)mfn / FRAMES_PER_CHUNK]; }
+static inline struct page_info *mfn_to_page(mfn_t mfn) { return FRAME_TABLE + (u32)mfn; }
 static inline mfn_t page_to_mfn(const struct page_info *pg) { return (mfn_t)(pg - FRAME_TABLE); }
 
 /* The direct map: RAM and what direct_map_add() named. */

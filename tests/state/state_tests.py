@@ -1,10 +1,20 @@
 """What a processor holds for one vCPU and must not show or lose to another."""
 from caisson import images
 from bochs import bochs_tests
-from harness import BUILD, ELF, OUT, clean, direct, need, test
+from build import guest_input
+from harness import BUILD, ELF, OUT, clean, command, direct, need, test
 
 
 def register():
+    @test("build: guests' pointers and indices are masked")
+    def _():
+        command("python3", "tests/build/guest_input.py")
+        for text in ("    struct mmu_update *list = (void *)a1;\n    val = list[i].val;\n", "    const u64 *p = (u64 *)arg;\n    return *p;\n",
+                     "    guest_copy_raw_to(p, &x, 8);\n", 'asm("1: mov (%0), %1" EXTABLE("1b", "2b"));\n'):
+            need(list(guest_input.accesses("common/new.c", text)), f"not found: {text}")
+        for text in ("    return handlers[nr](arg);\n", "    d->table[op->index] = 1;\n", "    x = *(t->bits[port / 64]);\n"):
+            need(list(guest_input.indices("common/new.c", text)), f"not found: {text}")
+
     def kernel(name, cpu, words="noreboot", said=(), unsaid=(), **how):
         @test(f"state: {name} on {cpu}")
         def _():

@@ -13,6 +13,7 @@
 #include <hv/evtchn.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
+#include <hv/nospec.h>
 #include <hv/panic.h>
 #include <hv/pci.h>
 #include <hv/printk.h>
@@ -38,6 +39,12 @@ static bool vector_used[256];
 static spinlock_t irq_lock = SPINLOCK_INIT(LOCK_IRQ);
 static u32 nr_gsis;
 static u64 unexpected[256];
+
+/* Its number is below MAX_PIRQS; of a guest's it has been checked. */
+static struct pirq *pirq_at(u32 n)
+{
+    return &pirqs[index_nospec(n, MAX_PIRQS)];
+}
 
 static int vector_alloc(u32 pirq)
 {
@@ -110,8 +117,8 @@ u32 pirq_count(void)
 
 static int gsi_apply(u32 gsi, bool masked)
 {
-    struct gsi_route r = { .vector = pirqs[gsi].vector, .level = pirqs[gsi].level,
-                           .active_low = pirqs[gsi].active_low, .masked = masked };
+    const struct pirq *p = pirq_at(gsi);
+    struct gsi_route r = { .vector = p->vector, .level = p->level, .active_low = p->active_low, .masked = masked };
 
     return io_apic_route(gsi, &r);
 }
@@ -119,7 +126,7 @@ static int gsi_apply(u32 gsi, bool masked)
 /* irq_lock held. */
 static int gsi_prepare(u32 gsi)
 {
-    struct pirq *p = &pirqs[gsi];
+    struct pirq *p = pirq_at(gsi);
 
     if (p->kind == PIRQ_GSI)
         return 0;
@@ -146,7 +153,7 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low)
     if (gsi >= nr_gsis)
         return -EINVAL;
     spin_lock(&irq_lock);
-    struct pirq *p = &pirqs[gsi];
+    struct pirq *p = pirq_at(gsi);
     int rc = p->bound ? -EEXIST : gsi_prepare(gsi);
 
     if (!rc) {
@@ -168,7 +175,7 @@ int pirq_map_gsi(struct domain *d, u32 gsi)
     int rc = gsi_prepare(gsi);
 
     if (!rc)
-        pirqs[gsi].mapped = true;
+        pirq_at(gsi)->mapped = true;
     spin_unlock(&irq_lock);
     return rc ? rc : (int)gsi;
 }
@@ -185,7 +192,7 @@ int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix)
     int v = n < MAX_PIRQS ? vector_alloc(n) : -ENOSPC;
 
     if (v >= 0) {
-        struct pirq *p = &pirqs[n];
+        struct pirq *p = pirq_at(n);
 
         *p = (struct pirq){ .kind = PIRQ_MSI, .vector = (u8)v, .mapped = true,
                             .msi = { .bdf = bdf, .entry = entry, .msix = msix } };
@@ -210,7 +217,7 @@ int pirq_unmap(struct domain *d, u32 n)
     if (n >= MAX_PIRQS)
         return -EINVAL;
     spin_lock(&irq_lock);
-    struct pirq *p = &pirqs[n];
+    struct pirq *p = pirq_at(n);
 
     if (!p->mapped)
         rc = -EINVAL;
@@ -237,7 +244,7 @@ int pirq_bind(struct domain *d, u32 n, u32 port)
     if (n >= MAX_PIRQS)
         return -EINVAL;
     spin_lock(&irq_lock);
-    struct pirq *p = &pirqs[n];
+    struct pirq *p = pirq_at(n);
 
     if (n < nr_gsis)
         rc = gsi_prepare(n);
@@ -261,8 +268,10 @@ void pirq_unbind(struct domain *d, u32 n)
     if (!d->privileged || n >= MAX_PIRQS)
         return;
     spin_lock(&irq_lock);
-    pirqs[n].bound = false;
-    if (pirqs[n].kind == PIRQ_GSI)
+    struct pirq *p = pirq_at(n);
+
+    p->bound = false;
+    if (p->kind == PIRQ_GSI)
         io_apic_mask(n, true);
     spin_unlock(&irq_lock);
 }
@@ -274,7 +283,7 @@ int pirq_eoi(struct domain *d, u32 n)
     if (n >= MAX_PIRQS)
         return -EINVAL;
     spin_lock(&irq_lock);
-    struct pirq *p = &pirqs[n];
+    struct pirq *p = pirq_at(n);
 
     if (p->kind == PIRQ_GSI && p->awaiting_eoi) {
         p->awaiting_eoi = false;
@@ -289,15 +298,17 @@ u32 pirq_status(struct domain *d, u32 n)
 {
     if (!d->privileged || n >= MAX_PIRQS)
         return 0;
+    const struct pirq *p = pirq_at(n);
+
     /* Asked before the trigger mode is known: level is the safe answer for what is not set up yet. */
-    return pirqs[n].kind == PIRQ_MSI || (pirqs[n].kind == PIRQ_GSI && !pirqs[n].level) ? 0 : XENIRQSTAT_needs_eoi;
+    return p->kind == PIRQ_MSI || (p->kind == PIRQ_GSI && !p->level) ? 0 : XENIRQSTAT_needs_eoi;
 }
 
 static void dispatch_pirq(u32 vector)
 {
     spin_lock(&irq_lock);
     u32 n = vector_owner[vector];
-    struct pirq *p = &pirqs[n];
+    struct pirq *p = pirq_at(n);
     u32 port = p->port;
     bool deliver = p->bound;
 

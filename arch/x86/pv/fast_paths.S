@@ -259,6 +259,7 @@ syscall_from_user:
     mov     $HV_VIRT_END, %rax
     cmp     %rax, %r11
     jb      bounce_general
+    cmovb   %rax, %r11              /* also where the jump is predicted otherwise (Spectre v1) */
     mov     TOP(REGS_CS, PUSHED), %eax
     and     $~3, %eax
     jmp     2f
@@ -305,6 +306,7 @@ hypercall_iret:
     mov     $HV_VIRT_END, %rax
     cmp     %rax, %r11
     jb      iret_general
+    cmovb   %rax, %r11              /* as above */
     push    %rdx
     ASM_STAC
     /* Each word is read once. Selectors are for IRETQ to judge. */

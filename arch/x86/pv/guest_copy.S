@@ -2,14 +2,27 @@
  * u64 guest_copy_raw_to(void *guest, const void *src, u64 n)
  * u64 guest_copy_raw_from(void *dst, const void *guest, u64 n)
  *
- * Copy; returns the bytes left when the guest's side faults. EFLAGS.AC is set only here.
+ * Copy; returns the bytes left when the guest's side faults. EFLAGS.AC is set only here. The guest's address is masked as
+ * guest_address() does it.
  */
 #include <hv/x86/percpu_asm.h>
+
+.macro GUEST_ADDRESS reg
+    mov     $HV_VIRT_END, %rax
+    mov     \reg, %rcx
+    btr     $47, %rcx
+    cmp     %rax, \reg
+    cmovb   %rcx, \reg
+.endm
 
     .text
     .globl  guest_copy_raw_to, guest_copy_raw_from
 guest_copy_raw_to:
+    GUEST_ADDRESS %rdi
+    jmp     .Lcopy
 guest_copy_raw_from:
+    GUEST_ADDRESS %rsi
+.Lcopy:
     ASM_STAC
     mov     %rdx, %rcx
     shr     $3, %rcx

@@ -1,6 +1,7 @@
 /* Hypercalls that set a vCPU's traps, callbacks, stack and assists. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/nospec.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
@@ -57,7 +58,7 @@ HYPERCALL_HANDLER(do_get_debugreg)
     UNUSED_ARGS(a2, a3, a4, a5, a6);
     if (a1 > 7 || a1 == 4 || a1 == 5)
         return -EINVAL;
-    return (long)current->pv.dr[a1];
+    return (long)current->pv.dr[index_nospec(a1, ARRAY_SIZE(current->pv.dr))];
 }
 
 static struct callback *callback_of(struct vcpu *v, u16 type)

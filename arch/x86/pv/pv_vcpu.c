@@ -1,5 +1,6 @@
 /* CPU state of PV vCPUs: creation, switching, and the initial context of secondary vCPUs. */
 #include <hv/guest_access.h>
+#include <hv/nospec.h>
 #include <hv/panic.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
@@ -166,7 +167,7 @@ long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val)
     default:
         return -EINVAL;
     }
-    v->pv.dr[reg] = val;
+    v->pv.dr[index_nospec(reg, ARRAY_SIZE(v->pv.dr))] = val;
     if (v == current)
         load_debug_registers(v);
     return 0;

@@ -5,6 +5,7 @@
  */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/nospec.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
@@ -126,7 +127,7 @@ void pv_release_ldt(struct vcpu *v)
 /* The LDT window is filled page by page, when the processor first reads a descriptor there. */
 bool pv_ldt_fault(struct vcpu *v, u64 offset)
 {
-    unsigned page = (unsigned)(offset >> PAGE_SHIFT);
+    unsigned page = (unsigned)index_nospec(offset >> PAGE_SHIFT, ARRAY_SIZE(v->pv.ldt_frames));
     paddr_t at = pv_walk(v, v->pv.ldt_base + page * PAGE_SIZE, 1);
 
     if (offset >= v->pv.ldt_entries * 8ULL || v->pv.ldt_frames[page] || !at)
@@ -150,6 +151,7 @@ HYPERCALL_HANDLER(do_set_gdt)
 
     if (a2 > GDT_RESERVED_BASE / 8)
         return -EINVAL;
+    n = index_nospec(n, ARRAY_SIZE(frames) + 1);
     if (copy_from_guest(frames, (void *)a1, n * sizeof(mfn_t)))
         return -EFAULT;
     return pv_set_gdt(current, frames, (u32)a2);

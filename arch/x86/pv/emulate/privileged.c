@@ -3,6 +3,7 @@
  * registers, MSRs, and a few more. What is not listed gets its #GP.
  */
 #include <hv/guest_access.h>
+#include <hv/nospec.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
@@ -127,7 +128,7 @@ static bool emulate_mov_dr(struct vcpu *v, struct cpu_user_regs *regs, const str
         return false;
     if (in->opcode & 2)
         return pv_set_debugreg(v, n, *gpr) == 0;
-    *gpr = v->pv.dr[n];
+    *gpr = v->pv.dr[index_nospec(n, ARRAY_SIZE(v->pv.dr))];
     return true;
 }
 

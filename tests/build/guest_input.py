@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""
+What a guest chooses may not steer a processor that predicts a check wrongly (docs/security.md, Spectre v1): guests' memory is reached
+by the functions that mask its addresses, and tables are indexed by what index_nospec() has bounded. This lists the places that do
+otherwise; each must be in the lists below, with the reason why it may.
+"""
+import os
+import re
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Where guests' values arrive.
+FOLDERS = ("common/hypercall common/control common/evtchn common/grant common/domain arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate "
+           "arch/x86/irq").split()
+
+# Files that may access memory so that a fault is expected (EXTABLE), or lift SMAP's ban: they mask, or it is no guest's address.
+ACCESSES = {
+    "include/hv/guest_access.h": "masks", "arch/x86/pv/guest_copy.S": "masks",
+    "arch/x86/pv/fast_paths.S": "masks: CMOV behind each comparison of a guest's RSP; other addresses were checked when they were set",
+    "include/hv/x86/trap.h": "defines it", "include/hv/x86/percpu_asm.h": "defines it", "include/hv/x86/processor.h": "MSRs",
+    "arch/x86/hypervisor.lds.S": "collects it", "arch/x86/cpu/features.c": "patches it", "arch/x86/trap/entry.S": "IRETQ",
+    "arch/x86/pv/pv_vcpu.c": "selectors", "arch/x86/pv/segments.c": "selectors", "include/hv/x86/regs.h": "defines it",
+}
+# Callers of the copy routines themselves, for part of a range.
+RAW_COPIES = {"include/hv/guest_access.h", "arch/x86/pv/guest_copy.S", "arch/x86/pv/emulate/insn.c"}
+
+# (file, table[index]) of indices that are no guest's, or are bounded before.
+BOUNDED = "bounded by index_nospec() just before"
+OURS = "the hypervisor's own number"
+NARROW = "the type or a mask has no values outside"
+INDICES = {
+    "common/hypercall/hypercall_table.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
+    "common/grant/grant_table.c ops[cmd]": BOUNDED, "common/control/mca.c ops[cmd]": BOUNDED,
+    "common/evtchn/event_channel.c evtchn_pages[port / EVTCHNS_PER_PAGE]": BOUNDED,
+    "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED,
+    "common/control/hypfs.c path[a3 - 1]": BOUNDED,
+    "common/control/efi_runtime.c vendor[n]": OURS, "common/control/mca.c records[nr_records]": OURS,
+    "common/control/mca.c owners[kind]": OURS, "common/control/mca.c cpu_table[n]": OURS,
+    "common/control/mca.c cpu_table[e->cpu]": OURS, "common/evtchn/event_channel.c evtchn_pages[first / EVTCHNS_PER_PAGE]": OURS,
+    "common/evtchn/event_channel.c virq_port[virq]": OURS,
+    "common/domain/domain.c domain_list[slot]": OURS, "common/domain/domain.c vcpu_info[id]": OURS, "common/domain/domain.c vcpu[id]": OURS,
+    "common/domain/domain.c names[reason]": "dom0's, for the log; its text goes nowhere else",
+    "arch/x86/pv/guest_report.c vector_infos[vector]": OURS, "arch/x86/pv/guest_trap.c vector_infos[vector]": OURS,
+    "arch/x86/pv/guest_trap.c traps[vector]": OURS, "arch/x86/pv/guest_trap.c traps[n]": NARROW,
+    "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/isolation.c l4[user]": NARROW,
+    "arch/x86/pv/bounce_frame.c frame[n]": OURS,
+    "arch/x86/irq/io_apic.c io_apics[nr_io_apics]": OURS, "arch/x86/irq/irq_dispatch.c pirqs[gsi]": OURS,
+    "arch/x86/irq/irq_dispatch.c pirqs[n]": OURS, "arch/x86/irq/irq_dispatch.c vector_used[next]": OURS,
+    "arch/x86/irq/irq_dispatch.c vector_used[vector]": OURS, "arch/x86/irq/irq_dispatch.c vector_owner[next]": OURS,
+    "arch/x86/irq/irq_dispatch.c vector_owner[vector]": OURS, "arch/x86/irq/irq_dispatch.c unexpected[vector]": OURS,
+}
+# Indices of these forms need no entry: constants, what index_nospec() gives, counters of loops that append or take back, masks,
+# and fields of the hypervisor's own structures (an event channel, a domain, a vCPU, a runstate, an instruction's bytes).
+PLAIN = re.compile(r"[A-Z0-9_ +*/-]+|.*index_nospec.*|PT_INDEX\(.*|--\w+|\w+\+\+|.* [&%] \w+|(c|d|v|r|in)(->\w+|\.\w+)+(\+\+| / \w+| & \w+)?|"
+                   r".*page_type_of\(.*|[a-z] \+ \d")
+
+
+def without_comments(text):
+    text = re.sub(r"/\*.*?\*/", lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S)
+    return re.sub(r'"(\\.|[^"\\\n])*"', '""', text)
+
+
+def sources(folders, recursive):
+    for folder in folders:
+        for root, _, files in os.walk(os.path.join(TOP, folder)):
+            for name in sorted(files):
+                if name.endswith((".c", ".h", ".S")) and (recursive or os.path.samefile(root, os.path.join(TOP, folder))):
+                    path = os.path.join(root, name)
+                    yield os.path.relpath(path, TOP), without_comments(open(path).read())
+
+
+def accesses(path, text):
+    if path not in ACCESSES and re.search(r"\bEXTABLE|\bASM_STAC\b|GUEST_ACCESS_SITE|\bstac\b", text):
+        yield "access with a fixup outside of the copy functions"
+    if path not in RAW_COPIES and "guest_copy_raw_" in text:
+        yield "guest_copy_raw_ outside of the copy functions"
+    # A pointer made of a hypercall's argument is looked through by nothing but a copy.
+    for name in set(re.findall(r"\*\s*(\w+) = \(\w[\w ]*\*\)(?:a[1-6]|arg|guest)\b", text)):
+        for line in text.splitlines():
+            if re.search(rf"(?<![&\w.>]){name}(->|\[)|[^\w*]\*{name}\b(?! =)", line) and not re.search(r"copy_(to|from)_guest", line):
+                yield f"guest pointer '{name}' is followed: {line.strip()}"
+
+
+def indices(path, text):
+    loops = set(re.findall(r"for \((?:\w+ )?(\w+) = ", text))
+    for line in text.splitlines():
+        if re.match(r"\s*(static |const |extern |struct |u8 |u16 |u32 |u64 |char |bool |pte_t |mfn_t )[^=]*$", line) or re.match(r"\s*\[", line):
+            continue
+        for table, index in re.findall(r"(\w+)\[([^\[\]]+(?:\[[^\]]*\])?[^\[\]]*)\]", line):
+            if not PLAIN.fullmatch(index) and index not in loops:
+                yield f"{path} {table}[{index}]"
+
+
+def main():
+    bad, seen = [], set()
+    for path, text in sources(("arch", "common", "drivers", "include"), True):
+        bad += [f"{path}: {what}" for what in accesses(path, text)]
+    for path, text in sources(FOLDERS, False):
+        for entry in indices(path, text):
+            seen.add(entry)
+            if entry not in INDICES:
+                bad.append(f"{entry}: neither index_nospec() nor a reason in tests/build/guest_input.py")
+    bad += [f"{entry}: in the list, and no longer in the tree" for entry in INDICES if entry not in seen]
+    print("\n".join(bad))
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main()
