@@ -1,6 +1,7 @@
 /* Ticket locks: first come, first served. */
 #include <hv/panic.h>
 #include <hv/spinlock.h>
+#include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
@@ -48,8 +49,10 @@ void spin_lock(spinlock_t *lock)
     check_order(c, lock);
     u16 ticket = __atomic_fetch_add(&lock->tail, 1, __ATOMIC_ACQUIRE);
 
-    while (__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket)
+    while (__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket) {
+        tlb_serve(); /* the holder may be waiting for just that */
         cpu_relax();
+    }
     note_held(c, lock);
     c->locks_held++;
 }

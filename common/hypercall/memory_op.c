@@ -49,11 +49,7 @@ static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
 {
     if (d->tot_pages + (1ULL << order) > d->max_pages)
         return NULL;
-    struct page_info *pg = page_alloc(order, XENMEMF_ADDRESS_BITS(flags));
-
-    if (pg)
-        tlb_flush_for_page(pg);
-    return pg;
+    return page_alloc(order, XENMEMF_ADDRESS_BITS(flags));
 }
 
 /* 0; -EFAULT; or 1: refused, in the ABI's terms a call that did no further extent. */
@@ -171,7 +167,6 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
 
     if (!fresh)
         return -ENOMEM;
-    tlb_flush_for_page(fresh);
     for (u64 i = 0; i < x->out_per_chunk; i++)
         if (copy_from_guest(&gpfn, out->extent_start + chunk * x->out_per_chunk + i, 8)) {
             page_free_range(page_to_mfn(fresh), 1ULL << x->chunk_order);

@@ -2,13 +2,17 @@
  * Buddy allocator over the frame table. Free blocks hang in lists by zone and order; the zone
  * of a frame is the number of bits of its frame number, so "below 2^n bytes" is a range of zones.
  *
- * Lock: heap_lock. Invariant: the head of a free block has PGR_FREE and its order in tlb_stamp;
+ * Frames are stamped with the TLB clock when they are freed; page_alloc() flushes the CPUs that may
+ * still have translations from before. The head of a free block has the stamp of the frame that came last.
+ *
+ * Lock: heap_lock. Invariant: the head of a free block has PGR_FREE and its order in type_info;
  * all other frames of the block have ref_info 0.
  */
 #include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/panic.h>
 #include <hv/spinlock.h>
+#include <hv/x86/page_table.h>
 
 #define ZONES 41
 
@@ -22,16 +26,16 @@ static unsigned zone_of(mfn_t mfn)
     return bit_last(mfn);
 }
 
-static void list_push(mfn_t mfn, unsigned order)
+static void list_push(mfn_t mfn, unsigned order, u32 stamp)
 {
     unsigned zone = zone_of(mfn);
     struct page_info *pg = mfn_to_page(mfn);
     u32 head = free_lists[zone][order];
 
     pg->ref_info = PGR_FREE;
-    pg->type_info = 0;
+    pg->type_info = order;
     pg->owner = 0;
-    pg->tlb_stamp = order;
+    pg->tlb_stamp = stamp;
     pg->prev = 0;
     pg->next = head;
     if (head)
@@ -54,8 +58,8 @@ static void list_remove(mfn_t mfn, unsigned order)
     if (!free_lists[zone][order])
         orders_in_zone[zone] &= ~(1ULL << order);
     pg->ref_info = 0;
+    pg->type_info = 0;
     pg->next = pg->prev = 0;
-    pg->tlb_stamp = 0;
 }
 
 static struct page_info *alloc_in_zone(unsigned zone, unsigned order)
@@ -66,14 +70,16 @@ static struct page_info *alloc_in_zone(unsigned zone, unsigned order)
         return NULL;
     unsigned o = order + bit_first(fits);
     mfn_t mfn = free_lists[zone][o];
+    u32 stamp = mfn_to_page(mfn)->tlb_stamp;
 
     list_remove(mfn, o);
     /* Give back lower halves: what is left for others is contiguous. */
     while (o > order) {
         o--;
-        list_push(mfn, o);
+        list_push(mfn, o, stamp);
         mfn += 1ULL << o;
     }
+    mfn_to_page(mfn)->tlb_stamp = stamp;
     free_pages -= 1ULL << order;
     return mfn_to_page(mfn);
 }
@@ -95,11 +101,15 @@ struct page_info *page_alloc(unsigned order, unsigned address_bits)
     for (unsigned zone = top + 1; zone-- && !pg;)
         pg = alloc_in_zone(zone, order);
     spin_unlock(&heap_lock);
+    if (pg)
+        tlb_flush_since(pg->tlb_stamp);
     return pg;
 }
 
 static void free_block(mfn_t mfn, unsigned order)
 {
+    u32 stamp = tlb_clock();
+
     free_pages += 1ULL << order;
     while (order < MAX_ORDER) {
         mfn_t buddy = mfn ^ (1ULL << order);
@@ -108,13 +118,13 @@ static void free_block(mfn_t mfn, unsigned order)
             break;
         struct page_info *b = mfn_to_page(buddy);
 
-        if (!(b->ref_info & PGR_FREE) || b->tlb_stamp != order)
+        if (!(b->ref_info & PGR_FREE) || b->type_info != order)
             break;
         list_remove(buddy, order);
         mfn &= ~(1ULL << order);
         order++;
     }
-    list_push(mfn, order);
+    list_push(mfn, order, stamp);
 }
 
 void page_free(struct page_info *pg, unsigned order)
@@ -148,8 +158,8 @@ static int free_order(mfn_t mfn)
         mfn_t head = mfn & ~((1ULL << order) - 1);
 
         if (head && mfn_valid(head) && (READ_ONCE(mfn_to_page(head)->ref_info) & PGR_FREE) &&
-            mfn_to_page(head)->tlb_stamp >= (u32)order)
-            return (int)mfn_to_page(head)->tlb_stamp;
+            READ_ONCE(mfn_to_page(head)->type_info) >= (u32)order)
+            return (int)READ_ONCE(mfn_to_page(head)->type_info);
     }
     return -1;
 }
@@ -167,13 +177,14 @@ bool page_take_free(mfn_t mfn)
 
     if (found) {
         mfn_t head = mfn & ~((1ULL << order) - 1);
+        u32 stamp = mfn_to_page(head)->tlb_stamp;
 
         list_remove(head, (unsigned)order);
         /* Halves without the frame go back, until it is alone. */
         while (order--) {
             mfn_t upper = head + (1ULL << order);
 
-            list_push(mfn >= upper ? head : upper, (unsigned)order);
+            list_push(mfn >= upper ? head : upper, (unsigned)order, stamp);
             head = mfn >= upper ? upper : head;
         }
         free_pages--;

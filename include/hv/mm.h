@@ -14,10 +14,10 @@
 struct domain;
 
 struct page_info {
-    u64 type_info;
+    u64 type_info; /* free: order of the block */
     u64 ref_info;
     u32 owner;     /* frame of the owner's struct domain; 0: nobody */
-    u32 tlb_stamp; /* free: order of the block. else: TLB clock when the type was last dropped */
+    u32 tlb_stamp; /* TLB clock when the type was last dropped, or when it was freed */
     u32 next, prev; /* frame numbers: free list, or the owner's page list */
 };
 CHECK_SIZE(struct page_info, 32);
@@ -69,7 +69,8 @@ void boot_alloc_finish(void);
 #define MAX_ORDER 18 /* 1 GiB blocks */
 /*
  * 2^order frames below 2^address_bits bytes (0: anywhere), or NULL. The highest memory that
- * fits is preferred, so that low memory stays for devices. Content is undefined.
+ * fits is preferred, so that low memory stays for devices. Content is undefined. No CPU has a
+ * translation from an earlier use any more: that may take a flush of other CPUs.
  */
 struct page_info *page_alloc(unsigned order, unsigned address_bits) __must_check;
 void page_free(struct page_info *pg, unsigned order);

@@ -33,6 +33,15 @@ static int parse_traptest(const char *value, void *var)
 }
 OPTION("traptest", parse_traptest, opt_traptest, "of test builds: what to raise, and where", "nothing");
 
+/* The TLB clock wraps after hours of flushes: tests start it shortly before, or let it run faster. */
+static u32 opt_tlb_tick = 1;
+OPTION("tlb-tick", option_u32, opt_tlb_tick);
+OPTION("tlb-clock", option_u32, tlb_flush_clock);
+u32 trap_test_tlb_tick(void)
+{
+    return opt_tlb_tick;
+}
+
 typedef u64 raise_fn(void);
 #define X(v, name, dpl, ist, err, what) extern raise_fn raise_##name, fixed_##name;
 VECTOR_LIST(X)

@@ -22,7 +22,7 @@ u64 fake_now, fake_timer_deadline;
 
 #define WEAK __attribute__((weak))
 
-struct percpu boot_percpu;
+struct percpu boot_percpu, *fake_cpu = &boot_percpu;
 struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
 u64 cpus_online = 1;
 struct cpu_features cpu = { .phys_bits = 40 };
@@ -92,10 +92,11 @@ WEAK void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->h
 /* ---- memory ---- */
 WEAK void boot_alloc_reserve(paddr_t start, paddr_t end) { (void)start; (void)end; }
 WEAK bool frame_chunks[] = { true };
-u32 tlb_clock(void) { return fake_tlb_flushes + 1; }
-void tlb_flush_all_cpus(void) { fake_tlb_flushes++; }
+WEAK void fake_cpu_relax(void) {}
+WEAK void fake_invlpg(u64 va) { (void)va; }
+WEAK u32 tlb_clock(void) { return fake_tlb_flushes + 1; }
 WEAK void tlb_serve(void) {}
-void tlb_flush_local(void) { fake_tlb_flushes++; }
+WEAK void tlb_flush_local(void) { fake_tlb_flushes++; }
 WEAK int pv_flush_vcpus(const struct domain *d, const void *bitmap, u64 address)
 {
     (void)d;
@@ -104,7 +105,7 @@ WEAK int pv_flush_vcpus(const struct domain *d, const void *bitmap, u64 address)
     fake_tlb_flushes++;
     return 0;
 }
-void tlb_flush_for_page(const struct page_info *pg) { (void)pg; fake_tlb_flushes++; }
+WEAK void tlb_flush_since(u32 stamp) { (void)stamp; fake_tlb_flushes++; }
 WEAK bool io_apic_owns_frame(u64 mfn) { return mfn == 0xfec00; }
 u64 guest_copy_raw_to(void *g, const void *s, u64 n) { memcpy(g, s, n); return 0; }
 u64 guest_copy_raw_from(void *d, const void *g, u64 n) { memcpy(d, g, n); return 0; }

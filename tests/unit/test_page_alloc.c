@@ -141,10 +141,92 @@ static void heap(void **state)
     assert_null(hv_alloc(~(size_t)0));
 }
 
+/* ---- another CPU, which may remember frames from before it flushed ---- */
+
+static u32 clock_now = 1, its_time, flushes;
+u32 tlb_clock(void) { return clock_now; }
+void tlb_flush_since(u32 stamp)
+{
+    if (its_time > stamp)
+        return;
+    its_time = ++clock_now;
+    flushes++;
+}
+
+static void no_frame_leaves_unflushed(void **state)
+{
+    (void)state;
+    static u32 freed_at[FAKE_FRAMES];
+    struct {
+        struct page_info *pg;
+        u32 frames;
+    } held[48] = { 0 };
+
+    srandom(3);
+    for (u32 i = 0; i < 30000; i++) {
+        u32 k = (u32)random() % ARRAY_SIZE(held), order = (u32)random() % 5;
+
+        if (held[k].pg) {
+            for (u32 j = 0; j < held[k].frames; j++)
+                freed_at[page_to_mfn(held[k].pg) + j] = clock_now;
+            page_free_range(page_to_mfn(held[k].pg), held[k].frames);
+            held[k].pg = NULL;
+            continue;
+        }
+        switch ((u32)random() % 4) {
+        case 0:
+            held[k].frames = 1u << order;
+            held[k].pg = page_alloc(order, random() % 2 ? 0 : 23);
+            break;
+        case 1:
+            held[k].frames = 1 + (u32)random() % 20;
+            held[k].pg = page_alloc_contiguous(held[k].frames);
+            break;
+        default: { /* the hypervisor's own */
+            void *p = hv_alloc_page();
+
+            held[k].frames = 1;
+            held[k].pg = p ? mfn_to_page(virt_to_mfn(p)) : NULL;
+        }
+        }
+        for (u32 j = 0; held[k].pg && j < held[k].frames; j++)
+            assert_true(freed_at[page_to_mfn(held[k].pg) + j] < its_time);
+        if (i % 1000 == 0) {
+            mfn_t m = 1 + (u32)random() % (FAKE_FRAMES - 1);
+
+            if (page_is_free(m) && page_take_free(m))
+                page_free(mfn_to_page(m), 0);
+        }
+    }
+    for (u32 k = 0; k < ARRAY_SIZE(held); k++)
+        if (held[k].pg)
+            page_free_range(page_to_mfn(held[k].pg), held[k].frames);
+}
+
+/* A balloon: many frames go, then many come. */
+static void one_flush_for_many(void **state)
+{
+    (void)state;
+    static struct page_info *pages[1024];
+
+    for (u32 i = 0; i < ARRAY_SIZE(pages); i++)
+        assert_non_null(pages[i] = page_alloc(0, 0));
+    flushes = 0;
+    for (u32 i = 0; i < ARRAY_SIZE(pages); i++)
+        page_free(pages[i], 0);
+    assert_int_equal(flushes, 0);
+    for (u32 i = 0; i < ARRAY_SIZE(pages); i++)
+        assert_non_null(pages[i] = page_alloc(0, 0));
+    assert_int_equal(flushes, 1);
+    for (u32 i = 0; i < ARRAY_SIZE(pages); i++)
+        page_free(pages[i], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths), cmocka_unit_test(contiguous),
-                                        cmocka_unit_test(random_traffic), cmocka_unit_test(exhaustion), cmocka_unit_test(heap) };
+                                        cmocka_unit_test(random_traffic), cmocka_unit_test(exhaustion), cmocka_unit_test(heap),
+                                        cmocka_unit_test(no_frame_leaves_unflushed), cmocka_unit_test(one_flush_for_many) };
 
     return cmocka_run_group_tests_name("page allocator", tests, setup, NULL);
 }

@@ -213,6 +213,116 @@ static void unprivileged(void **state)
     boot_percpu.curr = d->vcpu[0];
 }
 
+/* ---- other CPUs ---- */
+
+static u32 clock_now = 1, time_of_b;
+static struct page_info *contested;
+static bool b_succeeded;
+
+/* CPU B's part, whenever CPU A reads the clock to stamp a frame: flush, map it writable, write, unmap. */
+u32 tlb_clock(void)
+{
+    struct page_info *pg = contested;
+
+    contested = NULL;
+    u32 seen = clock_now;
+
+    if (pg) {
+        time_of_b = ++clock_now;
+        u64 x = READ_ONCE(pg->type_info);
+
+        /* As page_get_type() would: a busy frame is waited for. */
+        b_succeeded = !(x & PGT_BUSY) && !page_get_and_type(page_to_mfn(pg), d, PGT_WRITABLE);
+        if (b_succeeded)
+            page_put_and_type(pg);
+    }
+    return seen;
+}
+
+static void stamp_of_the_last_reference(void **state)
+{
+    (void)state;
+    static const enum page_type types[] = { PGT_WRITABLE, PGT_SEGDESC, PGT_L1 };
+
+    for (u32 quick = 0; quick < 2; quick++)
+        for (u32 i = 0; i < ARRAY_SIZE(types); i++) {
+            struct page_info *l1 = fake_page(d), *pg = fake_page(d);
+            paddr_t at = page_to_mfn(l1) << PAGE_SHIFT;
+
+            if (quick) {
+                if (types[i] != PGT_WRITABLE)
+                    continue;
+                assert_int_equal(page_get_and_type(page_to_mfn(l1), d, PGT_L1), 0);
+                assert_int_equal(pt_entry_update(d, 1, at, link_to(pg, FLAGS), false, d), 0);
+            } else {
+                assert_int_equal(page_get_and_type(page_to_mfn(pg), d, types[i]), 0);
+            }
+            contested = pg;
+            if (quick)
+                assert_int_equal(pt_entry_update(d, 1, at, 0, false, d), 0);
+            else
+                page_put_and_type(pg);
+            assert_null(contested);
+            assert_int_equal(count(pg), 0);
+            assert_false(pg->type_info & PGT_BUSY);
+            /* B has a translation from after its flush: its time may not be later than the stamp. */
+            assert_true(!b_succeeded || (s32)(time_of_b - pg->tlb_stamp) <= 0);
+            assert_int_equal(page_get_and_type(page_to_mfn(pg), d, types[i]), 0);
+        }
+}
+
+/* A table that held a frame of another domain's cannot be validated again by its owner; it was a table all the same. */
+static void refused_revalidation_remembers(void **state)
+{
+    (void)state;
+    struct domain *other = fake_domain(1, false);
+    struct page_info *foreign = fake_page(other), *t = fake_page(d), *l2 = fake_page(d);
+    mfn_t m = page_to_mfn(t);
+
+    boot_percpu.curr = d->vcpu[0];
+    table(l2)[3] = link_to(t, FLAGS);
+    assert_int_equal(page_pin(d, page_to_mfn(l2), PGT_L2), 0);
+    assert_int_equal(pt_entry_update(d, 1, (m << PAGE_SHIFT) + 8 * 5, link_to(foreign, FLAGS), false, other), 0);
+    assert_int_equal(pt_entry_update(d, 2, (page_to_mfn(l2) << PAGE_SHIFT) + 8 * 3, 0, false, d), 0);
+    assert_int_equal(count(t), 0);
+    u32 flushes = fake_tlb_flushes;
+
+    assert_int_equal(page_pin(d, m, PGT_L1), -EINVAL);
+    assert_int_equal(count(t), 0);
+    assert_int_equal(page_get_and_type(m, d, PGT_WRITABLE), 0);
+    assert_true(fake_tlb_flushes > flushes); /* paging-structure caches may name it */
+    page_put_and_type(t);
+    assert_int_equal(page_unpin(d, page_to_mfn(l2)), 0);
+    table(t)[5] = 0;
+    assert_int_equal(page_pin(d, m, PGT_L1), 0); /* nothing else is held against it */
+    assert_int_equal(page_unpin(d, m), 0);
+}
+
+/* Every way to store an entry that is absent and names memory. */
+static void absent_entries(void **state)
+{
+    (void)state;
+    struct domain *u = fake_domain(3, false);
+    struct page_info *l1 = fake_page(u), *fresh = fake_page(u);
+    paddr_t at = page_to_mfn(l1) << PAGE_SHIFT;
+    pte_t bad = page_to_mfn(l1) << PAGE_SHIFT | PTE_RW;
+
+    u->absent_checked = true;
+    assert_int_equal(page_get_and_type(page_to_mfn(l1), u, PGT_L1), 0);
+    assert_int_equal(pt_entry_update(u, 1, at, bad, false, u), -EPERM);
+    assert_true(u->crashed);
+    u->crashed = false;
+    assert_int_equal(pt_entry_cmpxchg_l1(u, at, 0, bad), -EPERM);
+    assert_true(u->crashed);
+    u->crashed = false;
+    assert_int_equal(table(l1)[0], 0);
+    assert_int_equal(pt_entry_cmpxchg_l1(u, at, 0, ~0xfffULL & PTE_ADDR_MASK), 0); /* inverted, as Linux does it */
+    table(fresh)[1] = bad;
+    assert_true(page_get_and_type(page_to_mfn(fresh), u, PGT_L1) < 0);
+    assert_true(u->crashed);
+    boot_percpu.curr = d->vcpu[0];
+}
+
 /* ---- a random guest ---- */
 
 #define POOL 24
@@ -305,7 +415,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exclusive_types), cmocka_unit_test(ownership), cmocka_unit_test(whole_tree),
         cmocka_unit_test(failing_validation_unwinds), cmocka_unit_test(entry_updates),
-        cmocka_unit_test(large_page_through_update), cmocka_unit_test(unprivileged), cmocka_unit_test(random_guest),
+        cmocka_unit_test(large_page_through_update), cmocka_unit_test(unprivileged), cmocka_unit_test(stamp_of_the_last_reference),
+        cmocka_unit_test(refused_revalidation_remembers), cmocka_unit_test(absent_entries), cmocka_unit_test(random_guest),
     };
 
     return cmocka_run_group_tests_name("page types", tests, setup, NULL);

@@ -58,6 +58,31 @@ static void two_domains(void **state)
     spin_unlock(&two[1]);
 }
 
+/* Whoever holds the lock waits for a flush of the CPU that wants it. */
+static spinlock_t *wanted;
+static u32 waited;
+
+void tlb_serve(void)
+{
+    if (wanted)
+        wanted->head++;
+    wanted = NULL;
+}
+void fake_cpu_relax(void)
+{
+    assert_true(++waited < 10);
+}
+
+static void flush_for_the_holder(void **state)
+{
+    (void)state;
+    leaf.tail++; /* taken, elsewhere */
+    wanted = &leaf;
+    spin_lock(&leaf);
+    assert_null(wanted);
+    spin_unlock(&leaf);
+}
+
 static void skew(void **state)
 {
     (void)state;
@@ -74,7 +99,8 @@ static void skew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test_setup(in_order, setup), cmocka_unit_test_setup(out_of_order, setup),
-                                        cmocka_unit_test_setup(two_domains, setup), cmocka_unit_test(skew) };
+                                        cmocka_unit_test_setup(two_domains, setup), cmocka_unit_test_setup(flush_for_the_holder, setup),
+                                        cmocka_unit_test(skew) };
 
     return cmocka_run_group_tests_name("several CPUs", tests, NULL, NULL);
 }

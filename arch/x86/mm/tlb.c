@@ -1,26 +1,46 @@
 /*
  * TLB flushing, here and on other CPUs.
  *
- * A frame may change its type only after every CPU has flushed since the old type went (XSA-241).
- * A clock ticks at each flush; frames are stamped with it when their type goes, CPUs note it when
- * they load CR3: who loaded CR3 at a later tick than the stamp's need not be asked.
+ * A frame may get another type or another owner only after every CPU has flushed since the old one
+ * went (XSA-241). A clock ticks at each flush; frames are stamped with it when their type goes and
+ * when they are freed, CPUs note what it said before they loaded CR3 once they have: a CPU whose
+ * time is later than the stamp need not be asked. So a freed frame costs no interrupt; whoever gets
+ * it flushes for it (page_alloc), and all that were freed before that flush come with it.
  *
  * Only CPUs with a guest's address space loaded (percpu.loaded) are asked: the others load CR3
  * before they use one. The order that this relies on: a CPU says what it loads before it does, and
  * who flushes has changed the tables before it looks.
  *
- * Asking is a count that the target follows. Whoever waits holds no lock and serves requests of
- * others meanwhile, so two that wait for each other both get on.
+ * Asking is a count that the target follows. Who waits serves the requests of others meanwhile, in
+ * the loop here and in spin_lock(): so two CPUs that wait for each other both get on, whatever
+ * locks they hold.
+ *
+ * The clock has 32 bits and wraps; times are compared by their difference, which tells the truth
+ * while no CPU's time is more than 2^31 ticks old. Otherwise: CPU A runs its guest and does not load
+ * CR3 for 2^31 ticks, CPU B takes a frame that A has written to for a page table, A's old time looks
+ * later than the stamp, A is not asked, and its guest writes page tables. So the clock runs in epochs
+ * of 2^30 ticks:
+ *
+ *   - whose tick begins an epoch asks every other CPU to flush, and does not wait for it;
+ *   - the clock does not go from epoch E to E + 1 before every CPU's time lies in E: it stands still.
+ *     A flush without a tick is still a flush; its CPU may only be asked once more than needed.
+ *
+ * In epoch E + 1 all times therefore lie in E or E + 1: less than 2^31 ticks ago. A stamp may be of any
+ * age: one so old that its difference has wrapped looks too new, which costs a flush. A CPU that
+ * tells its time late has an older one until then, which holds the clock as well. Idle CPUs are asked
+ * like others (once in 2^30 ticks). Parked ones and those that start are not counted: they flush
+ * between coming online and loading a guest's tables, and nobody compares times of CPUs without.
  */
 #include <hv/irq.h>
 #include <hv/lib.h>
-#include <hv/panic.h>
+#include <hv/trap_test.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
 #define FLUSH_GUEST 1u  /* all translations but global ones */
 #define FLUSH_GLOBAL 2u /* these too */
+#define EPOCH (1u << 30)
 
 u32 tlb_flush_clock __aligned_to(64) = 1;
 
@@ -29,39 +49,101 @@ u32 tlb_clock(void)
     return __atomic_load_n(&tlb_flush_clock, __ATOMIC_ACQUIRE);
 }
 
-void tlb_note_cr3_load(void)
+/* Once the flush is done: until then this CPU has what it had. */
+static void flushed_at(u32 time)
 {
-    this_cpu()->tlb_flush_time = tlb_clock();
+    __atomic_store_n(&this_cpu()->tlb_flush_time, time, __ATOMIC_RELEASE);
 }
 
-static void tick(void)
+void tlb_load_cr3(u64 cr3)
 {
-    this_cpu()->tlb_flush_time = __atomic_add_fetch(&tlb_flush_clock, 1, __ATOMIC_SEQ_CST);
+    u32 now = tlb_clock();
+
+    write_cr3(cr3);
+    flushed_at(now);
+}
+
+/* The number whose completion means that the request has been served. */
+static u64 ask(struct percpu *c, u32 what, u64 address)
+{
+    u64 none = 0;
+
+    /* One address at a time; a second one makes it a whole flush. */
+    if (!what && !__atomic_compare_exchange_n(&c->flush_address, &none, address, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+        none != address)
+        what = FLUSH_GUEST;
+    if (what)
+        __atomic_fetch_or(&c->flush_what, what, __ATOMIC_SEQ_CST);
+    u64 number = __atomic_add_fetch(&c->flush_asked, 1, __ATOMIC_SEQ_CST);
+
+    local_apic_send(c->apic_id, VECTOR_FLUSH);
+    return number;
+}
+
+static void ask_others(void)
+{
+    struct percpu *c;
+
+    for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
+        ask(c, FLUSH_GUEST, 0);
+}
+
+static bool same_epoch(u32 a, u32 b)
+{
+    return (a ^ b) < EPOCH;
+}
+
+static bool all_flushed_in_epoch_of(u32 now)
+{
+    struct percpu *c;
+
+    for_each_cpu(c, READ_ONCE(cpus_online))
+        if (!same_epoch(READ_ONCE(c->tlb_flush_time), now))
+            return false;
+    return true;
+}
+
+/* The time of a flush that follows. */
+static u32 tick(void)
+{
+    u32 now = tlb_clock(), next;
+
+    do {
+        next = now + trap_test_tlb_tick();
+        if (unlikely(!same_epoch(now, next)) && !all_flushed_in_epoch_of(now))
+            return now;
+    } while (!__atomic_compare_exchange_n(&tlb_flush_clock, &now, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    if (unlikely(!same_epoch(now, next)))
+        ask_others();
+    return next;
 }
 
 void tlb_flush_local(void)
 {
-    tick();
+    u32 now = tick();
+
     write_cr3(read_cr3());
+    flushed_at(now);
 }
 
 void tlb_flush_global(void)
 {
     u64 cr4 = read_cr4();
+    u32 now = tick();
 
-    tick();
-    if (!(cr4 & CR4_PGE)) {
+    if (cr4 & CR4_PGE) {
+        write_cr4(cr4 & ~CR4_PGE);
+        write_cr4(cr4);
+    } else {
         write_cr3(read_cr3()); /* nothing is global (isolation.c) */
-        return;
     }
-    write_cr4(cr4 & ~CR4_PGE);
-    write_cr4(cr4);
+    flushed_at(now);
 }
 
 void tlb_serve(void)
 {
     struct percpu *c = this_cpu();
-    u32 asked = __atomic_load_n(&c->flush_asked, __ATOMIC_SEQ_CST);
+    u64 asked = __atomic_load_n(&c->flush_asked, __ATOMIC_SEQ_CST);
 
     if (asked == c->flush_done)
         return;
@@ -77,39 +159,19 @@ void tlb_serve(void)
     __atomic_store_n(&c->flush_done, asked, __ATOMIC_RELEASE);
 }
 
-/* The number whose completion means that the request has been served. */
-static u32 ask(struct percpu *c, u32 what, u64 address)
-{
-    u64 none = 0;
-
-    /* One address at a time; a second one makes it a whole flush. */
-    if (!what && !__atomic_compare_exchange_n(&c->flush_address, &none, address, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
-        none != address)
-        what = FLUSH_GUEST;
-    if (what)
-        __atomic_fetch_or(&c->flush_what, what, __ATOMIC_SEQ_CST);
-    u32 number = __atomic_add_fetch(&c->flush_asked, 1, __ATOMIC_SEQ_CST);
-
-    local_apic_send(c->apic_id, VECTOR_FLUSH);
-    return number;
-}
-
-static bool served(const struct percpu *c, u32 number)
+static bool served(const struct percpu *c, u64 number)
 {
     /* One that stopped for good or is parked is no longer waited for: it flushes when it returns. */
-    return (s32)(__atomic_load_n(&c->flush_done, __ATOMIC_ACQUIRE) - number) >= 0 || !cpu_is_online(c);
+    return __atomic_load_n(&c->flush_done, __ATOMIC_ACQUIRE) >= number || !cpu_is_online(c);
 }
 
 /* On the other CPUs of the set; returns when they have done it. */
 static void flush_others(u64 set, u32 what, u64 address)
 {
-    u32 number[MAX_CPUS];
+    u64 number[MAX_CPUS];
     struct percpu *c;
 
     set &= READ_ONCE(cpus_online) & ~cpu_bit(this_cpu());
-    if (!set)
-        return;
-    ASSERT(this_cpu()->locks_held == 0);
     for_each_cpu(c, set)
         number[c->id] = ask(c, what, address);
     for_each_cpu(c, set)
@@ -137,12 +199,6 @@ static u64 cpus_with_guests(void)
     return set;
 }
 
-void tlb_flush_all_cpus(void)
-{
-    tlb_flush_local();
-    flush_others(cpus_with_guests(), FLUSH_GUEST, 0);
-}
-
 void tlb_flush_cpus(u64 set, u64 address)
 {
     set &= cpus_with_guests();
@@ -160,9 +216,8 @@ static bool flushed_since(const struct percpu *c, u32 stamp)
     return (s32)(READ_ONCE(c->tlb_flush_time) - stamp) > 0;
 }
 
-void tlb_flush_for_page(const struct page_info *pg)
+void tlb_flush_since(u32 stamp)
 {
-    u32 stamp = READ_ONCE(pg->tlb_stamp);
     u64 set = cpus_with_guests();
     struct percpu *c;
 

@@ -62,12 +62,12 @@ EXTABLE_ASM(.Laccess\@, \fixup)
 .macro TOGGLE_MODE kernel, l4, pushed
     movb    $\kernel, VCPU_KERNEL_MODE(%rcx)
     swapgs
-    mov     TOP(STACK_TOP_CPU, \pushed), %rdx
     mov     tlb_flush_clock(%rip), %eax
-    mov     %eax, PERCPU_TLB_FLUSH_TIME(%rdx)
-    mov     \l4(%rcx), %rax
-    shl     $12, %rax
-    mov     %rax, %cr3
+    mov     \l4(%rcx), %rdx
+    shl     $12, %rdx
+    mov     %rdx, %cr3
+    mov     TOP(STACK_TOP_CPU, \pushed), %rdx
+    mov     %eax, PERCPU_TLB_FLUSH_TIME(%rdx) /* read before, told after: tlb.c */
 .endm
 
     .section .text.entry, "ax"

@@ -52,6 +52,7 @@ void ap_main(struct percpu *c)
     cpu_load_features();
     machine_check_init_cpu();
     local_apic_init_cpu();
+    tlb_flush_global(); /* it has a time of the TLB clock from now on */
     c->curr = c->idle;
     __atomic_store_n(&c->state, CPU_ONLINE, __ATOMIC_RELEASE);
     tsc_sync_target();

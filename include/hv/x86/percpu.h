@@ -50,9 +50,9 @@ struct percpu {
     u64 cr4, xcr0;         /* cached */
     u64 guest_cr3, full_cr3; /* isolation: what the last exit to a guest loaded, and what it replaced */
     u64 isolated_image, isolated_area; /* this CPU's part of guests' isolated tables: entries for the image's slot and for its areas */
-    u32 tlb_flush_time;    /* value of the TLB clock at the last full flush */
-    u32 flush_asked, flush_done; /* tlb.c: requests of other CPUs */
-    u32 flush_what;
+    u32 tlb_flush_time;    /* what the TLB clock said at the last full flush */
+    u32 flush_what;        /* tlb.c: requests of other CPUs, which count them */
+    u64 flush_asked, flush_done;
     u64 flush_address;
     const struct page_info *updating; /* a table whose entry is being changed (pt_update.c) */
     bool firmware_faulted; /* a runtime service raised an exception, */

@@ -9,8 +9,7 @@ void pv_load_address_space(struct vcpu *v)
 {
     mfn_t l4 = v->pv.guest_kernel_mode ? v->pv.kernel_l4 : v->pv.user_l4;
 
-    tlb_note_cr3_load();
-    write_cr3(l4 << PAGE_SHIFT);
+    tlb_load_cr3(l4 << PAGE_SHIFT);
 }
 
 /* The CPUs on which translations of some of the domain's vCPUs may be. */

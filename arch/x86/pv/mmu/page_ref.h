@@ -12,10 +12,24 @@ static force_inline bool type_get_quick(struct page_info *pg, enum page_type typ
 {
     u64 x = READ_ONCE(pg->type_info), settled = (u64)type << PGT_TYPE_SHIFT | PGT_VALIDATED;
 
-    /* Of other types the last reference takes the validation with it, or should have (PGT_SEGDESC). */
-    if ((x & ~(PGT_PINNED | PGT_COUNT_MASK)) != settled || (u32)x == (u32)PGT_COUNT_MASK || (type != PGT_WRITABLE && !(u32)x))
+    /* Of other types than PGT_WRITABLE the last reference takes the validation with it. */
+    if ((x & ~(PGT_PINNED | PGT_COUNT_MASK)) != settled || (u32)x == (u32)PGT_COUNT_MASK)
         return false;
     return __atomic_compare_exchange_n(&pg->type_info, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/*
+ * The last reference goes: PGT_BUSY is set, nobody takes another one before `end` is stored.
+ *
+ * CPU A drops the last writable mapping of a frame, CPU B maps it once more, writes, unmaps it without a flush. If
+ * A took the stamp first and the reference after, B could do all its part in between, a flush at its
+ * start included: the count is 1 again, A's exchange succeeds, and the stamp is older than B's time
+ * although B has a writable translation. With the frame busy B waits, or came first and A finds two references.
+ */
+static force_inline void type_put_end(struct page_info *pg, u64 end)
+{
+    pg->tlb_stamp = tlb_clock();
+    __atomic_store_n(&pg->type_info, end, __ATOMIC_RELEASE);
 }
 
 /* Any reference of a writable frame, all but the last one of others; false: page_put_type() does it. */
@@ -25,9 +39,13 @@ static force_inline bool type_put_quick(struct page_info *pg, bool writable)
 
     if ((x & PGT_BUSY) || (u32)x < (writable ? 1 : 2))
         return false;
-    if ((u32)x == 1)
-        pg->tlb_stamp = tlb_clock();
-    return __atomic_compare_exchange_n(&pg->type_info, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    bool last = writable && (u32)x == 1;
+
+    if (!__atomic_compare_exchange_n(&pg->type_info, &x, last ? x | PGT_BUSY : x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return false;
+    if (last)
+        type_put_end(pg, x - 1);
+    return true;
 }
 
 /* owner: the frame of its struct domain (page_info.owner). */

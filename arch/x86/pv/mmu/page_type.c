@@ -10,7 +10,8 @@
  * Waiting cannot cycle: validation waits only for frames of a lower level, and a frame of
  * another level is refused, not waited for (so there are no linear page tables).
  *
- * A frame changes type only after every CPU has flushed what it may remember of the old one.
+ * A frame changes type only after every CPU has flushed what it may remember of the old one: the
+ * type stays when the last reference goes, and when a validation is refused, to say that there was one.
  */
 #include <hv/lib.h>
 #include <hv/panic.h>
@@ -51,8 +52,6 @@ static void release(struct page_info *pg)
     spin_unlock(&d->page_lock);
     if (pg->ref_info & PGR_UNCACHED)
         flush_cache_of(pg);
-    /* Read-only mappings leave no stamp: whoever may still have one forgets it now. */
-    tlb_flush_all_cpus();
     m2p_set(page_to_mfn(pg), INVALID_M2P);
     page_free(pg, 0);
 }
@@ -104,13 +103,13 @@ static int acquire_first(struct page_info *pg, u64 old, enum page_type type)
     if (!__atomic_compare_exchange_n(&pg->type_info, &old, busy, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return -EAGAIN;
     if (flush)
-        tlb_flush_for_page(pg);
+        tlb_flush_since(pg->tlb_stamp);
     if (!(busy & PGT_BUSY))
         return 0;
     int rc = needs_validation(type) ? validate(pg, type) : 0;
 
-    pg->tlb_stamp = tlb_clock();
-    __atomic_store_n(&pg->type_info, rc ? 0 : base | PGT_VALIDATED | 1, __ATOMIC_RELEASE);
+    /* Refused: no CPU has used it as such, but some may from earlier (the type was the same, nothing was flushed). */
+    __atomic_store_n(&pg->type_info, rc ? base : base | PGT_VALIDATED | 1, __ATOMIC_RELEASE);
     return rc;
 }
 
@@ -137,11 +136,21 @@ int page_get_type(struct page_info *pg, enum page_type type)
     }
 }
 
+/* The caller has set PGT_BUSY on the last reference. */
+static void put_last_type(struct page_info *pg, enum page_type type)
+{
+    if (type >= PGT_L1 && type <= PGT_L4) {
+        pt_updates_wait(pg);
+        pt_table_invalidate(pg, type - PGT_L1 + 1);
+    }
+    /* The type stays as a reminder: the next one flushes first. */
+    type_put_end(pg, (u64)type << PGT_TYPE_SHIFT | (needs_validation(type) ? 0 : PGT_VALIDATED));
+}
+
 void page_put_type(struct page_info *pg)
 {
     for (;;) {
         u64 x = READ_ONCE(pg->type_info);
-        enum page_type type = page_type_of(x);
 
         /* Every put follows a get of ours; guests cannot name one. */
         ASSERT(x & PGT_COUNT_MASK);
@@ -149,21 +158,13 @@ void page_put_type(struct page_info *pg)
             wait_while_busy(pg);
             continue;
         }
-        if ((x & PGT_COUNT_MASK) > 1 || type == PGT_WRITABLE || type == PGT_SEGDESC) {
-            if ((x & PGT_COUNT_MASK) == 1)
-                pg->tlb_stamp = tlb_clock();
-            if (__atomic_compare_exchange_n(&pg->type_info, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-                return;
-            continue;
-        }
-        if (!__atomic_compare_exchange_n(&pg->type_info, &x, (x | PGT_BUSY) & ~PGT_VALIDATED, false,
+        bool last = (x & PGT_COUNT_MASK) == 1;
+
+        if (!__atomic_compare_exchange_n(&pg->type_info, &x, last ? (x | PGT_BUSY) & ~PGT_VALIDATED : x - 1, false,
                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
-        pt_updates_wait(pg);
-        pt_table_invalidate(pg, type - PGT_L1 + 1);
-        pg->tlb_stamp = tlb_clock();
-        /* The type stays as a reminder: the next one flushes first. */
-        __atomic_store_n(&pg->type_info, (u64)type << PGT_TYPE_SHIFT, __ATOMIC_RELEASE);
+        if (last)
+            put_last_type(pg, page_type_of(x));
         return;
     }
 }

@@ -75,8 +75,12 @@ static force_inline int exchange(struct domain *d, unsigned level, pte_t *p, pte
                                  enum exchanged *result)
 {
     bool same = same_references(level, old, val);
-    int rc = same || !(val & PTE_PRESENT) ? 0 : entry_get(d, level, val, owner);
+    int rc = 0;
 
+    if (!(val & PTE_PRESENT))
+        rc = absent_refused(d, val) ? -EPERM : 0;
+    else if (!same)
+        rc = entry_get(d, level, val, owner);
     if (rc)
         return rc;
     *result = exchange_in_table((u32)virt_to_mfn(d), level, p, old, val);
@@ -98,8 +102,6 @@ static force_inline int update(struct domain *d, unsigned level, paddr_t at, pte
     if ((at & 7) || in_hypervisor_slot(level, at))
         return -EINVAL;
     val = entry_adjust(level, val);
-    if (absent_refused(d, val))
-        return -EPERM;
     do {
         pte_t old = READ_ONCE(*p);
         pte_t ad = preserve_ad && (old & PTE_PRESENT) ? old & (PTE_ACCESSED | PTE_DIRTY) : 0;

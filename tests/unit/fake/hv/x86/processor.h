@@ -1,4 +1,4 @@
-/* The real header; ports and MSRs are answered by the test. */
+/* The real header; ports, MSRs and control registers are answered by the test. */
 #ifndef FAKE_PROCESSOR_H
 #define FAKE_PROCESSOR_H
 
@@ -16,5 +16,17 @@ struct cpuid_regs fake_cpuid(u32 leaf, u32 subleaf);
 #define rdmsr_safe(msr, v) (*(v) = fake_rdmsr(msr), true)
 #define wrmsr_safe(msr, v) (fake_wrmsr(msr, v), true)
 #define cpuid_count fake_cpuid
+
+u64 fake_read_cr3(void);
+void fake_write_cr3(u64 v); /* flushes what is not global */
+void fake_write_cr4(u64 v);
+void fake_invlpg(u64 va);
+void fake_cpu_relax(void);  /* this CPU waits for another one */
+#define read_cr3 fake_read_cr3
+#define write_cr3 fake_write_cr3
+#define read_cr4() (CR4_PGE)
+#define write_cr4 fake_write_cr4
+#define invlpg fake_invlpg
+#define cpu_relax fake_cpu_relax
 
 #endif
