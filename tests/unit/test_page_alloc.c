@@ -143,12 +143,30 @@ static void heap(void **state)
 
 /* ---- another CPU, which may remember frames from before it flushed ---- */
 
-static u32 clock_now = 1, its_time, flushes;
+static u32 clock_now = 1, its_time, flushes, freed_at[FAKE_FRAMES];
+static bool nested;
 u32 tlb_clock(void) { return clock_now; }
+
+/* Before the flush is done a third one takes a frame, perhaps of the block that has just been split. */
+static void third_cpu(void)
+{
+    nested = true;
+    struct page_info *pg = page_alloc(0, 0);
+
+    if (pg) {
+        assert_true(freed_at[page_to_mfn(pg)] < its_time);
+        freed_at[page_to_mfn(pg)] = clock_now;
+        page_free(pg, 0);
+    }
+    nested = false;
+}
+
 void tlb_flush_since(u32 stamp)
 {
     if (its_time > stamp)
         return;
+    if (!nested && random() % 2)
+        third_cpu();
     its_time = ++clock_now;
     flushes++;
 }
@@ -156,7 +174,6 @@ void tlb_flush_since(u32 stamp)
 static void no_frame_leaves_unflushed(void **state)
 {
     (void)state;
-    static u32 freed_at[FAKE_FRAMES];
     struct {
         struct page_info *pg;
         u32 frames;
