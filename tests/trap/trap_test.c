@@ -35,8 +35,8 @@ OPTION("traptest", parse_traptest, opt_traptest, "of test builds: what to raise,
 
 /* The TLB clock wraps after hours of flushes: tests start it shortly before, or let it run faster. */
 static u32 opt_tlb_tick = 1;
-OPTION("tlb-tick", option_u32, opt_tlb_tick);
-OPTION("tlb-clock", option_u32, tlb_flush_clock);
+OPTION("tlb-tick", option_u32, opt_tlb_tick, "of test builds: ticks of the TLB clock in each flush", "`1`");
+OPTION("tlb-clock", option_u32, tlb_flush_clock, "of test builds: where the TLB clock starts", "`1`");
 u32 trap_test_tlb_tick(void)
 {
     return opt_tlb_tick;
