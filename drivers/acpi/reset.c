@@ -27,6 +27,29 @@ static void settle(void)
         inb(0x80);
 }
 
+/* The register that the FADT names, whose address has been checked (ACPI 6.4, 4.8.3.6). No lock: others are stopped, or never end theirs. */
+static void write_reset_register(void)
+{
+    u64 at = acpi.reset_register.address;
+
+    if (acpi.reset_register.space == 0)
+        *acpi.reset_memory = acpi.reset_value;
+    else if (acpi.reset_register.space == 1)
+        outb((u16)at, acpi.reset_value);
+    else {
+        outl(0xcf8, 0x80000000u | (u32)(at >> 32) << 11 | (u32)(at >> 16 & 7) << 8 | (u32)(at & 0xfc));
+        outb((u16)(0xcfc + (at & 3)), acpi.reset_value);
+    }
+}
+
+/* Keyboard controller: pulses the reset line, once it has taken what was written before. */
+static void pulse_reset_line(void)
+{
+    for (int i = 0; i < 10000 && (inb(0x64) & 2); i++)
+        inb(0x80);
+    outb(0x64, 0xfe);
+}
+
 void machine_restart(void)
 {
     static const struct {
@@ -35,11 +58,11 @@ void machine_restart(void)
     } __packed no_idt = { 0, 0 };
 
     irq_disable();
-    if (acpi.have_reset && acpi.reset_register.space == 1) {
-        outb((u16)acpi.reset_register.address, acpi.reset_value);
+    if (acpi.have_reset) {
+        write_reset_register();
         settle();
     }
-    outb(0x64, 0xfe); /* keyboard controller: pulse the reset line */
+    pulse_reset_line();
     settle();
     outb(0xcf9, 0x02); /* chipset reset control */
     outb(0xcf9, 0x06);

@@ -1,7 +1,12 @@
-/* Finding tables and reading MADT and FADT. Lengths and checksums are checked before use. */
+/*
+ * Reading the MADT and the FADT. Firmware is not trusted: each entry is looked at by itself, one that
+ * makes no sense is named and left out, and what is sound is used.
+ */
 #include <hv/acpi.h>
+#include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/x86/cpu.h>
 
 struct acpi_info acpi = { .local_apic = 0xfee00000 };
 
@@ -27,12 +32,113 @@ bool acpi_checksum_ok(const void *p, u32 length)
     return sum_of(p, length) == 0;
 }
 
-static void madt_override(struct acpi_info *a, const u8 *e)
+/* ---- MADT ---- */
+
+#define LEFT_OUT_LINES 24 /* a table may hold a hundred thousand entries, and the serial line is slow */
+
+static void __printf(2, 3) left_out(struct acpi_info *a, const char *fmt, ...)
+{
+    va_list args;
+
+    if (a->nr_left_out++ >= LEFT_OUT_LINES)
+        return;
+    va_start(args, fmt);
+    vprintk(fmt, args);
+    va_end(args);
+}
+
+static void use_cpu(struct acpi_info *a, u32 apic_id, u32 acpi_id, u32 flags)
+{
+    if (!(flags & 3))
+        return; /* neither there nor able to come: whatever its id */
+    for (u32 i = 0; i < a->nr_cpus; i++)
+        if (a->cpus[i].apic_id == apic_id) {
+            left_out(a, LOG_WARN "ACPI: APIC id %u is listed more than once: the processor counts once\n", apic_id);
+            a->cpus[i].enabled |= flags & 1;
+            return;
+        }
+    if (a->nr_cpus == ACPI_MAX_CPUS) {
+        left_out(a, LOG_WARN "ACPI: more than %u processors: APIC id %u is left out\n", ACPI_MAX_CPUS, apic_id);
+        return;
+    }
+    a->cpus[a->nr_cpus].apic_id = apic_id;
+    a->cpus[a->nr_cpus].acpi_id = acpi_id;
+    a->cpus[a->nr_cpus].enabled = flags & 1;
+    a->nr_cpus++;
+}
+
+static void use_local_apic(struct acpi_info *a, const u8 *e)
+{
+    u32 flags = (u32)get(e + 4, 4);
+
+    if (e[3] == 0xff && (flags & 3))
+        left_out(a, LOG_WARN "ACPI: APIC id 255 means all processors in an xAPIC entry: it is left out\n");
+    else
+        use_cpu(a, e[3], e[2], flags);
+}
+
+static void use_x2apic(struct acpi_info *a, const u8 *e)
+{
+    u32 id = (u32)get(e + 4, 4), flags = (u32)get(e + 8, 4);
+
+    if (id == ~0u && (flags & 3))
+        left_out(a, LOG_WARN "ACPI: APIC id %u means all processors: it is left out\n", id);
+    else
+        use_cpu(a, id, (u32)get(e + 12, 4), flags);
+}
+
+/* Why no I/O APIC can lie there, or NULL. */
+static const char *io_apic_misplaced(const struct acpi_info *a, paddr_t pa)
+{
+    u32 type = boot_info_memory_type(&boot_info, pa);
+
+    if (pa < MiB(1) || pa & 3)
+        return "makes no sense";
+    if (pa >= 0xfee00000 && pa < 0xfef00000)
+        return "belongs to the local APICs";
+    if (type && type != E820_RESERVED)
+        return "is memory";
+    for (u32 i = 0; i < a->nr_io_apics; i++)
+        if (a->io_apics[i].address == pa)
+            return "is listed more than once";
+    return NULL;
+}
+
+static void use_io_apic(struct acpi_info *a, const u8 *e)
+{
+    u32 address = (u32)get(e + 4, 4);
+    const char *why = io_apic_misplaced(a, address);
+
+    if (why) {
+        left_out(a, LOG_WARN "ACPI: I/O APIC %u: address %x %s: it is left out\n", e[2], address, why);
+        return;
+    }
+    if (a->nr_io_apics == ACPI_MAX_IO_APICS) {
+        left_out(a, LOG_WARN "ACPI: more than %u I/O APICs: the one at %x is left out\n", ACPI_MAX_IO_APICS, address);
+        return;
+    }
+    a->io_apics[a->nr_io_apics].address = address;
+    a->io_apics[a->nr_io_apics++].gsi_base = (u32)get(e + 8, 4);
+}
+
+static bool overridden(const struct acpi_info *a, u8 irq)
+{
+    for (u32 i = 0; i < a->nr_overrides; i++)
+        if (a->overrides[i].isa_irq == irq)
+            return true;
+    return false;
+}
+
+/* The ISA bus has sixteen lines, and each of them is moved at most once: so there is room for all. */
+static void use_override(struct acpi_info *a, const u8 *e)
 {
     u16 flags = (u16)get(e + 8, 2);
 
-    if (a->nr_overrides == ACPI_MAX_OVERRIDES || e[2] != 0)
+    if (e[2] != 0 || e[3] >= ACPI_MAX_OVERRIDES || overridden(a, e[3])) {
+        left_out(a, LOG_WARN "ACPI: override of bus %u, interrupt %u %s: it is left out\n", e[2], e[3],
+                 e[2] == 0 && e[3] < ACPI_MAX_OVERRIDES ? "comes a second time" : "is not one of the ISA bus");
         return;
+    }
     a->overrides[a->nr_overrides].isa_irq = e[3];
     a->overrides[a->nr_overrides].gsi = (u32)get(e + 4, 4);
     a->overrides[a->nr_overrides].active_low = (flags & 3) == 3;
@@ -40,46 +146,54 @@ static void madt_override(struct acpi_info *a, const u8 *e)
     a->nr_overrides++;
 }
 
-static void madt_cpu(struct acpi_info *a, u32 apic_id, u32 acpi_id, u32 flags)
+static void use_local_apic_address(struct acpi_info *a, const u8 *e)
 {
-    if (a->nr_cpus == ACPI_MAX_CPUS || !(flags & 3))
-        return;
-    a->cpus[a->nr_cpus].apic_id = apic_id;
-    a->cpus[a->nr_cpus].acpi_id = acpi_id;
-    a->cpus[a->nr_cpus].enabled = flags & 1;
-    a->nr_cpus++;
+    a->local_apic = get(e + 4, 8);
+}
+
+/* The entries that are used (ACPI 6.4, 5.2.12), with their lengths. */
+static const struct {
+    u8 type, length;
+    void (*use)(struct acpi_info *a, const u8 *e);
+} madt_entries[] = {
+    { 0, 8, use_local_apic }, { 1, 12, use_io_apic },  { 2, 10, use_override },
+    { 5, 12, use_local_apic_address }, { 9, 16, use_x2apic },
+};
+
+static void use_entry(struct acpi_info *a, const u8 *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(madt_entries); i++) {
+        if (madt_entries[i].type != e[0])
+            continue;
+        if (e[1] >= madt_entries[i].length)
+            madt_entries[i].use(a, e);
+        else
+            left_out(a, LOG_WARN "ACPI: MADT: an entry of type %u has only %u bytes: it is left out\n", e[0], e[1]);
+    }
 }
 
 int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length)
 {
     const u8 *t = table;
+    u32 off = 44;
 
     if (length < 44)
         return -EINVAL;
     a->local_apic = get(t + 36, 4);
-    for (u32 off = 44; off + 2 <= length;) {
-        const u8 *e = t + off;
-        u8 size = e[1];
-
-        if (size < 2 || size > length - off)
-            return -EINVAL;
-        if (e[0] == 0 && size >= 8)
-            madt_cpu(a, e[3], e[2], (u32)get(e + 4, 4));
-        else if (e[0] == 9 && size >= 16)
-            madt_cpu(a, (u32)get(e + 4, 4), (u32)get(e + 12, 4), (u32)get(e + 8, 4));
-        else if (e[0] == 1 && size >= 12 && a->nr_io_apics < ACPI_MAX_IO_APICS) {
-            a->io_apics[a->nr_io_apics].address = get(e + 4, 4);
-            a->io_apics[a->nr_io_apics++].gsi_base = (u32)get(e + 8, 4);
-        } else if (e[0] == 2 && size >= 10)
-            madt_override(a, e);
-        else if (e[0] == 5 && size >= 12)
-            a->local_apic = get(e + 4, 8);
-        off += size;
+    for (; off < length; off += t[off + 1]) {
+        if (off + 2 > length || t[off + 1] < 2 || t[off + 1] > length - off) {
+            printk(LOG_WARN "ACPI: MADT: the entry at offset %u has no sound length: the table is used up to there\n", off);
+            break;
+        }
+        use_entry(a, t + off);
     }
+    if (a->nr_left_out > LEFT_OUT_LINES)
+        printk(LOG_WARN "ACPI: MADT: %u entries were left out in all\n", a->nr_left_out);
     return 0;
 }
 
-/* ACPI 6.4, 5.2.23: status, and the address of a picture. */
+/* ---- BGRT (ACPI 6.4, 5.2.23): status, and the address of a picture ---- */
+
 #define BGRT_STATUS 38
 #define BGRT_IMAGE 40
 
@@ -100,23 +214,83 @@ void acpi_bgrt_forget_image(void *table, u32 length)
     t[9] = (u8)(t[9] - sum_of(t, length));
 }
 
-/* Offsets: ACPI 6.4, table 5.9. */
+/* ---- FADT (offsets: ACPI 6.4, table 5.9) ---- */
+
+#define FADT_FLAGS 112
+#define FADT_RESET 116
+#define FADT_RESET_VALUE 128
+#define FLAG_RESET (1u << 10)
+#define FLAG_HARDWARE_REDUCED (1u << 20)
+
+enum { SPACE_MEMORY, SPACE_IO, SPACE_PCI };
+
+static const struct {
+    const char *name;
+    u8 at, x_at, bytes; /* offsets of the 32-bit address and of the generic one; what is used of the block */
+    size_t port;        /* in struct acpi_info */
+} fadt_blocks[] = {
+    { "PM1a_CNT_BLK", 64, 172, 2, offsetof(struct acpi_info, pm1a_control) },
+    { "PM1b_CNT_BLK", 68, 184, 2, offsetof(struct acpi_info, pm1b_control) },
+    { "PM_TMR_BLK", 76, 208, 4, offsetof(struct acpi_info, pm_timer) },
+};
+
+static bool is_port(u64 address, u32 bytes)
+{
+    return address && address <= 0x10000 - bytes;
+}
+
+/* The generic address counts where there is one (ACPI 6.4, 5.2.9), if it can be used. 0: no such block. */
+static u16 block_port(const u8 *t, u32 length, size_t i)
+{
+    u32 x_at = fadt_blocks[i].x_at, bytes = fadt_blocks[i].bytes;
+    u64 x = length >= x_at + 12 ? get(t + x_at + 4, 8) : 0, old = get(t + fadt_blocks[i].at, 4);
+
+    if (is_port(x, bytes) && t[x_at] == SPACE_IO)
+        return (u16)x;
+    if (x)
+        printk(LOG_WARN "ACPI: FADT: X_%s, %lx in address space %u, is no I/O port and is not used\n", fadt_blocks[i].name, x, t[x_at]);
+    if (old && !is_port(old, bytes))
+        printk(LOG_WARN "ACPI: FADT: %s, %lx, is no I/O port and is not used\n", fadt_blocks[i].name, old);
+    return is_port(old, bytes) ? (u16)old : 0;
+}
+
+/* Where writing a byte is all it takes: a port, device memory, or a function's configuration space on bus 0. */
+static bool reset_register_ok(const struct acpi_gas *r)
+{
+    switch (r->space) {
+    case SPACE_IO:
+        return is_port(r->address, 1);
+    case SPACE_MEMORY:
+        return r->address >= MiB(1) && !(r->address >> cpu.phys_bits) && boot_info_memory_type(&boot_info, r->address) != E820_RAM;
+    case SPACE_PCI: /* device, function, offset: 16 bits each */
+        return r->address >> 32 < 32 && (r->address >> 16 & 0xffff) < 8 && (r->address & 0xffff) < 256;
+    default:
+        return false;
+    }
+}
+
+static void use_reset_register(struct acpi_info *a, const u8 *t)
+{
+    memcpy(&a->reset_register, t + FADT_RESET, sizeof(a->reset_register));
+    a->reset_value = t[FADT_RESET_VALUE];
+    a->have_reset = reset_register_ok(&a->reset_register);
+    if (!a->have_reset)
+        printk(LOG_WARN "ACPI: FADT: the reset register, %lx in address space %u, makes no sense and is not used\n",
+               a->reset_register.address, a->reset_register.space);
+}
+
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length)
 {
     const u8 *t = table;
 
-    if (length < 116)
+    if (length < FADT_RESET)
         return -EINVAL;
-    a->pm1a_control = (u16)get(t + 64, 4);
-    a->pm1b_control = (u16)get(t + 68, 4);
-    a->pm_timer = (u16)get(t + 76, 4);
-    if (length >= 129 && (get(t + 112, 4) & (1 << 10))) {
-        memcpy(&a->reset_register, t + 116, sizeof(a->reset_register));
-        a->reset_value = t[128];
-        a->have_reset = true;
-    }
-    /* The 64-bit blocks count where the 32-bit ones are absent (hardware-reduced firmware). */
-    if (!a->pm1a_control && length >= 184 && t[172] == 1)
-        a->pm1a_control = (u16)get(t + 176, 8);
+    u32 flags = (u32)get(t + FADT_FLAGS, 4);
+
+    /* Hardware-reduced machines have none of the blocks, whatever stands there. */
+    for (size_t i = 0; i < ARRAY_SIZE(fadt_blocks) && !(flags & FLAG_HARDWARE_REDUCED); i++)
+        *(u16 *)((u8 *)a + fadt_blocks[i].port) = block_port(t, length, i);
+    if (length > FADT_RESET_VALUE && (flags & FLAG_RESET))
+        use_reset_register(a, t);
     return 0;
 }

@@ -4,8 +4,8 @@
 
 #include <hv/types.h>
 
-#define ACPI_MAX_IO_APICS 16
-#define ACPI_MAX_OVERRIDES 16
+#define ACPI_MAX_IO_APICS 128
+#define ACPI_MAX_OVERRIDES 16 /* ISA interrupts, each once */
 #define ACPI_MAX_CPUS 256
 
 struct acpi_gas {
@@ -16,9 +16,10 @@ struct acpi_gas {
 struct acpi_info {
     bool present;
     paddr_t rsdp, local_apic;
+    u32 nr_left_out; /* entries of the MADT that made no sense */
     u32 nr_cpus;
     struct {
-        u32 apic_id, acpi_id;
+        u32 apic_id, acpi_id; /* no APIC id stands here twice, none addresses all CPUs */
         bool enabled;
     } cpus[ACPI_MAX_CPUS];
     u32 nr_io_apics;
@@ -32,17 +33,23 @@ struct acpi_info {
         u32 gsi;
         bool level, active_low;
     } overrides[ACPI_MAX_OVERRIDES];
-    u16 pm1a_control, pm1b_control; /* ports, 0: none */
-    u16 pm_timer;
+    u16 pm1a_control, pm1b_control, pm_timer; /* ports, 0: none */
+    bool no_x2apic; /* the firmware asks that x2APIC mode be left off (DMAR, X2APIC_OPT_OUT) */
     bool have_reset;
     struct acpi_gas reset_register;
+    volatile u8 *reset_memory; /* where that is device memory, mapped */
     u8 reset_value;
 };
 extern struct acpi_info acpi;
 
 /* Reads the tables; what is missing or broken is named and left at its default. */
 void acpi_init(paddr_t rsdp);
-/* Parsers of single tables: 0 or -EINVAL. Nothing in them is trusted. */
+/*
+ * A table by its signature, whole, in the direct map; NULL: none that can be used, with the reason printed if there is a broken one.
+ * any_sum: rather one with a wrong checksum than none. After acpi_init().
+ */
+const void *acpi_find_table(const char *signature, bool any_sum, u32 *length) __must_check;
+/* Parsers of single tables: 0, or -EINVAL (too short). Nothing in them is trusted. */
 int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length);
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length);
 /* BGRT, whose picture the firmware may have left in memory that is free by now. False: too short a table. */

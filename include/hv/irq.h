@@ -39,6 +39,8 @@ void local_apic_init_cpu(void); /* on another CPU, in the mode of the first */
 #define IPI_INIT 0x4500u
 #define IPI_STARTUP(page) (0x4600u | (u32)(page))
 void local_apic_send(u32 apic_id, u32 command);
+/* In the mode that is in force: xAPIC has 8 bits for an id, and all ones address every CPU. */
+bool local_apic_reaches(u32 apic_id);
 /* io_apic.c */
 void io_apic_init(void);
 u32 io_apic_gsi_count(void);

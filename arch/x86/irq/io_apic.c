@@ -12,18 +12,21 @@
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
-#define MAX_IO_APICS 16
+/* Of GSIs beyond these no machine has heard; for each one below there is a PIRQ. */
+#define MAX_GSIS 4096
 
 struct io_apic {
     paddr_t base;
     volatile u32 *registers; /* [0] select, [4] window */
     u32 gsi_base, pins;
 };
-static struct io_apic io_apics[MAX_IO_APICS];
+static struct io_apic io_apics[ACPI_MAX_IO_APICS];
 static u32 nr_io_apics;
 static spinlock_t io_apic_lock = SPINLOCK_INIT(LOCK_LEAF);
 
 #define REDIR_MASKED 0x10000u
+#define REDIR_MODE 0x700u
+#define REDIR_SMI 0x200u
 #define REDIR_NMI 0x400u
 #define REDIR_LEVEL 0x8000u
 #define REDIR_ACTIVE_LOW 0x2000u
@@ -50,28 +53,55 @@ static struct io_apic *apic_for(u32 gsi, u32 *pin)
     return NULL;
 }
 
+static bool shares_gsis(const struct io_apic *a)
+{
+    for (u32 i = 0; i < nr_io_apics; i++)
+        if (a->gsi_base < io_apics[i].gsi_base + io_apics[i].pins && io_apics[i].gsi_base < a->gsi_base + a->pins)
+            return true;
+    return false;
+}
+
+/* Why it cannot be used, or NULL. */
+static const char *examine(struct io_apic *a)
+{
+    u32 version = read_reg(a, 1);
+
+    if (version == 0xffffffff || !(version & 0xff))
+        return "does not answer";
+    a->pins = ((version >> 16) & 0xff) + 1;
+    if (a->gsi_base > MAX_GSIS - a->pins)
+        return "has GSIs beyond all that machines have";
+    return shares_gsis(a) ? "has GSIs of another one" : NULL;
+}
+
+/* Pins that raise SMIs are the firmware's. */
+static void mask_all(struct io_apic *a)
+{
+    for (u32 pin = 0; pin < a->pins; pin++)
+        if ((read_reg(a, 0x10 + 2 * pin) & REDIR_MODE) != REDIR_SMI)
+            write_reg(a, 0x10 + 2 * pin, REDIR_MASKED);
+}
+
 void io_apic_init(void)
 {
-    for (u32 i = 0; i < acpi.nr_io_apics && i < MAX_IO_APICS; i++) {
+    for (u32 i = 0; i < acpi.nr_io_apics; i++) {
         struct io_apic *a = &io_apics[nr_io_apics];
 
         a->base = acpi.io_apics[i].address;
         a->gsi_base = acpi.io_apics[i].gsi_base;
         a->registers = hv_ioremap(a->base, PAGE_SIZE);
-        if (!a->registers)
-            continue;
-        u32 version = read_reg(a, 1);
+        const char *why = a->registers ? examine(a) : "cannot be mapped";
 
-        if (version == 0xffffffff) {
-            printk(LOG_WARN "I/O APIC at %lx does not answer; it is left out\n", a->base);
+        if (why) {
+            printk(LOG_WARN "I/O APIC at %lx %s; it is left out\n", a->base, why);
             continue;
         }
-        a->pins = ((version >> 16) & 0xff) + 1;
-        for (u32 pin = 0; pin < a->pins; pin++)
-            write_reg(a, 0x10 + 2 * pin, REDIR_MASKED);
+        mask_all(a);
         nr_io_apics++;
         printk(LOG_INFO "I/O APIC: %lx, GSI %u to %u\n", a->base, a->gsi_base, a->gsi_base + a->pins - 1);
     }
+    if (!nr_io_apics)
+        printk(LOG_WARN "No I/O APIC: of all devices only those with MSI can interrupt. Update the firmware, or switch ACPI on there.\n");
 }
 
 u32 io_apic_gsi_count(void)

@@ -1,4 +1,5 @@
 /* The local APIC: xAPIC through its page, x2APIC through MSRs. Intel SDM vol. 3, chapter 11. */
+#include <hv/acpi.h>
 #include <hv/irq.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
@@ -48,15 +49,23 @@ u32 local_apic_id(void)
     return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
 }
 
+/* Enabled first: while an APIC is off, its LVT entries cannot be unmasked (SDM vol. 3, 11.4.7.2). */
 static void program_defaults(void)
 {
+    apic_write(APIC_SVR, 0x100 | VECTOR_SPURIOUS);
     apic_write(APIC_TPR, 0);
     apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     apic_write(APIC_LVT_LINT0, LVT_MASKED);
     apic_write(APIC_LVT_LINT1, LVT_NMI);
     apic_write(APIC_LVT_ERROR, VECTOR_LAPIC_ERROR);
-    apic_write(APIC_SVR, 0x100 | VECTOR_SPURIOUS);
     apic_write(APIC_TIMER_DIVIDE, 0xb); /* divide by 1 */
+}
+
+/* The write to the LVT must have arrived before the first deadline is set (SDM vol. 3, 11.5.4.1): one is memory, the other is not. */
+static void start_timer(void)
+{
+    apic_write(APIC_LVT_TIMER, timer_mode | VECTOR_TIMER);
+    mfence();
 }
 
 void local_apic_init_cpu(void)
@@ -68,7 +77,7 @@ void local_apic_init_cpu(void)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     program_defaults();
     apic_write(APIC_LVT_LINT1, LVT_MASKED); /* the machine's NMIs are the first CPU's */
-    apic_write(APIC_LVT_TIMER, timer_mode | VECTOR_TIMER);
+    start_timer();
 }
 
 static void wait_for_delivery(void)
@@ -80,6 +89,8 @@ static void wait_for_delivery(void)
 void local_apic_send(u32 apic_id, u32 command)
 {
     if (x2apic) {
+        /* This WRMSR does not serialise: what the other CPU is to see must be in memory before it (SDM vol. 3, 11.12.3). */
+        __asm__ volatile("mfence; lfence" ::: "memory");
         wrmsr(0x800 + (APIC_ICR >> 4), ((u64)apic_id << 32) | command);
         return;
     }
@@ -88,21 +99,49 @@ void local_apic_send(u32 apic_id, u32 command)
     apic_write(APIC_ICR, command);
 }
 
+bool local_apic_reaches(u32 apic_id)
+{
+    return apic_id != ~0u && (x2apic || apic_id < 0xff);
+}
+
+static bool ids_need_x2apic(void)
+{
+    for (u32 i = 0; i < acpi.nr_cpus; i++)
+        if (acpi.cpus[i].enabled && acpi.cpus[i].apic_id >= 0xff)
+            return true;
+    return false;
+}
+
+/* Firmware that has switched to x2APIC must be followed: the way back needs a reset. Else it is used where a CPU cannot be reached without. */
+static bool wants_x2apic(u64 base)
+{
+    if (base & APIC_BASE_X2APIC)
+        return true;
+    return ids_need_x2apic() && (cpuid_count(1, 0).ecx & 1u << 21) && !acpi.no_x2apic;
+}
+
+/* Guests are kept from where the registers really lie, which is not always where the MADT has them. */
+static void map_registers(paddr_t base)
+{
+    if (base != acpi.local_apic)
+        printk(LOG_WARN "Local APIC: at %lx, not where ACPI has it (%lx)\n", base, acpi.local_apic);
+    acpi.local_apic = base;
+    registers = x2apic ? NULL : hv_ioremap(base, PAGE_SIZE);
+    if (!x2apic && !registers)
+        panic(PANIC_BOOT_MEMORY, "no memory to map the local APIC");
+}
+
 void local_apic_init(void)
 {
     u64 base = rdmsr(MSR_APIC_BASE);
 
     if (!(cpuid_count(1, 0).edx & (1 << 9)))
         panic(PANIC_LOCAL_APIC, "this processor reports no local APIC. Enable it in the firmware setup.");
-    /* Firmware that has switched to x2APIC must be followed: the way back needs a reset. */
-    x2apic = base & APIC_BASE_X2APIC;
-    if (!(base & APIC_BASE_ENABLE))
-        wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-    if (!x2apic) {
-        registers = hv_ioremap(base & PTE_ADDR_MASK, PAGE_SIZE);
-        if (!registers)
-            panic(PANIC_BOOT_MEMORY, "no memory to map the local APIC");
-    }
+    wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+    x2apic = wants_x2apic(base);
+    map_registers(base & PTE_ADDR_MASK);
+    if (x2apic)
+        wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     this_cpu()->apic_id = local_apic_id();
     program_defaults();
     tsc_deadline = cpu.tsc_deadline && cpu.invariant_tsc;
@@ -114,7 +153,7 @@ void local_apic_timer_calibrate(void)
 {
     if (tsc_deadline) {
         timer_mode = LVT_TSC_DEADLINE;
-        apic_write(APIC_LVT_TIMER, timer_mode | VECTOR_TIMER);
+        start_timer();
         return;
     }
     apic_write(APIC_TIMER_INIT, ~0u);
@@ -128,7 +167,7 @@ void local_apic_timer_calibrate(void)
     apic_write(APIC_TIMER_INIT, 0);
     if (!ticks_per_ms)
         panic(PANIC_LOCAL_APIC, "the local APIC timer does not count");
-    apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
+    start_timer();
     printk(LOG_INFO "Local APIC timer: %lu kHz\n", ticks_per_ms);
 }
 

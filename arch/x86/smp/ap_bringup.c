@@ -23,9 +23,14 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-/* Two pages, the last of a block of STACK_BLOCK_SIZE; what a loader may have left there has been read. */
-#define TRAMPOLINE_PHYS 0x66000
-_Static_assert((TRAMPOLINE_PHYS + 2 * PAGE_SIZE) % STACK_BLOCK_SIZE == 0, "the mailbox is the top of a stack block");
+/*
+ * Code and mailbox: two pages below 640 KiB, the last of a block of STACK_BLOCK_SIZE, wherever the memory map has RAM. Nothing
+ * else of ours lies there, and what a loader may have left there has been read. Page 0 is not used: the BIOS's data are there.
+ */
+#define TRAMPOLINE_SIZE (2 * PAGE_SIZE)
+#define TRAMPOLINE_FIRST (STACK_BLOCK_SIZE - TRAMPOLINE_SIZE)
+#define TRAMPOLINE_END 0xa0000
+static u32 trampoline;
 #define ANSWER_NS 1000000000ULL
 
 extern const u8 ap_trampoline[], ap_trampoline_end[], ap_vectors16[], ap_vectors32[], ap_test16[], ap_test32[];
@@ -41,7 +46,7 @@ OPTION("nosmp", option_bool, opt_nosmp, "only the first CPU runs", "off");
 
 static struct ap_mailbox *mailbox(void)
 {
-    return phys_to_virt(TRAMPOLINE_PHYS + PAGE_SIZE);
+    return phys_to_virt(trampoline + PAGE_SIZE);
 }
 
 void ap_main(struct percpu *c) __noreturn;
@@ -108,7 +113,7 @@ static struct percpu *area_alloc(u32 id)
 static void fill_mailbox(struct percpu *c)
 {
     struct ap_mailbox *m = mailbox();
-    u32 base = TRAMPOLINE_PHYS, page = base + PAGE_SIZE;
+    u32 base = trampoline, page = base + PAGE_SIZE;
 
     memset(m, 0, sizeof(*m));
     m->vector = AP_NO_VECTOR;
@@ -173,10 +178,10 @@ static void start_one(struct percpu *c)
     c->state = CPU_STARTING;
     local_apic_send(c->apic_id, IPI_INIT);
     delay_us(10000);
-    local_apic_send(c->apic_id, IPI_STARTUP(TRAMPOLINE_PHYS >> PAGE_SHIFT));
+    local_apic_send(c->apic_id, IPI_STARTUP(trampoline >> PAGE_SHIFT));
     delay_us(200);
     if (READ_ONCE(mailbox()->stage) == AP_STAGE_SENT)
-        local_apic_send(c->apic_id, IPI_STARTUP(TRAMPOLINE_PHYS >> PAGE_SHIFT));
+        local_apic_send(c->apic_id, IPI_STARTUP(trampoline >> PAGE_SHIFT));
     wait_for(c);
     if (answered(c)) {
         tsc_sync_source(c);
@@ -190,20 +195,83 @@ static void start_one(struct percpu *c)
 
 static void copy_trampoline(void)
 {
-    memcpy(phys_to_virt(TRAMPOLINE_PHYS), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+    memcpy(phys_to_virt(trampoline), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+}
+
+/* Whole: what is reserved may be less than a page. */
+static bool is_ram(paddr_t start, paddr_t end)
+{
+    for (u32 i = 0; i < boot_info.nr_ranges; i++)
+        if (boot_info.ranges[i].type == E820_RAM && boot_info.ranges[i].start <= start && boot_info.ranges[i].end >= end)
+            return true;
+    return false;
+}
+
+/* The highest place: what firmware keeps for itself without saying so lies low. 0: none. */
+static u32 find_place(void)
+{
+    u32 at = TRAMPOLINE_END - TRAMPOLINE_SIZE;
+
+    while (at >= TRAMPOLINE_FIRST && !is_ram(at, at + TRAMPOLINE_SIZE))
+        at -= MIN(at, (u32)STACK_BLOCK_SIZE);
+    return at >= TRAMPOLINE_FIRST ? at : 0;
 }
 
 static bool trampoline_in_place(void)
 {
-    paddr_t end = TRAMPOLINE_PHYS + 2 * PAGE_SIZE - 1;
-
-    if (boot_info_memory_type(&boot_info, TRAMPOLINE_PHYS) != E820_RAM || boot_info_memory_type(&boot_info, end) != E820_RAM)
+    trampoline = find_place();
+    if (!trampoline)
         return false;
     ASSERT((u64)(ap_trampoline_end - ap_trampoline) <= PAGE_SIZE);
     copy_trampoline();
     /* Mapped where it lies for the moment of the switch; guests' tables have no copy of this entry. */
-    return hv_map(TRAMPOLINE_PHYS, TRAMPOLINE_PHYS, PAGE_SIZE, HV_RX & ~PTE_GLOBAL) == 0 &&
-           hv_map(TRAMPOLINE_PHYS + PAGE_SIZE, TRAMPOLINE_PHYS + PAGE_SIZE, PAGE_SIZE, HV_RW & ~PTE_GLOBAL) == 0;
+    return hv_map(trampoline, trampoline, PAGE_SIZE, HV_RX & ~PTE_GLOBAL) == 0 &&
+           hv_map(trampoline + PAGE_SIZE, trampoline + PAGE_SIZE, PAGE_SIZE, HV_RW & ~PTE_GLOBAL) == 0;
+}
+
+/* CPUs that fail while trampolines are broken by intent, then the real start. */
+static void start_with_tests(struct percpu *c)
+{
+    for (u32 n = 0; n < trap_test_trampolines(); n++) {
+        u8 *copy = phys_to_virt(trampoline);
+
+        trap_test_break_trampoline(copy + (ap_test16 - ap_trampoline), copy + (ap_test32 - ap_trampoline), n);
+        start_one(c);
+        copy_trampoline();
+    }
+    start_one(c);
+}
+
+/* INIT must never reach a CPU that runs: acpi.cpus has each id once, and ids that would be cut on their way are not used. */
+static bool can_be_started(u32 i)
+{
+    u32 apic_id = acpi.cpus[i].apic_id;
+
+    if (!acpi.cpus[i].enabled || apic_id == this_cpu()->apic_id)
+        return false;
+    if (!local_apic_reaches(apic_id)) {
+        printk(LOG_WARN "SMP: APIC id %u cannot be reached in xAPIC mode; that CPU is left out\n", apic_id);
+        return false;
+    }
+    return true;
+}
+
+/* False: no memory for it. */
+static bool bring_up(u32 id, u32 apic_id)
+{
+    struct percpu *c = area_alloc(id);
+
+    if (c) {
+        c->id = id;
+        c->apic_id = apic_id;
+        c->curr = CURRENT_POISON;
+    }
+    if (!c || !prepare(c)) {
+        printk(LOG_WARN "SMP: no memory for CPU %u\n", id);
+        return false;
+    }
+    start_with_tests(c);
+    return true;
 }
 
 void smp_start_others(void)
@@ -214,39 +282,21 @@ void smp_start_others(void)
     if (acpi.nr_cpus < 2 || opt_nosmp || opt_maxcpus == 1)
         return;
     if (!trampoline_in_place()) {
-        printk(LOG_WARN "SMP: no memory at %x for starting CPUs; only this one runs\n", TRAMPOLINE_PHYS);
+        printk(LOG_WARN "SMP: there are no %lu KiB of memory below 640 KiB to start the other CPUs from; only this one runs\n",
+               TRAMPOLINE_SIZE >> 10);
         return;
     }
     for (u32 i = 0; i < acpi.nr_cpus; i++) {
-        if (!acpi.cpus[i].enabled || acpi.cpus[i].apic_id == this_cpu()->apic_id)
+        if (!can_be_started(i))
             continue;
         if (id == MAX_CPUS) {
             printk(LOG_WARN "SMP: more than %u CPUs, the rest is left out\n", MAX_CPUS);
             break;
         }
-        if (id == opt_maxcpus)
+        if (id == opt_maxcpus || !bring_up(id, acpi.cpus[i].apic_id))
             break;
-        struct percpu *c = area_alloc(id);
-
-        if (c) {
-            c->id = id;
-            c->apic_id = acpi.cpus[i].apic_id;
-            c->curr = CURRENT_POISON;
-        }
-        if (!c || !prepare(c)) {
-            printk(LOG_WARN "SMP: no memory for CPU %u\n", id);
-            break;
-        }
-        for (u32 n = 0; n < trap_test_trampolines(); n++) {
-            u8 *copy = phys_to_virt(TRAMPOLINE_PHYS);
-
-            trap_test_break_trampoline(copy + (ap_test16 - ap_trampoline), copy + (ap_test32 - ap_trampoline), n);
-            start_one(c);
-            copy_trampoline();
-        }
-        start_one(c);
         id++;
     }
-    hv_drop_slot(PT_INDEX((u64)TRAMPOLINE_PHYS, 4)); /* every CPU runs at high addresses now */
+    hv_drop_slot(PT_INDEX((u64)trampoline, 4)); /* every CPU runs at high addresses now */
     printk(LOG_INFO "SMP: %u of %u CPUs online\n", smp_online_count(), acpi.nr_cpus);
 }

@@ -179,6 +179,8 @@ static inline bool irqs_enabled(void)
     __asm__ volatile("pushf; pop %0" : "=r"(f));
     return f & 0x200;
 }
+/* Orders what comes after it, device memory and MSRs included, behind all stores before it. */
+static inline void mfence(void) { __asm__ volatile("mfence" ::: "memory"); }
 static inline void smp_mb(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline void wmb(void) { barrier(); } /* stores are not reordered with stores on x86 (SDM vol. 3, 9.2) */
 
