@@ -119,7 +119,16 @@ u64 vmce_capabilities(void); /* MCG_CAP as guests see it */
  * processor tells required actions from optional ones.
  */
 int vmce_set_state(struct vcpu *v, const struct vmce *state) __must_check;
-long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val);
+
+/* ---- debug_registers.c ---- */
+void pv_load_debug_registers(const struct vcpu *v);
+/* By the guest's number, with its aliases: 0, -ENODEV (no such register), -EINVAL or -EPERM (the old value stays). */
+long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val);
+long pv_get_debugreg(const struct vcpu *v, u64 reg, u64 *val);
+/* The bits of DR6 for an access that was emulated. */
+u64 pv_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes);
+/* An emulated instruction is over: RIP goes on, and what it hit, or a single step over it, is the guest's #DB behind it. */
+void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs, unsigned length, u64 breakpoints);
 
 /* ---- segments.c ---- */
 void pv_init_gdt_window(struct vcpu *v);

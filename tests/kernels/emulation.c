@@ -138,7 +138,6 @@ static void debug_registers(void)
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_debugreg, 0, (u64)start_info), 0);
     CHECK_EQ(HYPERCALL1(__HYPERVISOR_get_debugreg, 0), (u64)start_info);
     CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 0, 0xffff82d040004000) < 0); /* XSA-444 */
-    CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 4, 0) < 0);
     CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 7, 0x20001) < 0); /* I/O breakpoint */
     CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 7, 1UL << 32) < 0);
     CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 99, 0) < 0);

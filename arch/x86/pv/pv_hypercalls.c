@@ -50,15 +50,16 @@ HYPERCALL_HANDLER(do_fpu_taskswitch)
 HYPERCALL_HANDLER(do_set_debugreg)
 {
     UNUSED_ARGS(a3, a4, a5, a6);
-    return a1 > 7 ? -EINVAL : pv_set_debugreg(current, (unsigned)a1, a2);
+    return pv_set_debugreg(current, (u32)a1, a2);
 }
 
 HYPERCALL_HANDLER(do_get_debugreg)
 {
     UNUSED_ARGS(a2, a3, a4, a5, a6);
-    if (a1 > 7 || a1 == 4 || a1 == 5)
-        return -EINVAL;
-    return (long)current->pv.dr[index_nospec(a1, ARRAY_SIZE(current->pv.dr))];
+    u64 val;
+    long rc = pv_get_debugreg(current, (u32)a1, &val);
+
+    return rc ? rc : (long)val;
 }
 
 static struct callback *callback_of(struct vcpu *v, u16 type)

@@ -39,16 +39,6 @@ int pv_vcpu_init(struct vcpu *v)
     return isolation_init_vcpu(v);
 }
 
-static void load_debug_registers(const struct vcpu *v)
-{
-    __asm__ volatile("mov %0, %%dr7" ::"r"(0x400UL));
-    __asm__ volatile("mov %0, %%dr0" ::"r"(v->pv.dr[0]));
-    __asm__ volatile("mov %0, %%dr1" ::"r"(v->pv.dr[1]));
-    __asm__ volatile("mov %0, %%dr2" ::"r"(v->pv.dr[2]));
-    __asm__ volatile("mov %0, %%dr3" ::"r"(v->pv.dr[3]));
-    __asm__ volatile("mov %0, %%dr7" ::"r"(v->pv.dr[7]));
-}
-
 void pv_state_save(struct vcpu *v)
 {
     struct pv_vcpu *p = &v->pv;
@@ -130,7 +120,7 @@ void pv_state_load(struct vcpu *v)
     fpu_restore(p->fpu_area, p->xcr0);
     if (p->cr0_ts)
         write_cr0(read_cr0() | CR0_TS);
-    load_debug_registers(v);
+    pv_load_debug_registers(v);
 
     LOAD_SELECTOR(ds, p->ds);
     LOAD_SELECTOR(es, p->es);
@@ -142,35 +132,6 @@ void pv_state_load(struct vcpu *v)
     if (cpu.rdtscp)
         wrmsr(MSR_TSC_AUX, p->tsc_aux);
     spec_ctrl_load(p->spec_ctrl_hw);
-}
-
-long pv_set_debugreg(struct vcpu *v, unsigned reg, u64 val)
-{
-    switch (reg) {
-    case 0 ... 3:
-        /* Breakpoints in the hypervisor's range would be ours to suffer (XSA-444). */
-        if (!guest_range_ok(val, 8))
-            return -EPERM;
-        break;
-    case 6:
-        val = (val & 0xe00f) | 0xffff0ff0;
-        v->pv.dr[6] = val;
-        return 0;
-    case 7:
-        if (val >> 32)
-            return -EINVAL;
-        val = (val & ~0xd000ULL & ~(1ULL << 13)) | 0x400; /* no GD: it would trap our own accesses */
-        for (unsigned i = 0; i < 4; i++)
-            if (((val >> (16 + 4 * i)) & 3) == 2) /* I/O breakpoints see our ports */
-                return -EPERM;
-        break;
-    default:
-        return -EINVAL;
-    }
-    v->pv.dr[index_nospec(reg, ARRAY_SIZE(v->pv.dr))] = val;
-    if (v == current)
-        load_debug_registers(v);
-    return 0;
 }
 
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)

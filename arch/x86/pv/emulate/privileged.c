@@ -9,19 +9,17 @@
 #include <hv/x86/fpu.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/vectors.h>
+
+/* RAISED: an exception of the guest's has been delivered, and the frame is that of its handler. */
+enum outcome { REFUSED, DONE, RAISED };
 
 static bool io_permitted(const struct vcpu *v)
 {
     return v->pv.iopl >= (v->pv.guest_kernel_mode ? 1u : 3u);
 }
 
-static void advance(struct cpu_user_regs *regs, const struct insn *in)
-{
-    regs->rip += in->len;
-    regs->rflags &= ~RFLAGS_RF;
-}
-
-static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
+static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in, u64 *breakpoints)
 {
     bool write = in->opcode & 2, immediate = in->opcode < 0xec;
     u16 port = immediate ? (u8)in->imm : (u16)regs->rdx;
@@ -39,11 +37,12 @@ static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const str
         else
             regs->rax = (regs->rax & ~((1ULL << (8 * size)) - 1)) | (val & ((1u << (8 * size)) - 1));
     }
+    *breakpoints = pv_io_breakpoints(v, port, size);
     return true;
 }
 
 /* One element of INS/OUTS; REP continues by re-execution until RCX is 0. */
-static bool emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct insn *in)
+static bool emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct insn *in, u64 *breakpoints)
 {
     bool write = in->opcode & 2, rep = in->rep || in->repne;
     unsigned size = MIN(in->size, 4u);
@@ -66,6 +65,7 @@ static bool emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct
     *index += regs->rflags & RFLAGS_DF ? -(u64)size : size;
     if (rep && --regs->rcx)
         in->len = 0; /* stay on the instruction: events are delivered between elements */
+    *breakpoints = pv_io_breakpoints(v, (u16)regs->rdx, size);
     return true;
 }
 
@@ -117,19 +117,15 @@ static bool emulate_mov_cr(struct vcpu *v, struct cpu_user_regs *regs, const str
     return false;
 }
 
-static bool emulate_mov_dr(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
+static enum outcome emulate_mov_dr(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
 {
-    unsigned n = insn_reg(in);
     u64 *gpr = insn_gpr(regs, insn_rm(in));
+    long rc = in->opcode & 2 ? pv_set_debugreg(v, insn_reg(in), *gpr) : pv_get_debugreg(v, insn_reg(in), gpr);
 
-    if (n == 4 || n == 5)
-        n += 2; /* CR4.DE clear: aliases */
-    if (n > 7)
-        return false;
-    if (in->opcode & 2)
-        return pv_set_debugreg(v, n, *gpr) == 0;
-    *gpr = v->pv.dr[index_nospec(n, ARRAY_SIZE(v->pv.dr))];
-    return true;
+    if (rc != -ENODEV)
+        return rc ? REFUSED : DONE;
+    pv_inject(regs, VEC_UD, 0);
+    return RAISED;
 }
 
 static bool emulate_xsetbv(struct vcpu *v, struct cpu_user_regs *regs)
@@ -170,7 +166,7 @@ static bool emulate_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
     return true;
 }
 
-static bool emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
+static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
 {
     switch (in->opcode) {
     case OP_0F | 0x06: /* CLTS */
@@ -199,33 +195,34 @@ static bool emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *regs, cons
     case OP_0F | 0x01:
         return in->modrm == 0xd1 && emulate_xsetbv(v, regs);
     }
-    return false;
+    return REFUSED;
 }
 
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
 {
     struct insn in;
-    bool done;
+    enum outcome outcome;
+    u64 breakpoints = 0;
 
     /* 64-bit code only: 32-bit processes have nothing privileged to do. */
     if (!insn_decode(&in, regs) || in.lock || regs->cs == SEL_GUEST_CS32)
         return false;
     switch (in.opcode) {
     case 0x6c ... 0x6f:
-        done = io_permitted(v) && emulate_string_io(v, regs, &in);
+        outcome = io_permitted(v) && emulate_string_io(v, regs, &in, &breakpoints);
         break;
     case 0xe4 ... 0xe7: case 0xec ... 0xef:
-        done = io_permitted(v) && emulate_in_out(v, regs, &in);
+        outcome = io_permitted(v) && emulate_in_out(v, regs, &in, &breakpoints);
         break;
     case 0xfa: case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */
-        done = io_permitted(v);
+        outcome = io_permitted(v);
         break;
     default:
-        done = v->pv.guest_kernel_mode && emulate_kernel_only(v, regs, &in);
+        outcome = v->pv.guest_kernel_mode ? emulate_kernel_only(v, regs, &in) : REFUSED;
     }
-    if (done)
-        advance(regs, &in);
-    return done;
+    if (outcome == DONE)
+        pv_instruction_done(v, regs, in.len, breakpoints);
+    return outcome != REFUSED;
 }
 
 /* ud2; .ascii "xen"; cpuid: how PV kernels ask for what they should see. */
@@ -236,6 +233,7 @@ bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 
     if (copy_from_guest(&code, (void *)regs->rip, length) || code != signature)
         return false;
-    regs->rip += length;
-    return emulate_cpuid(v, regs);
+    emulate_cpuid(v, regs);
+    pv_instruction_done(v, regs, length, 0);
+    return true;
 }

@@ -131,7 +131,7 @@ static int emulate_once(struct domain *d, struct cpu_user_regs *regs, const stru
         insn_write_reg(regs, in, 0, w.reg_result);
     if (w.set_zf)
         regs->rflags = (regs->rflags & ~0x40UL) | (w.zf ? 0x40 : 0);
-    regs->rip += in->len;
+    pv_instruction_done(current, regs, in->len, 0);
     return 0;
 }
 
