@@ -28,8 +28,13 @@ static long op_set_iopl(void *arg)
 
 static long op_set_iobitmap(void *arg)
 {
-    (void)arg;
-    return 0; /* user-mode port access is decided by IOPL alone: the bitmap grants nothing here */
+    const struct physdev_set_iobitmap *b = arg;
+
+    if (b->nr_ports > 0x10000)
+        return -EINVAL;
+    current->pv.iobitmap = (u64)b->bitmap;
+    current->pv.iobitmap_ports = b->nr_ports;
+    return 0;
 }
 
 static long op_apic_read(void *arg)
@@ -45,9 +50,7 @@ static long op_apic_read(void *arg)
 
 static long op_apic_write(void *arg)
 {
-    (void)arg;
-    /* Pins are programmed through setup_gsi and bind_pirq. */
-    return current->domain->privileged ? 0 : -EPERM;
+    return op_apic_read(arg); /* the same checks; pins are programmed through setup_gsi and bind_pirq */
 }
 
 static long op_alloc_vector(void *arg)
@@ -56,8 +59,8 @@ static long op_alloc_vector(void *arg)
 
     if (!current->domain->privileged)
         return -EPERM;
-    i->vector = i->irq & 0xff;
-    return i->irq < pirq_count() ? 0 : -EINVAL;
+    i->vector = i->irq; /* dom0 has no use for the real one */
+    return 0;
 }
 
 static long op_eoi(void *arg)
@@ -95,7 +98,11 @@ static long op_map_pirq(void *arg)
 
 static long op_unmap_pirq(void *arg)
 {
-    return pirq_unmap(current->domain, (u32)((struct physdev_unmap_pirq *)arg)->pirq);
+    const struct physdev_unmap_pirq *u = arg;
+
+    if (u->domid != DOMID_SELF && u->domid != current->domain->id)
+        return -ESRCH;
+    return pirq_unmap(current->domain, (u32)u->pirq);
 }
 
 static long op_setup_gsi(void *arg)
@@ -116,13 +123,16 @@ static long op_accept(void *arg)
 static const struct subop ops[] = {
     [PHYSDEVOP_irq_status_query] = { op_irq_status, sizeof(struct physdev_irq_status_query), true },
     [PHYSDEVOP_set_iopl] = { op_set_iopl, sizeof(struct physdev_set_iopl), false },
-    [PHYSDEVOP_set_iobitmap] = { op_set_iobitmap, 16, false },
+    [PHYSDEVOP_set_iobitmap] = { op_set_iobitmap, sizeof(struct physdev_set_iobitmap), false },
     [PHYSDEVOP_apic_read] = { op_apic_read, sizeof(struct physdev_apic), true },
     [PHYSDEVOP_apic_write] = { op_apic_write, sizeof(struct physdev_apic), false },
     [PHYSDEVOP_alloc_irq_vector] = { op_alloc_vector, sizeof(struct physdev_irq), true },
     [PHYSDEVOP_eoi] = { op_eoi, sizeof(struct physdev_eoi), false },
     [PHYSDEVOP_map_pirq] = { op_map_pirq, sizeof(struct physdev_map_pirq), true },
     [PHYSDEVOP_unmap_pirq] = { op_unmap_pirq, sizeof(struct physdev_unmap_pirq), false },
+    [PHYSDEVOP_manage_pci_add] = { op_accept, 2, false },
+    [PHYSDEVOP_manage_pci_remove] = { op_accept, 2, false },
+    [PHYSDEVOP_manage_pci_add_ext] = { op_accept, 8, false },
     [PHYSDEVOP_setup_gsi] = { op_setup_gsi, sizeof(struct physdev_setup_gsi), false },
     [PHYSDEVOP_pci_mmcfg_reserved] = { op_accept, 24, false },
     [PHYSDEVOP_pci_device_add] = { op_accept, 12, false },

@@ -67,11 +67,9 @@ static long op_query_size(void *arg)
 
 static long op_set_version(void *arg)
 {
-    struct gnttab_set_version *op = arg;
+    const struct gnttab_set_version *op = arg;
 
-    if (op->version != 1)
-        return -EINVAL;
-    return 0;
+    return op->version == 1 ? 0 : op->version == 2 ? -ENOSYS : -EINVAL;
 }
 
 static long op_get_version(void *arg)
@@ -98,6 +96,8 @@ HYPERCALL_HANDLER(do_grant_table_op)
     u64 cmd = index_nospec((u32)a1, ARRAY_SIZE(ops));
     long rc = 0;
 
+    if ((s32)a3 < 0)
+        return -EINVAL;
     if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[cmd].run)
         return -ENOSYS;
     for (u64 i = 0; i < (u32)a3 && !rc; i++) {

@@ -9,6 +9,7 @@ const hypercall_fn hypercall_table[HYPERCALL_MAX] = {
     [__HYPERVISOR_mmu_update] = do_mmu_update,
     [__HYPERVISOR_set_gdt] = do_set_gdt,
     [__HYPERVISOR_stack_switch] = do_stack_switch,
+    [__HYPERVISOR_set_callbacks] = do_set_callbacks,
     [__HYPERVISOR_fpu_taskswitch] = do_fpu_taskswitch,
     [__HYPERVISOR_platform_op] = do_platform_op,
     [__HYPERVISOR_set_debugreg] = do_set_debugreg,

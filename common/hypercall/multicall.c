@@ -1,26 +1,35 @@
 /* multicall: several hypercalls in one entry. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/domain.h>
 #include <hv/nospec.h>
+#include <hv/pv.h>
 #include <hv/softirq.h>
+
+static long one_call(const struct multicall_entry *e)
+{
+    hypercall_fn fn = e->op < HYPERCALL_MAX ? hypercall_table[index_nospec(e->op, HYPERCALL_MAX)] : NULL;
+
+    if (e->op == __HYPERVISOR_multicall)
+        return -EINVAL; /* nesting has no bound */
+    return fn ? fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]) : -ENOSYS;
+}
 
 HYPERCALL_HANDLER(do_multicall)
 {
     UNUSED_ARGS(a3, a4, a5, a6);
     struct multicall_entry *list = (void *)a1;
 
+    if (!guest_range_ok(a1, (u32)a2 * sizeof(*list)))
+        return -EFAULT;
     for (u32 i = 0; i < (u32)a2; i++) {
         struct multicall_entry e;
 
         if (copy_from_guest(&e, list + i, sizeof(e)))
             return -EFAULT;
-        /* iret changes mode and stack under the rest of the batch (XSA-213); nesting has no bound. */
-        hypercall_fn fn = e.op < HYPERCALL_MAX && e.op != __HYPERVISOR_iret && e.op != __HYPERVISOR_multicall
-                              ? hypercall_table[index_nospec(e.op, HYPERCALL_MAX)]
-                              : NULL;
-
-        e.result = fn ? (u64)fn(e.args[0], e.args[1], e.args[2], e.args[3], e.args[4], e.args[5]) : (u64)-ENOSYS;
+        /* iret changes mode and stack under the rest of the batch (XSA-213): it is the last that is done. */
+        if (e.op == __HYPERVISOR_iret)
+            return pv_iret_in_batch();
+        e.result = (u64)one_call(&e);
         if (copy_to_guest(&list[i].result, &e.result, sizeof(e.result)))
             return -EFAULT;
         /* The long ones have points of their own. */

@@ -65,7 +65,7 @@ static long op_shutdown(u64 arg)
 
     if (copy_from_guest(&s, (void *)arg, sizeof(s)))
         return -EFAULT;
-    domain_shutdown(current->domain, s.reason);
+    domain_shutdown(current->domain, (u8)s.reason); /* as much of it as the ABI's toolstack keeps */
     return 0;
 }
 

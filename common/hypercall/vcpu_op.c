@@ -130,7 +130,9 @@ static long op_register_info(struct vcpu *v, u64 arg)
 
     if (copy_from_guest(&r, (void *)arg, sizeof(r)))
         return -EFAULT;
-    if ((r.offset & 7) || r.offset > PAGE_SIZE - sizeof(struct vcpu_info) || v->info_page)
+    if ((r.offset & 7) || r.offset > PAGE_SIZE - sizeof(struct vcpu_info))
+        return -ENXIO;
+    if (v->info_page)
         return -EINVAL;
     int rc = page_get_and_type(r.mfn, v->domain, PGT_WRITABLE);
 

@@ -22,7 +22,7 @@ static long get_features(u64 arg)
     if (f.submap_idx)
         return -EINVAL;
     f.submap = (1u << XENFEAT_mmu_pt_update_preserve_ad) | (1u << XENFEAT_highmem_assist) |
-               (1u << XENFEAT_gnttab_map_avail_bits) | (1u << XENFEAT_not_direct_mapped);
+               (1u << XENFEAT_gnttab_map_avail_bits) | (1u << XENFEAT_direct_mapped);
     if (current->domain->vm_assist & (1ULL << VMASST_TYPE_pae_extended_cr3))
         f.submap |= 1u << XENFEAT_pae_pgdir_above_4gb;
     if (current->domain->privileged)
@@ -59,7 +59,7 @@ HYPERCALL_HANDLER(do_xen_version)
     case XENVER_get_features:
         return get_features(a2);
     case XENVER_pagesize:
-        return PAGE_SIZE;
+        return a2 ? -EINVAL : (long)PAGE_SIZE;
     case XENVER_guest_handle:
         return copy_to_guest((void *)a2, handle, sizeof(handle));
     case XENVER_commandline:

@@ -49,9 +49,11 @@ struct pv_vcpu {
     u64 bounce_sp;       /* kernel_sp, aligned, if a frame below it cannot reach the hypervisor; else 0 */
     u16 kernel_ss;
     struct trap_info traps[256];
-    struct callback event_cb, failsafe_cb, syscall_cb, syscall32_cb;
+    struct callback event_cb, failsafe_cb, syscall_cb, syscall32_cb, sysenter_cb; /* sysenter: CPUID does not show SEP */
     u32 iopl;            /* virtual; the real one is always 0 */
     u64 frame_iopl;      /* the RFLAGS bits of frames that show it */
+    u64 iobitmap;        /* guest-kernel address of the ports that user mode may use, */
+    u32 iobitmap_ports;  /* and how many it tells of */
     u64 cr4;             /* guest-owned bits */
     bool cr0_ts;
     u64 dr[8];           /* dr[4], dr[5] unused */

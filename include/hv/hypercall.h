@@ -17,6 +17,7 @@ HYPERCALL_HANDLER(do_set_trap_table);
 HYPERCALL_HANDLER(do_mmu_update);
 HYPERCALL_HANDLER(do_set_gdt);
 HYPERCALL_HANDLER(do_stack_switch);
+HYPERCALL_HANDLER(do_set_callbacks);
 HYPERCALL_HANDLER(do_fpu_taskswitch);
 HYPERCALL_HANDLER(do_platform_op);
 HYPERCALL_HANDLER(do_set_debugreg);

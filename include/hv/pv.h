@@ -93,6 +93,9 @@ void pv_set_kernel_stack(struct vcpu *v, u16 ss, u64 sp);
 void pv_set_iopl(struct vcpu *v, u32 iopl);
 void pv_toggle_mode(struct vcpu *v);
 void pv_hypercall(struct cpu_user_regs *regs);
+/* The iret hypercall inside another one: the guest goes on by its frame. The caller returns this RAX and touches no guest memory. */
+long pv_iret_in_batch(void);
+void pv_fill_hypercall_page(void *page); /* stubs of 32 bytes, one a hypercall */
 
 /* ---- emulate/ ---- */
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);

@@ -13,6 +13,9 @@
 #define PHYSDEVOP_eoi 12
 #define PHYSDEVOP_map_pirq 13
 #define PHYSDEVOP_unmap_pirq 14
+#define PHYSDEVOP_manage_pci_add 15
+#define PHYSDEVOP_manage_pci_remove 16
+#define PHYSDEVOP_manage_pci_add_ext 20
 #define PHYSDEVOP_setup_gsi 21
 #define PHYSDEVOP_get_free_pirq 23
 #define PHYSDEVOP_pci_mmcfg_reserved 24
@@ -26,6 +29,10 @@ struct physdev_irq_status_query {
 #define XENIRQSTAT_shared 2
 struct physdev_set_iopl {
     uint32_t iopl;
+};
+struct physdev_set_iobitmap {
+    void *bitmap; /* a clear bit: user mode may use the port */
+    uint32_t nr_ports;
 };
 struct physdev_apic {
     unsigned long apic_physbase;

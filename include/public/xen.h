@@ -309,7 +309,7 @@ struct xen_feature_info {
 #define XENFEAT_gnttab_map_avail_bits 7
 #define XENFEAT_pae_pgdir_above_4gb 4
 #define XENFEAT_dom0 11
-#define XENFEAT_not_direct_mapped 16
+#define XENFEAT_direct_mapped 17
 
 /* ELF notes, name "Xen" */
 #define XEN_ELFNOTE_ENTRY 1

@@ -33,6 +33,21 @@ static void msrs(void)
     CHECK(TRAPS(13, write_msr(0xc0000080, 0)));
     CHECK(TRAPS(13, write_msr(0x1b, 0)));
     CHECK_EQ(read_msr(0x179) & 0xff, 2);
+    /* Nothing behind them: zeroes, and writes that vanish or are refused. */
+    static const struct {
+        u32 msr;
+        bool writable;
+    } empty[] = { { 0, false }, { 1, false }, { 0xce, false }, { 0x140, true }, { 0x17b, true }, { 0x280, true }, { 0x29f, true },
+                  { 0x345, false }, { 0x408, true }, { 0x47f, true } };
+
+    for (u32 i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+        CHECK_EQ(read_msr(empty[i].msr), 0);
+        CHECK_EQ(TRAPS(13, write_msr(empty[i].msr, 0)), !empty[i].writable);
+        CHECK_EQ(read_msr(empty[i].msr), 0);
+    }
+    CHECK_EQ(read_msr(0x1a0) & 0x40080, 0); /* no performance monitoring, no MONITOR */
+    CHECK(TRAPS(13, read_msr(0x2a0)));
+    CHECK(TRAPS(13, read_msr(0x480)));
 }
 
 static u64 read_cr(int n)
@@ -54,7 +69,15 @@ static void control_registers(void)
     CHECK_EQ(read_cr(0) & 0x80010001, 0x80010001);
     u64 cr4 = read_cr(4);
 
-    CHECK_EQ(cr4 & 0x620, 0x620);
+    CHECK_EQ(cr4, 0x660);
+    /* OSXSAVE is the kernel's to set, where there is XSAVE; off or on it stays as it is. */
+    u32 r[4];
+
+    cpuid_forced(1, 0, r);
+    __asm__ volatile("mov %0, %%cr4" ::"r"(cr4 | 0x40000));
+    CHECK_EQ(read_cr(4), r[2] >> 26 & 1 ? cr4 | 0x40000 : cr4);
+    __asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
+    CHECK_EQ(read_cr(4), cr4);
     __asm__ volatile("mov %0, %%cr4" ::"r"(cr4 | 4)); /* TSD: RDTSC is emulated then */
     CHECK(rdtsc() > 0);
     __asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
@@ -93,6 +116,17 @@ static void ports(void)
     CHECK_EQ(inb(0x40), 0xff);
     outb(0x21, 0); /* unmasking the PIC would be noticed */
     outb(0x43, 0x36);
+    /* As parts of a wider access too; the rest of it takes place. */
+    static const u16 wide[] = { 0x1f, 0x3e, 0x9f, 0x3f6 };
+
+    for (u32 i = 0; i < sizeof(wide) / sizeof(wide[0]); i++) {
+        u32 v;
+
+        __asm__ volatile("outl %%eax, %%dx" ::"a"(0), "d"(wide[i]));
+        __asm__ volatile("inl %%dx, %%eax" : "=a"(v) : "d"(wide[i]));
+        CHECK_EQ(v >> 16 & 0xff, 0xff); /* its third byte is hidden in all but the first, whose is, too */
+    }
+    __asm__ volatile("outw %%ax, %%dx" ::"a"(0x3600), "d"(0x42)); /* channel 0's mode in the upper byte */
     /* PCI: the address latch, and the host bridge behind it. */
     u32 id;
 
@@ -128,6 +162,20 @@ static void cpuid(void)
     CHECK_EQ(r[1] >> 7 & 1, 0);   /* SMEP */
     CHECK_EQ(r[1] >> 20 & 1, 0);  /* SMAP */
     CHECK_EQ(r[2] >> 3 & 1, 0);   /* PKU */
+    CHECK_EQ(r[2] >> 2 & 1, 0);   /* UMIP */
+    /* AMD repeats leaf 1, and says that LFENCE serialises. */
+    cpuid_forced(0, 0, r);
+    if (r[2] == 0x444d4163) {
+        cpuid_forced(1, 0, native);
+        cpuid_forced(0x80000001, 0, r);
+        CHECK_EQ((r[3] ^ native[3]) & 0x0183f3ff, 0);
+        cpuid_forced(0x80000000, 0, r);
+        CHECK_EQ(r[0], 0x80000021);
+        cpuid_forced(0x80000021, 0, r);
+        CHECK_EQ(r[0], 4);
+        cpuid_forced(0x80000020, 0, r);
+        CHECK_EQ(r[0] | r[1] | r[2] | r[3], 0);
+    }
     __asm__ volatile("cpuid" : "=a"(native[0]), "=b"(native[1]), "=c"(native[2]), "=d"(native[3]) : "a"(0));
     cpuid_forced(0, 0, r);
     CHECK_EQ(r[1], native[1]);

@@ -42,6 +42,24 @@ static bool on_tcg(void)
     return (cpuid_count(1, 0).ecx >> 31) && r.ebx == 0x54474354 && r.ecx == 0x43544743 && r.edx == 0x47435447;
 }
 
+/*
+ * AMD: LFENCE waits for all before it. Families 0fh and 11h and the newest do so always, the others once this CPU has been
+ * told. AMD APM vol. 2, 3.2.2 and the white paper on speculation.
+ */
+static bool make_lfence_serialise(void)
+{
+    u32 eax = cpuid_count(1, 0).eax, family = (eax >> 8 & 15) + ((eax >> 8 & 15) == 15 ? eax >> 20 & 0xff : 0);
+    u64 cfg;
+
+    if (!cpu.amd)
+        return false;
+    if (family == 0xf || family == 0x11 || (cpu.max_ext_leaf >= 0x80000021 && cpuid_count(0x80000021, 0).eax & 4))
+        return true;
+    if (rdmsr_safe(MSR_AMD_DE_CFG, &cfg) && !(cfg & DE_CFG_LFENCE) && wrmsr_safe(MSR_AMD_DE_CFG, cfg | DE_CFG_LFENCE))
+        cfg = rdmsr_safe(MSR_AMD_DE_CFG, &cfg) ? cfg : 0;
+    return cfg & DE_CFG_LFENCE;
+}
+
 void cpu_identify(void)
 {
     struct cpuid_regs r = cpuid_count(0, 0);
@@ -105,6 +123,7 @@ static void patch_sites(const u64 *site, const u64 *end, u8 last_byte)
 
 void cpu_load_features(void)
 {
+    cpu.lfence_serialises = make_lfence_serialise(); /* the same on all CPUs */
     if (cpu.cr4 & CR4_CET) {
         /* Whatever was before us may have left them on, and INIT does not change them. */
         wrmsr(MSR_U_CET, 0);

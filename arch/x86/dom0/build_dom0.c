@@ -164,36 +164,17 @@ static void load_kernel(struct build *b)
     }
 }
 
-/* Older kernels call through a page that the hypervisor fills: 32 bytes a hypercall. */
 static void fill_hypercall_page(struct build *b)
 {
-    u8 stub[32];
+    u8 page[PAGE_SIZE];
+    u64 va = b->elf.hypercall_page;
 
     if (!b->elf.has_hypercall_page)
         return;
-    u64 va = b->elf.hypercall_page;
-
     if (va < b->v_start || va + PAGE_SIZE > b->kernel_end || (va & (PAGE_SIZE - 1)))
         panic(PANIC_KERNEL, "dom0's kernel names a hypercall page outside itself");
-    for (u32 i = 0; i < PAGE_SIZE / 32; i++) {
-        u8 *p = stub;
-
-        memset(stub, 0xcc, sizeof(stub));
-        *p++ = 0x51;              /* push %rcx */
-        *p++ = 0x41, *p++ = 0x53; /* push %r11 */
-        if (i == __HYPERVISOR_iret)
-            *p++ = 0x50;          /* push %rax */
-        *p++ = 0xb8;              /* mov $i, %eax */
-        memcpy(p, &i, 4);
-        p += 4;
-        *p++ = 0x0f, *p++ = 0x05; /* syscall */
-        if (i != __HYPERVISOR_iret) {
-            *p++ = 0x41, *p++ = 0x5b; /* pop %r11 */
-            *p++ = 0x59;              /* pop %rcx */
-            *p++ = 0xc3;
-        }
-        copy_in(b, va + i * 32, stub, sizeof(stub));
-    }
+    pv_fill_hypercall_page(page);
+    copy_in(b, va, page, sizeof(page));
 }
 
 static pte_t *table_new(struct build *b, u64 *pfn)

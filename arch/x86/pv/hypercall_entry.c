@@ -12,3 +12,20 @@ void pv_hypercall(struct cpu_user_regs *regs)
     /* do_iret replaces the whole frame, RAX included: it returns the guest's RAX. */
     regs->rax = fn ? (u64)fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9) : (u64)-ENOSYS;
 }
+
+/* Older kernels call through a page of stubs. PUSH RCX and R11, which SYSCALL changes; iret's stub pushes its RAX, too. */
+void pv_fill_hypercall_page(void *page)
+{
+    memset(page, 0xcc, PAGE_SIZE);
+    for (u32 i = 0; i < PAGE_SIZE / 32; i++) {
+        bool iret = i == __HYPERVISOR_iret;
+        u8 *p = (u8 *)page + 32 * i;
+
+        memcpy(p, iret ? "\x51\x41\x53\x50" : "\x51\x41\x53", 4);
+        p += iret ? 4 : 3;
+        *p++ = 0xb8; /* mov $i, %eax */
+        memcpy(p, &i, 4);
+        /* syscall; pop %r11; pop %rcx; ret */
+        memcpy(p + 4, "\x0f\x05\x41\x5b\x59\xc3", iret ? 2 : 6);
+    }
+}

@@ -28,6 +28,8 @@ HYPERCALL_HANDLER(do_iret)
     regs->ss = (u16)f.ss | 3;
     if (f.flags & VGCF_in_syscall) {
         regs->entry_vector = ENTRY_SYSCALL;
+        regs->rcx = regs->rip;
+        regs->r11 = regs->rflags;
     } else {
         /* SYSRET leaves RIP in RCX and RFLAGS in R11: as good if that is what the frame asks for. */
         bool like_sysret = f.rcx == f.rip && f.r11 == regs->rflags;
@@ -40,4 +42,12 @@ HYPERCALL_HANDLER(do_iret)
     if (v->info)
         WRITE_ONCE(v->info->evtchn_upcall_mask, !(f.rflags & RFLAGS_IF));
     return (long)f.rax;
+}
+
+long pv_iret_in_batch(void)
+{
+    long rax = do_iret(0, 0, 0, 0, 0, 0);
+
+    guest_cpu_user_regs()->entry_vector = 0; /* its frame is not that of the hypercall: the fast exit must not take it */
+    return rax;
 }

@@ -42,8 +42,8 @@ HYPERCALL_HANDLER(do_stack_switch)
 HYPERCALL_HANDLER(do_fpu_taskswitch)
 {
     UNUSED_ARGS(a2, a3, a4, a5, a6);
-    current->pv.cr0_ts = a1 != 0;
-    write_cr0((read_cr0() & ~(u64)CR0_TS) | (a1 ? CR0_TS : 0));
+    current->pv.cr0_ts = (u32)a1 != 0;
+    write_cr0((read_cr0() & ~(u64)CR0_TS) | (current->pv.cr0_ts ? CR0_TS : 0));
     return 0;
 }
 
@@ -68,14 +68,14 @@ static struct callback *callback_of(struct vcpu *v, u16 type)
     case CALLBACKTYPE_event: return &v->pv.event_cb;
     case CALLBACKTYPE_failsafe: return &v->pv.failsafe_cb;
     case CALLBACKTYPE_syscall: return &v->pv.syscall_cb;
+    case CALLBACKTYPE_sysenter: return &v->pv.sysenter_cb;
     case CALLBACKTYPE_syscall32: return &v->pv.syscall32_cb;
-    default: return NULL; /* sysenter among them: CPUID does not show SEP */
+    default: return NULL;
     }
 }
 
-static long op_register(void *arg)
+static long set_callback(const struct callback_register *r)
 {
-    const struct callback_register *r = arg;
     struct callback *cb = callback_of(current, r->type);
 
     if (!is_canonical(r->address))
@@ -91,14 +91,21 @@ static long op_register(void *arg)
     return 0;
 }
 
+static long op_register(void *arg)
+{
+    return set_callback(arg);
+}
+
 static long op_unregister(void *arg)
 {
     const struct callback_unregister *r = arg;
-    struct callback *cb = callback_of(current, r->type);
 
-    if (!cb || r->type == CALLBACKTYPE_event || r->type == CALLBACKTYPE_failsafe)
+    /* Callbacks can be replaced, not withdrawn. */
+    if (callback_of(current, r->type))
         return -EINVAL;
-    cb->address = 0;
+    if (r->type != CALLBACKTYPE_nmi)
+        return -ENOSYS;
+    current->pv.traps[VEC_NMI] = (struct trap_info){ 0 };
     return 0;
 }
 
@@ -113,19 +120,32 @@ HYPERCALL_HANDLER(do_callback_op)
     return subop_dispatch(callback_ops, ARRAY_SIZE(callback_ops), (u32)a1, a2);
 }
 
+/* The older way to three of them. An address that is refused leaves what was there; nobody is told. */
+HYPERCALL_HANDLER(do_set_callbacks)
+{
+    UNUSED_ARGS(a4, a5, a6);
+    const struct callback_register list[] = { { CALLBACKTYPE_event, 0, a1 }, { CALLBACKTYPE_failsafe, 0, a2 }, { CALLBACKTYPE_syscall, 0, a3 } };
+
+    for (u32 i = 0; i < ARRAY_SIZE(list); i++)
+        (void)set_callback(&list[i]);
+    return 0;
+}
+
 HYPERCALL_HANDLER(do_vm_assist)
 {
     UNUSED_ARGS(a3, a4, a5, a6);
+    u32 cmd = (u32)a1, type = (u32)a2;
     const u64 known = (1ULL << VMASST_TYPE_4gb_segments) | (1ULL << VMASST_TYPE_4gb_segments_notify) |
                       (1ULL << VMASST_TYPE_writable_pagetables) | (1ULL << VMASST_TYPE_pae_extended_cr3) |
-                      (1ULL << VMASST_TYPE_architectural_iopl) | (1ULL << VMASST_TYPE_runstate_update_flag);
+                      (1ULL << VMASST_TYPE_architectural_iopl) | (1ULL << VMASST_TYPE_runstate_update_flag) |
+                      (1ULL << VMASST_TYPE_m2p_strict);
 
-    if (a2 > 63 || !(known >> a2 & 1))
+    if (type > 63 || !(known >> type & 1))
         return -EINVAL;
-    if (a1 == VMASST_CMD_enable)
-        __atomic_fetch_or(&current->domain->vm_assist, 1ULL << a2, __ATOMIC_RELAXED);
-    else if (a1 == VMASST_CMD_disable)
-        __atomic_fetch_and(&current->domain->vm_assist, ~(1ULL << a2), __ATOMIC_RELAXED);
+    if (cmd == VMASST_CMD_enable)
+        __atomic_fetch_or(&current->domain->vm_assist, 1ULL << type, __ATOMIC_RELAXED);
+    else if (cmd == VMASST_CMD_disable)
+        __atomic_fetch_and(&current->domain->vm_assist, ~(1ULL << type), __ATOMIC_RELAXED);
     else
         return -ENOSYS;
     for (u32 i = 0; i < current->domain->max_vcpus; i++)

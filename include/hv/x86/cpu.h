@@ -9,7 +9,7 @@ struct cpu_features {
     char vendor[13], model[49];
     bool intel, amd, tcg; /* tcg: QEMU's own emulation, with its limits */
     bool fast_strings; /* not turned off by the firmware */
-    bool smep, smap, umip, shadow_stacks, branch_tracking, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp;
+    bool smep, smap, umip, shadow_stacks, branch_tracking, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp, lfence_serialises;
     bool x87_pointers_stay; /* FXSAVE, XSAVE and their reverse leave them alone unless an exception is pending */
     u32 max_leaf, max_ext_leaf, phys_bits;
     u64 xcr0_mask;   /* components the hardware and we support */

@@ -37,6 +37,8 @@
 #define MSR_SYSENTER_ESP 0x175
 #define MSR_SYSENTER_EIP 0x176
 #define MSR_TSC_DEADLINE 0x6e0
+#define MSR_AMD_DE_CFG 0xc0011029
+#define DE_CFG_LFENCE 2 /* it serialises */
 #define MSR_MCG_CAP 0x179
 #define MSR_MCG_STATUS 0x17a
 #define MSR_MCG_CTL 0x17b

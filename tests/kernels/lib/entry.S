@@ -136,7 +136,9 @@ user_enter:
     mov     %rsp, %rdi
     mov     $9, %ecx
     rep movsq
-    mov     $23, %eax
+    mov     user_enter_call(%rip), %rax
+    mov     user_enter_call + 8(%rip), %rdi
+    mov     user_enter_call + 16(%rip), %rsi
     syscall
     .globl  user_return
 user_return:

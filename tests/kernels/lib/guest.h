@@ -116,6 +116,10 @@ u64 user_run_frame(struct iret_context *f);
 u64 user_run(u64 rip, u64 rsp, u64 rflags);
 u64 user_text_page(const void *code, size_t n); /* copies code to a page that user mode can run */
 u64 user_stack(void);
+/* The hypercall that enters user mode, and two arguments: iret, or something that contains it. */
+extern u64 user_enter_call[3];
+/* Maps the page of va at an address below 2 MiB, for 32-bit code; those in between get no tables of their own. */
+void map_low(u64 low, const void *va);
 
 static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
 static inline u8 inb(u16 port)

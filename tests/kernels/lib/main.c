@@ -13,6 +13,7 @@ const u8 vector_has_error[32] = { [8] = 1, [10] = 1, [11] = 1, [12] = 1, [13] = 
 static u32 checks_failed;
 static u32 expected_vector = ~0u;
 static u64 user_saved_rsp;
+u64 user_enter_call[3] = { __HYPERVISOR_iret };
 static bool user_active;
 static u8 kernel_stack[16384] __attribute__((aligned(16)));
 static u8 shared_page[4096] __attribute__((aligned(4096)));
@@ -333,6 +334,23 @@ u64 user_text_page(const void *code, size_t n)
 u64 user_stack(void)
 {
     return (u64)page_new() + 4096;
+}
+
+void map_low(u64 low, const void *va)
+{
+    static u64 *tables[3]; /* L1, L2, L3 */
+    const u64 flags = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
+
+    if (!tables[0]) {
+        for (u32 i = 0; i < 3; i++)
+            tables[i] = page_new();
+        for (u32 i = 1; i < 3; i++)
+            tables[i][0] = va_to_mfn(tables[i - 1]) << 12 | flags;
+        for (u32 i = 0; i < 3; i++)
+            make_ro(tables[i]);
+        CHECK_EQ(mmu_update_one(pte_machine_address((void *)0, 4), va_to_mfn(tables[2]) << 12 | flags), 0);
+    }
+    CHECK_EQ(mmu_update_one(va_to_mfn(tables[0]) << 12 | (low >> 12 & 511) * 8, va_to_mfn(va) << 12 | flags), 0);
 }
 
 void kernel_main(void)

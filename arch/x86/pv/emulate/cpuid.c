@@ -14,7 +14,7 @@
 #define L1_ECX 0x76d83203u
 /* Leaf 1 EDX: FPU DE TSC MSR PAE MCE CX8 APIC MCA CMOV PAT CLFLUSH ACPI MMX FXSR SSE SSE2 SS HTT */
 #define L1_EDX 0x1fc9c3f5u
-/* SEP is hidden: the SYSENTER callback is refused, 32-bit programs use INT 80h. */
+/* SEP is hidden: the SYSENTER callback is never called, 32-bit programs use INT 80h. */
 #define L1_EDX_MTRR (1u << 12)
 #define L1_ECX_OSXSAVE (1u << 27)
 #define L1_ECX_HYPERVISOR (1u << 31)
@@ -30,6 +30,9 @@
 #define E1_ECX 0x002109e1u
 /* 80000001 EDX: leaf 1's copies on AMD, SYSCALL NX MMXEXT FFXSR RDTSCP LM 3DNOW */
 #define E1_EDX 0xe9d1cbf5u
+/* 80000021 EAX: LFENCE serialises. The leaf is shown where that holds, even if the processor ends below it. */
+#define E21_EAX_LFENCE (1u << 2)
+#define LAST_EXT_LEAF 0x80000021u
 
 static void hypervisor_leaf(u32 leaf, u32 sub, u32 o[4])
 {
@@ -119,7 +122,9 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
             hypervisor_leaf(leaf, sub, o);
         return;
     }
-    if (leaf >= 0x80000000 ? leaf > MIN(cpu.max_ext_leaf, 0x80000021u) : leaf > MIN(cpu.max_leaf, 0xdu))
+    if (leaf == LAST_EXT_LEAF)
+        o[0] = cpu.lfence_serialises ? E21_EAX_LFENCE : 0;
+    if (leaf >= 0x80000000 ? leaf > MIN(cpu.max_ext_leaf, LAST_EXT_LEAF - 1) : leaf > MIN(cpu.max_leaf, 0xdu))
         return;
 
     struct cpuid_regs r = cpuid_count(leaf, sub);
@@ -145,11 +150,11 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
         leaf_d(v, sub, o);
         break;
     case 0x80000000:
-        o[0] = MIN(o[0], 0x80000021u);
+        o[0] = cpu.lfence_serialises ? LAST_EXT_LEAF : MIN(o[0], LAST_EXT_LEAF);
         break;
     case 0x80000001:
         o[2] &= E1_ECX;
-        o[3] &= E1_EDX;
+        o[3] &= E1_EDX | (v->domain->privileged ? L1_EDX_MTRR : 0);
         break;
     case 0x80000007:
         o[0] = o[1] = o[2] = 0;
@@ -160,7 +165,7 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
         o[1] = (o[1] & 1) | spec_guest_ext8_ebx(); /* CLZERO */
         o[2] = o[3] = 0;
         break;
-    case 0x8000000a: case 0x8000001b ... 0x80000021: /* SVM, IBS, topology, SEV */
+    case 0x8000000a: case 0x8000001b ... LAST_EXT_LEAF - 1: /* SVM, IBS, topology, SEV */
         o[0] = o[1] = o[2] = o[3] = 0;
         break;
     }

@@ -13,7 +13,7 @@ static bool port_within(u16 port, u16 first, u16 last)
     return port >= first && port <= last;
 }
 
-/* PICs, PIT channel 0 and 1, the PM timer, our UART. */
+/* PICs, PIT channels 0 and 1, the PM timer, our UART. */
 static bool port_hidden(u16 port)
 {
     return port_within(port, 0x20, 0x21) || port_within(port, 0xa0, 0xa1) || port_within(port, 0x40, 0x41) ||
@@ -25,38 +25,95 @@ static u32 all_ones(unsigned bytes)
     return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1;
 }
 
-static bool is_pci_address(u16 port, unsigned bytes)
+#define PIT_COMMAND 0x43
+#define SYSTEM_CONTROL 0x61
+#define PCI_ADDRESS 0xcf8
+#define PCI_DATA 0xcfc
+
+static bool is_pci_data(u16 port)
 {
-    return port == 0xcf8 && bytes == 4;
+    return port_within(port, PCI_DATA, PCI_DATA + 3);
 }
 
-static bool is_pci_data(const struct vcpu *v, u16 port)
+/*
+ * An access that touches ports which are not the guest's to use as it likes is done byte by byte, as a bus of single bytes
+ * does it: each byte meets its own port's rule. The four bytes of PCI_DATA are one register.
+ */
+static bool by_bytes(u16 port, unsigned bytes)
 {
-    return port_within(port, 0xcfc, 0xcff) && (v->pv.pci_cf8 & 0x80000000);
+    if (bytes == 1 || (is_pci_data(port) && (port & 3) + bytes <= 4))
+        return false;
+    for (unsigned i = 0; i < bytes; i++) {
+        u16 p = (u16)(port + i);
+
+        if (port_hidden(p) || p == PIT_COMMAND || p == SYSTEM_CONTROL || is_pci_data(p) || p < port)
+            return true;
+    }
+    return false;
+}
+
+static u16 pci_register(const struct vcpu *v, u16 port)
+{
+    return (u16)((v->pv.pci_cf8 & 0xfc) | (port & 3));
 }
 
 u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes)
 {
-    if (is_pci_address(port, bytes))
+    if (port == PCI_ADDRESS && bytes == 4)
         return v->pv.pci_cf8;
-    if (!v->domain->privileged || port_hidden(port))
+    if (!v->domain->privileged)
         return all_ones(bytes);
-    if (is_pci_data(v, port))
-        return pci_config_read((u16)(v->pv.pci_cf8 >> 8), (u16)((v->pv.pci_cf8 & 0xfc) | (port & 3)), bytes);
+    if (by_bytes(port, bytes)) {
+        u32 val = 0;
+
+        for (unsigned i = 0; i < bytes; i++)
+            val |= pv_io_read(v, (u16)(port + i), 1) << (8 * i);
+        return val;
+    }
+    if (port_hidden(port))
+        return all_ones(bytes);
+    if (is_pci_data(port) && (v->pv.pci_cf8 & 0x80000000))
+        return pci_config_read((u16)(v->pv.pci_cf8 >> 8), pci_register(v, port), bytes);
     return port_in(port, bytes);
+}
+
+/* Commands for channel 2 alone: it is the speaker's, the others keep time. */
+static void pit_command(u8 val)
+{
+    const u8 channels = 0xc0, read_back = 0xc0, of_2 = 8, of_others = 6;
+
+    if ((val & channels) == read_back)
+        val = (val & of_2) ? (u8)(val & ~of_others) : 0;
+    if ((val & channels) >= 0x80)
+        outb(PIT_COMMAND, val);
+}
+
+static void write_byte(struct vcpu *v, u16 port, u8 val)
+{
+    if (port_hidden(port))
+        return;
+    if (port == PIT_COMMAND)
+        pit_command(val);
+    else if (port == SYSTEM_CONTROL)
+        /* NMI enables of the system control port stay the hypervisor's. */
+        outb(SYSTEM_CONTROL, (u8)((inb(SYSTEM_CONTROL) & 0x0c) | (val & 3)));
+    else if (is_pci_data(port) && (v->pv.pci_cf8 & 0x80000000))
+        pci_config_write((u16)(v->pv.pci_cf8 >> 8), pci_register(v, port), 1, val);
+    else
+        outb(port, val);
 }
 
 void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val)
 {
-    if (is_pci_address(port, bytes))
+    if (port == PCI_ADDRESS && bytes == 4)
         v->pv.pci_cf8 = val;
-    else if (!v->domain->privileged || port_hidden(port))
+    else if (!v->domain->privileged)
         return;
-    else if (is_pci_data(v, port))
-        pci_config_write((u16)(v->pv.pci_cf8 >> 8), (u16)((v->pv.pci_cf8 & 0xfc) | (port & 3)), bytes, val);
-    else if (port == 0x61)
-        /* NMI enables of the system control port stay the hypervisor's. */
-        outb(0x61, (u8)((inb(0x61) & 0x0c) | (val & 3)));
+    else if (bytes == 1 || by_bytes(port, bytes))
+        for (unsigned i = 0; i < bytes; i++)
+            write_byte(v, (u16)(port + i), (u8)(val >> (8 * i)));
+    else if (is_pci_data(port) && (v->pv.pci_cf8 & 0x80000000))
+        pci_config_write((u16)(v->pv.pci_cf8 >> 8), pci_register(v, port), bytes, val);
     else
         port_out(port, bytes, val);
 }

@@ -12,8 +12,50 @@
 #define MSR_PLATFORM_INFO 0xce
 #define MSR_MISC_FEATURES 0x140
 #define MSR_FEATURE_CONTROL 0x3a
+#define MSR_HYPERCALL_PAGE 0x40000000
+#define MISC_ENABLE_HIDDEN (1UL << 7 | 1UL << 18)            /* performance monitoring, MONITOR */
+#define MISC_ENABLE_FIXED (1UL << 11 | 1UL << 12 | 1UL << 23) /* no BTS, no PEBS, no xTPR messages */
 #define MSR_AMD_HWCR 0xc0010015
-#define MSR_AMD_DE_CFG 0xc0011029
+
+enum vendor { ANY, AMD };
+
+/* MSRs with nothing behind them for a guest: zeroes, as the ABI's kernels find them; writes vanish or are refused. */
+static const struct {
+    u32 first, last;
+    enum vendor vendor;
+    bool writable;
+} empty[] = {
+    { 0x0, 0x1, ANY, false },                               /* P5_MC_ADDR, P5_MC_TYPE */
+    { MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, ANY, false },
+    { MSR_MCG_CTL, MSR_MCG_CTL, ANY, true },
+    { 0x280, 0x29f, ANY, true },                            /* MCi_CTL2 */
+    { 0x345, 0x345, ANY, false },                           /* PERF_CAPABILITIES */
+    { MSR_MC0_CTL + 4 * VMCE_BANKS, 0x47f, ANY, true },     /* further banks */
+    { MSR_HYPERCALL_PAGE, MSR_HYPERCALL_PAGE, ANY, false },
+    { 0xc0010000, 0xc0010007, AMD, true },                  /* performance counters */
+    { 0xc0010010, 0xc0010010, AMD, false },                 /* SYSCFG */
+    { 0xc001001f, 0xc001001f, AMD, true },                  /* NB_CFG */
+    { 0xc0010061, 0xc001006b, AMD, true },                  /* P-states */
+    { 0xc0010200, 0xc001020b, AMD, true },                  /* performance counters of family 15h */
+};
+
+static bool is_empty(u32 msr, bool write)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(empty); i++)
+        if (msr >= empty[i].first && msr <= empty[i].last)
+            return (empty[i].vendor == ANY || cpu.amd) && (empty[i].writable || !write);
+    return false;
+}
+
+/* The machine address of a page that becomes one of stubs. */
+static bool fill_hypercall_page(struct vcpu *v, u64 at)
+{
+    if ((at & (PAGE_SIZE - 1)) || page_get_and_type(at >> PAGE_SHIFT, v->domain, PGT_WRITABLE))
+        return false;
+    pv_fill_hypercall_page(mfn_to_virt(at >> PAGE_SHIFT));
+    page_put_and_type(mfn_to_page(at >> PAGE_SHIFT));
+    return true;
+}
 
 /* A reserved bit would be refused by the processor, at an exit to the guest. */
 static bool set_spec_ctrl(struct vcpu *v, u64 val)
@@ -72,21 +114,24 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
     case MSR_MC0_CTL ... MSR_MC0_CTL + 4 * VMCE_BANKS - 1:
         return vmce_rdmsr(v, msr, val);
     case MSR_MISC_ENABLE:
-        return cpu.intel && rdmsr_safe(msr, val);
-    case MSR_PLATFORM_INFO:
+        if (rdmsr_safe(msr, val))
+            *val = (*val & ~MISC_ENABLE_HIDDEN) | MISC_ENABLE_FIXED;
+        else
+            *val = 0;
+        return true;
     case MSR_MISC_FEATURES:
-        return cpu.intel;
+        return true;
     case MSR_FEATURE_CONTROL:
         *val = 1; /* locked, all off */
         return cpu.intel;
     case MSR_AMD_HWCR:
         return cpu.amd;
     case MSR_AMD_DE_CFG:
-        *val = 2; /* LFENCE serialises */
+        *val = cpu.lfence_serialises ? DE_CFG_LFENCE : 0;
         return cpu.amd;
     default:
-        /* A kernel that cannot take a #GP yet. */
-        return !v->pv.traps[VEC_GP].address;
+        /* Or a kernel that cannot take a #GP yet. */
+        return is_empty(msr, false) || !v->pv.traps[VEC_GP].address;
     }
 }
 
@@ -113,11 +158,17 @@ bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val)
     case MSR_FLUSH_CMD:
         return command(msr, val, FLUSH_CMD_L1D, spec_guest_leaf7_edx() & L7D_L1D_FLUSH);
     case MSR_UCODE_REV: /* written with 0 before it is read */
-        return val == 0;
+        return cpu.intel && val == 0;
+    case MSR_HYPERCALL_PAGE:
+        return fill_hypercall_page(v, val);
+    case MSR_MISC_ENABLE:
+        return true; /* stays as it is */
     case MSR_PAT:
         return val == rdmsr(MSR_PAT);
     case MSR_EFER:
         return val == rdmsr(MSR_EFER);
+    case MSR_MCG_CAP:
+        return true; /* read-only: the write vanishes */
     case MSR_MCG_STATUS:
     case MSR_MC0_CTL ... MSR_MC0_CTL + 4 * VMCE_BANKS - 1:
         return vmce_wrmsr(v, msr, val);
@@ -125,8 +176,8 @@ bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val)
     case MSR_AMD_DE_CFG:
         return cpu.amd;
     case MSR_MISC_FEATURES:
-        return cpu.intel && val == 0;
+        return val == 0;
     default:
-        return false;
+        return is_empty(msr, true);
     }
 }

@@ -14,9 +14,31 @@
 /* RAISED: an exception of the guest's has been delivered, and the frame is that of its handler. */
 enum outcome { REFUSED, DONE, RAISED };
 
-static bool io_permitted(const struct vcpu *v)
+static bool iopl_suffices(const struct vcpu *v)
 {
     return v->pv.iopl >= (v->pv.guest_kernel_mode ? 1u : 3u);
+}
+
+/* The bitmap lies in the kernel's address space. What cannot be read permits nothing. */
+static bool iobitmap_permits(struct vcpu *v, u16 port, unsigned bytes)
+{
+    bool user = !v->pv.guest_kernel_mode;
+    u16 bits = 0xffff;
+
+    if ((u32)port + bytes > v->pv.iobitmap_ports)
+        return false;
+    if (user)
+        pv_toggle_mode(v);
+    int rc = copy_from_guest(&bits, (void *)(v->pv.iobitmap + port / 8), (port & 7) + bytes > 8 ? 2 : 1);
+
+    if (user)
+        pv_toggle_mode(v);
+    return !rc && !((bits >> (port & 7)) & ((1u << bytes) - 1));
+}
+
+static bool io_permitted(struct vcpu *v, u16 port, unsigned bytes)
+{
+    return iopl_suffices(v) || iobitmap_permits(v, port, bytes);
 }
 
 static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in, u64 *breakpoints)
@@ -25,6 +47,8 @@ static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const str
     u16 port = immediate ? (u8)in->imm : (u16)regs->rdx;
     unsigned size = MIN(in->size, 4u);
 
+    if (!io_permitted(v, port, size))
+        return false;
     if (write) {
         u32 val = (u32)regs->rax;
 
@@ -49,7 +73,7 @@ static bool emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct
     u64 *index = write ? &regs->rsi : &regs->rdi;
     u32 val = 0;
 
-    if (in->addr32)
+    if (in->addr32 || !io_permitted(v, (u16)regs->rdx, size))
         return false;
     if (rep && !regs->rcx)
         return true;
@@ -72,7 +96,7 @@ static bool emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct
 static u64 guest_cr4(const struct vcpu *v)
 {
     /* What a PV kernel expects to find set, and its own bits. */
-    return (read_cr4() & (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE)) | v->pv.cr4;
+    return (read_cr4() & (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | v->pv.cr4;
 }
 
 static bool emulate_mov_cr(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
@@ -105,7 +129,7 @@ static bool emulate_mov_cr(struct vcpu *v, struct cpu_user_regs *regs, const str
     case 4:
         if (write) {
             /* Only these are the guest's; a different wish for others is ignored, as under Xen. */
-            u64 mine = CR4_TSD | CR4_DE | (cpu.fsgsbase ? CR4_FSGSBASE : 0);
+            u64 mine = CR4_TSD | CR4_DE | (cpu.fsgsbase ? CR4_FSGSBASE : 0) | (cpu.xsave ? CR4_OSXSAVE : 0);
 
             v->pv.cr4 = *gpr & mine;
             cpu_write_cr4((this_cpu()->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | v->pv.cr4);
@@ -209,13 +233,13 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
         return false;
     switch (in.opcode) {
     case 0x6c ... 0x6f:
-        outcome = io_permitted(v) && emulate_string_io(v, regs, &in, &breakpoints);
+        outcome = emulate_string_io(v, regs, &in, &breakpoints);
         break;
     case 0xe4 ... 0xe7: case 0xec ... 0xef:
-        outcome = io_permitted(v) && emulate_in_out(v, regs, &in, &breakpoints);
+        outcome = emulate_in_out(v, regs, &in, &breakpoints);
         break;
     case 0xfa: case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */
-        outcome = io_permitted(v);
+        outcome = iopl_suffices(v);
         break;
     default:
         outcome = v->pv.guest_kernel_mode ? emulate_kernel_only(v, regs, &in) : REFUSED;
