@@ -11,23 +11,10 @@
 
 static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX };
 
-/* The vCPU that an operation names. Never the caller's own: its state is in use. */
-static int target(struct domain *d, u32 id, struct vcpu **v)
-{
-    *v = domain_vcpu(d, id);
-    if (!*v)
-        return -ENOENT;
-    return *v == current ? -EINVAL : 0;
-}
-
-static long get_ext(struct domain *d, struct xen_domctl *op)
+static long get_ext(struct vcpu *v, struct xen_domctl *op)
 {
     struct xen_domctl_ext_vcpucontext *x = &op->u.ext_vcpucontext;
-    struct vcpu *v;
-    int rc = target(d, x->vcpu, &v);
 
-    if (rc)
-        return rc;
     *x = (struct xen_domctl_ext_vcpucontext){ .vcpu = v->id, .size = sizeof(*x),
                                               .syscall32_callback_eip = v->pv.syscall32_cb.address,
                                               .syscall32_disables_events = v->pv.syscall32_cb.mask_events };
@@ -35,15 +22,11 @@ static long get_ext(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-static long set_ext(struct domain *d, struct xen_domctl *op)
+static long set_ext(struct vcpu *v, struct xen_domctl *op)
 {
     const struct xen_domctl_ext_vcpucontext *x = &op->u.ext_vcpucontext;
     bool with_vmce = x->size >= sizeof(*x);
-    struct vcpu *v;
-    int rc = target(d, x->vcpu, &v);
 
-    if (rc)
-        return rc;
     if (x->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(x->syscall32_callback_eip) || x->sysenter_callback_eip)
         return -EINVAL; /* SYSENTER is not offered */
     /* What this machine cannot do is not promised to a guest from another: banks signal by #MC only. */
@@ -53,14 +36,9 @@ static long set_ext(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-static long get_msrs(struct domain *d, struct xen_domctl *op)
+static long get_msrs(struct vcpu *v, struct xen_domctl *op)
 {
     struct xen_domctl_vcpu_msrs *x = &op->u.vcpu_msrs;
-    struct vcpu *v;
-    int rc = target(d, x->vcpu, &v);
-
-    if (rc)
-        return rc;
     u32 room = x->msr_count, n = 0;
 
     if (!x->msrs) {
@@ -82,15 +60,10 @@ static long get_msrs(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-static long set_msrs(struct domain *d, struct xen_domctl *op)
+static long set_msrs(struct vcpu *v, struct xen_domctl *op)
 {
     const struct xen_domctl_vcpu_msrs *x = &op->u.vcpu_msrs;
     struct vmce state = { 0 };
-    struct vcpu *v;
-    int rc = target(d, x->vcpu, &v);
-
-    if (rc)
-        return rc;
     u64 tsc_aux = v->pv.tsc_aux;
 
     if (x->msr_count > ARRAY_SIZE(saved_msrs))
@@ -111,7 +84,8 @@ static long set_msrs(struct domain *d, struct xen_domctl *op)
         else
             return -EINVAL;
     }
-    rc = vmce_set_state(v, &state);
+    int rc = vmce_set_state(v, &state);
+
     if (!rc)
         v->pv.tsc_aux = tsc_aux;
     return rc;
@@ -120,16 +94,38 @@ static long set_msrs(struct domain *d, struct xen_domctl *op)
 static const struct {
     u32 cmd;
     long (*run)(struct domain *d, struct xen_domctl *op);
+    long (*run_paused)(struct vcpu *v, struct xen_domctl *op); /* instead: on one vCPU, outside the hypervisor meanwhile */
     bool copy_out;
 } ops[] = {
-    { XEN_DOMCTL_set_ext_vcpucontext, set_ext, false },
-    { XEN_DOMCTL_get_ext_vcpucontext, get_ext, true },
-    { XEN_DOMCTL_get_vcpu_msrs, get_msrs, true },
-    { XEN_DOMCTL_set_vcpu_msrs, set_msrs, false },
-    { XEN_DOMCTL_setvcpuaffinity, domctl_set_affinity, false },
-    { XEN_DOMCTL_getvcpuaffinity, domctl_get_affinity, false },
-    { XEN_DOMCTL_scheduler_op, domctl_scheduler_op, true },
+    { XEN_DOMCTL_set_ext_vcpucontext, NULL, set_ext, false },
+    { XEN_DOMCTL_get_ext_vcpucontext, NULL, get_ext, true },
+    { XEN_DOMCTL_get_vcpu_msrs, NULL, get_msrs, true },
+    { XEN_DOMCTL_set_vcpu_msrs, NULL, set_msrs, false },
+    { XEN_DOMCTL_setvcpuaffinity, domctl_set_affinity, NULL, false },
+    { XEN_DOMCTL_getvcpuaffinity, domctl_get_affinity, NULL, false },
+    { XEN_DOMCTL_scheduler_op, domctl_scheduler_op, NULL, true },
 };
+
+/* Their first field names the vCPU. */
+_Static_assert(!offsetof(struct xen_domctl_ext_vcpucontext, vcpu) && !offsetof(struct xen_domctl_vcpu_msrs, vcpu), "the vCPU comes first");
+
+static long run_paused(struct domain *d, struct xen_domctl *op, long (*run)(struct vcpu *v, struct xen_domctl *op))
+{
+    u32 id = op->u.vcpu_msrs.vcpu;
+    struct vcpu *v = domain_vcpu(d, id);
+
+    if (!v)
+        return -ENOENT;
+    if (v == current)
+        return -EINVAL; /* its state is in use */
+    long rc = vcpu_pause(v);
+
+    if (rc)
+        return rc;
+    rc = run(v, op);
+    vcpu_unpause(v);
+    return rc;
+}
 
 HYPERCALL_HANDLER(do_domctl)
 {
@@ -146,7 +142,7 @@ HYPERCALL_HANDLER(do_domctl)
         if (ops[i].cmd != op.cmd)
             continue;
         struct domain *d = domain_by_id(op.domain);
-        long rc = d ? ops[i].run(d, &op) : -ESRCH;
+        long rc = !d ? -ESRCH : ops[i].run ? ops[i].run(d, &op) : run_paused(d, &op, ops[i].run_paused);
 
         return !rc && ops[i].copy_out ? copy_to_guest((void *)a1, &op, sizeof(op)) : rc;
     }

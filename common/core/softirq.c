@@ -1,3 +1,4 @@
+#include <hv/domain.h>
 #include <hv/irq.h>
 #include <hv/panic.h>
 #include <hv/softirq.h>
@@ -28,12 +29,16 @@ void softirq_raise_on(struct percpu *c, enum softirq nr)
 
 /* Work that may cost time again and again waits until nobody else wants the CPU. */
 #define IDLE_ONLY (1u << SOFTIRQ_NMI_REASON)
+/* A vCPU in the middle of an operation goes on whoever pauses it: frames that it holds BUSY have others waiting. */
+#define EXIT_ONLY (1u << SOFTIRQ_PAUSE)
 
 static u32 due(const struct percpu *cpu)
 {
     u32 pending = READ_ONCE(cpu->softirq_pending);
 
-    return likely(!(pending & IDLE_ONLY)) || cpu->curr == cpu->idle ? pending : pending & ~IDLE_ONLY;
+    if (likely(!(pending & (IDLE_ONLY | EXIT_ONLY))))
+        return pending;
+    return pending & ~((cpu->curr == cpu->idle ? 0 : IDLE_ONLY) | (cpu->curr->mid_operation ? EXIT_ONLY : 0));
 }
 
 bool softirq_pending(void)
@@ -58,12 +63,30 @@ void softirq_process(void)
     }
 }
 
+/* What one that runs elsewhere needs for a step is shorter than this. */
+#define TURNS_BEFORE_YIELD 256
+
+void preempt_wait(u32 *turns)
+{
+    if (++*turns % TURNS_BEFORE_YIELD == 0) {
+        current->sched.yields = true;
+        softirq_raise(SOFTIRQ_SCHEDULE);
+    }
+    preempt_point();
+    cpu_relax();
+}
+
 void preempt_point(void)
 {
     ASSERT(this_cpu()->locks_held == 0);
     irq_enable();
     __asm__ volatile("nop"); /* STI takes effect after the next instruction */
     irq_disable();
-    if (READ_ONCE(this_cpu()->softirq_pending))
+    if (READ_ONCE(this_cpu()->softirq_pending)) {
+        struct vcpu *v = current;
+
+        v->mid_operation = true;
         softirq_process();
+        v->mid_operation = false;
+    }
 }

@@ -261,7 +261,7 @@ void vcpu_pause_flag_set(struct vcpu *v, u32 flag)
     if (flag & ~old & PAUSE_POLL)
         __atomic_fetch_add(&v->domain->polling, 1, __ATOMIC_SEQ_CST);
     if (vcpu_is_running(v))
-        softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_SCHEDULE);
+        softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_PAUSE);
 }
 
 void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
@@ -270,8 +270,30 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
 
     if (flag & old & PAUSE_POLL)
         __atomic_fetch_sub(&v->domain->polling, 1, __ATOMIC_SEQ_CST);
-    if ((old & flag) && !(old & ~flag))
-        vcpu_wake(v);
+    if (old & flag)
+        vcpu_wake(v); /* looks at the others, which may not hold it yet */
+}
+
+int vcpu_pause(struct vcpu *v)
+{
+    __atomic_fetch_add(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
+    if (vcpu_is_running(v))
+        softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_PAUSE);
+    for (u32 turns = 0; !sched_is_outside(v);) {
+        /* Two that wait for each other's exit would do so for ever. */
+        if (READ_ONCE(current->pause_flags)) {
+            vcpu_unpause(v);
+            return -EBUSY;
+        }
+        preempt_wait(&turns);
+    }
+    return 0;
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+    __atomic_fetch_sub(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
+    vcpu_wake(v);
 }
 
 void vcpu_unblock(struct vcpu *v)

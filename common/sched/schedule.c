@@ -75,18 +75,26 @@ void sched_vcpu_init(struct vcpu *v)
     v->saved_rsp = (u64)sp;
 }
 
-static int waiting_state(const struct vcpu *v)
+/* Which pauses hold v where it is. In the middle of an operation it is the lack of CPU time alone, which passes by itself. */
+static u32 held_by(const struct vcpu *v)
 {
     u32 why = READ_ONCE(v->pause_flags);
 
-    return why & (PAUSE_DOWN | PAUSE_SHUTDOWN) ? RUNSTATE_offline : why & ~PAUSE_CAP ? RUNSTATE_blocked : RUNSTATE_runnable;
+    return likely(!v->mid_operation) ? why : why & PAUSE_CAP;
+}
+
+static int waiting_state(const struct vcpu *v)
+{
+    u32 why = held_by(v);
+
+    return why & (PAUSE_DOWN | PAUSE_SHUTDOWN) || why >= PAUSE_ONE ? RUNSTATE_offline : why & ~PAUSE_CAP ? RUNSTATE_blocked : RUNSTATE_runnable;
 }
 
 void vcpu_wake(struct vcpu *v)
 {
     struct runqueue *rq = rq_lock_of(v);
 
-    if (!READ_ONCE(v->pause_flags) && v->sched.place == SCHED_BLOCKED) {
+    if (!held_by(v) && v->sched.place == SCHED_BLOCKED) {
         u64 now = system_time_ns();
 
         v->sched.woken = true;
@@ -100,6 +108,15 @@ void vcpu_wake(struct vcpu *v)
 bool vcpu_is_running(const struct vcpu *v)
 {
     return READ_ONCE(v->sched.place) == SCHED_RUNNING;
+}
+
+bool sched_is_outside(struct vcpu *v)
+{
+    struct runqueue *rq = rq_lock_of(v); /* released by the CPU that it leaves once its registers are saved */
+    bool outside = v->sched.place != SCHED_RUNNING && !v->mid_operation;
+
+    spin_unlock(&rq->lock);
+    return outside;
 }
 
 /* One that may not stay here goes elsewhere, now that its registers are saved. */
@@ -126,7 +143,7 @@ void schedule_tail(void)
     /* Who raises an event or pauses us and saw us not running yet leaves it to us to see that. */
     smp_mb();
     if (READ_ONCE(v->pause_flags))
-        softirq_raise(SOFTIRQ_SCHEDULE);
+        softirq_raise(SOFTIRQ_PAUSE);
     cpu_set_stack(c, v->stack_block);
     pv_state_load(v);
     runstate_publish(v);
@@ -142,7 +159,7 @@ static void put_prev(struct percpu *c, struct runqueue *rq, struct vcpu *prev, u
     if (sched_cap_exhausted(prev->domain))
         __atomic_fetch_or(&prev->pause_flags, PAUSE_CAP, __ATOMIC_SEQ_CST);
     prev->sched.runnable_since = now;
-    if (READ_ONCE(prev->pause_flags)) {
+    if (held_by(prev)) {
         prev->sched.place = SCHED_BLOCKED;
         runstate_change(prev, waiting_state(prev), now);
         return;
@@ -175,7 +192,7 @@ static struct vcpu *pop_unpaused(struct runqueue *rq, u64 now)
 {
     struct vcpu *v;
 
-    while ((v = rq_pop(rq)) && READ_ONCE(v->pause_flags)) {
+    while ((v = rq_pop(rq)) && held_by(v)) {
         v->sched.place = SCHED_BLOCKED;
         runstate_change(v, waiting_state(v), now);
     }
@@ -207,7 +224,7 @@ void schedule(void)
 
     ASSERT(c->locks_held == 0 && !irqs_enabled());
     if (!READ_ONCE(rq->nr_queued) && (READ_ONCE(cpus_schedulable) & cpu_bit(c))) {
-        bool gives_up = prev->is_idle || READ_ONCE(prev->pause_flags);
+        bool gives_up = prev->is_idle || held_by(prev);
 
         /* First known as idle, then looking: whoever queues a vCPU after this look finds us. */
         if (gives_up)
@@ -328,4 +345,5 @@ KEYHANDLER('r', print_runqueues, "run queues and wake-up latencies");
 void sched_init(void)
 {
     softirq_register(SOFTIRQ_SCHEDULE, schedule);
+    softirq_register(SOFTIRQ_PAUSE, schedule);
 }

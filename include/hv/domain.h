@@ -25,6 +25,7 @@
 #define PAUSE_POLL 4u     /* SCHEDOP_poll */
 #define PAUSE_SHUTDOWN 8u /* its domain ended */
 #define PAUSE_CAP 16u     /* its domain has used its CPU time of this period */
+#define PAUSE_ONE 256u    /* vcpu_pause(): a count, in the bits from here on */
 
 struct callback {
     u64 address; /* 0: not registered */
@@ -94,6 +95,7 @@ struct vcpu {
     s64 tsc_offset;     /* that its published time parameters are for; TIME_UNPUBLISHED */
     u32 state_cpu;      /* the CPU whose registers last held its state */
     u32 pause_flags;    /* changed atomically */
+    bool mid_operation; /* left the CPU in a preempt_point(): pauses wait for its exit. Changed by itself alone */
     struct sched_vcpu sched;
 
     void *stack_block;
@@ -229,6 +231,13 @@ void vcpu_set_period(struct vcpu *v, u64 period_ns);
 void vcpu_wake(struct vcpu *v);             /* runnable again if no pause flag is left */
 void vcpu_pause_flag_set(struct vcpu *v, u32 flag);
 void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);
+/*
+ * Stops a vCPU other than the caller's at its exit to the guest, and waits for that: from then until vcpu_unpause() its
+ * registers are those of an instruction boundary and nobody else's to change. No lock is held; may run other vCPUs.
+ * -EBUSY: somebody wants the caller stopped, perhaps that very vCPU; nothing is paused then.
+ */
+int vcpu_pause(struct vcpu *v) __must_check;
+void vcpu_unpause(struct vcpu *v);
 void vcpu_kick(struct vcpu *v);             /* events are pending: wake or interrupt it */
 void vcpu_unblock(struct vcpu *v);
 

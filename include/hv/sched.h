@@ -51,6 +51,8 @@ int sched_init_cpu(struct percpu *c) __must_check; /* its queue; -ENOMEM */
 void sched_domain_init(struct domain *d);
 void sched_vcpu_init(struct vcpu *v);
 void schedule(void);
+/* v neither runs nor is in the middle of an operation: it does not come back as long as a pause flag is set. */
+bool sched_is_outside(struct vcpu *v);
 void idle_loop(void) __noreturn;
 
 /* 0; -EINVAL: weight 0 or above SCHED_WEIGHT_MAX, or more than 100 percent for each vCPU. */

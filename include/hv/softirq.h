@@ -15,7 +15,8 @@ enum softirq {
     SOFTIRQ_DOMAIN_END,
     SOFTIRQ_KEYHANDLER,
     SOFTIRQ_CONSOLE_RX,
-    SOFTIRQ_SCHEDULE, /* last: may leave this vCPU for a while */
+    SOFTIRQ_PAUSE,    /* the vCPU that runs here may have been paused: held until it leaves the hypervisor */
+    SOFTIRQ_SCHEDULE, /* these two last: they may leave this vCPU for a while */
     SOFTIRQ_COUNT,
 };
 
@@ -26,8 +27,11 @@ void softirq_process(void);
 bool softirq_pending(void); /* something that this context may run */
 /*
  * For long operations in hypercalls: takes pending interrupts and may run other vCPUs before
- * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted.
+ * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted, and
+ * whoever pauses it meanwhile waits until it is through (docs/locking.md, Pausing).
  */
 void preempt_point(void);
+/* One turn of waiting for what another vCPU has in its hands, which may need this CPU to go on. *turns: 0 at first. */
+void preempt_wait(u32 *turns);
 
 #endif

@@ -67,6 +67,7 @@ def register(kernel):
     racing("smp_memory", 2, 5, "max")
     racing("smp_memory", 4, 5, "qemu64")
     racing("smp_sched", 2, 4, "max")
+    racing("smp_pause", 2, 4, "max")
 
     def linux(name, smp, vcpus, words="", script=None, until=None):
         @test(f"smp: Linux, {name}")

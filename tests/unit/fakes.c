@@ -82,6 +82,7 @@ WEAK void vcpu_add_nmis(struct vcpu *v, u32 n) { v->nmi_pending = vcpu_nmis_afte
 WEAK bool vcpu_is_running(const struct vcpu *v) { return v == current; }
 WEAK void softirq_register(enum softirq nr, void (*fn)(void)) { (void)nr; (void)fn; }
 WEAK void preempt_point(void) {}
+WEAK void preempt_wait(u32 *turns) { ++*turns; }
 WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~PAUSE_BLOCKED; }
 WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }
 WEAK void isolation_l4_changed(const struct domain *d, const pte_t *entry) { (void)d; (void)entry; }

@@ -71,10 +71,8 @@ static bool needs_validation(enum page_type type)
 
 static void wait_while_busy(struct page_info *pg)
 {
-    while (READ_ONCE(pg->type_info) & PGT_BUSY) {
-        preempt_point();
-        cpu_relax();
-    }
+    for (u32 turns = 0; READ_ONCE(pg->type_info) & PGT_BUSY;)
+        preempt_wait(&turns);
 }
 
 static int validate(struct page_info *pg, enum page_type type)
