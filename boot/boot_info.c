@@ -2,6 +2,7 @@
 #include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/x86/layout.h>
 
 struct boot_info boot_info;
 
@@ -9,11 +10,42 @@ void boot_info_add_memory(struct boot_info *bi, paddr_t start, paddr_t end, u32 
 {
     if (end <= start)
         return;
-    if (bi->nr_ranges == BOOT_MAX_MEMORY_RANGES) {
-        printk(LOG_WARN "memory map: more than %u entries, the rest is not used\n", BOOT_MAX_MEMORY_RANGES);
+    if (bi->nr_ranges < BOOT_MAX_MEMORY_RANGES) {
+        bi->ranges[bi->nr_ranges++] = (struct memory_range){ start, end, type };
         return;
     }
-    bi->ranges[bi->nr_ranges++] = (struct memory_range){ start, end, type };
+    bi->nr_dropped++;
+    /* RAM can be done without; what forbids the use of RAM cannot. */
+    for (u32 i = bi->nr_ranges; type != E820_RAM && i--;)
+        if (bi->ranges[i].type == E820_RAM) {
+            bi->ranges[i] = (struct memory_range){ start, end, type };
+            return;
+        }
+}
+
+void boot_info_add_e820(struct boot_info *bi, paddr_t start, u64 size, u32 type)
+{
+    paddr_t end = start + size < start ? ~0ULL : start + size;
+
+    boot_info_add_memory(bi, start, end, type >= E820_RAM && type <= E820_UNUSABLE ? type : E820_RESERVED);
+}
+
+bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, const char *cmdline, size_t size)
+{
+    if (end < start) {
+        printk(LOG_ERR "Boot module at %lx to %lx: it ends before it starts\n", start, end);
+        return false;
+    }
+    if (bi->nr_modules == BOOT_MAX_MODULES) {
+        printk(LOG_WARN "Boot module at %lx to %lx is not used: there are more than %u\n", start, end, BOOT_MAX_MODULES);
+        return true;
+    }
+    struct boot_module *m = &bi->modules[bi->nr_modules++];
+
+    m->start = start;
+    m->end = end;
+    copy_bounded(m->cmdline, sizeof(m->cmdline), cmdline, size);
+    return true;
 }
 
 /* The type at a point, over the raw ranges: what is not plain RAM wins. */
@@ -59,15 +91,43 @@ void boot_info_sort_memory(struct boot_info *bi)
             continue;
         if (last && last->type == type && last->end == points[i])
             last->end = points[i + 1];
+        else if (bi->nr_ranges < BOOT_MAX_MEMORY_RANGES)
+            bi->ranges[bi->nr_ranges++] = (struct memory_range){ points[i], points[i + 1], type };
         else
-            boot_info_add_memory(bi, points[i], points[i + 1], type);
+            bi->nr_dropped++;
     }
+    if (bi->nr_dropped)
+        printk(LOG_WARN "Memory map: more than %u entries. %u are left out; their memory is not used\n", BOOT_MAX_MEMORY_RANGES,
+               bi->nr_dropped);
+}
+
+static const struct memory_range *range_at(const struct boot_info *bi, paddr_t addr)
+{
+    for (u32 i = 0; i < bi->nr_ranges; i++)
+        if (addr >= bi->ranges[i].start && addr < bi->ranges[i].end)
+            return &bi->ranges[i];
+    return NULL;
 }
 
 u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr)
 {
-    for (u32 i = 0; i < bi->nr_ranges; i++)
-        if (addr >= bi->ranges[i].start && addr < bi->ranges[i].end)
-            return bi->ranges[i].type;
-    return 0;
+    const struct memory_range *r = range_at(bi, addr);
+
+    return r ? r->type : 0;
+}
+
+static bool apart(paddr_t start, paddr_t end, paddr_t other_start, paddr_t other_end)
+{
+    return other_end <= start || other_start >= end;
+}
+
+bool boot_info_place_is_free(const struct boot_info *bi, paddr_t start, paddr_t end, u32 nr_modules)
+{
+    const struct memory_range *r = range_at(bi, start); /* neighbours of one type are one range */
+    bool free = r && r->type == E820_RAM && end <= r->end && apart(start, end, bi->info_start, bi->info_end) &&
+                apart(start, end, bi->image_phys, bi->image_phys + IMAGE_MAX_SIZE);
+
+    for (u32 i = 0; i < nr_modules; i++)
+        free &= apart(start, end, bi->modules[i].start, bi->modules[i].end);
+    return free;
 }

@@ -36,9 +36,7 @@ static int parse_mmap(struct boot_info *bi, const struct tag *t)
         memcpy(&base, p + off, 8);
         memcpy(&len, p + off + 8, 8);
         memcpy(&type, p + off + 16, 4);
-        if (base + len < base)
-            len = -base - 1;
-        boot_info_add_memory(bi, base, base + len, type >= 1 && type <= 5 ? type : E820_RESERVED);
+        boot_info_add_e820(bi, base, len, type);
     }
     return 0;
 }
@@ -46,20 +44,11 @@ static int parse_mmap(struct boot_info *bi, const struct tag *t)
 static int parse_module(struct boot_info *bi, const struct tag *t)
 {
     u32 range[2];
-    struct boot_module *m;
 
     if (t->size < 16)
         return refuse("module tag too short");
     memcpy(range, t + 1, sizeof(range));
-    if (range[1] < range[0])
-        return refuse("a module ends before it starts");
-    if (bi->nr_modules == BOOT_MAX_MODULES)
-        return refuse("too many modules");
-    m = &bi->modules[bi->nr_modules++];
-    m->start = range[0];
-    m->end = range[1];
-    copy_bounded(m->cmdline, sizeof(m->cmdline), (const u8 *)t + 16, t->size - 16);
-    return 0;
+    return boot_info_add_module(bi, range[0], range[1], (const char *)t + 16, t->size - 16) ? 0 : -EINVAL;
 }
 
 static int parse_framebuffer(struct boot_info *bi, const struct tag *t)

@@ -5,6 +5,8 @@
 #include <hv/printk.h>
 
 #define PVH_MAGIC 0x336ec578
+#define MAX_MAP_ENTRIES 65536u /* more is no count */
+#define MAX_LINE 4096
 
 struct pvh_start_info {
     u32 magic, version, flags, nr_modules;
@@ -35,18 +37,13 @@ int pvh_parse(struct boot_info *bi, paddr_t at)
 
     const struct pvh_memmap_entry *e = phys_to_virt(si->memmap);
 
-    for (u32 i = 0; i < si->memmap_entries && i < BOOT_MAX_MEMORY_RANGES; i++, e++)
-        boot_info_add_memory(bi, e->addr, e->addr + e->size, e->type >= 1 && e->type <= 5 ? e->type : E820_RESERVED);
+    for (u32 i = 0; i < MIN(si->memmap_entries, MAX_MAP_ENTRIES); i++, e++)
+        boot_info_add_e820(bi, e->addr, e->size, e->type);
 
     const struct pvh_module *m = phys_to_virt(si->modlist);
 
-    for (u32 i = 0; i < si->nr_modules && i < BOOT_MAX_MODULES; i++, m++) {
-        struct boot_module *b = &bi->modules[bi->nr_modules++];
-
-        b->start = m->paddr;
-        b->end = m->paddr + m->size;
-        if (m->cmdline)
-            strlcpy(b->cmdline, phys_to_virt(m->cmdline), sizeof(b->cmdline));
-    }
+    for (u32 i = 0; i < MIN(si->nr_modules, 2u * BOOT_MAX_MODULES); i++, m++)
+        if (!boot_info_add_module(bi, m->paddr, m->paddr + m->size, m->cmdline ? phys_to_virt(m->cmdline) : "", m->cmdline ? MAX_LINE : 1))
+            return -EINVAL;
     return 0;
 }

@@ -11,7 +11,7 @@ from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, co
 from caisson import images, machine, packages  # noqa: E402
 from bench import bench_tests  # noqa: E402
 from bochs import bochs_tests  # noqa: E402
-from boot import efi_tests, kernels_tests  # noqa: E402
+from boot import efi_tests, kernels_tests, memory_tests  # noqa: E402
 from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
 from models import models_tests  # noqa: E402
@@ -83,7 +83,7 @@ def kernel_tests():
     command("make", "-s", "-C", "tests/kernels")
     for f in sorted(os.listdir(f"{TOP}/tests/kernels")):
         name = f[:-2]
-        if not f.endswith(".c") or name.startswith(("dies_", "trap_", "sweep_", "debug_", "smp_")) or name == "spin":
+        if not f.endswith(".c") or name.startswith(("dies_", "trap_", "sweep_", "debug_", "smp_")) or name in ("spin", "start_of_day"):
             continue
         for cpu in ("max", "qemu64"):
             @test(f"kernel: {name} on {cpu}", name=name, cpu=cpu)
@@ -155,7 +155,7 @@ def refusal_tests(kernel):
     elf = bytearray(open(f"{BUILD}/kernels/memory.elf", "rb").read())
     note = elf.index(b"\x04\0\0\0\x08\0\0\0\x05\0\0\0Xen\0xen-3.0")
     elf[note + 16:note + 23] = b"xen-2.0"
-    refusal("kernel without PV notes", bytes(elf), ["no Xen PV support", "linux-image-amd64"])
+    refusal("kernel for other guests", bytes(elf), ["do not say xen-3.0", "CONFIG_XEN_PV"])
     refusal("too little memory", data, ["too little memory"], machine_args={"mem": "112M"})
     refusal("dom0_mem too small", data, ["too little memory for dom0", "dom0_mem="], args="noreboot dom0_mem=16M")
 
@@ -469,6 +469,7 @@ def main():
     boot_tests(kernel)
     monitor_tests(kernel)
     efi_tests.register()
+    memory_tests.register(kernel)
     kernels_tests.register()
     smp_tests.register(kernel)
     speculation_tests.register(kernel)

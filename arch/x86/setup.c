@@ -65,26 +65,13 @@ static void read_boot_information(void)
     boot_info_sort_memory(bi);
 }
 
-/* RAM that holds neither us nor anything of the loader's. */
-static bool place_is_free(paddr_t start, paddr_t end)
-{
-    const struct boot_info *bi = &boot_info;
-    bool free = boot_info_memory_type(bi, start) == E820_RAM && boot_info_memory_type(bi, end - 1) == E820_RAM &&
-                (bi->info_end <= start || bi->info_start >= end) &&
-                (bi->image_phys + IMAGE_MAX_SIZE <= start || bi->image_phys >= end);
-
-    for (u32 i = 0; i < bi->nr_modules; i++)
-        free &= bi->modules[i].end <= start || bi->modules[i].start >= end;
-    return free;
-}
-
 static void start_recorder(void)
 {
     static const paddr_t places[] = RECORDER_PLACES;
     paddr_t chosen = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-        if (!place_is_free(places[i], places[i] + RECORDER_SIZE))
+        if (!boot_info_place_is_free(&boot_info, places[i], places[i] + RECORDER_SIZE, boot_info.nr_modules))
             continue;
         recorder_look(phys_to_virt(places[i]));
         if (!chosen)

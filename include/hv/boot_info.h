@@ -7,7 +7,7 @@
 
 #include <hv/types.h>
 
-#define BOOT_MAX_MEMORY_RANGES 256
+#define BOOT_MAX_MEMORY_RANGES 1024
 #define BOOT_MAX_MODULES 8
 #define BOOT_CMDLINE_SIZE 2048
 
@@ -39,7 +39,7 @@ struct boot_info {
     paddr_t image_phys; /* where the hypervisor's own image lies */
     char cmdline[BOOT_CMDLINE_SIZE];
     char loader[64];
-    u32 nr_ranges;
+    u32 nr_ranges, nr_dropped; /* nr_dropped: entries for which there was no room */
     struct memory_range ranges[BOOT_MAX_MEMORY_RANGES]; /* sorted, disjoint */
     u32 nr_modules;
     struct boot_module modules[BOOT_MAX_MODULES];
@@ -58,9 +58,15 @@ int pvh_parse(struct boot_info *bi, paddr_t start_info);
 
 /* Adds a range; types of overlapping ranges are resolved by boot_info_sort_memory(). */
 void boot_info_add_memory(struct boot_info *bi, paddr_t start, paddr_t end, u32 type);
+/* An entry in the firmware's words: sizes that wrap are cut, unknown types are reserved memory. */
+void boot_info_add_e820(struct boot_info *bi, paddr_t start, u64 size, u32 type);
+/* A module with its command line of at most `size` bytes. False, and a line: it ends before it starts. One too many is named and left out. */
+bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, const char *cmdline, size_t size);
 /* Sorts, cuts overlaps in favour of the higher type, joins neighbours of one type. */
 void boot_info_sort_memory(struct boot_info *bi);
 u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr);
+/* RAM from end to end, and neither the image, the loader's information nor one of the first nr_modules modules is there. */
+bool boot_info_place_is_free(const struct boot_info *bi, paddr_t start, paddr_t end, u32 nr_modules);
 
 /*
  * A cpio archive (newc) with the members "kernel" and optionally "initrd" stands for two

@@ -66,7 +66,9 @@ void boot_alloc_reserve(paddr_t start, paddr_t end);
 void boot_alloc_finish(void);
 
 /* ---- page allocator: buddy system, zones by address width ---- */
-#define MAX_ORDER 18 /* 1 GiB blocks */
+#ifndef MAX_ORDER
+#define MAX_ORDER 18 /* 1 GiB blocks; tests make do with less */
+#endif
 /*
  * 2^order frames below 2^address_bits bytes (0: anywhere), or NULL. The highest memory that
  * fits is preferred, so that low memory stays for devices. Content is undefined. No CPU has a
@@ -97,6 +99,14 @@ void *hv_alloc(size_t size) __must_check;  /* zeroed, 16-byte aligned; NULL when
 void hv_free(void *p);
 void *hv_alloc_page(void) __must_check;    /* one zeroed frame in the direct map */
 void hv_free_page(void *p);
+
+/* ---- boot's large buffers (scratch.c): contiguous addresses, scattered frames ---- */
+void *scratch_alloc(u64 bytes) __must_check; /* zeroed, page-aligned; NULL when out of memory */
+bool scratch_holds(const void *p);
+void scratch_free(void *p);
+/* The frame behind the page at p: who takes it over does not free the buffer. */
+struct page_info *scratch_page(const void *p);
+void scratch_end(void); /* all addresses go; frames that were not freed have another owner by now */
 
 /* ---- the frame table ---- */
 void frame_table_init(void);

@@ -48,7 +48,9 @@
     X(DOM0_MEMORY, "K03", "There is too little memory for dom0.",                                                     \
       "Change dom0_mem= or give the machine more memory.")                                                            \
     X(DECOMPRESS, "K04", "A decompression library overran its stack.",                                                \
-      "The kernel file is not to be trusted: install it again.")
+      "The kernel file is not to be trusted: install it again.")                                                      \
+    X(UNPACK_MEMORY, "K05", "There is too little memory to unpack the dom0 kernel.",                                  \
+      "Give the machine more memory.")
 
 #define X(name, code, cause, advice) PANIC_##name,
 enum panic_code { PANIC_CODE_LIST(X) PANIC_CODE_COUNT };

@@ -8,6 +8,7 @@
 
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
+#include <hv/cpio.h>
 #include <hv/dom0.h>
 
 enum compression compression_detect(const u8 *d, u64 size)
@@ -48,7 +49,23 @@ static void elf(void)
     static struct elf_image e;
     const char *why = "";
 
-    (void)!elf_parse(data, length, &e, &why);
+    static const u64 sizes[] = { 0, 1, 0x4000, 1 << 27, 5ULL << 28 };
+    struct dom0_layout l;
+
+    if (elf_parse(data, length, &e, &why))
+        return;
+    for (u32 i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        if (!dom0_layout(&e, length << (8 * i), MIN(sizes[i], dom0_layout_max_pages(&e, length << (8 * i))), &l, &why) &&
+            (!(l.v_start <= l.kernel_start && l.kernel_start <= e.entry && e.entry < l.kernel_end && l.kernel_end <= l.start_info &&
+               l.start_info < l.tables && l.tables < l.stack && l.stack < l.v_end) ||
+             !guest_owns_range(l.v_start, l.v_end - l.v_start) || !guest_owns_range(l.p2m, l.nr_p2m_pages << PAGE_SHIFT) ||
+             (e.has_hypercall_page && e.hypercall_page - l.v_start > l.kernel_end - l.v_start - PAGE_SIZE)))
+            abort();
+}
+
+static void microcode(void)
+{
+    (void)!cpio_is_microcode(data, length);
 }
 
 static void bzimage(void)
@@ -77,7 +94,7 @@ static void fadt(void)
 int LLVMFuzzerTestOneInput(const u8 *input, size_t size);
 int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
 {
-    static void (*const parsers[])(void) = { multiboot2, bundle, elf, bzimage, madt, fadt };
+    static void (*const parsers[])(void) = { multiboot2, bundle, elf, bzimage, madt, fadt, microcode };
 
     if (size < 2)
         return 0;

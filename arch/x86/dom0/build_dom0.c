@@ -1,13 +1,15 @@
 /*
  * dom0: memory, page tables, start_info, first vCPU, as the ABI lays them out.
  *
- * Pseudo-physical order: [hole and kernel | start_info | page tables | stack | spare] mapped from
- * VIRT_BASE, then initrd, then the p2m array with its page tables, then the rest.
+ * Pseudo-physical order: [hole and kernel | start_info | page tables | stack | spare] mapped from VIRT_BASE, then initrd, then
+ * the p2m array with its page tables, then the rest. For kernels without the notes MOD_START_PFN and INIT_P2M, initrd and p2m
+ * follow the kernel instead, mapped (layout.c).
  */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/cmdline.h>
 #include <hv/console.h>
+#include <hv/cpio.h>
 #include <hv/dom0.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
@@ -19,7 +21,6 @@
 
 #define TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 #define RO_FLAGS (PTE_PRESENT | PTE_USER | PTE_ACCESSED)
-#define SPARE_BYTES KiB(512)
 #define MIN_PAGES (MiB(64) >> PAGE_SHIFT)
 #define CHUNK_ORDER 10
 
@@ -38,11 +39,10 @@ static u64 nth_online_cpu(u32 n)
 struct build {
     struct domain *d;
     struct elf_image elf;
+    struct dom0_layout at;
+    const struct boot_module *initrd; /* NULL: none */
     u8 *unpacked;
-    u64 nr_pages, next_pfn;
-    u64 v_start, kernel_end, start_info, tables, nr_tables, stack, v_end;
-    u64 initrd_pfn, initrd_bytes;
-    u64 p2m_pfn, nr_p2m_pages, nr_p2m_tables;
+    u64 nr_pages, max_pages, next_pfn;
     u64 *p2m;           /* by pfn: the machine frame; in the frames that dom0 will see it in */
     u64 next_table_pfn; /* pool for table_new() */
 };
@@ -52,32 +52,15 @@ static void *pfn_to_virt(const struct build *b, u64 pfn)
     return mfn_to_virt(b->p2m[pfn]);
 }
 
-/* ---- sizes ---- */
-
-static u64 tables_for(u64 start, u64 end)
+/* For addresses in [v_start, v_end). */
+static u64 va_to_pfn(const struct build *b, u64 va)
 {
-    u64 n = 0;
-
-    for (unsigned level = 1; level < 4; level++)
-        n += ((end - 1) >> PT_SHIFT(level + 1)) - (start >> PT_SHIFT(level + 1)) + 1;
-    return n;
+    return (va - b->at.v_start) >> PAGE_SHIFT;
 }
 
-static void layout(struct build *b)
+static u64 module_bytes(const struct boot_module *m)
 {
-    struct elf_image *e = &b->elf;
-
-    b->v_start = e->virt_base;
-    b->kernel_end = ROUND_UP(e->paddr_end - e->paddr_offset + e->virt_base, PAGE_SIZE);
-    b->start_info = b->kernel_end;
-    b->tables = b->start_info + PAGE_SIZE;
-    /* The tables map themselves: take more until it fits. The L4 counts too. */
-    for (b->nr_tables = 1;; b->nr_tables++) {
-        b->stack = b->tables + b->nr_tables * PAGE_SIZE;
-        b->v_end = ROUND_UP(b->stack + PAGE_SIZE + SPARE_BYTES, MiB(4));
-        if (tables_for(b->v_start, b->v_end) + 1 <= b->nr_tables)
-            return;
-    }
+    return m ? m->end - m->start : 0;
 }
 
 /* ---- memory ---- */
@@ -111,24 +94,15 @@ static void allocate_pages(struct build *b, u64 count)
     }
 }
 
-static void allocate_memory(struct build *b, u64 p2m_bytes)
+/* The p2m is written while its own frames are still to become dom0's: it is made first, of scattered frames. */
+static void allocate_memory(struct build *b)
 {
-    b->nr_p2m_pages = ROUND_UP(p2m_bytes, PAGE_SIZE) >> PAGE_SHIFT;
-    b->nr_p2m_tables = b->elf.init_p2m ? tables_for(b->elf.init_p2m, b->elf.init_p2m + p2m_bytes) : 0;
-    u64 block = b->nr_p2m_pages + b->nr_p2m_tables, mapped = (b->v_end - b->v_start) >> PAGE_SHIFT;
-    struct page_info *p2m_block = page_alloc_contiguous(block);
-
-    if (!p2m_block)
-        panic(PANIC_DOM0_MEMORY, "too little contiguous memory for dom0's p2m table (%lu KiB): lower dom0_mem=", block * 4);
-    b->p2m = page_to_virt(p2m_block);
-    memset(b->p2m, 0, block << PAGE_SHIFT);
-
-    allocate_pages(b, mapped);
-    b->initrd_pfn = b->next_pfn;
-    allocate_pages(b, ROUND_UP(b->initrd_bytes, PAGE_SIZE) >> PAGE_SHIFT);
-    b->p2m_pfn = b->next_pfn;
-    for (u64 i = 0; i < block; i++)
-        take_frame(b, p2m_block + i);
+    b->p2m = scratch_alloc(b->at.nr_p2m_pages << PAGE_SHIFT);
+    if (!b->p2m)
+        panic(PANIC_DOM0_MEMORY, "too little memory for dom0's p2m table (%lu KiB): lower dom0_mem=", b->at.nr_p2m_pages * 4);
+    allocate_pages(b, b->at.p2m_pfn);
+    for (u64 i = 0; i < b->at.nr_p2m_pages; i++)
+        take_frame(b, scratch_page((char *)b->p2m + (i << PAGE_SHIFT)));
     allocate_pages(b, b->nr_pages - b->next_pfn);
 }
 
@@ -138,7 +112,7 @@ static void copy_in(struct build *b, u64 va, const u8 *src, u64 n)
 {
     while (n) {
         u64 off = va & (PAGE_SIZE - 1), chunk = MIN(n, PAGE_SIZE - off);
-        char *dst = (char *)pfn_to_virt(b, (va - b->v_start) >> PAGE_SHIFT) + off;
+        char *dst = (char *)pfn_to_virt(b, va_to_pfn(b, va)) + off;
 
         if (src) {
             memcpy(dst, src, chunk);
@@ -167,14 +141,11 @@ static void load_kernel(struct build *b)
 static void fill_hypercall_page(struct build *b)
 {
     u8 page[PAGE_SIZE];
-    u64 va = b->elf.hypercall_page;
 
     if (!b->elf.has_hypercall_page)
         return;
-    if (va < b->v_start || va + PAGE_SIZE > b->kernel_end || (va & (PAGE_SIZE - 1)))
-        panic(PANIC_KERNEL, "dom0's kernel names a hypercall page outside itself");
     pv_fill_hypercall_page(page);
-    copy_in(b, va, page, sizeof(page));
+    copy_in(b, b->elf.hypercall_page, page, sizeof(page));
 }
 
 static pte_t *table_new(struct build *b, u64 *pfn)
@@ -214,19 +185,20 @@ static void make_read_only(pte_t *l4, u64 va)
 
 static mfn_t build_tables(struct build *b)
 {
-    u64 l4_pfn, first = (b->tables - b->v_start) >> PAGE_SHIFT;
+    const struct dom0_layout *at = &b->at;
+    u64 l4_pfn, first = va_to_pfn(b, at->tables);
 
     b->next_table_pfn = first;
     pte_t *l4 = table_new(b, &l4_pfn);
 
-    for (u64 va = b->v_start; va < b->v_end; va += PAGE_SIZE)
-        map_page(b, l4, va, make_pte(b->p2m[(va - b->v_start) >> PAGE_SHIFT], TABLE_FLAGS));
-    for (u64 pfn = first; pfn < first + b->nr_tables; pfn++)
-        make_read_only(l4, b->v_start + (pfn << PAGE_SHIFT));
-    if (b->elf.init_p2m) {
-        b->next_table_pfn = b->p2m_pfn + b->nr_p2m_pages;
-        for (u64 i = 0; i < b->nr_p2m_pages; i++)
-            map_page(b, l4, b->elf.init_p2m + i * PAGE_SIZE, make_pte(b->p2m[b->p2m_pfn + i], TABLE_FLAGS));
+    for (u64 va = at->v_start; va < at->v_end; va += PAGE_SIZE)
+        map_page(b, l4, va, make_pte(b->p2m[va_to_pfn(b, va)], TABLE_FLAGS));
+    for (u64 i = 0; i < at->nr_tables; i++)
+        make_read_only(l4, at->tables + (i << PAGE_SHIFT));
+    if (at->nr_p2m_tables) {
+        b->next_table_pfn = at->p2m_pfn + at->nr_p2m_pages;
+        for (u64 i = 0; i < at->nr_p2m_pages; i++)
+            map_page(b, l4, at->p2m + (i << PAGE_SHIFT), make_pte(b->p2m[at->p2m_pfn + i], TABLE_FLAGS));
     }
     return b->p2m[l4_pfn];
 }
@@ -260,22 +232,24 @@ static void fill_vga_info(struct dom0_vga_console_info *vga)
 
 static void fill_start_info(struct build *b)
 {
-    struct start_info *si = memset(pfn_to_virt(b, (b->start_info - b->v_start) >> PAGE_SHIFT), 0, PAGE_SIZE);
+    struct start_info *si = memset(pfn_to_virt(b, va_to_pfn(b, b->at.start_info)), 0, PAGE_SIZE);
     const char *line = boot_info.modules[0].cmdline;
 
     strlcpy(si->magic, "xen-3.0-x86_64p", sizeof(si->magic));
     si->nr_pages = b->nr_pages;
     si->shared_info = virt_to_phys(b->d->shared_info);
     si->flags = SIF_PRIVILEGED | SIF_INITDOMAIN;
-    si->pt_base = b->tables;
-    si->nr_pt_frames = b->nr_tables;
-    si->mfn_list = b->elf.init_p2m;
-    si->first_p2m_pfn = b->elf.init_p2m ? b->p2m_pfn : 0;
-    si->nr_p2m_frames = b->elf.init_p2m ? b->nr_p2m_pages + b->nr_p2m_tables : 0;
-    if (b->initrd_bytes) {
-        si->flags |= SIF_MOD_START_PFN;
-        si->mod_start = b->initrd_pfn;
-        si->mod_len = b->initrd_bytes;
+    si->pt_base = b->at.tables;
+    si->nr_pt_frames = b->at.nr_tables;
+    si->mfn_list = b->at.p2m;
+    if (b->at.nr_p2m_tables) {
+        si->first_p2m_pfn = b->at.p2m_pfn;
+        si->nr_p2m_frames = b->at.nr_p2m_pages + b->at.nr_p2m_tables;
+    }
+    if (b->initrd) {
+        si->flags |= b->elf.mod_start_pfn ? SIF_MOD_START_PFN : 0;
+        si->mod_start = b->elf.mod_start_pfn ? b->at.initrd_pfn : b->at.v_start + (b->at.initrd_pfn << PAGE_SHIFT);
+        si->mod_len = module_bytes(b->initrd);
     }
     si->console.dom0.info_off = sizeof(*si);
     si->console.dom0.info_size = sizeof(struct dom0_vga_console_info);
@@ -287,7 +261,7 @@ static void fill_start_info(struct build *b)
     if (boot_info.platform == PLATFORM_EFI && acpi.present && n < sizeof(si->cmd_line))
         hv_snprintf((char *)si->cmd_line + n, sizeof(si->cmd_line) - n, " acpi_rsdp=%#lx", acpi.rsdp);
     fill_vga_info((struct dom0_vga_console_info *)(si + 1));
-    copy_in(b, b->stack, NULL, PAGE_SIZE);
+    copy_in(b, b->at.stack, NULL, PAGE_SIZE);
 }
 
 static void start_vcpu(struct build *b, mfn_t l4)
@@ -299,8 +273,8 @@ static void start_vcpu(struct build *b, mfn_t l4)
     if (page_pin(b->d, l4, PGT_L4) || pv_set_kernel_base(v, l4))
         panic(PANIC_KERNEL, "dom0's first page tables were refused");
     regs->rip = b->elf.entry;
-    regs->rsp = b->stack + PAGE_SIZE;
-    regs->rsi = b->start_info;
+    regs->rsp = b->at.stack + PAGE_SIZE;
+    regs->rsi = b->at.start_info;
     regs->rflags = RFLAGS_IF | RFLAGS_FIXED;
     regs->cs = SEL_GUEST_CS64;
     regs->ss = SEL_GUEST_DS;
@@ -308,6 +282,14 @@ static void start_vcpu(struct build *b, mfn_t l4)
 }
 
 /* ---- the modules ---- */
+
+/* Loaders put modules where they like: it need not be memory that the map calls RAM. */
+static const u8 *module_data(const struct boot_module *m)
+{
+    if (direct_map_add(m->start, m->end - m->start))
+        panic(PANIC_LOADER, "the module at %lx to %lx cannot be mapped: it lies beyond %lu GiB", m->start, m->end, (MAX_MFN + 1) >> 18);
+    return phys_to_virt(m->start);
+}
 
 static void unpack_kernel(struct build *b)
 {
@@ -317,7 +299,7 @@ static void unpack_kernel(struct build *b)
 
     if (!boot_info.nr_modules)
         panic(PANIC_NO_KERNEL, "no dom0 kernel was loaded. Add a line such as 'module2 /boot/vmlinuz-6.1.0 console=hvc0' to the GRUB entry");
-    int rc = bzimage_find_payload(phys_to_virt(m->start), m->end - m->start, &p, &why);
+    int rc = bzimage_find_payload(module_data(m), module_bytes(m), &p, &why);
 
     if (!rc && p.unpacked_size) {
         u64 start = rdtsc();
@@ -330,35 +312,69 @@ static void unpack_kernel(struct build *b)
     }
     if (!rc)
         rc = elf_parse(p.data, p.size, &b->elf, &why);
-    if (!rc && (b->elf.virt_base & (MiB(4) - 1) || b->elf.paddr_end < b->elf.paddr_offset ||
-                b->elf.paddr_start < b->elf.paddr_offset || b->elf.paddr_end - b->elf.paddr_offset > GiB(1) ||
-                b->elf.virt_base + GiB(2) - 1 < b->elf.virt_base)) {
-        why = "the kernel's addresses make no sense";
-        rc = -EINVAL;
-    }
     if (rc)
-        panic(PANIC_KERNEL, "dom0 kernel: %s", why);
+        panic(rc == -ENOMEM ? PANIC_UNPACK_MEMORY : PANIC_KERNEL, "dom0 kernel: %s", why);
+}
+
+/* The first module after the kernel that can be one. What is left is named: somebody meant it to be used. */
+static const struct boot_module *find_initrd(void)
+{
+    const struct boot_module *initrd = NULL;
+
+    for (u32 i = 1; i < boot_info.nr_modules; i++) {
+        const struct boot_module *m = &boot_info.modules[i];
+
+        if (cpio_is_microcode(module_data(m), module_bytes(m)))
+            printk(LOG_WARN "Module %u holds only microcode, which is not loaded: it is not taken for the initrd\n", i + 1);
+        else if (initrd)
+            printk(LOG_WARN "Module %u (%lu KiB) is not used: dom0 gets a kernel and one initrd\n", i + 1, module_bytes(m) >> 10);
+        else
+            initrd = m;
+    }
+    return module_bytes(initrd) ? initrd : NULL;
 }
 
 static void copy_initrd(struct build *b)
 {
-    const struct boot_module *m = &boot_info.modules[1];
+    u64 bytes = module_bytes(b->initrd);
 
-    for (u64 off = 0; off < b->initrd_bytes; off += PAGE_SIZE)
-        memcpy(pfn_to_virt(b, b->initrd_pfn + (off >> PAGE_SHIFT)), phys_to_virt(m->start + off),
-               MIN(PAGE_SIZE, b->initrd_bytes - off));
+    for (u64 off = 0; off < bytes; off += PAGE_SIZE)
+        memcpy(pfn_to_virt(b, b->at.initrd_pfn + (off >> PAGE_SHIFT)), phys_to_virt(b->initrd->start + off), MIN(PAGE_SIZE, bytes - off));
 }
 
-static void free_modules(void)
+/* RAM that nothing else shares is freed; what is not RAM is unmapped again (the TLB is flushed with the scratch area). */
+static void free_module(u32 i)
 {
-    for (u32 i = 0; i < boot_info.nr_modules; i++) {
-        mfn_t first = ROUND_UP(boot_info.modules[i].start, PAGE_SIZE) >> PAGE_SHIFT;
-        mfn_t end = ROUND_DOWN(boot_info.modules[i].end, PAGE_SIZE) >> PAGE_SHIFT;
+    const struct boot_module *m = &boot_info.modules[i];
 
-        /* Shared edges stay reserved; low memory is dom0's I/O range. */
-        if (first >= MiB(1) >> PAGE_SHIFT && first < end)
-            page_free_range(first, end - first);
+    for (paddr_t at = ROUND_UP(m->start, PAGE_SIZE); at + PAGE_SIZE <= m->end; at += PAGE_SIZE) {
+        if (boot_info_place_is_free(&boot_info, at, at + PAGE_SIZE, i)) {
+            if (at >= MiB(1) && mfn_valid(at >> PAGE_SHIFT)) /* low memory is dom0's I/O range */
+                page_free(mfn_to_page(at >> PAGE_SHIFT), 0);
+        } else if (!boot_info_memory_type(&boot_info, at) || boot_info_memory_type(&boot_info, at) == E820_RESERVED) {
+            hv_unmap((u64)phys_to_virt(at), PAGE_SIZE);
+        }
     }
+}
+
+static void choose_size(struct build *b)
+{
+    u64 free = page_free_count(), available = free - MIN(free, (free >> 18) + 4); /* tables of the scratch area map the p2m */
+    u64 max = dom0_layout_max_pages(&b->elf, module_bytes(b->initrd));
+    const char *why = "";
+
+    b->nr_pages = dom0_choose_pages(available, &b->max_pages);
+    if (b->nr_pages > max) {
+        b->nr_pages = max;
+        printk(LOG_WARN "dom0 gets %lu MiB: its kernel has no room for a longer p2m list\n", max >> 8);
+    }
+    if (dom0_layout(&b->elf, module_bytes(b->initrd), b->nr_pages, &b->at, &why))
+        panic(PANIC_KERNEL, "dom0 kernel: %s", why);
+    u64 needed = b->at.nr_used + MIN_PAGES / 4;
+
+    if (b->nr_pages < needed)
+        panic(PANIC_DOM0_MEMORY, "too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
+              b->nr_pages >> 8, needed >> 8);
 }
 
 void build_dom0(void)
@@ -366,17 +382,8 @@ void build_dom0(void)
     static struct build b;
 
     unpack_kernel(&b);
-    if (boot_info.nr_modules > 1)
-        b.initrd_bytes = boot_info.modules[1].end - boot_info.modules[1].start;
-    layout(&b);
-
-    u64 available = page_free_count(), max_pages;
-    u64 needed = ((b.v_end - b.v_start) >> PAGE_SHIFT) + (b.initrd_bytes >> PAGE_SHIFT) + MIN_PAGES / 4;
-
-    b.nr_pages = dom0_choose_pages(available, &max_pages);
-    if (b.nr_pages < needed)
-        panic(PANIC_DOM0_MEMORY, "too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
-              b.nr_pages >> 8, needed >> 8);
+    b.initrd = find_initrd();
+    choose_size(&b);
     u32 cpus = smp_online_count(), vcpus = dom0_choose_vcpus(cpus);
 
     b.d = domain_create(0, vcpus, true);
@@ -391,16 +398,18 @@ void build_dom0(void)
     }
 
     printk(LOG_INFO "dom0: %lu MiB, %u vCPUs, kernel %016lx to %016lx, entry %016lx\n", b.nr_pages >> 8, vcpus,
-           b.v_start + b.elf.paddr_start - b.elf.paddr_offset, b.kernel_end, b.elf.entry);
-    allocate_memory(&b, b.nr_pages * sizeof(u64));
-    b.d->max_pages = max_pages;
+           b.at.kernel_start, b.at.kernel_end, b.elf.entry);
+    allocate_memory(&b);
+    b.d->max_pages = b.max_pages;
     load_kernel(&b);
     fill_hypercall_page(&b);
-    hv_free(b.unpacked);
+    scratch_free(b.unpacked);
     copy_initrd(&b);
     fill_start_info(&b);
     b.d->shared_info->arch.max_pfn = 0;
     start_vcpu(&b, build_tables(&b));
-    free_modules();
+    for (u32 i = 0; i < boot_info.nr_modules; i++)
+        free_module(i);
+    scratch_end();
     vcpu_start(b.d->vcpu[0]);
 }

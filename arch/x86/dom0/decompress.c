@@ -10,8 +10,11 @@
 #include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define MAX_UNPACKED MiB(512)
+#define MAX_SMALL (PAGE_SIZE / 2)
+#define LZ4_BLOCK MiB(8) /* of the legacy frame, unpacked */
 
 enum compression compression_detect(const u8 *d, u64 size)
 {
@@ -40,17 +43,20 @@ size_t zstd_legacy_refused(void);
 
 void *malloc(size_t n)
 {
-    return hv_alloc(n);
+    return n > MAX_SMALL ? scratch_alloc(n) : hv_alloc(n);
 }
 
 void free(void *p)
 {
-    hv_free(p);
+    if (scratch_holds(p))
+        scratch_free(p);
+    else
+        hv_free(p);
 }
 
 void *calloc(size_t n, size_t size)
 {
-    return size && n > ~(size_t)0 / size ? NULL : hv_alloc(n * size);
+    return size && n > ~(size_t)0 / size ? NULL : malloc(n * size); /* which zeroes */
 }
 
 void __stack_chk_fail(void)
@@ -64,40 +70,55 @@ size_t zstd_legacy_refused(void)
     return 0;
 }
 
-/* ---- formats ---- */
+/* ---- formats: 0, -ENOMEM, -EOPNOTSUPP for what is sound but not for us, -EINVAL for damage ---- */
 
-static bool unpack_xz(const u8 *data, u64 size, u8 *out, u64 out_size)
+static int unpack_xz(const u8 *data, u64 size, u8 *out, u64 out_size)
 {
     uint64_t limit = MiB(256);
     size_t in_pos = 0, out_pos = 0;
 
-    return lzma_stream_buffer_decode(&limit, 0, NULL, data, &in_pos, size, out, &out_pos, out_size) == LZMA_OK &&
-           out_pos == out_size;
+    switch (lzma_stream_buffer_decode(&limit, 0, NULL, data, &in_pos, size, out, &out_pos, out_size)) {
+    case LZMA_OK: return out_pos == out_size ? 0 : -EINVAL;
+    case LZMA_MEM_ERROR: return -ENOMEM;
+    case LZMA_MEMLIMIT_ERROR:
+    case LZMA_OPTIONS_ERROR:
+    case LZMA_UNSUPPORTED_CHECK: return -EOPNOTSUPP;
+    default: return -EINVAL;
+    }
 }
 
-static bool unpack_zstd(const u8 *data, u64 size, u8 *out, u64 out_size)
+static int unpack_zstd(const u8 *data, u64 size, u8 *out, u64 out_size)
 {
     ZSTD_DCtx *ctx = ZSTD_createDCtx();
-    size_t n = ctx ? ZSTD_decompressDCtx(ctx, out, out_size, data, size) : 0;
+    size_t n;
 
+    if (!ctx)
+        return -ENOMEM;
+    n = ZSTD_decompressDCtx(ctx, out, out_size, data, size);
     ZSTD_freeDCtx(ctx);
-    return n == out_size;
+    switch (ZSTD_getErrorCode(n)) {
+    case ZSTD_error_no_error: return n == out_size ? 0 : -EINVAL;
+    case ZSTD_error_memory_allocation: return -ENOMEM;
+    case ZSTD_error_frameParameter_unsupported:
+    case ZSTD_error_frameParameter_windowTooLarge:
+    case ZSTD_error_version_unsupported: return -EOPNOTSUPP;
+    default: return -EINVAL;
+    }
 }
 
-static bool unpack_gzip(const u8 *data, u64 size, u8 *out, u64 out_size)
+static int unpack_gzip(const u8 *data, u64 size, u8 *out, u64 out_size)
 {
     z_stream z = { .next_in = (u8 *)data, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)out_size };
-    bool ok;
+    int rc = inflateInit2(&z, 16 + MAX_WBITS);
 
-    if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
-        return false;
-    ok = inflate(&z, Z_FINISH) == Z_STREAM_END && z.total_out == out_size;
+    if (rc == Z_OK)
+        rc = inflate(&z, Z_FINISH);
     inflateEnd(&z);
-    return ok;
+    return rc == Z_MEM_ERROR ? -ENOMEM : rc == Z_STREAM_END && z.total_out == out_size ? 0 : -EINVAL;
 }
 
 /* The legacy frame of lz4 -l: a magic number, then blocks of at most 8 MiB with their lengths. */
-static bool unpack_lz4(const u8 *data, u64 size, u8 *out, u64 out_size)
+static int unpack_lz4(const u8 *data, u64 size, u8 *out, u64 out_size)
 {
     u64 in = 4, done = 0;
 
@@ -106,34 +127,41 @@ static bool unpack_lz4(const u8 *data, u64 size, u8 *out, u64 out_size)
 
         memcpy(&block, data + in, 4);
         in += 4;
-        if (block > size - in)
-            return false;
+        if (block > size - in || block > LZ4_COMPRESSBOUND(LZ4_BLOCK))
+            return -EINVAL;
         int n = LZ4_decompress_safe((const char *)data + in, (char *)out + done, (int)block,
-                                    (int)MIN(out_size - done, MiB(8)));
+                                    (int)MIN(out_size - done, LZ4_BLOCK));
 
         if (n <= 0)
-            return false;
+            return -EINVAL;
         in += block;
         done += (u64)n;
     }
-    return done == out_size;
+    return done == out_size ? 0 : -EINVAL;
 }
 
 /* The libraries were compiled for user space: they use SSE and look for a stack canary at FS:28h. */
-static bool run_library(bool (*unpack)(const u8 *, u64, u8 *, u64), const u8 *data, u64 size, u8 *out, u64 out_size)
+static int run_library(int (*unpack)(const u8 *, u64, u8 *, u64), const u8 *data, u64 size, u8 *out, u64 out_size)
 {
     static u64 tls[8] = { [5] = 0x0ddba11ca55e7700 };
 
     wrmsr(MSR_FS_BASE, (u64)tls);
-    bool ok = unpack(data, size, out, out_size);
+    int rc = unpack(data, size, out, out_size);
 
     wrmsr(MSR_FS_BASE, 0);
-    return ok;
+    return rc;
+}
+
+static const char *describe(int rc)
+{
+    return rc == -ENOMEM ? "too little memory to unpack the kernel: give the machine more" :
+           rc == -EOPNOTSUPP ? "the kernel's compression needs a filter, check or window that is not offered: rebuild it" :
+                               "the kernel's compressed data is damaged: copy the file again";
 }
 
 int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char **why)
 {
-    static bool (*const formats[])(const u8 *, u64, u8 *, u64) = {
+    static int (*const formats[])(const u8 *, u64, u8 *, u64) = {
         [COMPRESSION_XZ] = unpack_xz,
         [COMPRESSION_ZSTD] = unpack_zstd,
         [COMPRESSION_GZIP] = unpack_gzip,
@@ -150,16 +178,13 @@ int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char
         *why = "the kernel's unpacked size makes no sense: the file is damaged, copy it again";
         return -EINVAL;
     }
-    *out = hv_alloc(unpacked_size);
-    if (!*out) {
-        *why = "too little memory to unpack the kernel: give the machine more";
-        return -ENOMEM;
-    }
-    if (!run_library(formats[c], data, size, *out, unpacked_size)) {
-        hv_free(*out);
+    *out = scratch_alloc(unpacked_size);
+    int rc = *out ? run_library(formats[c], data, size, *out, unpacked_size) : -ENOMEM;
+
+    if (rc) {
+        scratch_free(*out);
         *out = NULL;
-        *why = "the kernel's compressed data is damaged: copy the file again";
-        return -EINVAL;
+        *why = describe(rc);
     }
-    return 0;
+    return rc;
 }

@@ -15,8 +15,14 @@ int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char
     p->data = data;
     p->size = size;
     p->unpacked_size = 0;
-    if (size < 0x264 || memcmp(data + 0x202, "HdrS", 4))
-        return 0;
+    if (size < 0x264 || memcmp(data + 0x202, "HdrS", 4)) {
+        enum compression c = compression_detect(data, size);
+
+        if (c == COMPRESSION_NONE || c == COMPRESSION_UNKNOWN)
+            return 0; /* the ELF parser knows what to say */
+        *why = "the kernel file is compressed as a whole: unpack it (gunzip, unxz, unzstd), or let GRUB do that";
+        return -EINVAL;
+    }
     u16 version = (u16)(data[0x206] | data[0x207] << 8);
     u64 setup = data[0x1f1] ? data[0x1f1] : 4;
     u64 start = (setup + 1) * 512 + get32(data + 0x248), length = get32(data + 0x24c);

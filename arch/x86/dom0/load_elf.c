@@ -30,7 +30,10 @@ static void use_note(struct elf_image *e, u32 type, const u8 *desc, u32 size)
     case XEN_ELFNOTE_XEN_VERSION:
         copy_bounded(e->loader_version, sizeof(e->loader_version), desc, size);
         break;
-    case XEN_ELFNOTE_INIT_P2M: e->init_p2m = note_number(desc, size); break;
+    case XEN_ELFNOTE_INIT_P2M:
+        e->init_p2m = note_number(desc, size);
+        e->has_init_p2m = true;
+        break;
     case XEN_ELFNOTE_MOD_START_PFN: e->mod_start_pfn = note_number(desc, size); break;
     case XEN_ELFNOTE_SUPPORTED_FEATURES: e->not_dom0 = !(note_number(desc, size) >> XENFEAT_dom0 & 1); break;
     }
@@ -73,6 +76,31 @@ static int add_segment(struct elf_image *e, const Elf64_Phdr *p, u64 size, const
     return 0;
 }
 
+/* Differences of unsigned numbers: what lies below the base is far above the size. */
+static bool addresses_agree(const struct elf_image *e)
+{
+    u64 first = e->paddr_start - e->paddr_offset, size = e->paddr_end - e->paddr_offset;
+    u64 entry = e->entry - e->virt_base, page = e->hypercall_page - e->virt_base;
+
+    if (e->virt_base & (MiB(4) - 1) || e->paddr_start < e->paddr_offset || size > GiB(1) || !guest_owns_range(e->virt_base, size))
+        return false;
+    return entry >= first && entry < size &&
+           (!e->has_hypercall_page || (!(page & (PAGE_SIZE - 1)) && page < size && size - page > PAGE_SIZE - 1));
+}
+
+static const char *lacking(const struct elf_image *e)
+{
+    if (!e->has_notes)
+        return "the kernel has no Xen PV support (no ELF notes): use one built with CONFIG_XEN_PV (linux-image-amd64)";
+    if (strncmp(e->loader_version, "xen-3.0", 7))
+        return "the kernel's ELF notes do not say xen-3.0: it is for other guests. Use one built with CONFIG_XEN_PV";
+    if (e->not_dom0)
+        return "the kernel cannot run as dom0: use one built with CONFIG_XEN_DOM0";
+    if (!addresses_agree(e))
+        return "the kernel's addresses make no sense: base, entry or hypercall page lie outside of it";
+    return NULL;
+}
+
 int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
 {
     Elf64_Ehdr h;
@@ -88,6 +116,7 @@ int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
         *why = "the kernel is not a 64-bit x86 ELF file: use an amd64 kernel";
         return -EINVAL;
     }
+    e->entry = h.e_entry; /* unless a note says something else */
     for (u32 i = 0; i < h.e_phnum; i++) {
         Elf64_Phdr p;
         int rc = 0;
@@ -104,14 +133,6 @@ int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
         *why = "the kernel has nothing to load";
         return -EINVAL;
     }
-    if (!e->has_notes || !e->entry || strncmp(e->loader_version, "xen-3.0", 7)) {
-        *why = "the kernel has no Xen PV support (no ELF notes): use one built with CONFIG_XEN_PV, such as "
-               "Debian's linux-image-amd64";
-        return -EINVAL;
-    }
-    if (e->not_dom0) {
-        *why = "the kernel cannot run as dom0: use one built with CONFIG_XEN_DOM0";
-        return -EINVAL;
-    }
-    return 0;
+    *why = lacking(e);
+    return *why ? -EINVAL : 0;
 }

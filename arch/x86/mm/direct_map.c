@@ -8,13 +8,15 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/system_state.h>
+#include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 
 extern char __text_start[], __rodata_end[], __init_text_start[], __init_text_end[];
 
 bool direct_map_fault(u64 va)
 {
-    if (booted_past(PHASE_BOOT) || va < DIRECTMAP_VIRT_START || va >= DIRECTMAP_VIRT_START + GiB(512))
+    if (booted_past(PHASE_BOOT) || va < DIRECTMAP_VIRT_START || va >= DIRECTMAP_VIRT_END ||
+        (va - DIRECTMAP_VIRT_START) >> cpu.phys_bits)
         return false;
     u64 block = ROUND_DOWN(va, MiB(2));
 
@@ -34,9 +36,12 @@ void direct_map_init(void)
     paddr_t text = image_to_phys(__text_start), rodata_end = image_to_phys(__rodata_end);
 
     /* One L3 table per 512 GiB of machine memory: L4 entries may not appear later. */
-    for (u64 off = GiB(512); off <= max_mfn << PAGE_SHIFT; off += GiB(512))
-        hv_l4[PT_INDEX(DIRECTMAP_VIRT_START + off, 4)] =
-            boot_alloc(PAGE_SIZE, PAGE_SIZE) | PTE_PRESENT | PTE_RW | PTE_ACCESSED;
+    for (u64 off = 0; off < DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START; off += GiB(512)) {
+        pte_t *e = &hv_l4[PT_INDEX(DIRECTMAP_VIRT_START + off, 4)];
+
+        if (!*e)
+            *e = boot_alloc(PAGE_SIZE, PAGE_SIZE) | PTE_PRESENT | PTE_RW | PTE_ACCESSED;
+    }
 
     map_range(0, MiB(1), HV_RW);
     for (u32 i = 0; i < bi->nr_ranges; i++) {

@@ -21,6 +21,9 @@
 
 #define HV_SLOT_FIRST 256
 #define HV_SLOT_LAST 271
+/* Boot only, in a slot of the guests' (scratch.c). */
+#define SCRATCH_VIRT_START _VA(0x8000000000)
+#define SCRATCH_VIRT_END _VA(0x10000000000)
 #define HV_VIRT_START _VA(0xffff800000000000)
 #define HV_VIRT_END _VA(0xffff880000000000)
 #define RO_M2P_VIRT_START _VA(0xffff800000000000)

@@ -1,4 +1,10 @@
-/* Entry points of the test kernel. */
+/*
+ * Entry points of the test kernel. -DVIRT_BASE=0 links it low, -DBARE leaves out the notes that a kernel can do without,
+ * -DINIT_P2M=ADDRESS adds that one.
+ */
+#ifndef VIRT_BASE
+#define VIRT_BASE 0xffffffff80000000
+#endif
 #define TRAP_RETURN_SIZE (8 * 21)   /* struct trap_return */
     .section .note.xen, "a", @note
 .macro NOTE type, size
@@ -6,12 +12,20 @@
     .long   4, \size, \type
     .asciz  "Xen"
 .endm
+#ifndef BARE
     NOTE    1, 8
     .quad   start
     NOTE    2, 8
     .quad   hypercall_page
+    NOTE    16, 8
+    .quad   1
+#endif
+#ifdef INIT_P2M
+    NOTE    15, 8
+    .quad   INIT_P2M
+#endif
     NOTE    3, 8
-    .quad   0xffffffff80000000
+    .quad   VIRT_BASE
     NOTE    4, 8
     .quad   0
     NOTE    5, 8
@@ -21,8 +35,6 @@
     .balign 4
     NOTE    8, 8
     .asciz  "generic"
-    NOTE    16, 8
-    .quad   1
     NOTE    17, 4
     .long   0x8801
 

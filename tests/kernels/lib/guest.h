@@ -22,6 +22,9 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
+#ifndef VIRT_BASE
+#define VIRT_BASE 0xffffffff80000000UL
+#endif
 #define PAGE_SIZE 4096UL
 #define FLAT_CS64 0xe033
 #define FLAT_SS 0xe02b

@@ -247,7 +247,7 @@ static const u64 *machine_to_phys = (const u64 *)0xffff800000000000UL;
 
 static void *table_va(u64 pte)
 {
-    return (void *)(0xffffffff80000000UL + (machine_to_phys[(pte & PTE_ADDR) >> 12] << 12));
+    return (void *)(VIRT_BASE + (machine_to_phys[(pte & PTE_ADDR) >> 12] << 12));
 }
 
 u64 *pte_of(const void *va, int level)

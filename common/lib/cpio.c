@@ -1,0 +1,69 @@
+/* cpio archives, format newc. Nothing in them is trusted. */
+#include <hv/cpio.h>
+#include <hv/lib.h>
+
+#define NEWC_HEADER 110
+
+static bool hex_field(const char *p, u64 *v)
+{
+    *v = 0;
+    for (int i = 0; i < 8; i++) {
+        char c = p[i] | 32;
+        u32 digit = p[i] >= '0' && p[i] <= '9' ? (u32)(p[i] - '0') : c >= 'a' && c <= 'f' ? (u32)(c - 'a') + 10 : 99;
+
+        if (digit == 99)
+            return false;
+        *v = *v * 16 + digit;
+    }
+    return true;
+}
+
+bool cpio_member(const char *at, u64 off, u64 size, struct cpio_member *m)
+{
+    u64 file_size;
+
+    if (size - off < NEWC_HEADER || memcmp(at, "070701", 6) || !hex_field(at + 54, &file_size) || !hex_field(at + 94, &m->name_size))
+        return false;
+    m->name = at + NEWC_HEADER;
+    m->data = ROUND_UP(off + NEWC_HEADER + m->name_size, 4);
+    m->end = m->data + file_size;
+    return m->name_size && m->end <= size;
+}
+
+bool cpio_named(const struct cpio_member *m, const char *name)
+{
+    return m->name_size == strlen(name) + 1 && !memcmp(m->name, name, m->name_size);
+}
+
+/* Inside kernel/x86/microcode, or a folder on the way there. */
+static bool of_microcode(const struct cpio_member *m)
+{
+    static const char folder[] = "kernel/x86/microcode/";
+    bool dot = m->name_size > 2 && !memcmp(m->name, "./", 2);
+    const char *name = m->name + 2 * dot;
+    u64 n = m->name_size - 1 - 2 * dot;
+
+    return cpio_named(m, ".") || !memcmp(name, folder, MIN(n, sizeof(folder) - 1));
+}
+
+static bool all_zero(const u8 *p, u64 n)
+{
+    while (n && !*p) {
+        p++;
+        n--;
+    }
+    return !n;
+}
+
+bool cpio_is_microcode(const u8 *data, u64 size)
+{
+    struct cpio_member m;
+
+    for (u64 off = 0; off <= size && cpio_member((const char *)data + off, off, size, &m); off = ROUND_UP(m.end, 4)) {
+        if (cpio_named(&m, "TRAILER!!!"))
+            return off && all_zero(data + m.end, size - m.end); /* an initrd may follow its own microcode */
+        if (!of_microcode(&m))
+            return false;
+    }
+    return false;
+}
