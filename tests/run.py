@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, command, direct, monitor,  # noqa: E402
                      need, provoke, run_all, test, tests)
 from caisson import images, machine, packages  # noqa: E402
+from acpi import acpi_tests  # noqa: E402
 from bench import bench_tests  # noqa: E402
 from bochs import bochs_tests  # noqa: E402
 from boot import efi_tests, kernels_tests, memory_tests  # noqa: E402
@@ -472,6 +473,7 @@ def main():
     memory_tests.register(kernel)
     kernels_tests.register()
     smp_tests.register(kernel)
+    acpi_tests.register()
     speculation_tests.register(kernel)
     state_tests.register()
     fuzz_tests.register()

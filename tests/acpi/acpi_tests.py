@@ -1,0 +1,70 @@
+"""Machines of two CPUs whose firmware lies: the processors that are there run, each fault is told in its line, none is started twice."""
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tables import (CAPABLE, cpu, entry, fadt, io_apic, madt, override, rsdp, rsdt, x2cpu, xsdt)  # noqa: E402
+from caisson import images  # noqa: E402
+from harness import BUILD, OUT, clean, direct, need, test  # noqa: E402
+
+BASE = 0x8000000  # RAM that neither the BIOS nor the hypervisor uses before the tables have been read
+RSDT, XSDT, FADT, MADT = (BASE + i * 0x1000 for i in range(4))
+IRQ0 = override(0, 2)
+SOUND = (cpu(0), cpu(1), io_apic(), IRQ0)
+
+
+def firmware(name, root, chunks):
+    """QEMU's arguments for a machine whose tables are these alone: the BIOS installs the RSDP, the others are loaded where they are to lie."""
+    def file(what, data):
+        path = f"{OUT}/acpi-{name}.{what}"
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    allocate = struct.pack("<I56sIB", 1, b"etc/acpi/rsdp", 16, 2).ljust(128, b"\0")
+    args = ["-machine", "acpi=off", "-fw_cfg", f"name=etc/table-loader,file={file('loader', allocate)}",
+            "-fw_cfg", f"name=etc/acpi/rsdp,file={file('rsdp', root)}"]
+    for address, data in chunks.items():
+        args += ["-device", f"loader,file={file(f'{address:x}', data)},addr={address:#x},force-raw=on"]
+    return args
+
+
+def run(name, *entries, chunks=None, root=None, words="noreboot", cpus=2, **machine):
+    memory = {RSDT: rsdt(FADT, MADT), XSDT: xsdt(FADT, MADT), FADT: fadt(), MADT: madt(*(entries or SOUND)), **(chunks or {})}
+    args = firmware(name, root or rsdp(RSDT, XSDT), memory)
+    bundle = images.bundle(f"{OUT}/acpi.cpio", f"{BUILD}/kernels/memory.elf")
+    r = direct(bundle, words, timeout=60, machine={"smp": cpus, "mem": "256M", "extra": args, **machine})
+    need("test kernel: PASS" in r.output and not r.timed_out, f"{name}: the machine did not get through", r)
+    clean(r)
+    return r
+
+
+# Name, what is said, how many CPUs run of how many that are listed, entries or other tables.
+MACHINES = [
+    ("twice", ["APIC id 1 is listed more than once"], (2, 2), SOUND + (cpu(1),), {}),
+    ("both-kinds", ["APIC id 0 is listed more than once", "APIC id 1 is listed more than once"], (2, 2), SOUND + (x2cpu(0), x2cpu(1)), {}),
+    ("id-255", ["APIC id 255 means all processors"], (2, 2), SOUND + (cpu(255),), {}),
+    ("low-bytes", [f"APIC id {i} cannot be reached in xAPIC mode" for i in (255, 256, 257, 65537)], (2, 6),
+     SOUND + (x2cpu(255), x2cpu(256), x2cpu(257), x2cpu(65537)), {}),
+    ("all-ones", ["APIC id 4294967295 means all processors"], (2, 2), SOUND + (x2cpu(0xFFFFFFFF),), {}),
+    ("io-apic-0", ["I/O APIC 1: address 0 makes no sense"], (2, 2), SOUND + (io_apic(0, 24, 1),), {}),
+    ("io-apic-ram", ["address 200000 is memory", "fec00000 is listed more than once"], (2, 2), SOUND + (io_apic(0x200000, 24), io_apic(gsi=24)), {}),
+    ("lengths", ["offset 82 has no sound length"], (2, 2), SOUND + (entry(0, b"\1\1\1\0\0\0", 0),), {}),
+    ("no-xsdt", ["names no XSDT: its RSDT is used"], (2, 2), (), {"root": rsdp(RSDT, 0)}),
+    ("bad-xsdt", ["has a wrong checksum"], (2, 2), (), {"chunks": {XSDT: xsdt(FADT, FADT, wrong_sum=True)}}),
+    ("sums", ["APIC has a wrong checksum and is used", "FACP has a wrong checksum and is used"], (2, 2), (),
+     {"chunks": {MADT: madt(*SOUND, wrong_sum=True), FADT: fadt(wrong_sum=True)}}),
+    ("absent", ["no answer within a second"], (2, 4), SOUND + (cpu(7), cpu(9, flags=CAPABLE)), {}),
+    ("local-apic", ["Local APIC: at fee00000, not where ACPI has it (fed00000)"], (2, 2), (), {"chunks": {MADT: madt(*SOUND, local_apic=0xFED00000)}}),
+    ("no-io-apic", ["No I/O APIC"], (2, 2), (cpu(0), cpu(1)), {}),
+]
+
+
+def register():
+    @test("acpi: machines whose tables are wrong")
+    def _():
+        for name, said, (online, listed), entries, how in MACHINES:
+            r = run(name, *entries, **how)
+            for text in said + [f"SMP: {online} of {listed} CPUs online", "Rebooting the machine."]:
+                need(text in r.output, f"{name}: '{text}' was not printed", r)
