@@ -32,10 +32,10 @@ static int msix_entry_write(const struct msi_target *t, u8 cap, u32 addr, u32 da
     return 0;
 }
 
-int msi_program(const struct msi_target *t, u8 vector, u32 apic_id)
+int msi_program(const struct msi_target *t, u8 vector, u8 apic_id)
 {
     u8 cap = pci_find_capability(t->bdf, t->msix ? CAP_MSIX : CAP_MSI);
-    u32 addr = 0xfee00000u | (apic_id << 12), data = vector;
+    u32 addr = 0xfee00000u | ((u32)apic_id << 12), data = vector;
 
     if (!cap)
         return -ENODEV;

@@ -1,4 +1,4 @@
-/* Interrupts: controllers, vectors, and their delivery to dom0 as PIRQ event channels. Devices interrupt the first CPU. */
+/* Interrupts: controllers, vectors, and their delivery to dom0 as PIRQ event channels. */
 #ifndef HV_IRQ_H
 #define HV_IRQ_H
 
@@ -6,9 +6,30 @@
 #include <hv/x86/vectors.h>
 
 struct domain;
+struct percpu;
 
 void irq_dispatch(u32 vector);
 void irq_init(void);
+/*
+ * A CPU that is to go offline: its device interrupts are moved to others. 0, or -E... (no room there, a device that cannot be
+ * reached): they may stay where they are then. irq_drain(), on that CPU, takes what was still on its way.
+ */
+int irq_leave_cpu(const struct percpu *c) __must_check;
+void irq_drain(void);
+void irq_return_to_cpu(const struct percpu *c);
+
+/* vector_alloc.c. Where an interrupt goes. */
+struct irq_place {
+    u8 cpu, vector; /* number, not APIC id */
+};
+/* On the vector `preferred` if one of the CPUs has it free (0: any). 0, -ENOSPC. */
+int vector_alloc(u32 pirq, u32 preferred, struct irq_place *at) __must_check;
+void vector_free(struct irq_place at);
+bool vector_pirq(u32 vector, u32 *pirq); /* of this CPU; false: none */
+void vectors_close(const struct percpu *c); /* it gets no more */
+void vectors_open(const struct percpu *c);
+void vectors_forget(const struct percpu *c); /* all of a closed CPU */
+bool irq_reaches(const struct percpu *c); /* do device interrupts? */
 
 /* A GSI for the hypervisor's own use, with a fixed vector. 0, -ENODEV, -EBUSY. */
 int irq_route_hypervisor_gsi(u32 gsi, u32 vector);
@@ -45,8 +66,9 @@ bool local_apic_reaches(u32 apic_id);
 void io_apic_init(void);
 u32 io_apic_gsi_count(void);
 bool io_apic_owns_frame(u64 mfn);
+#define MAX_GSIS 2048 /* of GSIs beyond these no machine has heard */
 struct gsi_route {
-    u8 vector;
+    u8 vector, apic_id;
     bool level, active_low, masked, nmi;
 };
 int io_apic_route(u32 gsi, const struct gsi_route *r); /* -ENODEV: no such pin */

@@ -16,7 +16,7 @@ struct msi_target {
     u32 entry;
 };
 /* Writes address and data for the vector, and for MSI sets the enable bit. 0, -ENODEV, -EINVAL, -ENOMEM. */
-int msi_program(const struct msi_target *t, u8 vector, u32 apic_id);
+int msi_program(const struct msi_target *t, u8 vector, u8 apic_id);
 void msi_disable(const struct msi_target *t);
 
 #endif

@@ -68,3 +68,11 @@ def register():
             r = run(name, *entries, **how)
             for text in said + [f"SMP: {online} of {listed} CPUs online", "Rebooting the machine."]:
                 need(text in r.output, f"{name}: '{text}' was not printed", r)
+
+    @test("irq: more vectors than one CPU has, and interrupts that follow when their CPU goes")
+    def _():
+        r = direct(images.bundle(f"{OUT}/vectors.cpio", f"{BUILD}/kernels/smp_vectors.elf"), "noreboot dom0_max_vcpus=2 guest_loglvl=all", timeout=90,
+                   machine={"smp": 2, "mem": "256M", "extra": ["-device", "edu,addr=5", "-device", "virtio-serial-pci,vectors=600,addr=6"]})
+        need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+        need("no CPU that device interrupts can reach has a vector left" in r.output, "the end of vectors was not told", r)
+        clean(r)

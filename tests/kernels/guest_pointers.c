@@ -44,7 +44,7 @@ void test_main(void)
         struct multicall_entry m = { .op = numbers[i] };
         struct evtchn_send s = { (u32)numbers[i] };
         struct evtchn_bind_ipi ipi = { .vcpu = (u32)numbers[i] };
-        struct physdev_eoi eoi = { (u32)numbers[i] | 256 };
+        struct physdev_eoi eoi = { (u32)numbers[i] | 4096 };
 
         CHECK_EQ(HYPERCALL2(__HYPERVISOR_multicall, &m, 1), 0);
         CHECK_EQ(m.result, -38);

@@ -12,9 +12,6 @@
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
-/* Of GSIs beyond these no machine has heard; for each one below there is a PIRQ. */
-#define MAX_GSIS 4096
-
 struct io_apic {
     paddr_t base;
     volatile u32 *registers; /* [0] select, [4] window */
@@ -129,8 +126,9 @@ int io_apic_route(u32 gsi, const struct gsi_route *r)
     if (!a)
         return -ENODEV;
     spin_lock(&io_apic_lock);
+    /* As an edge in between: that takes back a level that another CPU has accepted, whose EOI will not find this entry any more. */
     write_reg(a, 0x10 + 2 * pin, REDIR_MASKED);
-    write_reg(a, 0x11 + 2 * pin, boot_percpu.apic_id << 24);
+    write_reg(a, 0x11 + 2 * pin, (u32)r->apic_id << 24);
     write_reg(a, 0x10 + 2 * pin,
               (r->nmi ? REDIR_NMI : r->vector) | (r->level ? REDIR_LEVEL : 0) | (r->active_low ? REDIR_ACTIVE_LOW : 0) |
                   (r->masked ? REDIR_MASKED : 0));

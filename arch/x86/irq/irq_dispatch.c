@@ -4,7 +4,7 @@
  * A level-triggered GSI is masked at the I/O APIC when it fires and unmasked by the guest's
  * PHYSDEVOP_eoi; edges and MSIs need no such step.
  *
- * Lock: irq_lock guards all of pirqs[] and vector_owner[]; taken before io_apic_lock, released
+ * Lock: irq_lock guards all of pirqs[] and the vectors' owners; taken before io_apic_lock, released
  * before an event is sent (event_lock comes first in the order).
  */
 #include <hv/acpi.h>
@@ -18,15 +18,20 @@
 #include <hv/pci.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
+#include <hv/time.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
+#include <hv/x86/processor.h>
 #include <public/physdev.h>
 
-#define MAX_PIRQS 256
+#define MAX_PIRQS (2 * MAX_GSIS)
+
+#define DRAIN_NS 200000 /* longer than any message needs from a device to a CPU */
 
 enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI, PIRQ_HYPERVISOR /* not dom0's to touch */ };
 struct pirq {
-    u8 kind, vector;
+    u8 kind;
+    struct irq_place at; /* kinds GSI and MSI */
     bool mapped, bound, level, active_low, awaiting_eoi;
     u32 port;
     struct msi_target msi;
@@ -34,8 +39,6 @@ struct pirq {
 };
 
 static struct pirq pirqs[MAX_PIRQS];
-static u8 vector_owner[256]; /* index into pirqs, where vector_used */
-static bool vector_used[256];
 static spinlock_t irq_lock = SPINLOCK_INIT(LOCK_IRQ);
 static u32 nr_gsis;
 static u64 unexpected[256];
@@ -46,27 +49,19 @@ static struct pirq *pirq_at(u32 n)
     return &pirqs[index_nospec(n, MAX_PIRQS)];
 }
 
-static int vector_alloc(u32 pirq)
+/* irq_lock held. */
+static int place(u32 n, u32 preferred)
 {
-    static u32 next = VECTOR_FIRST_DYNAMIC;
+    int rc = vector_alloc(n, preferred, &pirqs[n].at);
 
-    for (u32 i = VECTOR_FIRST_DYNAMIC; i <= VECTOR_LAST_DYNAMIC; i++) {
-        /* Spread over priority classes: step 8 through the range. */
-        next += 8;
-        if (next > VECTOR_LAST_DYNAMIC)
-            next = VECTOR_FIRST_DYNAMIC + (next + 1) % 8;
-        if (!vector_used[next] && next != VECTOR_GUEST_INT80) {
-            vector_used[next] = true;
-            vector_owner[next] = (u8)pirq;
-            return (int)next;
-        }
-    }
-    return -ENOSPC;
+    if (rc)
+        printk(GUEST_WARN "PIRQ %u: no CPU that device interrupts can reach has a vector left\n", n);
+    return rc;
 }
 
-static void vector_free(u32 vector)
+static u8 destination(const struct pirq *p)
 {
-    vector_used[vector] = false;
+    return (u8)cpu_table[p->at.cpu]->apic_id;
 }
 
 /* Where the MADT moved an ISA interrupt, and how it is triggered by default. */
@@ -81,16 +76,21 @@ static u32 isa_to_gsi(u32 irq, struct gsi_route *r)
     return irq;
 }
 
+/* To the first CPU, which never goes offline. */
 static int route_ours(u32 irq, struct gsi_route r)
 {
     u32 gsi = isa_to_gsi(irq, &r);
 
-    if (gsi >= nr_gsis)
+    if (gsi >= nr_gsis || !irq_reaches(&boot_percpu))
         return -ENODEV;
     if (pirqs[gsi].kind != PIRQ_FREE)
         return -EBUSY;
-    pirqs[gsi].kind = PIRQ_HYPERVISOR;
-    return io_apic_route(gsi, &r);
+    r.apic_id = (u8)boot_percpu.apic_id;
+    int rc = io_apic_route(gsi, &r);
+
+    if (!rc)
+        pirqs[gsi].kind = PIRQ_HYPERVISOR;
+    return rc;
 }
 
 int irq_route_hypervisor_gsi(u32 irq, u32 vector)
@@ -107,7 +107,7 @@ void irq_init(void)
 {
     pic_init();
     io_apic_init();
-    nr_gsis = MIN(io_apic_gsi_count(), 64u);
+    nr_gsis = io_apic_gsi_count();
 }
 
 u32 pirq_count(void)
@@ -118,9 +118,20 @@ u32 pirq_count(void)
 static int gsi_apply(u32 gsi, bool masked)
 {
     const struct pirq *p = pirq_at(gsi);
-    struct gsi_route r = { .vector = p->vector, .level = p->level, .active_low = p->active_low, .masked = masked };
+    struct gsi_route r = { .vector = p->at.vector, .apic_id = destination(p), .level = p->level, .active_low = p->active_low, .masked = masked };
 
     return io_apic_route(gsi, &r);
+}
+
+static void set_default_trigger(struct pirq *p, u32 gsi)
+{
+    struct gsi_route r = { .level = gsi >= 16, .active_low = gsi >= 16 };
+
+    for (u32 i = 0; i < acpi.nr_overrides; i++)
+        if (acpi.overrides[i].gsi == gsi)
+            isa_to_gsi(acpi.overrides[i].isa_irq, &r);
+    p->level = r.level;
+    p->active_low = r.active_low;
 }
 
 /* irq_lock held. */
@@ -132,20 +143,17 @@ static int gsi_prepare(u32 gsi)
         return 0;
     if (p->kind == PIRQ_HYPERVISOR)
         return -EBUSY;
-    int v = vector_alloc(gsi);
+    int rc = place(gsi, 0);
 
-    if (v < 0)
-        return v;
-    struct gsi_route r = { .level = gsi >= 16, .active_low = gsi >= 16 };
-
-    for (u32 i = 0; i < acpi.nr_overrides; i++)
-        if (acpi.overrides[i].gsi == gsi)
-            isa_to_gsi(acpi.overrides[i].isa_irq, &r);
-    p->kind = PIRQ_GSI;
-    p->vector = (u8)v;
-    p->level = r.level;
-    p->active_low = r.active_low;
-    return gsi_apply(gsi, true);
+    if (rc)
+        return rc;
+    set_default_trigger(p, gsi);
+    rc = gsi_apply(gsi, true);
+    if (rc)
+        vector_free(p->at); /* a number between those of two I/O APICs */
+    else
+        p->kind = PIRQ_GSI;
+    return rc;
 }
 
 int pirq_setup_gsi(u32 gsi, bool level, bool active_low)
@@ -180,32 +188,50 @@ int pirq_map_gsi(struct domain *d, u32 gsi)
     return rc ? rc : (int)gsi;
 }
 
+/* irq_lock held. Number of a PIRQ, or -ENOSPC. */
+static int free_pirq(void)
+{
+    for (u32 n = nr_gsis; n < MAX_PIRQS; n++)
+        if (pirqs[n].kind == PIRQ_FREE)
+            return (int)n;
+    printk(GUEST_WARN "All %u PIRQs are in use: a device gets no interrupt\n", MAX_PIRQS);
+    return -ENOSPC;
+}
+
+static int msi_apply(const struct pirq *p)
+{
+    return msi_program(&p->msi, p->at.vector, destination(p));
+}
+
+/* irq_lock held. */
+static int msi_prepare(u32 n, const struct msi_target *t)
+{
+    int rc = place(n, 0);
+
+    if (rc)
+        return rc;
+    struct pirq *p = pirq_at(n);
+
+    *p = (struct pirq){ .kind = PIRQ_MSI, .at = p->at, .mapped = true, .msi = *t };
+    rc = msi_apply(p);
+    if (rc) {
+        vector_free(p->at);
+        p->kind = PIRQ_FREE;
+    }
+    return rc;
+}
+
 int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix)
 {
+    struct msi_target t = { .bdf = bdf, .entry = entry, .msix = msix };
+
     if (!d->privileged)
         return -EPERM;
     spin_lock(&irq_lock);
-    u32 n = nr_gsis;
+    int n = free_pirq(), rc = n < 0 ? n : msi_prepare((u32)n, &t);
 
-    while (n < MAX_PIRQS && pirqs[n].kind != PIRQ_FREE)
-        n++;
-    int v = n < MAX_PIRQS ? vector_alloc(n) : -ENOSPC;
-
-    if (v >= 0) {
-        struct pirq *p = pirq_at(n);
-
-        *p = (struct pirq){ .kind = PIRQ_MSI, .vector = (u8)v, .mapped = true,
-                            .msi = { .bdf = bdf, .entry = entry, .msix = msix } };
-        int rc = msi_program(&p->msi, p->vector, boot_percpu.apic_id);
-
-        if (rc) {
-            vector_free((u32)v);
-            p->kind = PIRQ_FREE;
-            v = rc;
-        }
-    }
     spin_unlock(&irq_lock);
-    return v < 0 ? v : (int)n;
+    return rc ? rc : n;
 }
 
 int pirq_unmap(struct domain *d, u32 n)
@@ -227,7 +253,7 @@ int pirq_unmap(struct domain *d, u32 n)
         p->mapped = false;
         if (p->kind == PIRQ_MSI) {
             msi_disable(&p->msi);
-            vector_free(p->vector);
+            vector_free(p->at);
             p->kind = PIRQ_FREE;
         }
     }
@@ -304,10 +330,9 @@ u32 pirq_status(struct domain *d, u32 n)
     return p->kind == PIRQ_MSI || (p->kind == PIRQ_GSI && !p->level) ? 0 : XENIRQSTAT_needs_eoi;
 }
 
-static void dispatch_pirq(u32 vector)
+static void dispatch_pirq(u32 n)
 {
     spin_lock(&irq_lock);
-    u32 n = vector_owner[vector];
     struct pirq *p = pirq_at(n);
     u32 port = p->port;
     bool deliver = p->bound;
@@ -325,6 +350,8 @@ static void dispatch_pirq(u32 vector)
 
 void irq_dispatch(u32 vector)
 {
+    u32 pirq;
+
     this_cpu()->irq_count++;
     switch (vector) {
     case VECTOR_TIMER:
@@ -346,8 +373,8 @@ void irq_dispatch(u32 vector)
         unexpected[vector]++; /* no EOI: SDM vol. 3, 11.9 */
         return;
     }
-    if (vector_used[vector]) {
-        dispatch_pirq(vector);
+    if (vector_pirq(vector, &pirq)) {
+        dispatch_pirq(pirq);
         return;
     }
     if (!unexpected[vector]++)
@@ -357,12 +384,71 @@ void irq_dispatch(u32 vector)
         local_apic_eoi();
 }
 
+/* ---- CPUs that go offline ---- */
+
+/*
+ * irq_lock held. On the same vector wherever possible: then a plain MSI changes by one write of its address, and what the device
+ * sends meanwhile goes to either place. (Address and vector are two writes: between them the interrupt would be somebody else's.)
+ * The old vector keeps its owner until irq_drain(): what is on its way finds its PIRQ.
+ */
+static int move(u32 n)
+{
+    struct pirq *p = &pirqs[n];
+    struct irq_place old = p->at;
+    int rc = place(n, old.vector);
+
+    if (rc)
+        return rc;
+    rc = p->kind == PIRQ_GSI ? gsi_apply(n, !p->bound || p->awaiting_eoi) : msi_apply(p);
+    if (rc) {
+        vector_free(p->at);
+        p->at = old;
+    }
+    return rc;
+}
+
+int irq_leave_cpu(const struct percpu *c)
+{
+    int rc = 0;
+
+    spin_lock(&irq_lock);
+    vectors_close(c);
+    for (u32 n = 0; n < MAX_PIRQS && !rc; n++)
+        if ((pirqs[n].kind == PIRQ_GSI || pirqs[n].kind == PIRQ_MSI) && pirqs[n].at.cpu == c->id)
+            rc = move(n);
+    if (rc)
+        vectors_open(c);
+    spin_unlock(&irq_lock);
+    return rc;
+}
+
+void irq_drain(void)
+{
+    u64 end = system_time_ns() + DRAIN_NS;
+
+    while (system_time_ns() < end) {
+        irq_enable();
+        cpu_relax();
+        irq_disable();
+    }
+    spin_lock(&irq_lock);
+    vectors_forget(this_cpu());
+    spin_unlock(&irq_lock);
+}
+
+void irq_return_to_cpu(const struct percpu *c)
+{
+    spin_lock(&irq_lock);
+    vectors_open(c);
+    spin_unlock(&irq_lock);
+}
+
 void irq_print(void)
 {
     for (u32 i = 0; i < MAX_PIRQS; i++)
         if ((pirqs[i].kind == PIRQ_GSI || pirqs[i].kind == PIRQ_MSI) && (pirqs[i].bound || pirqs[i].count))
-            printk("  pirq %3u %s vector %02x %s %s port %u count %lu%s\n", i,
-                   pirqs[i].kind == PIRQ_GSI ? "GSI" : "MSI", pirqs[i].vector, pirqs[i].level ? "level" : "edge",
+            printk("  pirq %3u %s CPU %u vector %02x %s %s port %u count %lu%s\n", i,
+                   pirqs[i].kind == PIRQ_GSI ? "GSI" : "MSI", pirqs[i].at.cpu, pirqs[i].at.vector, pirqs[i].level ? "level" : "edge",
                    pirqs[i].bound ? "bound" : "unbound", pirqs[i].port, pirqs[i].count,
                    pirqs[i].awaiting_eoi ? " awaiting EOI" : "");
     for (u32 v = 0; v < 256; v++)

@@ -38,6 +38,7 @@ void smp_park(void)
 {
     struct percpu *c = this_cpu();
 
+    irq_drain();
     timers_move_away(&boot_percpu);
     pv_leave_address_space();
     __atomic_fetch_and(&cpus_online, ~cpu_bit(c), __ATOMIC_SEQ_CST);
@@ -89,14 +90,15 @@ int smp_cpu_offline(u32 id)
 
     if (!c)
         return rc;
-    if (c->state == CPU_ONLINE) {
+    rc = c->state == CPU_ONLINE ? irq_leave_cpu(c) : 0;
+    if (!rc && c->state == CPU_ONLINE) {
         WRITE_ONCE(c->state, CPU_LEAVING);
         sched_cpu_leave(c);
         wait_for_state(c, CPU_PARKED);
         tell(c, "offline");
     }
     end_change();
-    return 0;
+    return rc;
 }
 
 int smp_cpu_online(u32 id)
@@ -110,6 +112,7 @@ int smp_cpu_online(u32 id)
         __atomic_store_n(&c->state, CPU_RETURNING, __ATOMIC_SEQ_CST);
         local_apic_send(c->apic_id, VECTOR_KICK);
         wait_for_state(c, CPU_ONLINE);
+        irq_return_to_cpu(c);
         sched_cpu_use(c);
         tell(c, "online");
     }

@@ -1,0 +1,104 @@
+/*
+ * Vectors of device interrupts. Each CPU has a space of its own, so a machine has as many as its CPUs have together. Device interrupts
+ * are spread: a new one goes to the CPU that has the fewest.
+ *
+ * I/O APICs and MSI name a CPU by eight bits, of which all ones address every CPU; without interrupt remapping, CPUs
+ * with APIC ids from 255 on get no device interrupts.
+ *
+ * Lock: the caller's irq_lock. Read without it: vector_pirq(), for the CPU that asks.
+ */
+#include <hv/irq.h>
+#include <hv/lib.h>
+#include <hv/x86/percpu.h>
+
+static u16 owners[MAX_CPUS][256]; /* number of the PIRQ plus one; 0: the vector is free */
+static struct {
+    u8 last; /* what was given away last: the next one comes after it, so that one that was freed just now rests */
+    u32 used;
+} spaces[MAX_CPUS];
+static u64 closed; /* CPUs that are being taken offline, or are */
+
+bool irq_reaches(const struct percpu *c)
+{
+    return c->apic_id < 0xff;
+}
+
+static bool is_free(const struct percpu *c, u32 vector)
+{
+    return vector != VECTOR_GUEST_INT80 && !owners[c->id][vector];
+}
+
+/* Steps of 8 spread over the priority classes, which are 16 vectors each. 0: none is free. */
+static u8 free_vector(const struct percpu *c)
+{
+    u32 v = MAX(spaces[c->id].last, (u32)VECTOR_FIRST_DYNAMIC);
+
+    for (u32 i = VECTOR_FIRST_DYNAMIC; i <= VECTOR_LAST_DYNAMIC; i++) {
+        v += 8;
+        if (v > VECTOR_LAST_DYNAMIC)
+            v = VECTOR_FIRST_DYNAMIC + (v + 1) % 8;
+        if (is_free(c, v))
+            return (u8)v;
+    }
+    return 0;
+}
+
+/* The CPU with the fewest interrupts among those where `vector` is free, or any is if it is 0. */
+static const struct percpu *choose_cpu(u32 vector)
+{
+    const struct percpu *best = NULL;
+    struct percpu *c;
+
+    for_each_cpu(c, READ_ONCE(cpus_online) & ~closed)
+        if (irq_reaches(c) && (vector ? is_free(c, vector) : free_vector(c) != 0) && (!best || spaces[c->id].used < spaces[best->id].used))
+            best = c;
+    return best;
+}
+
+int vector_alloc(u32 pirq, u32 preferred, struct irq_place *at)
+{
+    const struct percpu *c = preferred ? choose_cpu(preferred) : NULL;
+    u32 v = preferred;
+
+    if (!c) {
+        c = choose_cpu(0);
+        v = c ? free_vector(c) : 0;
+    }
+    if (!c)
+        return -ENOSPC;
+    owners[c->id][v] = (u16)(pirq + 1);
+    spaces[c->id].used++;
+    spaces[c->id].last = (u8)v;
+    *at = (struct irq_place){ .cpu = (u8)c->id, .vector = (u8)v };
+    return 0;
+}
+
+void vector_free(struct irq_place at)
+{
+    owners[at.cpu][at.vector] = 0;
+    spaces[at.cpu].used--;
+}
+
+bool vector_pirq(u32 vector, u32 *pirq)
+{
+    u32 owner = READ_ONCE(owners[this_cpu()->id][vector]);
+
+    *pirq = owner - 1;
+    return owner;
+}
+
+void vectors_close(const struct percpu *c)
+{
+    closed |= cpu_bit(c);
+}
+
+void vectors_open(const struct percpu *c)
+{
+    closed &= ~cpu_bit(c);
+}
+
+void vectors_forget(const struct percpu *c)
+{
+    memset(owners[c->id], 0, sizeof(owners[0]));
+    spaces[c->id].used = 0;
+}
