@@ -86,8 +86,10 @@ static long set_msrs(struct vcpu *v, struct xen_domctl *op)
     }
     int rc = vmce_set_state(v, &state);
 
-    if (!rc)
+    if (!rc) {
         v->pv.tsc_aux = tsc_aux;
+        pv_state_changed(v);
+    }
     return rc;
 }
 

@@ -252,6 +252,7 @@ void domains_init(void)
 {
     softirq_register(SOFTIRQ_EVENT, look_at_events);
     softirq_register(SOFTIRQ_DOMAIN_END, end_crashed);
+    arch_domains_init();
 }
 
 void vcpu_pause_flag_set(struct vcpu *v, u32 flag)

@@ -70,6 +70,7 @@ struct pv_vcpu {
 
     /* Valid while the vCPU's state is not loaded (percpu.state_owner). */
     u16 ds, es, fs, gs;
+    bool selectors_due, selectors_mapping; /* loaded they are null as yet: an LDT page is to be mapped first; that is being done */
     u64 fs_base, gs_base, gs_base_shadow;
     void *fpu_area;      /* XSAVE format */
     u64 tsc_aux;
@@ -93,7 +94,7 @@ struct vcpu {
 
     struct percpu *cpu; /* runs or ran there: changed under its run-queue lock */
     s64 tsc_offset;     /* that its published time parameters are for; TIME_UNPUBLISHED */
-    u32 state_cpu;      /* the CPU whose registers last held its state */
+    u32 state_cpu;      /* the CPU whose registers last held its state; ~0: none does (pv_state_changed) */
     u32 pause_flags;    /* changed atomically */
     bool mid_operation; /* left the CPU in a preempt_point(): pauses wait for its exit. Changed by itself alone */
     struct sched_vcpu sched;
@@ -225,6 +226,7 @@ void domain_share_page(struct domain *d, struct page_info *pg);
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u32 reason);
 void domains_init(void);
+void arch_domains_init(void); /* what the kind of guests needs of that */
 
 void vcpu_start(struct vcpu *v);            /* VCPUOP_up, with the default periodic timer the first time */
 void vcpu_set_period(struct vcpu *v, u64 period_ns);

@@ -141,6 +141,9 @@ void pv_release_gdt(struct vcpu *v);
 void pv_release_ldt(struct vcpu *v);
 void pv_load_ldt(struct vcpu *v); /* LDTR of this CPU */
 bool pv_ldt_fault(struct vcpu *v, u64 offset);
+/* Whether the selector names a descriptor in such a page; and maps it: true if it has been mapped only now. */
+bool pv_ldt_unmapped(const struct vcpu *v, u16 selector);
+bool pv_ldt_map(struct vcpu *v, u16 selector);
 bool descriptor_check(u64 *desc);
 int segdesc_page_validate(struct page_info *pg) __must_check;
 
@@ -149,6 +152,12 @@ int pv_vcpu_init(struct vcpu *v) __must_check;
 int pv_domain_init(struct domain *d) __must_check;
 void pv_state_save(struct vcpu *v);
 void pv_state_load(struct vcpu *v);
+/*
+ * For whoever has written to v->pv or v's descriptor window and does not run on it: the next load takes all from there, and flushes what
+ * its CPU remembers of the window.
+ */
+void pv_state_changed(struct vcpu *v);
+void pv_load_due_selectors(void); /* SOFTIRQ_SELECTORS */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
 
 /* I/O memory a domain may map. */

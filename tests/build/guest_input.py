@@ -32,7 +32,7 @@ INDICES = {
     "common/hypercall/hypercall_table.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
     "common/grant/grant_table.c ops[cmd]": BOUNDED, "common/control/mca.c ops[cmd]": BOUNDED,
     "common/evtchn/event_channel.c evtchn_pages[port / EVTCHNS_PER_PAGE]": BOUNDED,
-    "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED,
+    "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[selector >> PAGE_SHIFT]": NARROW,
     "common/control/hypfs.c path[a3 - 1]": BOUNDED,
     "common/control/efi_runtime.c vendor[n]": OURS, "common/control/mca.c records[nr_records]": OURS,
     "common/control/mca.c owners[kind]": OURS, "common/control/mca.c cpu_table[n]": OURS,

@@ -29,6 +29,9 @@ def register():
     two = "noreboot dom0_max_vcpus=2"
     kernel("smp_fpu", "max", two, said=["registers of AVX were tried"])
     kernel("smp_fpu", "qemu64", two, said=["no XSAVE"])
+    kernel("smp_outside", "max", two + " dom0_vcpus_pin", smp=2)
+    kernel("smp_ldt", "max", two)
+    kernel("smp_ldt", "qemu64", two + " xpti=yes")
 
     @test("state: smp_fpu with AVX-512, on Bochs")
     def _():

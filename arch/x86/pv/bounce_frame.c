@@ -94,7 +94,10 @@ bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs)
 void guest_iret_failed(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;
+    bool mapped = pv_ldt_map(v, (u16)regs->cs);
 
+    if (pv_ldt_map(v, (u16)regs->ss) || mapped)
+        return; /* the descriptors are there now: IRETQ is done again */
     if (!pv_failsafe_bounce(v, regs))
         guest_crash(v, regs, CRASH_RETURN, 0, "IRET fails, and the failsafe callback cannot be entered");
 }

@@ -3,6 +3,7 @@
 #include <hv/nospec.h>
 #include <hv/panic.h>
 #include <hv/pv.h>
+#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
@@ -39,16 +40,31 @@ int pv_vcpu_init(struct vcpu *v)
     return isolation_init_vcpu(v);
 }
 
+static void save_bases(struct pv_vcpu *p)
+{
+    p->fs_base = rdmsr(MSR_FS_BASE);
+    p->gs_base = rdmsr(MSR_GS_BASE);
+    p->gs_base_shadow = rdmsr(MSR_KERNEL_GS_BASE);
+}
+
 void pv_state_save(struct vcpu *v)
 {
     struct pv_vcpu *p = &v->pv;
 
-    __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
-                     : "=r"(p->ds), "=r"(p->es), "=r"(p->fs), "=r"(p->gs));
-    p->fs_base = rdmsr(MSR_FS_BASE);
-    p->gs_base = rdmsr(MSR_GS_BASE);
-    p->gs_base_shadow = rdmsr(MSR_KERNEL_GS_BASE);
     fpu_save(p->fpu_area);
+    if (!p->selectors_due)
+        __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
+                         : "=r"(p->ds), "=r"(p->es), "=r"(p->fs), "=r"(p->gs));
+    save_bases(p);
+}
+
+void pv_state_changed(struct vcpu *v)
+{
+    /*
+     * CPU A: writes the state, then state_cpu (here). CPU B, that loads v: state_cpu, then reads the state (with a CR3 load between, which
+     * keeps the order). The other way round in either, B could have the old state and A's mark be overwritten by B's.
+     */
+    __atomic_store_n(&v->state_cpu, ~0u, __ATOMIC_RELEASE);
 }
 
 /* A selector that faults (its descriptor has changed meanwhile) becomes null. */
@@ -62,6 +78,56 @@ void pv_state_save(struct vcpu *v)
                          ".popsection\n" EXTABLE("1b", "3b")           \
                          : "+r"(s_));                                  \
     } while (0)
+
+/* Null ones, if they are due later. */
+static void load_selectors(const struct pv_vcpu *p)
+{
+    u32 kept = p->selectors_due ? 0 : 0xffff;
+
+    LOAD_SELECTOR(ds, p->ds & kept);
+    LOAD_SELECTOR(es, p->es & kept);
+    LOAD_SELECTOR(fs, p->fs & kept);
+    LOAD_SELECTOR(gs, p->gs & kept);
+    wrmsr(MSR_FS_BASE, p->fs_base);
+    wrmsr(MSR_GS_BASE, p->gs_base);
+    wrmsr(MSR_KERNEL_GS_BASE, p->gs_base_shadow);
+}
+
+/* Those of the LDT, whose pages are mapped on demand. That may take a while and other vCPUs a turn, so it is not done during a switch. */
+static bool descriptors_mapped(const struct vcpu *v)
+{
+    const struct pv_vcpu *p = &v->pv;
+
+    return !pv_ldt_unmapped(v, p->ds) && !pv_ldt_unmapped(v, p->es) && !pv_ldt_unmapped(v, p->fs) && !pv_ldt_unmapped(v, p->gs);
+}
+
+static void ask_for_selectors(const struct pv_vcpu *p)
+{
+    if (p->selectors_due && !p->selectors_mapping) /* else that goes on where it was */
+        softirq_raise(SOFTIRQ_SELECTORS);
+}
+
+void pv_load_due_selectors(void)
+{
+    struct vcpu *v = current;
+    struct pv_vcpu *p = &v->pv;
+
+    if (!p->selectors_due || p->selectors_mapping)
+        return;
+    p->selectors_mapping = true;
+    pv_ldt_map(v, p->ds);
+    pv_ldt_map(v, p->es);
+    pv_ldt_map(v, p->fs);
+    pv_ldt_map(v, p->gs);
+    p->selectors_mapping = p->selectors_due = false;
+    save_bases(p);
+    load_selectors(p);
+}
+
+void arch_domains_init(void)
+{
+    softirq_register(SOFTIRQ_SELECTORS, pv_load_due_selectors);
+}
 
 static void load_gdt(u64 base)
 {
@@ -102,6 +168,7 @@ void pv_state_load(struct vcpu *v)
         if (!c->loaded)
             enter_address_space(c, v);
         fpu_load_xcr0(p->xcr0);
+        ask_for_selectors(p);
         if (p->cr0_ts)
             write_cr0(read_cr0() | CR0_TS);
         return;
@@ -122,13 +189,9 @@ void pv_state_load(struct vcpu *v)
         write_cr0(read_cr0() | CR0_TS);
     pv_load_debug_registers(v);
 
-    LOAD_SELECTOR(ds, p->ds);
-    LOAD_SELECTOR(es, p->es);
-    LOAD_SELECTOR(fs, p->fs);
-    LOAD_SELECTOR(gs, p->gs);
-    wrmsr(MSR_FS_BASE, p->fs_base);
-    wrmsr(MSR_GS_BASE, p->gs_base);
-    wrmsr(MSR_KERNEL_GS_BASE, p->gs_base_shadow);
+    p->selectors_due = !descriptors_mapped(v);
+    load_selectors(p);
+    ask_for_selectors(p);
     if (cpu.rdtscp)
         wrmsr(MSR_TSC_AUX, p->tsc_aux);
     spec_ctrl_load(p->spec_ctrl_hw);

@@ -38,8 +38,11 @@ static u64 window_va(const struct vcpu *v)
 
 static void window_set(struct vcpu *v, unsigned page, pte_t e)
 {
-    window_l1(v)[page] = e;
-    invlpg(window_va(v) + page * PAGE_SIZE);
+    WRITE_ONCE(window_l1(v)[page], e);
+    if (v == current)
+        invlpg(window_va(v) + page * PAGE_SIZE);
+    else
+        pv_state_changed(v);
 }
 
 /* Pages without a guest frame show zeroes: selectors there give #GP, not a fault in our range. */
@@ -141,6 +144,21 @@ bool pv_ldt_fault(struct vcpu *v, u64 offset)
     return true;
 }
 
+static bool in_ldt(u16 selector)
+{
+    return selector & 4;
+}
+
+bool pv_ldt_unmapped(const struct vcpu *v, u16 selector)
+{
+    return in_ldt(selector) && selector < v->pv.ldt_entries * 8 && !v->pv.ldt_frames[selector >> PAGE_SHIFT];
+}
+
+bool pv_ldt_map(struct vcpu *v, u16 selector)
+{
+    return in_ldt(selector) && pv_ldt_fault(v, selector & ~7u);
+}
+
 /* ---- hypercalls ---- */
 
 HYPERCALL_HANDLER(do_set_gdt)
@@ -198,6 +216,8 @@ HYPERCALL_HANDLER(do_set_segment_base)
         return 0;
     case SEGBASE_GS_USER_SEL:
         /* Load the user's GS with its base going to the inactive one; a bad selector loads null. */
+        pv_ldt_map(current, (u16)a2);
+        pv_load_due_selectors();
         __asm__ volatile("swapgs\n"
                          "1: mov %k0, %%gs\n"
                          "2: mfence\n"
