@@ -30,7 +30,7 @@ void softirq_raise_on(struct percpu *c, enum softirq nr)
 /* Work that may cost time again and again waits until nobody else wants the CPU. */
 #define IDLE_ONLY (1u << SOFTIRQ_NMI_REASON)
 /* A vCPU in the middle of an operation goes on whoever pauses it: frames that it holds BUSY have others waiting. */
-#define EXIT_ONLY (1u << SOFTIRQ_PAUSE)
+#define EXIT_ONLY (1u << SOFTIRQ_PAUSE | 1u << SOFTIRQ_SELECTORS)
 
 static u32 due(const struct percpu *cpu)
 {

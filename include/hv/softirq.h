@@ -15,7 +15,7 @@ enum softirq {
     SOFTIRQ_DOMAIN_END,
     SOFTIRQ_KEYHANDLER,
     SOFTIRQ_CONSOLE_RX,
-    SOFTIRQ_SELECTORS, /* descriptors are mapped, then loaded; others may have a turn meanwhile */
+    SOFTIRQ_SELECTORS, /* pages of the LDT are mapped, then selectors loaded: held until the vCPU leaves the hypervisor */
     SOFTIRQ_PAUSE,    /* the vCPU that runs here may have been paused: held until it leaves the hypervisor */
     SOFTIRQ_SCHEDULE, /* these two last: they may leave this vCPU for a while */
     SOFTIRQ_COUNT,

@@ -32,7 +32,8 @@ INDICES = {
     "common/hypercall/hypercall_table.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
     "common/grant/grant_table.c ops[cmd]": BOUNDED, "common/control/mca.c ops[cmd]": BOUNDED,
     "common/evtchn/event_channel.c evtchn_pages[port / EVTCHNS_PER_PAGE]": BOUNDED,
-    "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[selector >> PAGE_SHIFT]": NARROW,
+    "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED,
+    "arch/x86/pv/segments.c ldt_frames[selector >> PAGE_SHIFT]": NARROW,
     "common/control/hypfs.c path[a3 - 1]": BOUNDED,
     "common/control/efi_runtime.c vendor[n]": OURS, "common/control/mca.c records[nr_records]": OURS,
     "common/control/mca.c owners[kind]": OURS, "common/control/mca.c cpu_table[n]": OURS,
@@ -43,7 +44,7 @@ INDICES = {
     "arch/x86/pv/guest_report.c vector_infos[vector]": OURS, "arch/x86/pv/guest_trap.c vector_infos[vector]": OURS,
     "arch/x86/pv/guest_trap.c traps[vector]": OURS, "arch/x86/pv/guest_trap.c traps[n]": NARROW,
     "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/isolation.c l4[user]": NARROW,
-    "arch/x86/pv/bounce_frame.c frame[n]": OURS,
+    "arch/x86/pv/bounce_frame.c frame[n]": OURS, "arch/x86/pv/debug_registers.c lengths[fields_of(dr7, n) >> 2]": NARROW,
     "arch/x86/irq/io_apic.c io_apics[nr_io_apics]": OURS, "arch/x86/irq/irq_dispatch.c pirqs[gsi]": OURS,
     "arch/x86/irq/irq_dispatch.c pirqs[n]": OURS, "arch/x86/irq/irq_dispatch.c vector_used[next]": OURS,
     "arch/x86/irq/irq_dispatch.c vector_used[vector]": OURS, "arch/x86/irq/irq_dispatch.c vector_owner[next]": OURS,
@@ -77,6 +78,7 @@ def accesses(path, text):
     # A pointer made of a hypercall's argument is looked through by nothing but a copy.
     for name in set(re.findall(r"\*\s*(\w+) = \(\w[\w ]*\*\)(?:a[1-6]|arg|guest)\b", text)):
         for line in text.splitlines():
+            line = re.sub(rf"sizeof\(\*{name}\)|{name}\[\]", "", line)
             if re.search(rf"(?<![&\w.>]){name}(->|\[)|[^\w*]\*{name}\b(?! =)", line) and not re.search(r"copy_(to|from)_guest", line):
                 yield f"guest pointer '{name}' is followed: {line.strip()}"
 

@@ -103,7 +103,7 @@ static bool descriptors_mapped(const struct vcpu *v)
 
 static void ask_for_selectors(const struct pv_vcpu *p)
 {
-    if (p->selectors_due && !p->selectors_mapping) /* else that goes on where it was */
+    if (p->selectors_due)
         softirq_raise(SOFTIRQ_SELECTORS);
 }
 
@@ -112,14 +112,13 @@ void pv_load_due_selectors(void)
     struct vcpu *v = current;
     struct pv_vcpu *p = &v->pv;
 
-    if (!p->selectors_due || p->selectors_mapping)
+    if (!p->selectors_due)
         return;
-    p->selectors_mapping = true;
     pv_ldt_map(v, p->ds);
     pv_ldt_map(v, p->es);
     pv_ldt_map(v, p->fs);
     pv_ldt_map(v, p->gs);
-    p->selectors_mapping = p->selectors_due = false;
+    p->selectors_due = false;
     save_bases(p);
     load_selectors(p);
 }
