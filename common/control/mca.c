@@ -2,7 +2,7 @@
  * What becomes of a machine check that could be contained: damaged frames are retired, the owner
  * is told or ends alone, and dom0 can fetch the record (VIRQ_MCA, HYPERVISOR_mca).
  *
- * Lock: mca_lock (a leaf) guards the records for dom0.
+ * Lock: mca_lock (a leaf) guards the records for dom0, and who makes up errors.
  */
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
@@ -54,7 +54,7 @@ static struct vmce as_told(const struct mc_event *e, mfn_t mfn)
     struct vmce told = { .status = e->status, .misc = e->misc };
 
     /* The guest's own address: pseudo-physical. What is not RAM has none. */
-    if (e->has_frame && mfn_valid(mfn))
+    if (e->nr_frames && mfn_valid(mfn))
         told.address = (m2p_get(mfn) << PAGE_SHIFT) | (e->address & (PAGE_SIZE - 1));
     else
         told.status &= ~(MCI_STATUS_ADDRV | MCI_STATUS_MISCV);
@@ -97,13 +97,15 @@ static void deal_with(const struct mc_event *e)
         r.running = current->domain->id;
         r.vcpu = current->id;
     }
-    if (e->has_frame) {
+    if (e->nr_frames) {
         if (frame_owner(mfn) == FRAME_GUEST) {
             owner = mfn_to_virt(mfn_to_page(mfn)->owner);
             r.owner = owner->id;
         }
         kind = e->severity >= MC_DEFERRED ? page_retire(mfn) : frame_owner(mfn);
         r.retired = e->severity >= MC_DEFERRED && (kind == FRAME_FREE || kind == FRAME_GUEST);
+        for (u32 i = 1; i < e->nr_frames && e->severity >= MC_DEFERRED; i++)
+            page_retire(mfn + i);
         printk(LOG_WARN "Machine check on CPU %u, bank %u, status %016lx: %s, address %lx, %s%s\n", e->cpu, e->bank, e->status,
                mc_severity_name(e->severity), e->address, owners[kind],
                !r.retired ? "" : kind == FRAME_FREE ? ": retired" : ": to be retired");
@@ -127,16 +129,27 @@ static void mca_softirq(void)
 #define POLL_NS 5000000000ULL
 static struct timer poll_timer;
 
+static void poll_softirq(void)
+{
+    machine_check_poll();
+    mca_softirq(); /* also what the handler of a CPU that sleeps has found */
+}
+
+/* Each CPU's banks are its own. */
 static void poll(void *data)
 {
+    struct percpu *c;
+
     (void)data;
-    machine_check_poll();
+    for_each_cpu(c, READ_ONCE(cpus_online))
+        softirq_raise_on(c, SOFTIRQ_MACHINE_CHECK_POLL);
     timer_set(&poll_timer, system_time_ns() + POLL_NS);
 }
 
 void mca_init(void)
 {
     softirq_register(SOFTIRQ_MACHINE_CHECK, mca_softirq);
+    softirq_register(SOFTIRQ_MACHINE_CHECK_POLL, poll_softirq);
     timer_init(&poll_timer, poll, NULL);
 }
 
@@ -272,20 +285,23 @@ static void describe_cpu(u32 n, struct mcinfo_logical_cpu *c)
 static long op_physcpuinfo(struct xen_mc *op)
 {
     struct xen_mc_physcpuinfo *p = &op->u.mc_physcpuinfo;
-    u32 wanted = MIN(p->ncpus, smp_online_count());
-    struct mcinfo_logical_cpu c;
+    u32 room = p->ncpus, n = 0;
+    struct mcinfo_logical_cpu described;
+    struct percpu *c;
 
     p->ncpus = smp_online_count();
     if (!p->info)
         return 0;
-    if (!wanted)
+    if (!room)
         return -EINVAL;
-    for (u32 i = 0; i < wanted; i++) {
-        describe_cpu(i, &c);
-        if (copy_to_guest((char *)p->info + i * sizeof(c), &c, sizeof(c)))
+    for_each_cpu(c, READ_ONCE(cpus_online)) {
+        if (n == room)
+            break;
+        describe_cpu(c->id, &described);
+        if (copy_to_guest((char *)p->info + n++ * sizeof(described), &described, sizeof(described)))
             return -EFAULT;
     }
-    p->ncpus = wanted;
+    p->ncpus = n;
     return 0;
 }
 
@@ -297,8 +313,10 @@ static long op_msrinject(struct xen_mc *op)
 
     if (m->mcinj_cpunr || !m->mcinj_count || m->mcinj_count > MC_MSRINJ_MAXMSRS || (m->mcinj_flags & ~(u32)MC_MSRINJ_F_INTERPOSE))
         return -EINVAL;
+    spin_lock(&mca_lock);
     for (u32 i = 0; i < m->mcinj_count && !rc; i++)
-        rc = mc_interpose((u32)m->mcinj_msr[i].reg, m->mcinj_msr[i].value);
+        rc = m->mcinj_msr[i].reg >> 32 ? -EINVAL : mc_interpose((u32)m->mcinj_msr[i].reg, m->mcinj_msr[i].value);
+    spin_unlock(&mca_lock);
     return rc;
 }
 

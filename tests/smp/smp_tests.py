@@ -68,6 +68,7 @@ def register(kernel):
     racing("smp_memory", 4, 5, "qemu64")
     racing("smp_sched", 2, 4, "max")
     racing("smp_pause", 2, 4, "max")
+    racing("smp_inject", 2, 2, "max")
 
     def linux(name, smp, vcpus, words="", script=None, until=None):
         @test(f"smp: Linux, {name}")

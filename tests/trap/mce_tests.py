@@ -131,4 +131,4 @@ def register(kernel):
         d = Dialogue("mce-badpage", [("victim frame", [mce(OPTIONAL | ADDRESS, address=0x801000)]), ("a retired frame", ["quit"])])
         r = machine.run(machine.command(("direct", ELF, bundle, "noreboot badpage=0x801-0x803,0x900"), cpu="Skylake-Client", mem="256M",
                                         extra=d.arguments), 30, echo=d)
-        need("badpage: frames 801 to 803 are not used" in r.output and "address 801000, a retired frame" in r.output, "not kept out", r)
+        need("badpage: frames 0x801 to 0x803 are not used" in r.output and "address 801000, a retired frame" in r.output, "not kept out", r)

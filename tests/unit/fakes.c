@@ -19,6 +19,7 @@
 char fake_log[65536];
 u32 fake_tlb_flushes, fake_softirqs;
 u64 fake_now, fake_timer_deadline;
+bool (*fake_msr_exists)(u32 msr);
 
 #define WEAK __attribute__((weak))
 

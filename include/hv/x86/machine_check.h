@@ -1,8 +1,8 @@
 /*
  * Machine checks (Intel SDM vol. 3, chapter 16; AMD APM vol. 2, chapter 9). trap/machine_check.c
  * decides in the handler what must end the machine; what can be contained becomes an event, and
- * common/control/mca.c deals with it in a softirq on the first CPU, or on the CPU whose guest was
- * hit before that guest runs again.
+ * common/control/mca.c deals with it in a softirq: on the CPU whose guest was hit before that guest
+ * runs again, else on any.
  */
 #ifndef HV_X86_MACHINE_CHECK_H
 #define HV_X86_MACHINE_CHECK_H
@@ -26,6 +26,8 @@
 #define MCI_STATUS_S (1ULL << 56)
 #define MCI_STATUS_AR (1ULL << 55)   /* Intel; AMD: TCC, the thread's context is corrupt */
 #define MCI_STATUS_DEFERRED (1ULL << 44) /* AMD */
+#define MCI_STATUS_POISON (1ULL << 43)   /* AMD: damaged data was used */
+#define MCI_MISC_ADDR_LSB(misc) ((u32)(misc) & 63) /* Intel: the address is exact from this bit on */
 #define MCI_MISC_ADDR_MODE(misc) ((misc) >> 6 & 7)
 #define MCI_MISC_ADDR_PHYSICAL 2
 
@@ -44,20 +46,26 @@ struct mc_event {
     bool in_guest;    /* a guest was interrupted: it is `current` on that CPU until the softirq has run */
     bool copy_failed; /* the hypervisor read it for a guest, who gets an error instead */
     bool restartable;
-    bool has_frame;   /* address is a machine address */
+    u32 nr_frames;    /* damaged from address on, which is a machine address; 0: it names no memory */
     u64 mcg_status, status, address, misc, tsc, rip;
 };
 
 /* What a bank's status means; ser_p: the processor tells optional from required errors. */
 enum mc_severity mc_classify(u64 status, bool ser_p, bool amd_recovers);
-bool mc_has_frame(u64 status, u64 misc, bool ser_p);
+/*
+ * How many frames a record's address is about. By kind of processor: Intel's MISC says what the address is and how exact (SDM vol. 3, 16.3.2.4);
+ * scalable MCA's IPID (APM vol. 2, 9.3.2.1) says which unit's it is; older ones give addresses of the system.
+ */
+enum mc_addresses { MC_ADDRESSES_ANY, MC_ADDRESSES_SER, MC_ADDRESSES_SMCA };
+#define MC_RANGE_SHIFT_MAX 21 /* who knows no better than 2 MiB does not know where */
+u32 mc_frames(enum mc_addresses kind, u64 status, u64 misc, u64 ipid);
 const char *mc_severity_name(enum mc_severity severity);
 
 /* Takes one event of the handlers; false: none left. On this CPU, interrupts off. */
 bool mc_event_take(struct mc_event *e);
 
 bool mc_recovery_supported(void); /* MCG_CAP.SER_P */
-/* A value that the next #MC on the first CPU reads instead of the MSR's. 0, -ENOSPC, -EINVAL. */
+/* A value that the next #MC on the first CPU reads instead of the MSR's. One caller at a time. 0, -ENOSPC, -EINVAL. */
 int mc_interpose(u32 msr, u64 value);
 
 #endif

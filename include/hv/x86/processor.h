@@ -44,6 +44,7 @@
 #define MSR_MCG_CTL 0x17b
 #define MSR_MC0_CTL 0x400
 #define MSR_MC0_STATUS 0x401
+#define MSR_SMCA_MC0_CTL 0xc0002000 /* scalable MCA: 16 registers a bank */
 
 static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
 static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port)); }

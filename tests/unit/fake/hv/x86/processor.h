@@ -13,7 +13,15 @@ struct cpuid_regs fake_cpuid(u32 leaf, u32 subleaf);
 #define outb fake_outb
 #define rdmsr fake_rdmsr
 #define wrmsr fake_wrmsr
-#define rdmsr_safe(msr, v) (*(v) = fake_rdmsr(msr), true)
+extern bool (*fake_msr_exists)(u32 msr); /* NULL: all do */
+static inline bool fake_rdmsr_safe(u32 msr, u64 *v)
+{
+    bool exists = !fake_msr_exists || fake_msr_exists(msr);
+
+    *v = exists ? fake_rdmsr(msr) : 0;
+    return exists;
+}
+#define rdmsr_safe fake_rdmsr_safe
 #define wrmsr_safe(msr, v) (fake_wrmsr(msr, v), true)
 #define cpuid_count fake_cpuid
 
