@@ -15,6 +15,7 @@ from bochs import bochs_tests  # noqa: E402
 from boot import efi_tests, kernels_tests, memory_tests  # noqa: E402
 from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
+from mmu import mmu_tests  # noqa: E402
 from models import models_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
 from speculation import speculation_tests  # noqa: E402
@@ -84,7 +85,7 @@ def kernel_tests():
     command("make", "-s", "-C", "tests/kernels")
     for f in sorted(os.listdir(f"{TOP}/tests/kernels")):
         name = f[:-2]
-        if not f.endswith(".c") or name.startswith(("dies_", "trap_", "sweep_", "debug_", "smp_")) or name in ("spin", "start_of_day"):
+        if not f.endswith(".c") or name.startswith(("dies_", "trap_", "sweep_", "debug_", "smp_", "mmu_")) or name in ("spin", "start_of_day"):
             continue
         for cpu in ("max", "qemu64"):
             @test(f"kernel: {name} on {cpu}", name=name, cpu=cpu)
@@ -477,6 +478,7 @@ def main():
     speculation_tests.register(kernel)
     state_tests.register()
     fuzz_tests.register()
+    mmu_tests.register()
     models_tests.register()
     bench_tests.register()
     matrix_tests.register()

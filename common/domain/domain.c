@@ -108,6 +108,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
     timer_init(&v->poll_timer, poll_fired, v);
     v->stack_block = stack_block_alloc();
     if (!v->stack_block || pv_vcpu_init(v)) {
+        stack_block_free(v->stack_block);
         hv_free(v);
         return NULL;
     }

@@ -28,7 +28,7 @@ static int msix_entry_write(const struct msi_target *t, u8 cap, u32 addr, u32 da
     e[1] = 0;
     e[2] = data;
     e[3] = control;
-    hv_unmap((u64)e & PAGE_MASK, PAGE_SIZE);
+    hv_iounmap(e, 16);
     return 0;
 }
 

@@ -31,6 +31,19 @@ struct percpu boot_percpu __section(".data.percpu") = {
 struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
 u64 cpus_online = 1;
 
+/* The frames of a block; the trampoline's is the image's. */
+static void block_free(u64 va)
+{
+    for (u64 off = PAGE_SIZE; off < STACK_BLOCK_SIZE; off += PAGE_SIZE) {
+        pte_t e = hv_lookup(va + off);
+
+        if (!e)
+            continue;
+        hv_unmap(va + off, PAGE_SIZE);
+        hv_free_page(mfn_to_virt(pte_mfn(e)));
+    }
+}
+
 static void *block_alloc(u64 va)
 {
     /* Page 0: the SYSCALL trampoline; page 1: the guard or the shadow stack; the rest: stack. */
@@ -44,6 +57,7 @@ static void *block_alloc(u64 va)
 
         if (rc) {
             hv_free_page(page);
+            block_free(va);
             return NULL;
         }
     }
@@ -52,7 +66,20 @@ static void *block_alloc(u64 va)
 
 void *stack_block_alloc(void)
 {
-    return block_alloc(vmap_reserve(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE));
+    u64 va = vmap_reserve(STACK_BLOCK_SIZE);
+    void *block = va ? block_alloc(va) : NULL;
+
+    if (va && !block)
+        vmap_give_back(va, STACK_BLOCK_SIZE);
+    return block;
+}
+
+void stack_block_free(void *block)
+{
+    if (!block)
+        return;
+    block_free((u64)block);
+    vmap_give_back((u64)block, STACK_BLOCK_SIZE);
 }
 
 void *ist_block_alloc(void)

@@ -20,7 +20,7 @@ bool direct_map_fault(u64 va)
         return false;
     u64 block = ROUND_DOWN(va, MiB(2));
 
-    return hv_map(block, block - DIRECTMAP_VIRT_START, MiB(2), HV_RW) == 0;
+    return hv_map(block, block - DIRECTMAP_VIRT_START, MiB(2), HV_RW | PTE_EARLY) == 0;
 }
 
 static void map_range(paddr_t start, paddr_t end, u64 flags)
@@ -54,6 +54,16 @@ void direct_map_init(void)
     tlb_flush_global_all_cpus();
 }
 
+/*
+ * Early mappings are of 2 MiB. What is neither RAM nor named by direct_map_add() does not stay in them: guests may
+ * map such memory uncached, and the processor reads ahead through what the hypervisor maps.
+ */
+static void drop_early_mappings(void)
+{
+    for (u64 va = DIRECTMAP_VIRT_START; va < DIRECTMAP_VIRT_END; va += GiB(512))
+        hv_drop_early(PT_INDEX(va, 4));
+}
+
 void image_release_init(void)
 {
     paddr_t start = image_to_phys(__init_text_start);
@@ -61,6 +71,7 @@ void image_release_init(void)
 
     map_range(start, start + size, HV_RW);
     hv_unmap((u64)__init_text_start, size);
+    drop_early_mappings(); /* the boot modules are done with */
     tlb_flush_global_all_cpus();
     page_free_range(start >> PAGE_SHIFT, size >> PAGE_SHIFT);
     printk(LOG_INFO "Released %lu KiB of code that only boot needs\n", size >> 10);
@@ -72,12 +83,13 @@ int direct_map_add(paddr_t pa, u64 size)
 
     if (end > DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START || end < start)
         return -EINVAL;
-    for (; start < end; start += PAGE_SIZE)
-        if (!hv_lookup(DIRECTMAP_VIRT_START + start)) {
-            int rc = hv_map(DIRECTMAP_VIRT_START + start, start, PAGE_SIZE, HV_RW);
+    int rc = 0;
 
-            if (rc)
-                return rc;
-        }
-    return 0;
+    for (; start < end && !rc; start += PAGE_SIZE) {
+        pte_t e = hv_lookup(DIRECTMAP_VIRT_START + start);
+
+        if (!e || (e & PTE_EARLY))
+            rc = hv_map(DIRECTMAP_VIRT_START + start, start, PAGE_SIZE, HV_RW);
+    }
+    return rc;
 }

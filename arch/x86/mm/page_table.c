@@ -14,7 +14,6 @@
 #include <hv/x86/processor.h>
 
 static spinlock_t hv_map_lock = SPINLOCK_INIT(LOCK_HV_MAP);
-static u64 vmap_next = VMAP_VIRT_START, vmap_cpus_next = VMAP_CPUS_VIRT_START;
 
 /*
  * Tables for early boot. A table from boot_alloc() may fault on its first touch, and the handler
@@ -60,8 +59,11 @@ static void refill_spares(void)
 
 static pte_t *table_virt(paddr_t pa)
 {
-    /* Tables inside the image are reached through it: the direct map may be what is being built. */
-    if (pa - boot_image_phys < IMAGE_MAX_SIZE)
+    /*
+     * Tables inside the image are reached through it: the direct map may be what is being built. Later it
+     * has them all, and parts of the image are ordinary memory (image_release_init).
+     */
+    if (!booted_past(PHASE_BOOT) && pa - boot_image_phys < IMAGE_MAX_SIZE)
         return (pte_t *)(IMAGE_VIRT_START + (pa - boot_image_phys));
     return phys_to_virt(pa);
 }
@@ -175,6 +177,26 @@ void hv_drop_slot(unsigned slot)
         free_tables(entry, 3);
 }
 
+static void drop_early(pte_t *t, unsigned level)
+{
+    for (unsigned i = 0; i < PT_ENTRIES; i++) {
+        if (!(t[i] & PTE_PRESENT))
+            continue;
+        if (level > 1 && !(t[i] & PTE_PSE))
+            drop_early(table_virt(t[i] & PTE_ADDR_MASK), level - 1);
+        else if (t[i] & PTE_EARLY)
+            WRITE_ONCE(t[i], 0);
+    }
+}
+
+void hv_drop_early(unsigned slot)
+{
+    spin_lock(&hv_map_lock);
+    if (hv_l4[slot] & PTE_PRESENT)
+        drop_early(table_virt(hv_l4[slot] & PTE_ADDR_MASK), 3);
+    spin_unlock(&hv_map_lock);
+}
+
 pte_t hv_lookup(u64 va)
 {
     pte_t *t = hv_l4;
@@ -189,40 +211,4 @@ pte_t hv_lookup(u64 va)
         t = table_virt(e & PTE_ADDR_MASK);
     }
     return 0;
-}
-
-static u64 reserve(u64 *next, u64 size, u64 align)
-{
-    spin_lock(&hv_map_lock);
-    u64 va = ROUND_UP(*next, align);
-
-    *next = va + size;
-    spin_unlock(&hv_map_lock);
-    return va;
-}
-
-u64 vmap_reserve(u64 size, u64 align)
-{
-    u64 va = reserve(&vmap_next, size, align);
-
-    ASSERT(va + size <= VMAP_CPUS_VIRT_START);
-    return va;
-}
-
-u64 vmap_reserve_for_cpus(u64 size, u64 align)
-{
-    u64 va = reserve(&vmap_cpus_next, size, align);
-
-    ASSERT(va + size <= VMAP_VIRT_END);
-    return va;
-}
-
-void *hv_ioremap(paddr_t pa, u64 size)
-{
-    u64 offset = pa & (PAGE_SIZE - 1), bytes = ROUND_UP(size + offset, PAGE_SIZE);
-    u64 va = vmap_reserve(bytes, PAGE_SIZE);
-
-    if (hv_map(va, pa - offset, bytes, HV_UC))
-        return NULL;
-    return (void *)(va + offset);
 }

@@ -26,6 +26,7 @@ void cpu_init_descriptors(struct percpu *c);
 void cpu_set_stack(struct percpu *c, void *block);
 /* A stack block in vmap space with its guard page or shadow stack; NULL: out of memory. */
 void *stack_block_alloc(void) __must_check;
+void stack_block_free(void *block); /* no CPU is on it */
 void *ist_block_alloc(void) __must_check;
 /* The same for the boot CPU's statically allocated blocks. */
 void stack_guard_boot_blocks(void);

@@ -17,6 +17,7 @@ typedef u64 pte_t;
 #define PTE_PSE 0x080ULL /* in an L2 or L3 entry */
 #define PTE_GLOBAL 0x100ULL
 #define PTE_AVAIL 0xe00ULL
+#define PTE_EARLY 0x200ULL /* of these, in the direct map: mapped because boot touched it */
 #define PTE_NX (1ULL << 63)
 #define PTE_ADDR_MASK 0x000ffffffffff000ULL
 #define PTE_CACHE_MASK (PTE_PWT | PTE_PCD | PTE_PAT)
@@ -43,19 +44,25 @@ extern pte_t hv_l4[PT_ENTRIES];
  * replaced anything.
  */
 int hv_map(u64 va, paddr_t pa, u64 size, u64 flags) __must_check;
+/* Other CPUs may still have the translations: whoever uses the addresses again flushes all CPUs first (vmap_give_back). */
 void hv_unmap(u64 va, u64 size);
 /* A whole L4 slot of 4 KiB mappings that hv_map() made after boot_alloc's time, its tables freed; none of the guests' slots. */
 void hv_drop_slot(unsigned slot);
+/* What has PTE_EARLY in a slot; the caller flushes. */
+void hv_drop_early(unsigned slot);
 /* The leaf entry that maps va (any size), or 0. */
 pte_t hv_lookup(u64 va);
 
 /* text_write.c: n bytes of the hypervisor's code, before other CPUs run. */
 void text_write(u64 at, const u8 *bytes, size_t n);
 
+/* ---- vmap.c ---- */
 /* Device registers, uncached, at a vmap address; NULL when out of memory. */
 void *hv_ioremap(paddr_t pa, u64 size) __must_check;
-/* Reserves vmap space, size a multiple of align, both powers-of-two pages. */
-u64 vmap_reserve(u64 size, u64 align);
+void hv_iounmap(volatile void *p, u64 size); /* what hv_ioremap() gave for that size */
+/* Addresses aligned to STACK_BLOCK_SIZE; 0: there are none left. */
+u64 vmap_reserve(u64 size) __must_check;
+void vmap_give_back(u64 va, u64 size); /* unmapped, if need be */
 /* The same in the part for what a CPU needs on the way in from a guest (isolation.c). */
 u64 vmap_reserve_for_cpus(u64 size, u64 align);
 
