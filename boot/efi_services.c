@@ -8,8 +8,6 @@
 #include <hv/lib.h>
 
 #define EFIAPI __attribute__((ms_abi))
-#define EFI_BUFFER_TOO_SMALL 0x8000000000000005ULL
-#define EFI_INVALID_PARAMETER 0x8000000000000002ULL
 #define BOOT_SERVICES_OFFSET 96 /* in the system table */
 #define GET_MEMORY_MAP_OFFSET 56 /* in boot services */
 #define EXIT_BOOT_SERVICES_OFFSET 232
@@ -17,18 +15,19 @@
 typedef u64(EFIAPI *get_memory_map_t)(u64 *size, void *map, u64 *key, u64 *desc_size, u32 *desc_version);
 typedef u64(EFIAPI *exit_boot_services_t)(void *image, u64 key);
 
+/* A tag with 8 bytes of contents. There is no console yet: what makes no sense ends the search. */
 static const u32 *find_tag(const u8 *mbi, u32 wanted)
 {
     u32 total = *(const u32 *)mbi;
 
-    for (u32 off = 8; off + 8 <= total;) {
+    for (u32 off = 8; total >= 8 && total <= MBI_MAX_SIZE && off <= total - 8;) {
         const u32 *tag = (const u32 *)(mbi + off);
 
-        if (tag[0] == wanted)
-            return tag;
-        if (tag[0] == 0 || tag[1] < 8)
+        if (tag[0] == 0 || tag[1] < 8 || tag[1] > total - off)
             break;
-        off = (off + tag[1] + 7) & ~7u;
+        if (tag[0] == wanted && tag[1] >= 16)
+            return tag;
+        off += (tag[1] + 7) & ~7u;
     }
     return NULL;
 }
@@ -39,7 +38,7 @@ void __init efi_exit_boot_services(paddr_t mbi)
     const u32 *st_tag = find_tag((const u8 *)mbi, 12), *ih_tag = find_tag((const u8 *)mbi, 20);
 
     if (!st_tag || !ih_tag) {
-        d->status = EFI_INVALID_PARAMETER;
+        d->status = EFI_NOT_FOUND;
         return;
     }
     d->system_table = *(const u64 *)(st_tag + 2);
@@ -91,8 +90,8 @@ static u32 e820_type(const struct efi_memory *m)
     switch (m->type) {
     case 1: case 2: /* loader code and data */
     case 3: case 4: /* boot services: free since they ended */
-    case 7:         /* conventional */
-        return (m->attributes & 8) ? E820_RAM : E820_RESERVED; /* write-back capable */
+    case 7:         /* conventional; kept for one purpose, such as a device's own memory, it is not for everybody */
+        return (m->attributes & EFI_MEMORY_WB) && !(m->attributes & EFI_MEMORY_SP) ? E820_RAM : E820_RESERVED;
     case 8:
         return E820_UNUSABLE;
     case 9:

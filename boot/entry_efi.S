@@ -24,6 +24,9 @@ multiboot2_entry_efi64:
     pop     %rsi
     cli
     lea     OFF(boot_stack_end) - STACK_TOP_SIZE(%rbp), %rsp
+    mov     %cr4, %rax
+    test    $CR4_LA57, %eax
+    jnz     leave_five_levels
 
     BUILD_PAGE_TABLES
     SET_TSS_BASE
@@ -52,3 +55,32 @@ multiboot2_entry_efi64:
 1:
     mov     $BOOT_PROTO_MULTIBOOT2_EFI, %edi
     jmp     long_mode_high
+
+/*
+ * Five-level paging can be left with paging off alone (SDM vol. 3, 2.5): through compatibility mode to 32-bit protected mode, where the
+ * entries of BIOS machines go on. The firmware maps us where we lie, which is below 4 GiB. Not covered from the first LGDT to the LIDT: the
+ * firmware's IDT names its own segments, and is none for 32-bit mode.
+ */
+leave_five_levels:
+    lea     OFF(boot_gdt) - GDT_RESERVED_BASE(%rbp), %rax
+    push    %rax
+    pushw   $GDT_LIMIT
+    lgdt    (%rsp)
+    lea     2f(%rip), %rax
+    pushq   $SEL_BOOT_CS32
+    push    %rax
+    lretq
+    .code32
+2:  mov     $SEL_HV_DS, %eax
+    mov     %eax, %ds
+    mov     %eax, %es
+    mov     %eax, %ss
+    mov     %cr4, %eax
+    and     $~CR4_PCIDE, %eax       /* paging cannot end with it */
+    mov     %eax, %cr4
+    mov     %cr0, %eax
+    and     $~CR0_PG, %eax
+    mov     %eax, %cr0
+    LOAD_LINKED_TABLES
+    mov     $BOOT_PROTO_MULTIBOOT2_EFI, %ebx
+    jmp     long_mode_switch

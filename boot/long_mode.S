@@ -16,7 +16,7 @@ long_mode_switch:
     lgdt    (%esp)
     add     $6, %esp
     lea     BOFF(1f)(%ebp), %eax
-    pushl   $0xe018
+    pushl   $SEL_BOOT_CS32
     push    %eax
     lret
 1:  mov     $SEL_HV_DS, %eax

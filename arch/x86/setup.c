@@ -26,11 +26,19 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-#define MAX_MBI_SIZE MiB(1)
-
 static u64 first_tsc; /* at the first C line */
 static u32 boot_protocol;
 static paddr_t boot_information;
+
+static void refuse_efi(u64 status)
+{
+    if (status == EFI_NOT_FOUND)
+        panic(PANIC_LOADER, "the boot loader names no UEFI system table or no image handle. Use GRUB 2 (multiboot2).");
+    if (status == EFI_BUFFER_TOO_SMALL)
+        panic(PANIC_EFI_EXIT, "the UEFI firmware's memory map is longer than %lu KiB. Update it, or boot in BIOS mode.",
+              sizeof(efi_boot_data.map) >> 10);
+    panic(PANIC_EFI_EXIT, "the UEFI firmware refused to end its boot services (status %lx). Update it, or boot in BIOS mode.", status);
+}
 
 /* One function, so that every protocol ends in the same state. */
 static void read_boot_information(void)
@@ -47,9 +55,8 @@ static void read_boot_information(void)
 
         bi->platform = efi ? PLATFORM_EFI : PLATFORM_BIOS;
         if (efi && efi_boot_data.status)
-            panic(PANIC_EFI_EXIT, "the UEFI firmware refused to end its boot services (status %lx). Update it, or boot in BIOS mode.",
-                  efi_boot_data.status);
-        rc = multiboot2_parse(bi, phys_to_virt(boot_information), MAX_MBI_SIZE);
+            refuse_efi(efi_boot_data.status);
+        rc = multiboot2_parse(bi, phys_to_virt(boot_information), MBI_MAX_SIZE);
         bi->info_start = boot_information;
         bi->info_end = boot_information + *(u32 *)phys_to_virt(boot_information);
         if (!rc && bi->rsdp)

@@ -170,12 +170,23 @@ static long set_variable(struct xenpf_efi_runtime_call *c)
     return rc;
 }
 
+static bool name_ends(const u16 *name, u64 bytes)
+{
+    for (u64 i = 0; i < bytes / sizeof(*name); i++)
+        if (!name[i])
+            return true;
+    return false;
+}
+
 static long get_next_variable_name(struct xenpf_efi_runtime_call *c)
 {
     u64 room = MIN(c->u.next_name.size, (u64)MAX_NAME), size = room;
     u16 *name = c->misc ? NULL : hv_alloc_page();
     long rc = c->misc ? -EINVAL : !name ? -ENOMEM : copy_from_guest(name, (void *)c->u.next_name.name, room);
 
+    /* Firmware before UEFI 2.8 looks for the name's end without regard to the size. */
+    if (!rc && !name_ends(name, room))
+        rc = -EINVAL;
     if (!rc)
         rc = efi_call(EFI_GET_NEXT_VARIABLE_NAME, &c->status, (u64[5]){ (u64)&size, (u64)name, (u64)&c->u.next_name.vendor_guid });
     if (!rc && !c->status && size <= room && copy_to_guest((void *)c->u.next_name.name, name, size))

@@ -108,13 +108,19 @@ static void name_phase(enum phase phase)
     strlcpy(record->head.phase_name, system_phase_name(), sizeof(record->head.phase_name));
 }
 
-void recorder_look(const void *place)
+void recorder_look(void *place)
 {
-    const struct record *r = place;
+    struct record *r = place;
 
-    if (previous.magic || !head_valid(&r->head))
+    if (!head_valid(&r->head))
         return;
-    previous = r->head;
+    /* It is told once, also if the next records are kept elsewhere or nowhere. */
+    struct record_head head = r->head;
+
+    r->head.magic = 0;
+    if (previous.magic)
+        return;
+    previous = head;
     previous.code[3] = previous.phase_name[11] = previous.why[127] = 0;
     copy_log_tail(r);
     describe_previous();

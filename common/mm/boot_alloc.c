@@ -8,7 +8,7 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 
-#define MAX_RESERVED 192
+#define MAX_RESERVED (BOOT_MAX_MEMORY_RANGES + 64) /* one in each range that something is taken from, modules, badpage= */
 
 static struct {
     paddr_t start, end;

@@ -9,6 +9,7 @@
 
 #define BOOT_MAX_MEMORY_RANGES 1024
 #define BOOT_MAX_MODULES 8
+#define MBI_MAX_SIZE 0x100000 /* of the Multiboot2 information; larger is no size */
 #define BOOT_CMDLINE_SIZE 2048
 
 enum platform { PLATFORM_BIOS, PLATFORM_EFI, PLATFORM_PVH };

@@ -14,8 +14,8 @@
 /* Not lower: SeaBIOS clears the first MiB, OVMF uses 8 to 24 MiB, GRUB puts modules above the image. */
 #define RECORDER_PLACES { MiB(160), MiB(96), MiB(28), MiB(320) }
 
-/* A place that may hold the previous boot's record: looked at, left as it is. */
-void recorder_look(const void *place);
+/* A place that may hold the previous boot's record, in free RAM: taken over and wiped. */
+void recorder_look(void *place);
 /* Starts a new record there. Early boot, when the memory map is known. */
 void recorder_init(void *place);
 /* After the options are known. Prints how the previous boot ended, if it did not end in order; panics after too many failures. */

@@ -4,8 +4,11 @@
 #include <stdlib.h>
 
 #include <hv/boot_info.h>
+#include <hv/cpio.h>
 #include <hv/efi.h>
 #include <hv/efi_boot.h>
+
+#define EFI_TEST_ABI __attribute__((ms_abi))
 
 /* A Multiboot2 structure under construction; exactly sized heap copies let ASan watch its end. */
 static u8 mbi[4096];
@@ -230,6 +233,186 @@ static void bundle(void **state)
     }
 }
 
+static void microcode(void **state)
+{
+    (void)state;
+    u32 end;
+
+    memset(archive, 0, sizeof(archive));
+    end = member(0, ".", "");
+    end = member(end, "kernel", "");
+    end = member(end, "kernel/x86", "");
+    end = member(end, "kernel/x86/microcode", "");
+    end = member(end, "kernel/x86/microcode/GenuineIntel.bin", "MICROCODE");
+    end = member(end, "TRAILER!!!", "");
+    assert_true(cpio_is_microcode(archive, end));
+    assert_true(cpio_is_microcode(archive, end + 512)); /* padded */
+    archive[end + 100] = 0x1f; /* an initrd behind it, as Debian makes them */
+    assert_false(cpio_is_microcode(archive, end + 512));
+    assert_false(cpio_is_microcode(archive, end - 120)); /* cut */
+    memset(archive, 0, sizeof(archive));
+    end = member(0, "./kernel/x86/microcode/AuthenticAMD.bin", "MICROCODE");
+    end = member(end, "init", "#!/bin/sh");
+    end = member(end, "TRAILER!!!", "");
+    assert_false(cpio_is_microcode(archive, end));
+    assert_false(cpio_is_microcode(archive, 0));
+}
+
+/* Places that the recorder or the page allocator want. */
+static void free_places(void **state)
+{
+    (void)state;
+    static struct boot_info bi;
+
+    memset(&bi, 0, sizeof(bi));
+    bi.image_phys = MiB(16);
+    bi.info_start = MiB(20) + 100;
+    bi.info_end = MiB(20) + 200;
+    boot_info_add_memory(&bi, MiB(1), MiB(200), E820_RAM);
+    boot_info_add_memory(&bi, MiB(64) + 0x4000, MiB(64) + 0x5000, E820_RESERVED); /* inside, neither end touches it */
+    boot_info_sort_memory(&bi);
+    assert_true(boot_info_add_module(&bi, MiB(30), MiB(30) + 5000, "", 1));
+    assert_true(boot_info_add_module(&bi, MiB(30) + 4096, MiB(31), "", 1));
+    assert_true(boot_info_place_is_free(&bi, MiB(96), MiB(96) + 0x10000, 2));
+    assert_false(boot_info_place_is_free(&bi, MiB(64), MiB(64) + 0x10000, 2));
+    assert_false(boot_info_place_is_free(&bi, MiB(200) - 4096, MiB(200) + 4096, 2));
+    assert_false(boot_info_place_is_free(&bi, MiB(17), MiB(17) + 4096, 2));
+    assert_false(boot_info_place_is_free(&bi, MiB(20), MiB(20) + 4096, 2));
+    assert_true(boot_info_place_is_free(&bi, MiB(20) + 4096, MiB(20) + 8192, 2));
+    /* The frame that both modules have is the first one's to free. */
+    assert_true(boot_info_place_is_free(&bi, MiB(30) + 4096, MiB(30) + 8192, 0));
+    assert_false(boot_info_place_is_free(&bi, MiB(30) + 4096, MiB(30) + 8192, 1));
+    assert_false(boot_info_add_module(&bi, MiB(31), MiB(30), "", 1));
+    for (u32 i = 0; i < 2 * BOOT_MAX_MODULES; i++)
+        assert_true(boot_info_add_module(&bi, MiB(40 + i), MiB(41 + i), "", 1)); /* named, and left out */
+    assert_int_equal(bi.nr_modules, BOOT_MAX_MODULES);
+    assert_non_null(strstr(fake_log, "is not used"));
+}
+
+static void long_maps(void **state)
+{
+    (void)state;
+    static struct boot_info bi;
+    const u64 step = MiB(1);
+
+    memset(&bi, 0, sizeof(bi));
+    for (u64 i = 1000; i--;) /* unsorted */
+        boot_info_add_memory(&bi, i * step, i * step + KiB(4 + i % 1000), i % 2 ? E820_RAM : E820_RESERVED);
+    boot_info_sort_memory(&bi);
+    assert_int_equal(bi.nr_ranges, 1000);
+    assert_int_equal(bi.nr_dropped, 0);
+    assert_int_equal(boot_info_memory_type(&bi, 999 * step), E820_RAM);
+    /* Too many: what forbids the use of memory is kept at the cost of memory. */
+    fake_reset();
+    memset(&bi, 0, sizeof(bi));
+    boot_info_add_memory(&bi, 0, 3000 * step, E820_RAM);
+    for (u64 i = 1; i < BOOT_MAX_MEMORY_RANGES; i++)
+        boot_info_add_memory(&bi, (3000 + i) * step, (3000 + i) * step + 4096, E820_RAM);
+    boot_info_add_memory(&bi, 5 * step, 6 * step, E820_RESERVED);
+    boot_info_add_memory(&bi, 9000 * step, 9001 * step, E820_RAM);
+    boot_info_sort_memory(&bi);
+    assert_int_equal(boot_info_memory_type(&bi, 5 * step), E820_RESERVED);
+    assert_int_equal(boot_info_memory_type(&bi, 4 * step), E820_RAM);
+    assert_int_equal(boot_info_memory_type(&bi, 9000 * step), 0);
+    assert_non_null(strstr(fake_log, "are left out"));
+    /* Sizes that wrap. */
+    memset(&bi, 0, sizeof(bi));
+    boot_info_add_e820(&bi, MiB(1), ~0UL, 1);
+    boot_info_add_e820(&bi, ~0UL - 4095, 8192, 0);
+    assert_int_equal(bi.ranges[0].end, ~0UL);
+    assert_int_equal(bi.ranges[1].type, E820_RESERVED);
+}
+
+/* PVH's structures, in the first frames of memory. */
+static void pvh(void **state)
+{
+    (void)state;
+    static struct boot_info bi;
+    struct {
+        u32 magic, version, flags, nr_modules;
+        u64 modlist, cmdline, rsdp, memmap;
+        u32 entries, reserved;
+    } *si;
+    struct {
+        u64 paddr, size, cmdline, reserved;
+    } *modules;
+    struct {
+        u64 addr, size;
+        u32 type, reserved;
+    } *map;
+
+    fake_memory_init();
+    si = phys_to_virt(0x1000);
+    modules = phys_to_virt(0x2000);
+    map = phys_to_virt(0x4000);
+    memset(&bi, 0, sizeof(bi));
+    memset(si, 0, sizeof(*si));
+    si->magic = 0x336ec578;
+    si->version = 1;
+    si->memmap = 0x4000;
+    si->modlist = 0x2000;
+    si->nr_modules = 2;
+    si->entries = 1000;
+    for (u32 i = 0; i < 1000; i++)
+        map[i].addr = i * MiB(2), map[i].size = MiB(1), map[i].type = 1, map[i].reserved = 0;
+    memset(modules, 0, 4096);
+    modules[0].paddr = 0x140000000, modules[0].size = 5000;
+    modules[1].paddr = 0x150000000, modules[1].size = 0;
+    assert_int_equal(pvh_parse(&bi, 0x1000), 0);
+    assert_int_equal(bi.nr_ranges, 1000);
+    assert_int_equal(bi.modules[0].end, 0x140000000 + 5000);
+    modules[1].size = ~0UL - 0x1000; /* ends before it starts */
+    memset(&bi, 0, sizeof(bi));
+    assert_int_not_equal(pvh_parse(&bi, 0x1000), 0);
+    assert_non_null(strstr(fake_log, "ends before it starts"));
+    modules[1].size = 1;
+    si->nr_modules = 0xffffffff;
+    memset(&bi, 0, sizeof(bi));
+    assert_int_equal(pvh_parse(&bi, 0x1000), 0);
+    assert_int_equal(bi.nr_modules, BOOT_MAX_MODULES);
+}
+
+static u64 EFI_TEST_ABI no_map(u64 *size, void *to, u64 *key, u64 *desc_size, u32 *version)
+{
+    (void)size, (void)to, (void)key, (void)desc_size, (void)version;
+    return EFI_BUFFER_TOO_SMALL;
+}
+
+/* Before there is a console: tags that make no sense end in a status, not in a loop or a fault. */
+static void efi_exit(void **state)
+{
+    (void)state;
+    static u64 services[64], table[32];
+    u64 table_at = (u64)table, handle = 7;
+    u32 bad[2] = { 99, 0xfffffff9 };
+
+    services[56 / 8] = (u64)no_map;
+    table[96 / 8] = (u64)services;
+    tag(12, &table_at, 8);
+    tag(20, &handle, 8);
+    tag(0, "", 0);
+    memcpy(mbi, &used, 4);
+    efi_exit_boot_services((paddr_t)mbi);
+    assert_int_equal(efi_boot_data.status, EFI_BUFFER_TOO_SMALL);
+    begin();
+    tag(1, "loglvl=all", 11);
+    memcpy(mbi + used, bad, 8);
+    used += 64;
+    memcpy(mbi, &used, 4);
+    efi_exit_boot_services((paddr_t)mbi);
+    assert_int_equal(efi_boot_data.status, EFI_NOT_FOUND);
+    begin();
+    tag(12, &table_at, 0);
+    tag(20, &handle, 8);
+    tag(0, "", 0);
+    memcpy(mbi, &used, 4);
+    efi_exit_boot_services((paddr_t)mbi);
+    assert_int_equal(efi_boot_data.status, EFI_NOT_FOUND);
+    memset(mbi, 0xff, 4);
+    efi_exit_boot_services((paddr_t)mbi);
+    assert_int_equal(efi_boot_data.status, EFI_NOT_FOUND);
+}
+
 static void efi_map(void **state)
 {
     (void)state;
@@ -237,15 +420,18 @@ static void efi_map(void **state)
     struct {
         u32 type, pad;
         u64 start, virt, pages, attribute, extra;
-    } e[5] = { { 7, 0, 0x100000, 0, 16, 0xf, 0 },   { 4, 0, 0x110000, 0, 16, 0xf, 0 }, { 9, 0, 0x120000, 0, 1, 0xf, 0 },
-               { 6, 0, 0x121000, 0, 1, 0xf, 0 },    { 7, 0, 0x130000, 0, 1, 0x1, 0 } };
+    } e[7] = { { 7, 0, 0x100000, 0, 16, 0xf, 0 },   { 4, 0, 0x110000, 0, 16, 0xf, 0 }, { 9, 0, 0x120000, 0, 1, 0xf, 0 },
+               { 6, 0, 0x121000, 0, 1, 0xf, 0 },    { 7, 0, 0x130000, 0, 1, 0x1, 0 },
+               { 7, 0, 0x140000, 0, 16, 0x4000f, 0 }, { 11, 0, 0x160000, 0, 1UL << 60, 0, 0 } };
 
     memset(&bi, 0, sizeof(bi));
     efi_boot_data.map_size = sizeof(e);
     efi_boot_data.desc_size = sizeof(e[0]);
     memcpy(efi_boot_data.map, e, sizeof(e));
     efi_add_memory_map(&bi);
-    assert_int_equal(bi.nr_ranges, 4);
+    assert_int_equal(bi.nr_ranges, 6);
+    assert_int_equal(bi.ranges[4].type, E820_RESERVED); /* for one purpose */
+    assert_true(bi.ranges[5].end > 1UL << 63);          /* as far as addresses go */
     assert_int_equal(bi.ranges[0].end, 0x120000); /* boot services memory is free again */
     assert_int_equal(bi.ranges[1].type, E820_ACPI);
     assert_int_equal(bi.ranges[2].type, E820_RESERVED); /* runtime services */
@@ -258,6 +444,8 @@ int main(void)
         cmocka_unit_test_setup(complete, setup), cmocka_unit_test_setup(refused, setup),
         cmocka_unit_test_setup(mutations, setup), cmocka_unit_test_setup(memory_map, setup),
         cmocka_unit_test_setup(bundle, setup), cmocka_unit_test_setup(efi_map, setup),
+        cmocka_unit_test_setup(efi_exit, setup), cmocka_unit_test_setup(microcode, setup), cmocka_unit_test_setup(free_places, setup),
+        cmocka_unit_test_setup(long_maps, setup), cmocka_unit_test_setup(pvh, setup),
     };
 
     return cmocka_run_group_tests_name("boot parsers", tests, NULL, NULL);

@@ -103,15 +103,19 @@ def iso(*args):
         return _iso(*args)
 
 
-def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args):
+def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args, before=(), after=()):
+    """before, after: files that are modules too, on both sides of the initrd."""
+    others = {f: os.path.basename(f) for f in (*before, *after)}
     config = f"set timeout=0\ninsmod all_video\nmenuentry Caisson {{\n  multiboot2 /boot/caisson.elf {hv_args}\n"
     if kernel:
         config += f"  module2 /boot/vmlinuz {dom0_args}\n"
+    config += "".join(f"  module2 /boot/{others[f]}\n" for f in before)
     if initrd:
         config += "  module2 /boot/initrd\n"
+    config += "".join(f"  module2 /boot/{others[f]}\n" for f in after)
     config += "}\n"
     key = hashlib.sha256(config.encode())
-    for f in (hypervisor, kernel, initrd):
+    for f in (hypervisor, kernel, initrd, *others):
         if f:
             key.update(open(f, "rb").read())
     stamp = path + ".key"
@@ -126,6 +130,8 @@ def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args):
             shutil.copy(kernel, tree + "/boot/vmlinuz")
         if initrd:
             shutil.copy(initrd, tree + "/boot/initrd")
+        for f, name in others.items():
+            shutil.copy(f, f"{tree}/boot/{name}")
         with open(tree + "/boot/grub/grub.cfg", "w") as f:
             f.write(config)
         r = subprocess.run(["grub-mkrescue", "-o", path, tree], capture_output=True, text=True)

@@ -21,7 +21,9 @@ bool efi_memory_map_entry(u32 n, struct efi_memory *m)
     if (desc_size > sizeof(d->map) || off + sizeof(e) > d->map_size)
         return false;
     memcpy(&e, d->map + off, sizeof(e));
-    *m = (struct efi_memory){ e.physical_start, e.number_of_pages << PAGE_SHIFT, e.attribute, e.type };
+    u64 most = ~e.physical_start >> PAGE_SHIFT; /* pages up to the end of the addresses */
+
+    *m = (struct efi_memory){ e.physical_start, MIN(e.number_of_pages, most) << PAGE_SHIFT, e.attribute, e.type };
     return true;
 }
 

@@ -19,7 +19,7 @@ static spinlock_t hv_map_lock = SPINLOCK_INIT(LOCK_HV_MAP);
  * Tables for early boot. A table from boot_alloc() may fault on its first touch, and the handler
  * comes here: so spares are taken while the lock is free, and the first ones are static.
  */
-#define EARLY_TABLES 12
+#define EARLY_TABLES 24 /* one for each GiB that firmware's and loader's structures lie in, and for 512 GiB */
 #define SPARE_TABLES 4
 static u64 early_tables[EARLY_TABLES][PT_ENTRIES] __aligned_to(4096);
 static paddr_t spare_tables[SPARE_TABLES];

@@ -66,6 +66,7 @@
 #define GDT_RESERVED_BASE 0xe000
 #define SEL_HV_CS64 0xe008
 #define SEL_HV_DS 0xe010
+#define SEL_BOOT_CS32 0xe018
 #define SEL_GUEST_CS32 0xe023
 #define SEL_GUEST_DS 0xe02b
 #define SEL_GUEST_CS64 0xe033
@@ -84,6 +85,8 @@
 #define CR0_PG 0x80000000
 #define CR0_BOOT (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
 #define CR4_PAE 0x20
+#define CR4_LA57 0x1000
+#define CR4_PCIDE 0x20000
 #define CR4_BOOT (CR4_PAE | 0x40 | 0x80 | 0x200 | 0x400) /* PAE MCE PGE OSFXSR OSXMMEXCPT */
 #define MSR_EFER 0xc0000080
 #define EFER_SCE 0x1
