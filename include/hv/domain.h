@@ -120,9 +120,11 @@ struct vcpu {
     /* NMI to the guest: pending until delivered, then masked until its iret hypercall. */
     u32 nmi_pending; /* at most 2: one to be taken and one behind it, as a processor has them; changed atomically */
     bool nmi_masked;
+    bool architectural_iopl; /* IOPL is that of the iret hypercall's frame. Behind nmi_masked: fast_paths.S looks at both at once. */
 
     struct pv_vcpu pv;
 };
+CHECK_OFFSET(struct vcpu, architectural_iopl, offsetof(struct vcpu, nmi_masked) + 1);
 
 /* One event channel. Guarded by the domain's event_lock. */
 enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_PIRQ, ECS_VIRQ, ECS_IPI };

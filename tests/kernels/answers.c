@@ -148,7 +148,7 @@ void test_main(void)
 
     user_mode_setup();
     int80 = user_text_page("\xcd\x80", 2);
-    map_low(0x10000, (void *)int80);
+    map_at(0x10000, (void *)int80);
     iret_to_kernel(0);
     iret_to_kernel(0x100); /* VGCF_in_syscall */
     for (u64 flags = 0; flags <= 0x100; flags += 0x100) {

@@ -81,6 +81,21 @@ static void ints(void)
         CHECK_EQ(last_trap.rip, (u64)code + 2);
     }
 
+    /* Prefixes make it longer. */
+    static const char prefixed[] = "\x66\x2e\xf3\x48\xcd\x81\xc3";
+
+    memory_copy(code, prefixed, sizeof(prefixed));
+    expect_trap(0x81);
+    ((void (*)(void))code)();
+    CHECK_EQ(last_trap.rip, (u64)code + 6);
+    /* At the end of a page behind which there is none. */
+    u8 *last = page_new();
+
+    map_at(0x400000, last);
+    memory_copy(last + 4093, prefixed + 3, 3);
+    CHECK(TRAPS(0x81, __asm__ volatile("jmp *%0" ::"r"(0x400ffdUL) : "rax")));
+    CHECK_EQ(last_trap.rip, 0x401000);
+
     /* DPL 0 gates belong to the guest's kernel too */
     expect_trap(0x21);
     before = trap_count[0x21];

@@ -24,7 +24,7 @@ static void lengths(void **state)
         { "\xf0\x48\x0f\xb1\x0d\x00\x00\x00\x00", 9, 8 },     /* lock cmpxchg %rcx, 0(%rip) */
         { "\xf0\x48\x0f\xba\x32\x01", 6, 8 },                 /* lock btr $1, (%rdx) */
         { "\xe4\x80", 2, 1 }, { "\xef", 1, 4 }, { "\x66\xef", 2, 2 }, { "\x0f\x22\xd8", 3, 8 }, { "\x0f\x30", 2, 4 },
-        { "\x66\xc7\x00\x34\x12", 5, 2 },
+        { "\x66\xc7\x00\x34\x12", 5, 2 }, { "\xcd\x80", 2, 1 }, { "\x66\x2e\xf3\x48\xcd\x80", 6, 1 },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

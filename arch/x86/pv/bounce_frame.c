@@ -23,8 +23,11 @@ void pv_set_kernel_stack(struct vcpu *v, u16 ss, u64 sp)
 
 void pv_set_iopl(struct vcpu *v, u32 iopl)
 {
+    bool architectural = v->domain->vm_assist & (1ULL << VMASST_TYPE_architectural_iopl);
+
     v->pv.iopl = iopl;
-    v->pv.frame_iopl = v->domain->vm_assist & (1ULL << VMASST_TYPE_architectural_iopl) ? (u64)iopl << 12 : 0;
+    v->architectural_iopl = architectural;
+    v->pv.frame_iopl = architectural ? (u64)iopl << 12 : 0;
 }
 
 void pv_toggle_mode(struct vcpu *v)
@@ -94,12 +97,12 @@ bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs)
 void guest_iret_failed(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;
+    struct mended fault = this_cpu()->mended; /* before other vCPUs have a turn */
     bool mapped = pv_ldt_map(v, (u16)regs->cs);
 
     if (pv_ldt_map(v, (u16)regs->ss) || mapped)
         return; /* the descriptors are there now: IRETQ is done again */
-    if (!pv_failsafe_bounce(v, regs))
-        guest_crash(v, regs, CRASH_RETURN, 0, "IRET fails, and the failsafe callback cannot be entered");
+    pv_access_failed(regs, &fault);
 }
 
 /* The stack of the guest's kernel cannot be written (fast_paths.S); the mode has changed already. */
@@ -177,7 +180,7 @@ bool prepare_guest_return(struct cpu_user_regs *regs)
         if (likely(is_canonical(regs->rip)))
             break;
         /* IRETQ would fault here on some processors, in the guest on others: decide in one place. */
-        guest_iret_failed(regs);
+        pv_inject(regs, VEC_GP, 0);
     }
     regs->rflags = (regs->rflags & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_NT)) | RFLAGS_IF |
                    RFLAGS_FIXED;

@@ -295,7 +295,7 @@ bounce_general:
 hypercall_iret:
     cmpq    $0, VCPU_USER_L4(%rcx)
     je      syscall_slow
-    cmpb    $0, VCPU_NMI_MASKED(%rcx)
+    cmpw    $0, VCPU_NMI_MASKED(%rcx)   /* and architectural_iopl */
     jne     syscall_slow
     cmpl    $0, VCPU_NMI_PENDING(%rcx)
     jne     syscall_slow
@@ -311,7 +311,7 @@ hypercall_iret:
     ASM_STAC
     /* Each word is read once. Selectors are for IRETQ to judge. */
     LOAD    mov IRET_RIP(%r11), %rdx
-    UNLESS_CANONICAL %rdx, %rax, iret_refused /* for the failsafe callback */
+    UNLESS_CANONICAL %rdx, %rax, iret_refused /* its #GP is made in C */
     LOAD    movzwl IRET_CS(%r11), %ecx
     LOAD    mov IRET_RFLAGS(%r11), %eax
     LOAD    pushq IRET_SS(%r11)

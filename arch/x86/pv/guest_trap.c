@@ -1,8 +1,10 @@
 /* A guest's own exceptions: emulate what the ABI promises, deliver the rest, end who cannot take it. */
 #include <hv/guest_access.h>
+#include <hv/nospec.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
+#include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
@@ -28,16 +30,18 @@ void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error)
     inject(regs, vector, vector < 32 && vector_infos[vector].has_error_code, error);
 }
 
-static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
+static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2, u32 error)
 {
-    u64 cr2 = read_cr2(), ldt = PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT) + 16 * PAGE_SIZE;
-    u32 error = regs->error_code;
+    u64 ldt = PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT) + 16 * PAGE_SIZE;
 
     /* Reserved bits are never let into a guest's tables. */
     if (error & PFEC_RSVD)
         printk(GUEST_ERR "d%u: reserved-bit page fault at %016lx\n", v->domain->id, cr2);
-    if (cr2 - ldt < 16 * PAGE_SIZE && pv_ldt_fault(v, cr2 - ldt))
-        return;
+    if (cr2 - ldt < 16 * PAGE_SIZE) {
+        if (pv_ldt_fault(v, cr2 - ldt))
+            return;
+        cr2 += v->pv.ldt_base - ldt; /* where the guest has it */
+    }
     if ((error & (PFEC_PRESENT | PFEC_WRITE)) == (PFEC_PRESENT | PFEC_WRITE) && v->pv.guest_kernel_mode &&
         (v->domain->vm_assist & (1ULL << VMASST_TYPE_writable_pagetables)) && ptwr_emulate(v, regs, cr2))
         return;
@@ -47,37 +51,41 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject(regs, VEC_PF, error);
 }
 
-/*
- * The n of the INT n that raised this #GP. The instruction itself is asked first: QEMU's
- * emulator puts 16 * n into the error code where processors put 8 * n (SDM vol. 3, 6.13).
- */
-static u32 interrupt_number(const struct cpu_user_regs *regs)
+void pv_access_failed(struct cpu_user_regs *regs, const struct mended *fault)
 {
-    u8 code[2];
+    if (fault->vector == VEC_PF)
+        page_fault(current, regs, fault->address, fault->error);
+    else
+        inject(regs, fault->vector, vector_infos[fault->vector].has_error_code, fault->error);
+}
 
-    if (!copy_from_guest(code, (void *)regs->rip, sizeof(code)) && code[0] == 0xcd)
-        return code[1];
-    return (regs->error_code >> 3) & 0xff;
+/*
+ * INT n: the guest's own gate decides. n is the instruction's: QEMU's emulator puts 16 * n into the error code where
+ * processors put 8 * n (SDM vol. 3, 6.13). Prefixes make the instruction longer.
+ */
+static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs, u32 *error)
+{
+    struct insn in;
+
+    if (!insn_decode(&in, regs) || in.opcode != OPCODE_INT)
+        return false;
+    u32 n = (u8)in.imm;
+    const struct trap_info *t = &v->pv.traps[index_nospec(n, ARRAY_SIZE(v->pv.traps))];
+
+    *error = n * 8 + ERROR_IDT;
+    if (!t->address || (!v->pv.guest_kernel_mode && (t->flags & 3) != 3))
+        return false;
+    regs->rip += in.len;
+    inject(regs, n, false, 0); /* INT n never pushes an error code */
+    return true;
 }
 
 static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 {
     u32 error = regs->error_code;
 
-    if ((error & 7) == ERROR_IDT) {
-        /* INT n: the guest's own gate decides. */
-        u32 n = interrupt_number(regs);
-        const struct trap_info *t = &v->pv.traps[n];
-
-        if (t->address && (v->pv.guest_kernel_mode || (t->flags & 3) == 3)) {
-            regs->rip += 2;
-            inject(regs, n, false, 0); /* INT n never pushes an error code */
-            return;
-        }
-        error = n * 8 + ERROR_IDT;
-    } else if (pv_emulate_privileged(v, regs)) {
+    if ((error & 7) == ERROR_IDT ? software_interrupt(v, regs, &error) : pv_emulate_privileged(v, regs))
         return;
-    }
     pv_inject(regs, VEC_GP, error);
 }
 
@@ -97,7 +105,7 @@ void pv_guest_exception(struct cpu_user_regs *regs, u32 vector)
 
     switch (vector) {
     case VEC_PF:
-        page_fault(v, regs);
+        page_fault(v, regs, read_cr2(), regs->error_code);
         return;
     case VEC_GP:
         general_protection(v, regs);

@@ -14,6 +14,8 @@ HYPERCALL_HANDLER(do_iret)
         guest_crash(v, regs, CRASH_RETURN, 0, "the iret hypercall's stack is not readable");
         return 0;
     }
+    if (v->architectural_iopl)
+        pv_set_iopl(v, (u32)(f.rflags >> 12) & 3);
     if ((f.cs & 3) == 3) {
         if (!v->pv.user_l4) {
             guest_crash(v, regs, CRASH_RETURN, 0, "iret to user mode without a user page table");

@@ -11,6 +11,7 @@
 #include <hv/softirq.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"
 
@@ -28,8 +29,16 @@ static void report(struct cpu_user_regs *regs, u32 vector)
 
 static void fixup(struct cpu_user_regs *regs, u32 vector)
 {
+    struct percpu *c = this_cpu();
+
     if (!extable_fixup(regs))
         report(regs, vector);
+    if (c->inside & (INSIDE_NMI | INSIDE_MC))
+        return;
+    c->mended.vector = vector;
+    c->mended.error = regs->error_code;
+    if (vector == VEC_PF)
+        c->mended.address = read_cr2();
 }
 
 static void early_fault(struct cpu_user_regs *regs, u32 vector)

@@ -47,7 +47,7 @@ exit_sysret:
     mov     0x18(%rsp), %r11
     SYSRET_TO_GUEST 0
 
-/* IRETQ refused the guest's frame. Its registers are live again and the frame is still in place. */
+/* IRETQ refused the guest's frame. Its registers are live again and the frame is still in place: the exception is the guest's. */
 iret_guest_fault:
     pushq   $0
     SAVE_REGS

@@ -6,6 +6,7 @@
 
 #define INSN_MAX 15
 #define OP_0F 0x0f00 /* two-byte opcodes */
+#define OPCODE_INT 0xcd
 
 struct insn {
     u8 bytes[INSN_MAX];

@@ -36,12 +36,19 @@ CHECK_SIZE(struct tss64, 104);
 
 enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE, CPU_LEAVING, CPU_PARKED, CPU_RETURNING };
 
+/* An exception that the exception table took care of. */
+struct mended {
+    u32 vector, error;
+    u64 address; /* CR2, of a page fault */
+};
+
 struct percpu {
     struct vcpu *curr;     /* poison until this CPU's idle vCPU runs, and in handlers that may not follow it */
     struct vcpu *hidden_curr; /* what it was before such a handler */
     u32 id, apic_id;
     u32 state;             /* enum cpu_state */
     u32 inside;
+    struct mended mended;  /* the last one; not those in NMI and #MC handlers */
     u32 softirq_pending;   /* bits of enum softirq; set by this CPU and by others */
     u32 locks_held;        /* spinlocks held by this CPU: must be 0 to schedule */
     struct vcpu *idle;

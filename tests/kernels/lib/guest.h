@@ -121,8 +121,8 @@ u64 user_text_page(const void *code, size_t n); /* copies code to a page that us
 u64 user_stack(void);
 /* The hypercall that enters user mode, and two arguments: iret, or something that contains it. */
 extern u64 user_enter_call[3];
-/* Maps the page of va at an address below 2 MiB, for 32-bit code; those in between get no tables of their own. */
-void map_low(u64 low, const void *va);
+/* Maps the page of va at another address of the lower half: 32-bit code needs low ones. Up to six regions of 2 MiB. */
+void map_at(u64 at, const void *va);
 
 static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
 static inline u8 inb(u16 port)

@@ -336,21 +336,40 @@ u64 user_stack(void)
     return (u64)page_new() + 4096;
 }
 
-void map_low(u64 low, const void *va)
+/* The table below the entry of `level` that va goes through, made if it is missing. Tables are found by what was made for them. */
+static u64 *table_below(u64 va, int level, u64 entry_at)
 {
-    static u64 *tables[3]; /* L1, L2, L3 */
-    const u64 flags = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
+    static struct {
+        u64 region;
+        int level;
+        u64 *table;
+    } made[18];
+    u64 region = va >> (12 + 9 * (level - 1));
+    u32 i = 0;
 
-    if (!tables[0]) {
-        for (u32 i = 0; i < 3; i++)
-            tables[i] = page_new();
-        for (u32 i = 1; i < 3; i++)
-            tables[i][0] = va_to_mfn(tables[i - 1]) << 12 | flags;
-        for (u32 i = 0; i < 3; i++)
-            make_ro(tables[i]);
-        CHECK_EQ(mmu_update_one(pte_machine_address((void *)0, 4), va_to_mfn(tables[2]) << 12 | flags), 0);
+    for (; made[i].table; i++)
+        if (made[i].level == level && made[i].region == region)
+            return made[i].table;
+    made[i].table = page_new();
+    made[i].level = level;
+    made[i].region = region;
+    make_ro(made[i].table);
+    CHECK_EQ(mmu_update_one(entry_at, va_to_mfn(made[i].table) << 12 | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D), 0);
+    return made[i].table;
+}
+
+void map_at(u64 at, const void *va)
+{
+    u64 *table = (u64 *)start_info->pt_base;
+
+    for (int level = 4; level >= 1; level--) {
+        u64 entry_at = va_to_mfn(table) << 12 | (at >> (12 + 9 * (level - 1)) & 511) * 8;
+
+        if (level > 1)
+            table = table_below(at, level, entry_at);
+        else
+            CHECK_EQ(mmu_update_one(entry_at, va_to_mfn(va) << 12 | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D), 0);
     }
-    CHECK_EQ(mmu_update_one(va_to_mfn(tables[0]) << 12 | (low >> 12 & 511) * 8, va_to_mfn(va) << 12 | flags), 0);
 }
 
 void kernel_main(void)

@@ -32,7 +32,7 @@ static u8 attributes(u16 op)
         return KNOWN;
     case 0x6c: case 0x6e: case 0xec: case 0xee:
         return KNOWN | BYTE;
-    case 0xe4: case 0xe6:
+    case 0xe4: case 0xe6: case 0xcd: /* IN, OUT, INT */
         return KNOWN | BYTE | IMM8;
     case 0xe5: case 0xe7:
         return KNOWN | IMM8;
@@ -133,12 +133,20 @@ bool insn_decode_bytes(struct insn *in)
     return true;
 }
 
+static u8 fetch(u8 *to, u64 from, u64 n)
+{
+    return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, (void *)from, n)) : 0;
+}
+
 bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
 {
+    /* What lies in another page may not be there, and need not. */
+    u64 in_page = MIN((u64)INSN_MAX, PAGE_SIZE - (regs->rip & (PAGE_SIZE - 1)));
+
     *in = (struct insn){ 0 };
-    if (!guest_range_ok(regs->rip, INSN_MAX))
-        return false;
-    in->available = (u8)(INSN_MAX - guest_copy_raw_from(in->bytes, (void *)regs->rip, INSN_MAX));
+    in->available = fetch(in->bytes, regs->rip, in_page);
+    if (in->available == in_page)
+        in->available = (u8)(in_page + fetch(in->bytes + in_page, regs->rip + in_page, INSN_MAX - in_page));
     return insn_decode_bytes(in);
 }
 

@@ -16,7 +16,10 @@ enum outcome { REFUSED, DONE, RAISED };
 
 static bool iopl_suffices(const struct vcpu *v)
 {
-    return v->pv.iopl >= (v->pv.guest_kernel_mode ? 1u : 3u);
+    /* The ring that a guest's kernel counts as is 1, or 0 by the assist. */
+    u32 cpl = !v->pv.guest_kernel_mode ? 3 : v->architectural_iopl ? 0 : 1;
+
+    return v->pv.iopl >= cpl;
 }
 
 /* The bitmap lies in the kernel's address space. What cannot be read permits nothing. */
