@@ -13,6 +13,7 @@ from acpi import acpi_tests  # noqa: E402
 from bench import bench_tests  # noqa: E402
 from bochs import bochs_tests  # noqa: E402
 from boot import efi_tests, kernels_tests, memory_tests  # noqa: E402
+from clock import clock_tests  # noqa: E402
 from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
 from mmu import mmu_tests  # noqa: E402
@@ -470,6 +471,7 @@ def main():
     refusal_tests(kernel)
     boot_tests(kernel)
     monitor_tests(kernel)
+    clock_tests.register()
     efi_tests.register()
     memory_tests.register(kernel)
     kernels_tests.register()

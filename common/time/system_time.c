@@ -4,6 +4,8 @@
 #include <hv/time.h>
 #include <hv/x86/processor.h>
 
+#define NS_PER_SEC 1000000000ULL
+
 static u64 wc_sec;
 static u32 wc_nsec;
 static spinlock_t wallclock_lock = SPINLOCK_INIT(LOCK_LEAF);
@@ -12,17 +14,22 @@ void wallclock_init(void)
 {
     u64 now = system_time_ns();
 
-    wallclock_set(cmos_read_time(), 0, now);
+    u64 seconds = cmos_read_time();
+
+    if (!seconds)
+        printk(LOG_WARN "There is no real-time clock, or what it says is no time: the wall clock starts at 1970 until dom0 sets it\n");
+    wallclock_set(seconds, 0, now);
 }
 
 void wallclock_set(u64 sec, u32 nsec, u64 system_time)
 {
-    /* Seconds and ns at system time 0. */
-    u64 ns = sec * 1000000000ULL + nsec - system_time;
+    /* Seconds and ns at system time 0, in two parts: any number of seconds fits. A time before that is 0. */
+    u64 up_sec = system_time / NS_PER_SEC, up_nsec = system_time % NS_PER_SEC;
+    bool borrow = nsec < up_nsec;
 
     spin_lock(&wallclock_lock);
-    wc_sec = ns / 1000000000ULL;
-    wc_nsec = (u32)(ns % 1000000000ULL);
+    wc_sec = sec - up_sec - borrow;
+    wc_nsec = (u32)(nsec + borrow * NS_PER_SEC - up_nsec);
     spin_unlock(&wallclock_lock);
 }
 

@@ -216,6 +216,7 @@ void acpi_bgrt_forget_image(void *table, u32 length)
 
 /* ---- FADT (offsets: ACPI 6.4, table 5.9) ---- */
 
+#define FADT_CENTURY 108
 #define FADT_FLAGS 112
 #define FADT_RESET 116
 #define FADT_RESET_VALUE 128
@@ -279,12 +280,27 @@ static void use_reset_register(struct acpi_info *a, const u8 *t)
                a->reset_register.address, a->reset_register.space);
 }
 
+/* HPET specification 1.0a, 3.2.4 */
+#define HPET_ADDRESS 40 /* a generic address */
+
+bool acpi_hpet_address(const void *table, u32 length, paddr_t *address)
+{
+    struct acpi_gas gas;
+
+    if (length < HPET_ADDRESS + sizeof(gas))
+        return false;
+    memcpy(&gas, (const u8 *)table + HPET_ADDRESS, sizeof(gas));
+    *address = gas.address;
+    return gas.space == SPACE_MEMORY && gas.address && !(gas.address & 7) && !(gas.address >> cpu.phys_bits);
+}
+
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length)
 {
     const u8 *t = table;
 
     if (length < FADT_RESET)
         return -EINVAL;
+    a->rtc_century = t[FADT_CENTURY];
     u32 flags = (u32)get(t + FADT_FLAGS, 4);
 
     /* Hardware-reduced machines have none of the blocks, whatever stands there. */

@@ -35,6 +35,7 @@ struct acpi_info {
     } overrides[ACPI_MAX_OVERRIDES];
     u16 pm1a_control, pm1b_control, pm_timer; /* ports, 0: none */
     bool no_x2apic; /* the firmware asks that x2APIC mode be left off (DMAR, X2APIC_OPT_OUT) */
+    u8 rtc_century; /* the real-time clock's register for it; 0: none */
     bool have_reset;
     struct acpi_gas reset_register;
     volatile u8 *reset_memory; /* where that is device memory, mapped */
@@ -52,6 +53,8 @@ const void *acpi_find_table(const char *signature, bool any_sum, u32 *length) __
 /* Parsers of single tables: 0, or -EINVAL (too short). Nothing in them is trusted. */
 int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length);
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length);
+/* The HPET's registers. False: the table is too short, or they lie in no memory. */
+bool acpi_hpet_address(const void *table, u32 length, paddr_t *address) __must_check;
 /* BGRT, whose picture the firmware may have left in memory that is free by now. False: too short a table. */
 bool acpi_bgrt_image(const void *table, u32 length, paddr_t *image) __must_check;
 void acpi_bgrt_forget_image(void *table, u32 length);

@@ -38,7 +38,7 @@
     X(LOCAL_APIC, "B04", "The processor's local APIC is missing or its timer does not count.",                        \
       "Enable the APIC in the firmware setup.")                                                                       \
     X(TSC, "B05", "The TSC's rate cannot be measured.",                                                               \
-      "Enable the PIT or the ACPI PM timer in the firmware setup.")                                                   \
+      "Enable the HPET or the ACPI timer in the firmware's setup; a virtual machine needs one of them, a PIT or an RTC.")                                                   \
     X(BOOT_LOOP, "B06", "The last boots failed one after the other.",                                                 \
       "Mend what the record above names, then switch the machine off and on, or boot with recorder=off.")             \
     X(NO_KERNEL, "K01", "No dom0 kernel was loaded.",                                                                 \

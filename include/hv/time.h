@@ -14,6 +14,7 @@ u64 system_time_ns(void);
 /* Parameters of ns = (((tsc - tsc0) << shift) * mul) >> 32, as the ABI's vcpu_time_info wants them; returns this CPU's tsc0. */
 u64 tsc_scale(u32 *mul, s8 *shift);
 extern u64 tsc_khz;
+/* This CPU's TSC at a system time, modulo 2^64; from some centuries on all are one. */
 u64 tsc_at_ns(u64 ns);
 
 struct timer {
@@ -48,7 +49,16 @@ struct tsc_sample {
     u64 before, there, after; /* here, on the other CPU, here again */
 };
 s64 tsc_skew(const struct tsc_sample *samples, u32 n); /* 0: none that the measurement can tell */
+/* A counter's value at some moment between two readings of the TSC: the quickest of several such pairs. */
+struct clock_point {
+    u64 before, after;
+    u32 count;
+};
+struct clock_point clock_point_take(u32 (*read)(void));
 void apic_timer_program(u64 expires_ns); /* ~0: stop */
-u64 cmos_read_time(void);                /* seconds since 1970, UTC assumed */
+/* Seconds since 1970, UTC assumed; 0 if there is no real-time clock or what it says is no time. */
+u64 cmos_read_time(void);
+#define CMOS_STATUS_A 10
+u8 cmos_read(u8 reg);
 
 #endif

@@ -38,6 +38,12 @@ def register():
         need(SHADOW_STACKS in r.output and "SMP: 2 of 2 CPUs online" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
         clean(r)
 
+    @test("bochs: timeouts at the ends of u64 with a TSC deadline timer")
+    def _():
+        r = boot("timeouts", ELF, "smp_timeouts", "noreboot dom0_max_vcpus=2", 120, cpus=2)
+        need("TSC deadline timer" in r.output and "test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+        clean(r)
+
     @test("bochs: a call to where no function begins is refused")
     def _():
         place = symbols()

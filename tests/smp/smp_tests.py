@@ -69,6 +69,7 @@ def register(kernel):
     racing("smp_sched", 2, 4, "max")
     racing("smp_pause", 2, 4, "max")
     racing("smp_inject", 2, 2, "max")
+    racing("smp_timeouts", 2, 2, "max")
 
     def linux(name, smp, vcpus, words="", script=None, until=None):
         @test(f"smp: Linux, {name}")

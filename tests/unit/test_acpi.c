@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <hv/acpi.h>
+#include <hv/x86/cpu.h>
 
 static const u8 madt[] = {
     'A', 'P', 'I', 'C', 0, 0, 0, 0, 1, 0, 'B', 'O', 'C', 'H', 'S', ' ', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -103,10 +104,32 @@ static void checksum(void **state)
     assert_false(acpi_checksum_ok(t, 4));
 }
 
+static void hpet(void **state)
+{
+    (void)state;
+    u8 t[56] = { [40] = 0, [46] = 0xd0, [47] = 0xfe }; /* the address from byte 44 on */
+    paddr_t at;
+
+    cpu.phys_bits = 40;
+    assert_true(acpi_hpet_address(t, sizeof(t), &at));
+    assert_int_equal(at, 0xfed00000);
+    assert_false(acpi_hpet_address(t, 51, &at));
+    t[40] = 1; /* a port */
+    assert_false(acpi_hpet_address(t, sizeof(t), &at));
+    t[40] = 0;
+    t[44] = 4; /* not aligned */
+    assert_false(acpi_hpet_address(t, sizeof(t), &at));
+    t[44] = 0;
+    t[51] = 1; /* beyond what the processor reaches */
+    assert_false(acpi_hpet_address(t, sizeof(t), &at));
+    memset(t, 0, sizeof(t));
+    assert_false(acpi_hpet_address(t, sizeof(t), &at));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(good_madt), cmocka_unit_test(bgrt), cmocka_unit_test(fadt), cmocka_unit_test(hostile),
-                                        cmocka_unit_test(checksum) };
+                                        cmocka_unit_test(checksum), cmocka_unit_test(hpet) };
 
     return cmocka_run_group_tests_name("acpi", tests, NULL, NULL);
 }

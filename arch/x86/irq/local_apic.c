@@ -21,6 +21,9 @@ enum {
 #define APIC_BASE_ENABLE 0x800
 #define APIC_BASE_X2APIC 0x400
 
+#define CALIBRATE_NS 2000000
+#define MAX_AHEAD_NS 1000000000ULL
+
 static volatile u8 *registers;
 static bool x2apic, tsc_deadline;
 static u32 timer_mode;
@@ -149,6 +152,11 @@ void local_apic_init(void)
            tsc_deadline ? ", TSC deadline timer" : "");
 }
 
+static u32 timer_count(void)
+{
+    return ~apic_read(APIC_TIMER_CURRENT); /* counts down from all ones */
+}
+
 void local_apic_timer_calibrate(void)
 {
     if (tsc_deadline) {
@@ -157,13 +165,15 @@ void local_apic_timer_calibrate(void)
         return;
     }
     apic_write(APIC_TIMER_INIT, ~0u);
-    u32 start = apic_read(APIC_TIMER_CURRENT);
-    u64 t0 = system_time_ns(), t1;
+    struct clock_point a = clock_point_take(timer_count);
+    u64 end = system_time_ns() + CALIBRATE_NS;
 
-    do
-        t1 = system_time_ns();
-    while (t1 - t0 < 1000000);
-    ticks_per_ms = (u64)(start - apic_read(APIC_TIMER_CURRENT)) * 1000000 / (t1 - t0);
+    while (system_time_ns() < end)
+        cpu_relax();
+    struct clock_point b = clock_point_take(timer_count);
+
+    /* Readings of equal length at both ends: whatever a disturbance adds to one of them is bounded by the quickest of several. */
+    ticks_per_ms = (u64)(b.count - a.count) * tsc_khz / (b.before / 2 + b.after / 2 - a.before / 2 - a.after / 2);
     apic_write(APIC_TIMER_INIT, 0);
     if (!ticks_per_ms)
         panic(PANIC_LOCAL_APIC, "the local APIC timer does not count");
@@ -173,19 +183,18 @@ void local_apic_timer_calibrate(void)
 
 void apic_timer_program(u64 expires)
 {
-    u64 now = system_time_ns();
+    /* At most a second at a time, in either mode: guests may name any time, and the handler programs the rest. */
+    u64 now = system_time_ns(), at = MIN(expires, now + MAX_AHEAD_NS);
 
     if (tsc_deadline) {
-        wrmsr(MSR_TSC_DEADLINE, expires == ~0ULL ? 0 : tsc_at_ns(expires));
+        wrmsr(MSR_TSC_DEADLINE, expires == ~0ULL ? 0 : tsc_at_ns(at));
         return;
     }
     if (expires == ~0ULL) {
         apic_write(APIC_TIMER_INIT, 0);
         return;
     }
-    u64 delta = expires > now ? expires - now : 0;
-    /* At most a second at a time: the handler programs the rest. */
-    u64 ticks = MIN(delta, 1000000000ULL) * ticks_per_ms / 1000000;
+    u64 ticks = (at > now ? at - now : 0) * ticks_per_ms / 1000000;
 
     apic_write(APIC_TIMER_INIT, (u32)MIN(MAX(ticks, 1ULL), 0xffffffffULL));
 }

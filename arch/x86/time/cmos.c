@@ -1,11 +1,29 @@
 /* The real-time clock (MC146818), read twice until both readings agree. */
+#include <hv/acpi.h>
+#include <hv/lib.h>
 #include <hv/time.h>
 #include <hv/x86/processor.h>
 
-static u8 reg(u8 n)
+#define UPDATING 0x80 /* register A */
+#define BINARY 4      /* register B */
+#define HOURS_24 2
+#define AFTERNOON 0x80
+#define STATUS_B 11
+
+enum { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR, CENTURY, NR_FIELDS };
+static const u8 registers[NR_FIELDS] = { 0, 2, 4, 7, 8, 9 }; /* the century's is FADT's to say */
+
+u8 cmos_read(u8 n)
 {
     outb(0x70, n);
     return inb(0x71);
+}
+
+static void read_fields(u8 f[NR_FIELDS])
+{
+    for (int i = 0; i < CENTURY; i++)
+        f[i] = cmos_read(registers[i]);
+    f[CENTURY] = acpi.rtc_century ? cmos_read(acpi.rtc_century) : 0;
 }
 
 static u32 decode(u8 v, bool binary)
@@ -23,31 +41,43 @@ static u64 days_from_civil(u32 y, u32 m, u32 d)
     return 365ULL * y + y / 4 - y / 100 + y / 400 + (153 * (m - 3) + 2) / 5 + d - 1 - 719468;
 }
 
+/* Without a century that makes sense, two digits from 70 on are those of the last one: 1970 is where time begins. */
+static u32 whole_year(u32 year, u32 century)
+{
+    if (century >= 19 && century <= 29)
+        return century * 100 + year;
+    return year + (year < 70 ? 2000 : 1900);
+}
+
+/* 12 is the hour before 1, in the morning as in the afternoon. */
+static u32 hour_of(u8 v, u8 mode)
+{
+    u32 hour = decode(mode & HOURS_24 ? v : v & ~AFTERNOON, mode & BINARY);
+
+    if (mode & HOURS_24)
+        return hour;
+    return hour < 1 || hour > 12 ? 24 : hour % 12 + (v & AFTERNOON ? 12 : 0);
+}
+
 u64 cmos_read_time(void)
 {
-    static const u8 fields[6] = { 0, 2, 4, 7, 8, 9 };
-    u8 a[6], b[6];
+    u8 a[NR_FIELDS], b[NR_FIELDS];
     bool same = false;
 
     for (int tries = 0; tries < 16 && !same; tries++) {
-        for (int i = 0; i < 100000 && (reg(10) & 0x80); i++)
+        for (int i = 0; i < 100000 && (cmos_read(CMOS_STATUS_A) & UPDATING); i++)
             ;
-        for (int i = 0; i < 6; i++)
-            a[i] = reg(fields[i]);
-        same = true;
-        for (int i = 0; i < 6; i++) {
-            b[i] = reg(fields[i]);
-            same &= a[i] == b[i];
-        }
+        read_fields(a);
+        read_fields(b);
+        same = !memcmp(a, b, sizeof(a));
     }
-    u8 mode = reg(11);
-    bool binary = mode & 4;
-    u32 hour = decode(a[2] & 0x7f, binary);
+    u8 mode = cmos_read(STATUS_B);
+    bool binary = mode & BINARY;
+    u32 second = decode(a[SECOND], binary), minute = decode(a[MINUTE], binary), hour = hour_of(a[HOUR], mode);
+    u32 day = decode(a[DAY], binary), month = decode(a[MONTH], binary), year = decode(a[YEAR], binary);
 
-    if (!(mode & 2) && (a[2] & 0x80)) /* 12-hour clock, afternoon */
-        hour = hour % 12 + 12;
-    u32 year = 2000 + decode(a[5], binary);
-
-    return days_from_civil(year, decode(a[4], binary), decode(a[3], binary)) * 86400 + hour * 3600 +
-           decode(a[1], binary) * 60 + decode(a[0], binary);
+    if (second > 60 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12 || year > 99)
+        return 0;
+    year = whole_year(year, decode(a[CENTURY], binary));
+    return year < 1970 ? 0 : days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
 }

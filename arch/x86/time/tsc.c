@@ -1,12 +1,13 @@
 /*
- * System time from the TSC: ns = (((tsc - tsc0) << shift) * mul) >> 32. The rate comes from
- * CPUID leaf 15h, or is measured against the PIT's channel 2 or the ACPI PM timer.
+ * System time from the TSC: ns = (((tsc - tsc0) << shift) * mul) >> 32. The rate is measured against every clock that the machine has, and
+ * compared with what the processor or a hypervisor below states.
  */
-#include <hv/acpi.h>
+#include "calibrate.h"
+
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/time.h>
-#include <hv/x86/cpu.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
 u64 tsc_khz;
@@ -14,22 +15,22 @@ static u64 tsc0;
 static u32 scale_mul;
 static s8 scale_shift;
 
-#define PIT_HZ 1193182
-#define PM_TIMER_HZ 3579545 /* ACPI 6.4, 4.8.3.3 */
-#define PM_TIMER_MASK 0xffffff /* at least 24 bits count */
-#define CALIBRATE_MS 5
+#define DOUBTFUL_PPM 500 /* what NTP can steer against */
 
 static inline u64 mul_u64_u32_shift32(u64 a, u32 b)
 {
     return (u64)(((unsigned __int128)a * b) >> 32);
 }
 
-/* a * b / c, where the result fits 64 bits. */
+/* a * b / c; all ones where that does not fit 64 bits, which the instruction would answer with #DE. */
 static inline u64 muldiv(u64 a, u64 b, u64 c)
 {
-    u64 q, high;
+    unsigned __int128 product = (unsigned __int128)a * b;
+    u64 q = (u64)product, high = (u64)(product >> 64);
 
-    __asm__("mulq %3\n\tdivq %4" : "=a"(q), "=&d"(high) : "0"(a), "rm"(b), "r"(c) : "cc");
+    if (high >= c)
+        return ~0ULL;
+    __asm__("divq %2" : "+a"(q), "+d"(high) : "r"(c) : "cc");
     return q;
 }
 
@@ -57,67 +58,70 @@ u64 tsc_scale(u32 *mul, s8 *shift)
     return tsc0 - (u64)this_cpu()->tsc_offset;
 }
 
-/* TSC ticks during CALIBRATE_MS of channel 2, by its output on port 61h; 0 if it never came. */
-static u64 pit_measure(void)
+#define ROUNDS 3 /* of measuring, while clocks contradict each other */
+
+static void print_rate(const char *level, const char *text, const struct tsc_rate *r, const char *rest)
 {
-    u16 latch = PIT_HZ * CALIBRATE_MS / 1000;
-    u8 gate = inb(0x61);
+    u64 khz = tsc_rate_hz(r) / 1000;
 
-    outb(0x61, (gate & ~2u) | 1); /* speaker off, gate on */
-    outb(0x43, 0xb0);             /* channel 2, mode 0 */
-    outb(0x42, (u8)latch);
-    outb(0x42, (u8)(latch >> 8));
-    u64 start = rdtsc_ordered();
-
-    for (u32 i = 0; i < 10000000; i++)
-        if (inb(0x61) & 0x20)
-            return rdtsc_ordered() - start;
-    return 0;
+    printk("%s%s%lu.%03lu MHz (%s)%s\n", level, text, khz / 1000, khz % 1000, r->name, rest);
 }
 
-/* The same against the ACPI PM timer, for machines whose firmware stops the PIT's clock. */
-static u64 pm_timer_measure(void)
+/* Names who says something else than the rate that is used, and a rate that is known badly. */
+static void print_doubts(const struct tsc_rate *rates, u32 n, const struct tsc_rate *used)
 {
-    u32 ticks = PM_TIMER_HZ * CALIBRATE_MS / 1000, first;
-    u64 start;
+    for (u32 i = 0; i < n; i++)
+        if (rates[i].high && !tsc_rates_agree(&rates[i], used))
+            print_rate(LOG_WARN, "TSC: not used: ", &rates[i], ", which nothing else supports");
+    u64 ppm = (used->high - used->low) / 2 / (used->high / 1000000);
 
-    if (!acpi.pm_timer)
-        return 0;
-    first = inl(acpi.pm_timer);
-    start = rdtsc_ordered();
-    for (u32 i = 0; i < 10000000; i++)
-        if (((inl(acpi.pm_timer) - first) & PM_TIMER_MASK) >= ticks)
-            return rdtsc_ordered() - start;
-    return 0;
+    if (ppm > DOUBTFUL_PPM)
+        printk(LOG_WARN "TSC: its rate may be %lu ppm off; dom0's clock drifts by as much\n", ppm);
 }
 
-static u64 tsc_rate(const char **source)
+/* Measured and stated rates, until none contradicts the one that most support. */
+static struct tsc_rate rate_by_clocks(void)
 {
-    if (cpu.max_leaf >= 0x15) {
-        struct cpuid_regs r = cpuid_count(0x15, 0);
+    struct ref_clock clocks[MAX_CLOCKS];
+    struct tsc_rate rates[MAX_CLOCKS + 2];
+    u32 measured = clock_sources_start(clocks), n = measured + clock_rates_stated(rates + measured), against = 1;
+    const struct tsc_rate *best = NULL;
 
-        if (r.eax && r.ebx && r.ecx) {
-            *source = "CPUID";
-            return (u64)r.ecx * r.ebx / r.eax / 1000;
-        }
+    for (u32 i = 0; i < ROUNDS && against; i++) {
+        tsc_measure(clocks, measured, rates);
+        best = tsc_rate_choose(rates, n, &against);
     }
-    u64 ticks = pit_measure();
+    clock_sources_stop();
+    if (!best)
+        return (struct tsc_rate){ 0 };
+    print_doubts(rates, n, best);
+    return *best;
+}
 
-    *source = "PIT";
-    if (!ticks) {
-        *source = "PM timer";
-        ticks = pm_timer_measure();
+/* Where nothing else tells: a clock that ticks by seconds, then a number that was rounded. */
+static struct tsc_rate rate_of_last_resort(void)
+{
+    struct tsc_rate r;
+
+    if (clock_rate_rtc(&r)) {
+        print_doubts(&r, 1, &r);
+        return r;
     }
-    return ticks / CALIBRATE_MS;
+    if (clock_rate_rounded(&r))
+        printk(LOG_WARN "TSC: its rate is known to 1 MHz only; dom0's clock may drift by 500 ppm and more\n");
+    return r;
 }
 
 void tsc_init(void)
 {
-    const char *source;
-    u64 khz = tsc_rate(&source);
+    struct tsc_rate rate = rate_by_clocks();
+
+    if (!rate.high)
+        rate = rate_of_last_resort();
+    u64 khz = tsc_rate_hz(&rate) / 1000;
 
     if (!khz)
-        panic(PANIC_TSC, "the TSC's rate cannot be measured: neither the PIT (ports 40h to 43h, 61h) nor the ACPI PM timer counts");
+        panic(PANIC_TSC, "the TSC's rate cannot be told: no HPET, PM timer, PIT or RTC counts, and neither CPUID nor a hypervisor states it");
     /* mul = 10^6 * 2^32 / khz, brought into 32 bits by the shift. */
     u64 tps = khz * 1000;
 
@@ -133,5 +137,5 @@ void tsc_init(void)
     scale_mul = (u32)muldiv(1000000000ULL, 1ULL << 32, tps);
     tsc0 = rdtsc_ordered();
     tsc_khz = khz;
-    printk(LOG_INFO "TSC: %lu.%03lu MHz (%s)\n", khz / 1000, khz % 1000, source);
+    print_rate(LOG_INFO, "TSC: ", &rate, "");
 }

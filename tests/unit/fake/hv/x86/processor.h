@@ -9,6 +9,10 @@ void fake_outb(u16 port, u8 v);
 u64 fake_rdmsr(u32 msr);
 void fake_wrmsr(u32 msr, u64 v);
 struct cpuid_regs fake_cpuid(u32 leaf, u32 subleaf);
+#ifdef FAKE_TSC
+u64 fake_rdtsc_ordered(void);
+#define rdtsc_ordered fake_rdtsc_ordered
+#endif
 #define inb fake_inb
 #define outb fake_outb
 #define rdmsr fake_rdmsr

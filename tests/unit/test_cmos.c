@@ -1,0 +1,91 @@
+/* The real-time clock: both modes, centuries, and what is no time. */
+#include "fakes.h"
+
+#include <hv/acpi.h>
+#include <hv/time.h>
+
+struct acpi_info acpi;
+static u8 cmos[128], index_;
+
+u8 fake_inb(u16 port) { return port == 0x71 ? cmos[index_] : 0xff; }
+void fake_outb(u16 port, u8 v)
+{
+    if (port == 0x70)
+        index_ = v & 0x7f;
+}
+
+/* mode: register B. Fields as the registers hold them. */
+static u64 at(u8 mode, u8 century, u8 year, u8 month, u8 day, u8 hour, u8 minute, u8 second)
+{
+    memset(cmos, 0, sizeof(cmos));
+    cmos[0] = second;
+    cmos[2] = minute;
+    cmos[4] = hour;
+    cmos[7] = day;
+    cmos[8] = month;
+    cmos[9] = year;
+    cmos[11] = mode;
+    cmos[0x32] = century;
+    return cmos_read_time();
+}
+
+enum { BCD_24 = 2, BINARY_24 = 6, BCD_12 = 0, BINARY_12 = 4, PM = 0x80 };
+
+static void modes(void **state)
+{
+    (void)state;
+    acpi.rtc_century = 0;
+    assert_int_equal(at(BCD_24, 0, 0x26, 0x11, 0x27, 0x15, 0x30, 0x59), 1795793459);
+    assert_int_equal(at(BINARY_24, 0, 26, 11, 27, 15, 30, 59), 1795793459);
+    assert_int_equal(at(BCD_12, 0, 0x26, 0x11, 0x27, 0x03 | PM, 0x30, 0x59), 1795793459);
+    assert_int_equal(at(BINARY_12, 0, 26, 11, 27, 3 | PM, 30, 59), 1795793459);
+    /* Midnight and noon of a 12-hour clock. */
+    u64 midnight = at(BCD_24, 0, 0x24, 0x02, 0x29, 0, 0, 0);
+
+    assert_int_equal(at(BCD_12, 0, 0x24, 0x02, 0x29, 0x12, 0, 0), midnight);
+    assert_int_equal(at(BCD_12, 0, 0x24, 0x02, 0x29, 0x12 | PM, 0, 0), midnight + 43200);
+    assert_int_equal(at(BCD_12, 0, 0x24, 0x02, 0x29, 0x01, 0, 0), midnight + 3600);
+    assert_int_equal(at(BCD_12, 0, 0x24, 0x02, 0x29, 0x11 | PM, 0, 0), midnight + 23 * 3600);
+}
+
+static void centuries(void **state)
+{
+    (void)state;
+    acpi.rtc_century = 0;
+    assert_int_equal(at(BCD_24, 0x20, 0x70, 1, 1, 0, 0, 0), 0);          /* no register is named: 1970 */
+    assert_int_equal(at(BCD_24, 0, 0x99, 0x12, 0x31, 0x23, 0x59, 0x59), 946684799);
+    assert_int_equal(at(BCD_24, 0, 0x00, 1, 1, 0, 0, 0), 946684800);
+    assert_int_equal(at(BCD_24, 0, 0x69, 1, 1, 0, 0, 0), 3124224000);
+    acpi.rtc_century = 0x32;
+    assert_int_equal(at(BCD_24, 0x19, 0x99, 0x12, 0x31, 0x23, 0x59, 0x59), 946684799);
+    assert_int_equal(at(BCD_24, 0x20, 0x99, 1, 1, 0, 0, 0), 4070908800);
+    assert_int_equal(at(BCD_24, 0x20, 0x70, 1, 1, 0, 0, 0), 3155760000);
+    assert_int_equal(at(BCD_24, 0x21, 0x00, 1, 1, 0, 0, 0), 4102444800);
+    assert_int_equal(at(BINARY_24, 20, 26, 11, 27, 15, 30, 59), 1795793459);
+    assert_int_equal(at(BCD_24, 0xff, 0x26, 0x11, 0x27, 0x15, 0x30, 0x59), 1795793459); /* the register holds something else */
+    assert_int_equal(at(BCD_24, 0x19, 0x26, 1, 1, 0, 0, 0), 0); /* 1926 */
+}
+
+static void no_time(void **state)
+{
+    (void)state;
+    acpi.rtc_century = 0;
+    memset(cmos, 0xff, sizeof(cmos)); /* no such device */
+    assert_int_equal(cmos_read_time(), 0);
+    assert_int_equal(at(BCD_24, 0, 0x26, 0, 1, 0, 0, 0), 0);
+    assert_int_equal(at(BCD_24, 0, 0x26, 0x13, 1, 0, 0, 0), 0);
+    assert_int_equal(at(BCD_24, 0, 0x26, 1, 0, 0, 0, 0), 0);
+    assert_int_equal(at(BCD_24, 0, 0x26, 1, 0x32, 0, 0, 0), 0);
+    assert_int_equal(at(BCD_24, 0, 0x26, 1, 1, 0x24, 0, 0), 0);
+    assert_int_equal(at(BCD_12, 0, 0x26, 1, 1, 0x13, 0, 0), 0);
+    assert_int_equal(at(BCD_12, 0, 0x26, 1, 1, 0, 0, 0), 0);
+    assert_int_equal(at(BCD_24, 0, 0x26, 1, 1, 0, 0x60, 0), 0);
+    assert_int_equal(at(BCD_24, 0, 0xff, 1, 1, 0, 0, 0), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(modes), cmocka_unit_test(centuries), cmocka_unit_test(no_time) };
+
+    return cmocka_run_group_tests_name("the real-time clock", tests, NULL, NULL);
+}
