@@ -18,6 +18,7 @@ const hypercall_fn hypercall_table[HYPERCALL_MAX] = {
     [__HYPERVISOR_memory_op] = do_memory_op,
     [__HYPERVISOR_multicall] = do_multicall,
     [__HYPERVISOR_update_va_mapping] = do_update_va_mapping,
+    [__HYPERVISOR_update_va_mapping_otherdomain] = do_update_va_mapping_otherdomain,
     [__HYPERVISOR_set_timer_op] = do_set_timer_op,
     [__HYPERVISOR_xen_version] = do_xen_version,
     [__HYPERVISOR_console_io] = do_console_io,

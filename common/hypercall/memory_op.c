@@ -10,6 +10,14 @@
 #define GUEST_MAX_ORDER 9      /* what an unprivileged domain may ask for in one extent (XSA-31) */
 #define HARDWARE_MAX_ORDER 12
 #define EXCHANGE_MAX_FRAMES (1u << HARDWARE_MAX_ORDER)
+#define LOW_KEPT (MiB(32) >> PAGE_SHIFT) /* of memory below 4 GiB: for the hardware domain's 32-bit devices */
+
+/* Between single frames of large extents: interrupts are off meanwhile. */
+static void frame_done(u64 i)
+{
+    if ((i & 63) == 63)
+        preempt_point();
+}
 
 static unsigned max_order(const struct domain *d)
 {
@@ -42,14 +50,20 @@ static void give_frames(struct domain *d, struct page_info *pg, unsigned order, 
             page_free(pg + i, 0); /* the caller has checked the limit; a race loses frames of the extent only */
         else
             m2p_set(page_to_mfn(pg + i), gpfn == INVALID_M2P ? INVALID_M2P : gpfn + i);
+        frame_done(i);
     }
+}
+
+static struct page_info *frames_for(const struct domain *d, unsigned order, u32 flags)
+{
+    return page_alloc_keeping(order, XENMEMF_ADDRESS_BITS(flags), d->privileged ? 0 : LOW_KEPT);
 }
 
 static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
 {
     if (d->tot_pages + (1ULL << order) > d->max_pages)
         return NULL;
-    return page_alloc(order, XENMEMF_ADDRESS_BITS(flags));
+    return frames_for(d, order, flags);
 }
 
 /* 0; -EFAULT; or 1: refused, in the ABI's terms a call that did no further extent. */
@@ -101,9 +115,11 @@ static long decrease(u64 arg, u64 start)
 
         if (copy_from_guest(&mfn, r.extent_start + start, sizeof(mfn)))
             break;
-        for (u64 i = 0; i < 1ULL << r.extent_order; i++)
+        for (u64 i = 0; i < 1ULL << r.extent_order; i++) {
             if (release_frame(d, mfn + i))
                 return (long)start;
+            frame_done(i);
+        }
         preempt_point();
     }
     return (long)start;
@@ -117,6 +133,11 @@ struct exchange {
     unsigned chunk_order;
 };
 
+static bool array_ok(const struct xen_memory_reservation *r)
+{
+    return r->nr_extents <= ~0ULL / 8 && guest_range_ok((u64)r->extent_start, r->nr_extents * 8);
+}
+
 static long exchange_check(const struct xen_memory_exchange *e)
 {
     const struct xen_memory_reservation *in = &e->in, *out = &e->out;
@@ -125,18 +146,15 @@ static long exchange_check(const struct xen_memory_exchange *e)
         return -EPERM;
     if (in->extent_order > max_order(current->domain) || out->extent_order > max_order(current->domain))
         return -EPERM;
-    if (in->nr_extents > ~0ULL >> (in->extent_order + 4) || out->nr_extents > ~0ULL >> (out->extent_order + 4) ||
-        in->nr_extents << in->extent_order != out->nr_extents << out->extent_order)
+    if (in->nr_extents > ~0ULL >> in->extent_order || out->nr_extents > ~0ULL >> out->extent_order ||
+        in->nr_extents << in->extent_order != out->nr_extents << out->extent_order || e->nr_exchanged > in->nr_extents)
         return -EINVAL;
-    /* Whole chunks only, and arrays that lie in guest memory to their last element (XSA-29, 212). */
+    /* Arrays that lie in guest memory to their last element (XSA-29, 212), and whole chunks only. */
+    if (!array_ok(in) || !array_ok(out))
+        return -EFAULT;
     unsigned big = MAX(in->extent_order, out->extent_order);
 
-    if ((in->nr_extents << in->extent_order) & ((1ULL << big) - 1))
-        return -EINVAL;
-    if (!guest_range_ok((u64)in->extent_start, in->nr_extents * 8) ||
-        !guest_range_ok((u64)out->extent_start, out->nr_extents * 8))
-        return -EFAULT;
-    return e->nr_exchanged > in->nr_extents ? -EINVAL : 0;
+    return (in->nr_extents << in->extent_order) & ((1ULL << big) - 1) ? -EINVAL : 0;
 }
 
 /* The guest's frames of one chunk: no use but the owner's. */
@@ -163,7 +181,8 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
             if (!frame_is_free_to_go(d, gmfn + j))
                 return -EINVAL;
     }
-    struct page_info *fresh = page_alloc(x->chunk_order, XENMEMF_ADDRESS_BITS(out->mem_flags));
+    /* Other vCPUs of the domain run meanwhile: what they change is found when the frames are released. */
+    struct page_info *fresh = frames_for(d, x->chunk_order, out->mem_flags);
 
     if (!fresh)
         return -ENOMEM;
@@ -176,7 +195,7 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
     for (u64 i = 0; i < x->in_per_chunk; i++) {
         if (copy_from_guest(&gmfn, in->extent_start + chunk * x->in_per_chunk + i, 8))
             gmfn = INVALID_MFN;
-        for (u64 j = 0; j < 1ULL << in->extent_order; j++)
+        for (u64 j = 0; j < 1ULL << in->extent_order; j++, frame_done(i + j))
             if (release_frame(d, gmfn + j))
                 domain_crash(d, "memory_exchange: the frames to give changed during the call");
     }

@@ -15,15 +15,23 @@
 #include <hv/x86/page_table.h>
 
 #define ZONES 41
+#define LOW_ZONES 20 /* below 4 GiB */
 
 static spinlock_t heap_lock = SPINLOCK_INIT(LOCK_PAGE_HEAP);
 static u32 free_lists[ZONES][MAX_ORDER + 1]; /* first frame; 0: empty (frame 0 is never free) */
 static u64 orders_in_zone[ZONES];            /* bit n: free_lists[zone][n] is not empty */
-static u64 free_pages;
+static u64 free_pages, low_free_pages; /* of these, in LOW_ZONES */
 
 static unsigned zone_of(mfn_t mfn)
 {
     return bit_last(mfn);
+}
+
+static void count_free(mfn_t mfn, s64 frames)
+{
+    free_pages += (u64)frames;
+    if (zone_of(mfn) < LOW_ZONES)
+        low_free_pages += (u64)frames;
 }
 
 static void list_push(mfn_t mfn, unsigned order, u32 stamp)
@@ -80,11 +88,16 @@ static struct page_info *alloc_in_zone(unsigned zone, unsigned order)
         mfn += 1ULL << o;
     }
     mfn_to_page(mfn)->tlb_stamp = stamp;
-    free_pages -= 1ULL << order;
+    count_free(mfn, -(1LL << order));
     return mfn_to_page(mfn);
 }
 
 struct page_info *page_alloc(unsigned order, unsigned address_bits)
+{
+    return page_alloc_keeping(order, address_bits, 0);
+}
+
+struct page_info *page_alloc_keeping(unsigned order, unsigned address_bits, u64 low_kept)
 {
     unsigned top = ZONES - 1;
     struct page_info *pg = NULL;
@@ -98,8 +111,11 @@ struct page_info *page_alloc(unsigned order, unsigned address_bits)
         top = address_bits - PAGE_SHIFT - 1;
     }
     spin_lock(&heap_lock);
-    for (unsigned zone = top + 1; zone-- && !pg;)
+    for (unsigned zone = top + 1; zone-- && !pg;) {
+        if (zone < LOW_ZONES && low_kept && low_free_pages < low_kept + (1ULL << order))
+            break;
         pg = alloc_in_zone(zone, order);
+    }
     spin_unlock(&heap_lock);
     if (pg)
         tlb_flush_since(pg->tlb_stamp);
@@ -110,7 +126,7 @@ static void free_block(mfn_t mfn, unsigned order)
 {
     u32 stamp = tlb_clock();
 
-    free_pages += 1ULL << order;
+    count_free(mfn, 1LL << order);
     while (order < MAX_ORDER) {
         mfn_t buddy = mfn ^ (1ULL << order);
 
@@ -187,7 +203,7 @@ bool page_take_free(mfn_t mfn)
             list_push(mfn >= upper ? head : upper, (unsigned)order, stamp);
             head = mfn >= upper ? upper : head;
         }
-        free_pages--;
+        count_free(mfn, -1);
     }
     spin_unlock(&heap_lock);
     return found;

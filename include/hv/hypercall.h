@@ -26,6 +26,7 @@ HYPERCALL_HANDLER(do_update_descriptor);
 HYPERCALL_HANDLER(do_memory_op);
 HYPERCALL_HANDLER(do_multicall);
 HYPERCALL_HANDLER(do_update_va_mapping);
+HYPERCALL_HANDLER(do_update_va_mapping_otherdomain);
 HYPERCALL_HANDLER(do_set_timer_op);
 HYPERCALL_HANDLER(do_xen_version);
 HYPERCALL_HANDLER(do_console_io);

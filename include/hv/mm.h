@@ -75,6 +75,8 @@ void boot_alloc_finish(void);
  * translation from an earlier use any more: that may take a flush of other CPUs.
  */
 struct page_info *page_alloc(unsigned order, unsigned address_bits) __must_check;
+/* The same, but NULL rather than less than low_kept free frames below 4 GiB afterwards. */
+struct page_info *page_alloc_keeping(unsigned order, unsigned address_bits, u64 low_kept) __must_check;
 void page_free(struct page_info *pg, unsigned order);
 /* Any number of contiguous frames. */
 struct page_info *page_alloc_contiguous(u64 count) __must_check;

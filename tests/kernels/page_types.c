@@ -19,6 +19,22 @@ static void tables_stay_read_only(void)
     CHECK_EQ(last_trap.error, 3);
 }
 
+/* update_va_mapping_otherdomain: the frame's owner is named. */
+static void mapping_by_owner(void)
+{
+    u64 *page = page_new(), mfn = va_to_mfn(page), rw = mfn << 12 | KFLAGS;
+    u64 va = (u64)page, flush = UVMF_INVLPG;
+
+#define MAP_OF(pte, domid) HYPERCALL4(__HYPERVISOR_update_va_mapping_otherdomain, va, pte, flush, domid)
+    CHECK_EQ(MAP_OF(rw & ~PTE_W, DOMID_SELF), 0);
+    CHECK(TRAPS(14, *(volatile u64 *)page = 1));
+    CHECK_EQ(MAP_OF(rw, 0), 0);
+    *(volatile u64 *)page = 2;
+    CHECK_EQ(MAP_OF(rw, 77), -3); /* ESRCH */
+    CHECK(MAP_OF(va_to_mfn((void *)start_info->pt_base) << 12 | KFLAGS, DOMID_SELF) < 0);
+    CHECK_EQ(*(volatile u64 *)page, 2);
+}
+
 static void writable_pages_are_no_tables(void)
 {
     void *page = page_new();
@@ -178,6 +194,7 @@ static void page_operations(void)
 
 void test_main(void)
 {
+    mapping_by_owner();
     tables_stay_read_only();
     writable_pages_are_no_tables();
     contents_are_validated();

@@ -141,6 +141,28 @@ static void heap(void **state)
     assert_null(hv_alloc(~(size_t)0));
 }
 
+/* Low memory is kept for those who need it (all of it is low here). */
+static void low_memory_is_kept(void **state)
+{
+    (void)state;
+    static struct page_info *all[FAKE_FRAMES];
+    u64 before = page_free_count(), kept = 100;
+    u32 n = 0;
+
+    while ((all[n] = page_alloc_keeping(0, 0, kept)))
+        n++;
+    assert_int_equal(page_free_count(), kept);
+    assert_null(page_alloc_keeping(2, 32, kept));
+    assert_non_null(all[n] = page_alloc(0, 32));
+    page_free(all[n], 0);
+    page_free(all[--n], 0);
+    assert_non_null(all[n] = page_alloc_keeping(0, 32, kept));
+    n++;
+    while (n)
+        page_free(all[--n], 0);
+    assert_int_equal(page_free_count(), before);
+}
+
 /* ---- another CPU, which may remember frames from before it flushed ---- */
 
 static u32 clock_now = 1, its_time, flushes, freed_at[FAKE_FRAMES];
@@ -229,6 +251,7 @@ static void one_flush_for_many(void **state)
     for (u32 i = 0; i < ARRAY_SIZE(pages); i++)
         assert_non_null(pages[i] = page_alloc(0, 0));
     flushes = 0;
+    nested = true; /* no third CPU */
     for (u32 i = 0; i < ARRAY_SIZE(pages); i++)
         page_free(pages[i], 0);
     assert_int_equal(flushes, 0);
@@ -242,7 +265,7 @@ static void one_flush_for_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths), cmocka_unit_test(contiguous),
-                                        cmocka_unit_test(random_traffic), cmocka_unit_test(exhaustion), cmocka_unit_test(heap),
+                                        cmocka_unit_test(random_traffic), cmocka_unit_test(exhaustion), cmocka_unit_test(heap), cmocka_unit_test(low_memory_is_kept),
                                         cmocka_unit_test(no_frame_leaves_unflushed), cmocka_unit_test(one_flush_for_many) };
 
     return cmocka_run_group_tests_name("page allocator", tests, setup, NULL);

@@ -266,6 +266,15 @@ static long update_va(u64 va, u64 val, u64 flags, struct domain *owner)
     return rc ? rc : flushed;
 }
 
+HYPERCALL_HANDLER(do_update_va_mapping_otherdomain)
+{
+    UNUSED_ARGS(a5, a6);
+    struct domain *owner;
+    long rc = domain_for_caller((domid_t)a4, &owner);
+
+    return rc ? rc : update_va(a1, a2, a3, owner);
+}
+
 HYPERCALL_HANDLER(do_update_va_mapping)
 {
     UNUSED_ARGS(a4, a5, a6);
