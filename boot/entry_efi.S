@@ -33,8 +33,8 @@ multiboot2_entry_efi64:
     SET_STACK_TOPS
 
     mov     $MSR_EFER, %ecx
-    rdmsr
-    or      $EFER_BOOT, %eax
+    xor     %edx, %edx
+    mov     $EFER_BOOT | EFER_LMA, %eax /* as on other CPUs, whatever the firmware had on (FFXSR: FXSAVE without XMM) */
     wrmsr
     mov     $CR4_BOOT, %eax
     mov     %rax, %cr4

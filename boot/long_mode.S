@@ -37,8 +37,8 @@ long_mode_switch:
     lea     OFF(hv_l4)(%ebp), %eax
     mov     %eax, %cr3
     mov     $MSR_EFER, %ecx
-    rdmsr
-    or      $EFER_BOOT, %eax
+    xor     %edx, %edx
+    mov     $EFER_BOOT, %eax
     wrmsr
     lea     BOFF(2f)(%ebp), %edx
     mov     $CR0_BOOT, %eax

@@ -86,7 +86,7 @@ def kernel_tests():
     command("make", "-s", "-C", "tests/kernels")
     for f in sorted(os.listdir(f"{TOP}/tests/kernels")):
         name = f[:-2]
-        if not f.endswith(".c") or name.startswith(("dies_", "trap_", "sweep_", "debug_", "smp_", "mmu_")) or name in ("spin", "start_of_day"):
+        if not f.endswith(".c") or name.startswith(("dies_", "device_", "trap_", "sweep_", "debug_", "smp_", "mmu_")) or name in ("spin", "start_of_day"):
             continue
         for cpu in ("max", "qemu64"):
             @test(f"kernel: {name} on {cpu}", name=name, cpu=cpu)

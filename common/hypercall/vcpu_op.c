@@ -35,7 +35,7 @@ static long op_initialise(struct vcpu *v, u64 arg)
 static long op_up(struct vcpu *v, u64 arg)
 {
     (void)arg;
-    if (!v->initialised)
+    if (!__atomic_load_n(&v->initialised, __ATOMIC_ACQUIRE))
         return -EINVAL;
     vcpu_start(v);
     return 0;

@@ -46,9 +46,11 @@ INDICES = {
     "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/isolation.c l4[user]": NARROW,
     "arch/x86/pv/bounce_frame.c frame[n]": OURS, "arch/x86/pv/debug_registers.c lengths[fields_of(dr7, n) >> 2]": NARROW,
     "arch/x86/irq/io_apic.c io_apics[nr_io_apics]": OURS, "arch/x86/irq/irq_dispatch.c pirqs[gsi]": OURS,
-    "arch/x86/irq/irq_dispatch.c pirqs[n]": OURS, "arch/x86/irq/irq_dispatch.c vector_used[next]": OURS,
-    "arch/x86/irq/irq_dispatch.c vector_used[vector]": OURS, "arch/x86/irq/irq_dispatch.c vector_owner[next]": OURS,
-    "arch/x86/irq/irq_dispatch.c vector_owner[vector]": OURS, "arch/x86/irq/irq_dispatch.c unexpected[vector]": OURS,
+
+     "arch/x86/irq/irq_dispatch.c unexpected[vector]": OURS,
+    "arch/x86/irq/irq_dispatch.c cpu_table[p->at.cpu]": OURS, "arch/x86/irq/vector_alloc.c spaces[best->id]": OURS,
+    "arch/x86/irq/vector_alloc.c owners[at.cpu]": OURS, "arch/x86/irq/vector_alloc.c spaces[at.cpu]": OURS,
+    "arch/x86/irq/vector_alloc.c owners[this_cpu()->id]": OURS,
 }
 # Indices of these forms need no entry: constants, what index_nospec() gives, counters of loops that append or take back, masks,
 # and fields of the hypervisor's own structures (an event channel, a domain, a vCPU, a runstate, an instruction's bytes).

@@ -29,6 +29,7 @@ def register():
     two = "noreboot dom0_max_vcpus=2"
     kernel("smp_fpu", "max", two, said=["registers of AVX were tried"])
     kernel("smp_fpu", "qemu64", two, said=["no XSAVE"])
+    kernel("device_msi", "max", extra=["-device", "qemu-xhci,addr=5"])
     kernel("smp_outside", "max", two + " dom0_vcpus_pin", smp=2)
     kernel("smp_ldt", "max", two)
     kernel("smp_ldt", "qemu64", two + " xpti=yes")

@@ -88,8 +88,24 @@ static void amd(void **state)
     assert_int_equal(p.guest_spec_ctrl, SPEC_CTRL_STIBP | SPEC_CTRL_SSBD); /* a guest's IBRS would be refused by the processor */
     assert_int_equal(plan(zen2, "no-msr-sc").guest_spec_ctrl, 0);
     assert_int_equal(plan(zen2, "ibpb-entry").what, SPEC_RETPOLINE | SPEC_IBPB_ENTRY);
+    assert_true(NAMED(plan(zen2, "").affected, "SRSO"));
     p = plan(zen3, "");
-    assert_true(NAMED(p.affected, "SRSO"));
+    assert_true(NAMED(p.affected, "SRSO") && NAMED(p.affected, "TSA") && NAMED(p.missing, "VERW that clears buffers"));
+    assert_true(!(p.what & SPEC_VERW));
+
+    /* Newer microcode; a processor that has no need of it. */
+    struct spec_facts f = zen3;
+
+    f.ext21_eax = E21A_VERW_CLEAR;
+    p = plan(f, "");
+    assert_true((p.what & SPEC_VERW) && !p.missing[0]);
+    f.ext21_ecx = E21C_TSA_SQ_NO | E21C_TSA_L1_NO;
+    assert_true(!NAMED(plan(f, "").affected, "TSA") && !(plan(f, "").what & SPEC_VERW));
+
+    /* Between vCPUs returns are forgotten by IBPB, or else by filling. */
+    assert_true(plan(zen2, "").rsb_switch && plan(haswell, "").rsb_switch && !plan(zen2, "no-rsb").rsb_switch);
+    f.ext8_ebx |= E8B_IBPB_RET;
+    assert_true(!plan(f, "").rsb_switch && plan(f, "no-ibpb").rsb_switch);
     assert_int_equal(plan(k8, "").what, SPEC_RETPOLINE | SPEC_RSB);
 }
 

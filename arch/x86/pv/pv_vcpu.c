@@ -241,6 +241,6 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     v->pv.fs_base = c->fs_base;
     v->pv.gs_base = c->gs_base_kernel;
     v->pv.gs_base_shadow = c->gs_base_user;
-    v->initialised = true;
+    __atomic_store_n(&v->initialised, true, __ATOMIC_RELEASE); /* whoever sees it, sees all of the above */
     return 0;
 }

@@ -153,8 +153,20 @@ static bool retpoline_works(const struct spec_facts *f)
 }
 
 struct needs {
-    bool meltdown, l1tf, mds, taa, fill_buffers, btc, srso;
+    bool meltdown, l1tf, mds, taa, fill_buffers, btc, srso, tsa;
 };
+
+/* Zen to Zen 2, Hygon's of the first. */
+static bool zen_or_zen2(const struct spec_facts *f)
+{
+    return f->amd && (f->family == 0x17 || f->family == 0x18);
+}
+
+/* Zen 3, Zen 4. */
+static bool zen3_or_zen4(const struct spec_facts *f)
+{
+    return f->amd && f->family == 0x19;
+}
 
 static struct needs needs_of(const struct spec_facts *f)
 {
@@ -167,8 +179,9 @@ static struct needs needs_of(const struct spec_facts *f)
         .mds = f->intel && !(caps & ARCH_CAP_MDS_NO) && !in_order(f) && !goldmont(f),
         .taa = f->intel && f->rtm && !(caps & ARCH_CAP_TAA_NO),
         .fill_buffers = f->intel && (caps & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR)),
-        .btc = f->amd && f->family == 0x17 && !(f->ext8_ebx & E8B_BTC_NO),
-        .srso = f->amd && f->family == 0x19 && !(f->ext21_eax & E21A_SRSO_NO),
+        .btc = zen_or_zen2(f) && !(f->ext8_ebx & E8B_BTC_NO),
+        .srso = (zen_or_zen2(f) || zen3_or_zen4(f)) && !(f->ext21_eax & E21A_SRSO_NO),
+        .tsa = zen3_or_zen4(f) && (~f->ext21_ecx & (E21C_TSA_SQ_NO | E21C_TSA_L1_NO)),
     };
 }
 
@@ -188,7 +201,7 @@ static void name_needs(struct spec_plan *p, const struct needs *n)
         const char *name;
     } all[] = {
         { n->meltdown, "Meltdown" }, { n->l1tf, "L1TF" }, { n->mds, "MDS" }, { n->taa, "TAA" },
-        { n->fill_buffers, "fill buffers" }, { n->btc, "BTC" }, { n->srso, "SRSO" },
+        { n->fill_buffers, "fill buffers" }, { n->btc, "BTC" }, { n->srso, "SRSO" }, { n->tsa, "TSA" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -250,7 +263,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
     bool ibpb = f->leaf7_edx & L7D_IBRS_IBPB || f->ext8_ebx & E8B_IBPB;
     bool stibp = f->leaf7_edx & L7D_STIBP || f->ext8_ebx & E8B_STIBP;
     bool ssbd = f->leaf7_edx & L7D_SSBD || f->ext8_ebx & E8B_SSBD;
-    bool md_clear = f->leaf7_edx & L7D_MD_CLEAR;
+    bool md_clear = f->leaf7_edx & L7D_MD_CLEAR, tsa_clear = f->ext21_eax & E21A_VERW_CLEAR;
 
     name_needs(&p, &n);
     if (speculates)
@@ -262,13 +275,14 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
     /* Entries that a guest has put there lead outside the hypervisor, where SMEP lets nothing be fetched. */
     if (wanted(o->rsb, speculates && !f->smep))
         p.what |= SPEC_RSB;
-    if (wanted(o->verw, (md_clear && (n.mds || n.taa)) || n.fill_buffers))
+    if (wanted(o->verw, (md_clear && (n.mds || n.taa)) || n.fill_buffers || (tsa_clear && n.tsa)))
         p.what |= SPEC_VERW;
     if (ibpb && wanted(o->ibpb_entry, false))
         p.what |= SPEC_IBPB_ENTRY;
     choose_shadow_stacks(&p, f, o);
     p.branch_tracking = f->branch_tracking && wanted(o->branch_tracking, true);
     p.ibpb_switch = ibpb && wanted(o->ibpb, speculates);
+    p.rsb_switch = wanted(o->rsb, speculates && !(p.ibpb_switch && f->ext8_ebx & E8B_IBPB_RET));
     p.guest_msrs = (ibrs || ibpb) && wanted(o->msr_sc, true);
     p.guest_ibpb = p.guest_msrs && ibpb;
     if (p.guest_msrs)
@@ -276,7 +290,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
     p.l1tf = wanted(o->pv_l1tf, n.l1tf);
     p.l1tf_dom0 = wanted(o->pv_l1tf, false);
 
-    if (n.mds && !md_clear)
+    if ((n.mds && !md_clear) || (n.tsa && !tsa_clear))
         add(p.missing, ARRAY_SIZE(p.missing), "VERW that clears buffers");
     if (speculates && (f->intel || f->amd) && !ibpb && !in_order(f))
         add(p.missing, ARRAY_SIZE(p.missing), "IBPB");

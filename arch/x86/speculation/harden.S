@@ -13,6 +13,23 @@
 #include <hv/x86/layout.h>
 #include <hv/x86/percpu_asm.h>
 
+/* 32 harmless predictions for returns. Clobbers %rax and %rcx. */
+.macro FILL_RSB
+    mov     %rsp, %rax
+    mov     $16, %ecx
+.Lfill\@:
+    call    .Lfirst\@
+    int3
+.Lfirst\@:
+    call    .Lsecond\@
+    int3
+.Lsecond\@:
+    dec     %ecx
+    jnz     .Lfill\@
+    lfence
+    mov     %rax, %rsp
+.endm
+
     .section .text.entry, "ax"
 
     .globl  harden_entry
@@ -39,18 +56,8 @@ harden_entry:
     or      $SPEC_CTRL_IBRS, %eax
     xor     %edx, %edx
     wrmsr
-    /* 32 harmless predictions for returns. */
 3:  JUMP_UNLESS SPEC_RSB, 6f
-    mov     %rsp, %rax
-    mov     $16, %ecx
-4:  call    5f
-    int3
-5:  call    5f
-    int3
-5:  dec     %ecx
-    jnz     4b
-    lfence
-    mov     %rax, %rsp
+    FILL_RSB
 6:  pop     %rdx
     pop     %rcx
     pop     %rax
@@ -111,6 +118,18 @@ unharden_ist:
 1:  JUMP_UNLESS SPEC_ISOLATE, 2f
     mov     %rbx, %cr3
 2:  ret
+
+/* void spec_fill_rsb(void). A shadow stack has taken the calls for what they look like: they come off it. */
+    .globl  spec_fill_rsb
+spec_fill_rsb:
+    FILL_RSB
+    xor     %eax, %eax
+    rdsspq  %rax
+    test    %rax, %rax
+    jz      1f
+    mov     $32, %eax
+    incsspq %rax
+1:  ret
 
 /*
  * Indirect branches of compiled code: gcc's -mindirect-branch=thunk-extern, clang's -mretpoline-external-thunk. Plain

@@ -75,8 +75,12 @@ static void read_facts(struct spec_facts *f)
     }
     if (cpu.max_ext_leaf >= 0x80000008)
         f->ext8_ebx = cpuid_count(0x80000008, 0).ebx;
-    if (cpu.max_ext_leaf >= 0x80000021)
-        f->ext21_eax = cpuid_count(0x80000021, 0).eax;
+    if (cpu.max_ext_leaf >= 0x80000021) {
+        struct cpuid_regs r = cpuid_count(0x80000021, 0);
+
+        f->ext21_eax = r.eax;
+        f->ext21_ecx = r.ecx;
+    }
     if (f->leaf7_edx & L7D_ARCH_CAPABILITIES && !rdmsr_safe(MSR_ARCH_CAPABILITIES, &f->arch_capabilities))
         f->arch_capabilities = 0;
 }
@@ -119,6 +123,7 @@ static void say(void)
         spec.spec_ctrl & SPEC_CTRL_BHI_DIS_S ? "BHI_DIS_S" : NULL, spec.spec_ctrl & SPEC_CTRL_STIBP ? "STIBP" : NULL,
         spec.spec_ctrl & SPEC_CTRL_SSBD ? "SSBD" : NULL, w & SPEC_RSB ? "RSB filled" : NULL,
         w & SPEC_IBPB_ENTRY ? "IBPB on entry" : NULL, spec.ibpb_switch ? "IBPB between vCPUs" : NULL,
+        spec.rsb_switch ? "RSB filled between vCPUs" : NULL,
         w & SPEC_VERW ? "VERW on exit" : NULL, w & SPEC_ISOLATE ? "guests' page tables isolated (XPTI)" : NULL,
         spec.l1tf ? "absent page-table entries checked" : NULL,
         w & SPEC_SHADOW_STACKS ? "shadow stacks" : NULL, spec.branch_tracking ? "branch tracking" : NULL,
@@ -170,6 +175,8 @@ void spec_barrier(void)
 {
     if (spec.ibpb_switch)
         wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+    if (spec.rsb_switch)
+        spec_fill_rsb();
 }
 
 /* ---- what guests see ---- */

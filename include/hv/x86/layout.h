@@ -91,6 +91,7 @@
 #define MSR_EFER 0xc0000080
 #define EFER_SCE 0x1
 #define EFER_LME 0x100
+#define EFER_LMA 0x400
 #define EFER_NXE 0x800
 #define EFER_BOOT (EFER_SCE | EFER_LME | EFER_NXE)
 

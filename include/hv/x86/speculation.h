@@ -49,7 +49,7 @@ struct spec_facts {
     bool smep, rtm;
     bool branch_tracking, shadow_stacks, virtualised, shadow_stacks_virtual; /* CET-IBT; CET-SS; on a hypervisor; where exits of the guest do not break them */
     u32 family, model;
-    u32 leaf7_edx, leaf7_2_edx, ext8_ebx, ext21_eax;
+    u32 leaf7_edx, leaf7_2_edx, ext8_ebx, ext21_eax, ext21_ecx;
     u64 arch_capabilities;
 };
 
@@ -68,7 +68,11 @@ struct spec_facts {
 #define E8B_STIBP (1u << 15)
 #define E8B_SSBD (1u << 24)
 #define E8B_BTC_NO (1u << 29)
-/* Leaf 80000021 EAX. */
+#define E8B_IBPB_RET (1u << 30) /* IBPB forgets returns, too */
+/* Leaf 80000021 EAX, ECX. */
+#define E21A_VERW_CLEAR (1u << 5)
+#define E21C_TSA_SQ_NO (1u << 1)
+#define E21C_TSA_L1_NO (1u << 2)
 #define E21A_SRSO_NO (1u << 29)
 /* IA32_ARCH_CAPABILITIES (Intel SDM vol. 4). */
 #define ARCH_CAP_RDCL_NO (1ull << 0)
@@ -98,6 +102,7 @@ struct spec_plan {
     u32 what;
     u64 spec_ctrl;        /* set in every value that SPEC_CTRL gets */
     bool ibpb_switch;     /* when a CPU goes from one vCPU to another */
+    bool rsb_switch;      /* the return stack is filled then, which that leaves alone */
     bool guest_msrs;      /* guests have SPEC_CTRL and PRED_CMD, as far as the processor does: */
     u64 guest_spec_ctrl;  /* the bits that they may set; 0: no such MSR */
     bool guest_ibpb;
@@ -117,6 +122,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
 void spec_init(void);
 void spec_init_cpu(void); /* MSRs of this CPU */
 void spec_barrier(void);  /* between two vCPUs: what one has taught the predictors is lost to the next */
+void spec_fill_rsb(void); /* harden.S */
 u64 spec_ctrl_for(u64 wanted); /* SPEC_CTRL while a guest runs that has written `wanted` */
 void spec_ctrl_load(u64 value); /* such a value, for the guest that this CPU goes to */
 /* The bits of CPUID leaf 7 EDX and 80000008 EBX that guests see, and what they see of ARCH_CAPABILITIES. */

@@ -88,6 +88,15 @@ static void pit_command(u8 val)
         outb(PIT_COMMAND, val);
 }
 
+/* Where a message goes is the hypervisor's to say: INIT and NMI are messages too. */
+static void config_write(const struct vcpu *v, u16 port, unsigned bytes, u32 val)
+{
+    u16 bdf = (u16)(v->pv.pci_cf8 >> 8), reg = pci_register(v, port);
+
+    if ((v->pv.pci_cf8 & 0x80000000) && !msi_message_at(bdf, reg, bytes))
+        pci_config_write(bdf, reg, bytes, val);
+}
+
 static void write_byte(struct vcpu *v, u16 port, u8 val)
 {
     if (port_hidden(port))
@@ -97,8 +106,8 @@ static void write_byte(struct vcpu *v, u16 port, u8 val)
     else if (port == SYSTEM_CONTROL)
         /* NMI enables of the system control port stay the hypervisor's. */
         outb(SYSTEM_CONTROL, (u8)((inb(SYSTEM_CONTROL) & 0x0c) | (val & 3)));
-    else if (is_pci_data(port) && (v->pv.pci_cf8 & 0x80000000))
-        pci_config_write((u16)(v->pv.pci_cf8 >> 8), pci_register(v, port), 1, val);
+    else if (is_pci_data(port))
+        config_write(v, port, 1, val);
     else
         outb(port, val);
 }
@@ -112,8 +121,8 @@ void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val)
     else if (bytes == 1 || by_bytes(port, bytes))
         for (unsigned i = 0; i < bytes; i++)
             write_byte(v, (u16)(port + i), (u8)(val >> (8 * i)));
-    else if (is_pci_data(port) && (v->pv.pci_cf8 & 0x80000000))
-        pci_config_write((u16)(v->pv.pci_cf8 >> 8), pci_register(v, port), bytes, val);
+    else if (is_pci_data(port))
+        config_write(v, port, bytes, val);
     else
         port_out(port, bytes, val);
 }
