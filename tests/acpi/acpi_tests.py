@@ -5,8 +5,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tables import (CAPABLE, cpu, entry, fadt, io_apic, madt, override, rsdp, rsdt, x2cpu, xsdt)  # noqa: E402
-from caisson import images  # noqa: E402
-from harness import BUILD, OUT, clean, direct, need, test  # noqa: E402
+from caisson import bochs, images, machine, packages  # noqa: E402
+from harness import BUILD, ELF, OUT, clean, direct, need, test  # noqa: E402
 
 BASE = 0x8000000  # RAM that neither the BIOS nor the hypervisor uses before the tables have been read
 RSDT, XSDT, FADT, MADT = (BASE + i * 0x1000 for i in range(4))
@@ -76,3 +76,30 @@ def register():
         need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
         need("no CPU that device interrupts can reach has a vector left" in r.output, "the end of vectors was not told", r)
         clean(r)
+
+    @test("acpi: x2APIC mode, two CPUs, because of an id that needs it")
+    def _():
+        # The processor with the long id is not there, and is not waited for; the others are reached by MSRs.
+        path = f"{OUT}/x2apic.madt"
+        with open(path, "wb") as f:
+            f.write(madt(*SOUND[:2], x2cpu(300), io_apic(), IRQ0))
+        iso = images.iso(f"{OUT}/x2apic.iso", ELF, f"{BUILD}/kernels/events.elf", None, "com1=115200,8n1 noreboot dom0_max_vcpus=2 maxcpus=2", "", madt=path)
+        r = bochs.run(iso, f"{OUT}/x2apic", 120, ["dom0 has ended"], cpus=2)
+        for text in ("Local APIC: id 0, x2APIC", "SMP: 2 of 3 CPUs online", "test kernel: PASS"):
+            need(text in r.output and not r.timed_out, f"'{text}' was not printed", r)
+        clean(r)
+
+    @test("acpi: APIC id 287 runs in x2APIC mode, and gets no device interrupts")
+    def _():
+        # CPUs 0, 7 and 287, which an emulator from QEMU 9 on can have. smp_vectors sees the vectors of two CPUs, though three run.
+        emulator = packages.download_qemu(f"{BUILD}/cache")
+        extra = ["-device", "edu,addr=5", "-device", "virtio-serial-pci,vectors=600,addr=6"]
+        for socket in (287, 7):
+            extra += ["-device", f"max-x86_64-cpu,socket-id={socket},core-id=0,thread-id=0"]
+        for kernel, vcpus in (("smp_vectors", 2), ("smp_memory", 5)):
+            bundle = images.bundle(f"{OUT}/far-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
+            args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), smp="1,sockets=288,maxcpus=288", mem="256M", extra=extra)
+            r = machine.run(emulator + args[1:], 120)
+            for text in ("Local APIC: id 0, x2APIC", "SMP: 3 of 3 CPUs online", "test kernel: PASS"):
+                need(text in r.output and not r.timed_out, f"{kernel}: '{text}' was not printed", r)
+            clean(r)

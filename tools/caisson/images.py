@@ -97,16 +97,19 @@ def bundle(path, kernel, initrd=None):
 _making = threading.Lock()
 
 
-def iso(*args):
+def iso(*args, **words):
     """A GRUB rescue ISO that boots on BIOS and UEFI. Remade only if an input changed."""
     with _making:  # two tests may want the same one
-        return _iso(*args)
+        return _iso(*args, **words)
 
 
-def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args, before=(), after=()):
-    """before, after: files that are modules too, on both sides of the initrd."""
+def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args, before=(), after=(), madt=None):
+    """before, after: files that are modules too, on both sides of the initrd. madt: a file in place of the machine's own table."""
     others = {f: os.path.basename(f) for f in (*before, *after)}
-    config = f"set timeout=0\ninsmod all_video\nmenuentry Caisson {{\n  multiboot2 /boot/caisson.elf {hv_args}\n"
+    config = "set timeout=0\ninsmod all_video\nmenuentry Caisson {\n"
+    if madt:
+        config += "  acpi --exclude=APIC /boot/madt\n"
+    config += f"  multiboot2 /boot/caisson.elf {hv_args}\n"
     if kernel:
         config += f"  module2 /boot/vmlinuz {dom0_args}\n"
     config += "".join(f"  module2 /boot/{others[f]}\n" for f in before)
@@ -115,7 +118,7 @@ def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args, before=(), after=
     config += "".join(f"  module2 /boot/{others[f]}\n" for f in after)
     config += "}\n"
     key = hashlib.sha256(config.encode())
-    for f in (hypervisor, kernel, initrd, *others):
+    for f in (hypervisor, kernel, initrd, madt, *others):
         if f:
             key.update(open(f, "rb").read())
     stamp = path + ".key"
@@ -130,6 +133,8 @@ def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args, before=(), after=
             shutil.copy(kernel, tree + "/boot/vmlinuz")
         if initrd:
             shutil.copy(initrd, tree + "/boot/initrd")
+        if madt:
+            shutil.copy(madt, tree + "/boot/madt")
         for f, name in others.items():
             shutil.copy(f, f"{tree}/boot/{name}")
         with open(tree + "/boot/grub/grub.cfg", "w") as f:

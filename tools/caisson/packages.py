@@ -109,6 +109,22 @@ def download_xen(cache):
     return path
 
 
+def download_qemu(cache):
+    """A newer QEMU than the distribution's, unpacked, not installed: the command's first words."""
+    root = os.path.join(cache, "qemu")
+    words = [f"{root}/usr/bin/qemu-system-x86_64", "-L", f"{root}/usr/share/qemu", "-L", f"{root}/usr/share/seabios"]
+    if not os.path.exists(words[0]):
+        shutil.rmtree(root, ignore_errors=True)
+        options = _private_root(cache, "bookworm-backports")
+        os.makedirs(root)
+        step("downloading QEMU of bookworm-backports")
+        for command in (["apt-get", "-qq"] + options + ["download", "qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"],
+                        ["sh", "-ec", "for deb in *.deb; do dpkg-deb -x $deb . && rm $deb; done"]):
+            if subprocess.run(command, cwd=root).returncode:
+                sys.exit("the newer QEMU cannot be had: is this Debian 12 with its usual package sources?")
+    return words
+
+
 def _unpack(deb, root):
     """The kernel and the drivers named above; some are built into some kernels."""
     source = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE)
