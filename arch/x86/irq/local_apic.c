@@ -52,6 +52,25 @@ u32 local_apic_id(void)
     return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
 }
 
+#define MSR_INTERRUPT_PENDING 0xc0010055 /* BKDG for family 10h; also late 0Fh */
+#define C1E_ON_HALT (3ULL << 27)
+
+/*
+ * In AMD's families 0Fh and 10h the APIC's timer stops in C1E, which the processor enters by itself when all of its cores are
+ * halted (erratum 400): it is switched off. Firmware may switch it on again when dom0 turns ACPI on.
+ */
+static void leave_c1e(void)
+{
+    u32 signature = cpuid_count(1, 0).eax, family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+    u64 v;
+
+    if (!cpu.amd || (family != 0xf && family != 0x10) || !rdmsr_safe(MSR_INTERRUPT_PENDING, &v) || !(v & C1E_ON_HALT))
+        return;
+    printk(LOG_INFO "CPU %u: C1E is switched off, as the timer stops in it\n", this_cpu()->id);
+    if (!wrmsr_safe(MSR_INTERRUPT_PENDING, v & ~C1E_ON_HALT))
+        printk(LOG_WARN "CPU %u: C1E cannot be switched off; switch it off in the firmware setup\n", this_cpu()->id);
+}
+
 /* Enabled first: while an APIC is off, its LVT entries cannot be unmasked (SDM vol. 3, 11.4.7.2). */
 static void program_defaults(void)
 {
@@ -62,6 +81,7 @@ static void program_defaults(void)
     apic_write(APIC_LVT_LINT1, LVT_NMI);
     apic_write(APIC_LVT_ERROR, VECTOR_LAPIC_ERROR);
     apic_write(APIC_TIMER_DIVIDE, 0xb); /* divide by 1 */
+    leave_c1e();
 }
 
 /* The write to the LVT must have arrived before the first deadline is set (SDM vol. 3, 11.5.4.1): one is memory, the other is not. */

@@ -24,8 +24,8 @@
 #include <hv/x86/trap.h>
 
 /*
- * Code and mailbox: two pages below 640 KiB, the last of a block of STACK_BLOCK_SIZE, wherever the memory map has RAM. Nothing
- * else of ours lies there, and what a loader may have left there has been read. Page 0 is not used: the BIOS's data are there.
+ * Code and mailbox: two pages below 640 KiB, the last of a block of STACK_BLOCK_SIZE, wherever the memory map has RAM that holds none of the
+ * loader's modules: dom0 is built of those later. Page 0 is not used: the BIOS's data are there.
  */
 #define TRAMPOLINE_SIZE (2 * PAGE_SIZE)
 #define TRAMPOLINE_FIRST (STACK_BLOCK_SIZE - TRAMPOLINE_SIZE)
@@ -198,21 +198,12 @@ static void copy_trampoline(void)
     memcpy(phys_to_virt(trampoline), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
 }
 
-/* Whole: what is reserved may be less than a page. */
-static bool is_ram(paddr_t start, paddr_t end)
-{
-    for (u32 i = 0; i < boot_info.nr_ranges; i++)
-        if (boot_info.ranges[i].type == E820_RAM && boot_info.ranges[i].start <= start && boot_info.ranges[i].end >= end)
-            return true;
-    return false;
-}
-
 /* The highest place: what firmware keeps for itself without saying so lies low. 0: none. */
 static u32 find_place(void)
 {
     u32 at = TRAMPOLINE_END - TRAMPOLINE_SIZE;
 
-    while (at >= TRAMPOLINE_FIRST && !is_ram(at, at + TRAMPOLINE_SIZE))
+    while (at >= TRAMPOLINE_FIRST && !boot_info_place_is_free(&boot_info, at, at + TRAMPOLINE_SIZE, boot_info.nr_modules))
         at -= MIN(at, (u32)STACK_BLOCK_SIZE);
     return at >= TRAMPOLINE_FIRST ? at : 0;
 }
