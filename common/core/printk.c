@@ -50,28 +50,43 @@ OPTION("console_timestamps", option_bool, opt_timestamps, "seconds since start b
 #define GUEST_BURST 40
 #define GUEST_INTERVAL_NS 50000000ULL
 
+static u32 guest_tokens = GUEST_BURST, guest_dropped;
+static u64 guest_refilled;
+
+/* CPUs print at the same time and a lock may be held: of two that see one token left, one gets it. */
+static bool take_token(void)
+{
+    u32 left = READ_ONCE(guest_tokens);
+
+    while (left && !__atomic_compare_exchange_n(&guest_tokens, &left, left - 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    return left;
+}
+
+static void refill_tokens(void)
+{
+    u64 now = system_time_ns(), then = READ_ONCE(guest_refilled);
+    u64 add = now > then ? (now - then) / GUEST_INTERVAL_NS : 0; /* another CPU's refill may be later than our look at the clock */
+    u32 left = READ_ONCE(guest_tokens), want;
+
+    if (!add || !__atomic_compare_exchange_n(&guest_refilled, &then, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return;
+    do
+        want = (u32)MIN((u64)GUEST_BURST, left + add);
+    while (!__atomic_compare_exchange_n(&guest_tokens, &left, want, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    u32 dropped = want > 1 ? __atomic_exchange_n(&guest_dropped, 0, __ATOMIC_RELAXED) : 0;
+
+    if (dropped)
+        printk(LOG_WARN "%u messages about guests were suppressed\n", dropped);
+}
+
 static bool guest_message_allowed(void)
 {
-    static u32 tokens = GUEST_BURST, dropped;
-    static u64 refilled;
-    u64 now = system_time_ns(), add = (now - refilled) / GUEST_INTERVAL_NS;
-
-    if (add) {
-        tokens = (u32)MIN((u64)GUEST_BURST, tokens + add);
-        refilled = now;
-        if (dropped && tokens > 1) {
-            u32 n = dropped;
-
-            dropped = 0;
-            printk(LOG_WARN "%u messages about guests were suppressed\n", n);
-        }
-    }
-    if (!tokens) {
-        dropped++;
-        return false;
-    }
-    tokens--;
-    return true;
+    refill_tokens();
+    if (take_token())
+        return true;
+    __atomic_fetch_add(&guest_dropped, 1, __ATOMIC_RELAXED);
+    return false;
 }
 
 /* The severity prefix may come with the format or from a %s at its start. */

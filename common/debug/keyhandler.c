@@ -8,6 +8,7 @@
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/recorder.h>
+#include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/trap.h>
@@ -109,6 +110,7 @@ static void reboot_key(char key)
 {
     (void)key;
     console_force_unlock(true);
+    smp_stop_others(); /* they may be in the firmware, or writing to the record */
     console_flush_late();
     recorder_orderly_end();
     machine_restart();

@@ -13,6 +13,7 @@
 #define BEAT_NS 500000000ULL
 #define PIT_MODE_PORT 0x43
 #define PIT_CHANNEL0_PORT 0x40
+#define TICK_NS (65536ULL * 1000000000 / 1193182)
 
 static bool opt_watchdog;
 OPTION("watchdog", option_bool, opt_watchdog,
@@ -40,6 +41,8 @@ void watchdog_start(void)
     }
     timer_init(&beat_timer, beat, NULL);
     beat(NULL);
+    nmi_watchdog.period = nmi_watchdog.credit = tsc_at_ns(TICK_NS) - tsc_at_ns(0);
+    nmi_watchdog.last_nmi = rdtsc();
     nmi_watchdog.limit = tsc_at_ns((u64)opt_timeout * 1000000000) - tsc_at_ns(0);
     nmi_watchdog.seconds = opt_timeout;
     outb(PIT_MODE_PORT, 0x34); /* channel 0, rate generator: every 55 ms */

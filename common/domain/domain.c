@@ -37,6 +37,9 @@ static struct domain *domain_alloc(void)
     return pg ? memset(page_to_virt(pg), 0, pages << PAGE_SHIFT) : NULL;
 }
 
+#define DOMAIN_TIMERS 1 /* cap */
+#define VCPU_TIMERS 4   /* periodic, singleshot, poll, slice */
+
 struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
 {
     struct domain *d = domain_alloc();
@@ -56,7 +59,7 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
     d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
     sched_domain_init(d);
     d->shared_info = hv_alloc_page();
-    if (!d->shared_info || pv_domain_init(d) || evtchn_init_domain(d) || grant_init_domain(d))
+    if (!d->shared_info || timers_reserve(DOMAIN_TIMERS) || pv_domain_init(d) || evtchn_init_domain(d) || grant_init_domain(d))
         return NULL; /* boot only: the builder reports, nothing is worth taking back */
     domain_share_page(d, mfn_to_page(virt_to_mfn(d->shared_info)));
     for (u32 i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
@@ -95,8 +98,10 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
 {
     struct vcpu *v = hv_alloc(sizeof(*v));
 
-    if (!v)
+    if (!v || timers_reserve(VCPU_TIMERS)) {
+        hv_free(v);
         return NULL;
+    }
     v->domain = d;
     v->id = id;
     v->pause_flags = PAUSE_DOWN;
@@ -109,6 +114,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
     v->stack_block = stack_block_alloc();
     if (!v->stack_block || pv_vcpu_init(v)) {
         stack_block_free(v->stack_block);
+        timers_release(VCPU_TIMERS);
         hv_free(v);
         return NULL;
     }
@@ -182,9 +188,9 @@ static void hardware_domain_shutdown(u32 reason)
 {
     static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
 
+    console_force_unlock(true); /* first: who is stopped may hold the lock, and not all may stop; synchronous from here on */
     smp_stop_others();
     system_phase_advance(PHASE_SHUTDOWN);
-    console_force_unlock(true); /* synchronous from here on; nobody else prints any more */
     console_flush_late();
     trap_test_phase("shutdown");
     if (reason == SHUTDOWN_poweroff || reason == SHUTDOWN_reboot)

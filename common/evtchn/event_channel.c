@@ -282,7 +282,7 @@ static long op_bind_interdomain(void *arg)
     long rc = -EINVAL;
 
     if (!remote)
-        return -ESRCH;
+        return d->privileged ? -ESRCH : -EINVAL; /* for others no port is like no domain */
     lock_two(d, remote);
     struct evtchn *rc_port = port_in_use(remote, op->remote_port);
 

@@ -25,17 +25,20 @@ int grant_init_domain(struct domain *d)
     return grow(d, 1);
 }
 
+static int16_t named_domain(domid_t id, struct domain **d)
+{
+    int denied = domain_for_caller(id, d);
+
+    return denied == -EPERM ? GNTST_permission_denied : denied ? GNTST_bad_domain : GNTST_okay;
+}
+
 static long op_setup_table(void *arg)
 {
     struct gnttab_setup_table *op = arg;
-    struct domain *d = domain_by_id(op->dom);
+    struct domain *d;
 
-    op->status = GNTST_okay;
-    if (!d)
-        op->status = GNTST_bad_domain;
-    else if (d != current->domain && !current->domain->privileged)
-        op->status = GNTST_permission_denied;
-    else if (op->nr_frames > GRANT_MAX_FRAMES)
+    op->status = named_domain(op->dom, &d);
+    if (!op->status && op->nr_frames > GRANT_MAX_FRAMES)
         op->status = GNTST_general_error;
     if (op->status)
         return 0;
@@ -55,10 +58,10 @@ static long op_setup_table(void *arg)
 static long op_query_size(void *arg)
 {
     struct gnttab_query_size *op = arg;
-    struct domain *d = domain_by_id(op->dom);
+    struct domain *d;
 
-    op->status = !d ? GNTST_bad_domain : GNTST_okay;
-    if (d) {
+    op->status = named_domain(op->dom, &d);
+    if (!op->status) {
         op->nr_frames = d->nr_grant_frames;
         op->max_nr_frames = GRANT_MAX_FRAMES;
     }
@@ -75,10 +78,11 @@ static long op_set_version(void *arg)
 static long op_get_version(void *arg)
 {
     struct gnttab_get_version *op = arg;
-    struct domain *d = domain_by_id(op->dom);
+    struct domain *d;
+    long denied = domain_for_caller(op->dom, &d);
 
-    if (!d)
-        return -ESRCH;
+    if (denied)
+        return denied;
     op->version = d->grant_version;
     return 0;
 }

@@ -5,6 +5,9 @@
 #include <hv/hypercall.h>
 #include <hv/softirq.h>
 
+/* A full UART takes a millisecond for as much: others that print wait no longer, and interrupts come in between. */
+#define PIECE 16
+
 static long console_out(const char *guest, u64 count)
 {
     char buf[256];
@@ -14,10 +17,12 @@ static long console_out(const char *guest, u64 count)
 
         if (copy_from_guest(buf, guest, n))
             return -EFAULT;
-        console_write(buf, n, true);
+        for (u64 i = 0; i < n; i += PIECE) {
+            console_write(buf + i, MIN(n - i, (u64)PIECE), true);
+            preempt_point();
+        }
         guest += n;
         count -= n;
-        preempt_point();
     }
     return 0;
 }

@@ -13,6 +13,12 @@ static long out_string(u64 arg, const char *s, size_t size)
     return copy_to_guest((void *)arg, buf, size);
 }
 
+/* Which build this is and how it was started is not for every guest to know. */
+static const char *for_owner(const char *text)
+{
+    return current->domain->privileged ? text : "<denied>";
+}
+
 static long get_features(u64 arg)
 {
     struct xen_feature_info f;
@@ -53,7 +59,7 @@ HYPERCALL_HANDLER(do_xen_version)
     case XENVER_capabilities:
         return out_string(a2, "xen-3.0-x86_64 ", 1024);
     case XENVER_changeset:
-        return out_string(a2, "caisson " CAISSON_VERSION, 64);
+        return out_string(a2, for_owner("caisson " CAISSON_VERSION), 64);
     case XENVER_platform_parameters:
         return copy_to_guest((void *)a2, &start, sizeof(start));
     case XENVER_get_features:
@@ -63,7 +69,7 @@ HYPERCALL_HANDLER(do_xen_version)
     case XENVER_guest_handle:
         return copy_to_guest((void *)a2, handle, sizeof(handle));
     case XENVER_commandline:
-        return out_string(a2, boot_info.cmdline, 1024);
+        return out_string(a2, for_owner(boot_info.cmdline), 1024);
     case XENVER_build_id:
         return -ENODATA;
     default:

@@ -12,16 +12,60 @@
 #include <hv/time.h>
 #include <hv/x86/percpu.h>
 
-#define MAX_TIMERS 2048
+#define OWN_TIMERS 64 /* the hypervisor's own; others are reserved before they are made */
 
 struct timer_heap {
     spinlock_t lock;
-    u32 size;
-    struct timer *at[MAX_TIMERS];
+    u32 size, capacity; /* capacity: for all timers that there are, as any may be set here */
+    struct timer **at;
 };
 
-static struct timer_heap boot_heap = { .lock = SPINLOCK_INIT(LOCK_LEAF) };
+static struct timer *boot_slots[OWN_TIMERS];
+static struct timer_heap boot_heap = { .lock = SPINLOCK_INIT(LOCK_LEAF), .capacity = OWN_TIMERS, .at = boot_slots };
+static u32 nr_reserved = OWN_TIMERS;
 static struct timer_heap *heaps[MAX_CPUS] = { &boot_heap };
+
+static int make_room(struct timer_heap *h, u32 capacity)
+{
+    if (READ_ONCE(h->capacity) >= capacity)
+        return 0;
+    struct timer **slots = hv_alloc(capacity * sizeof(*slots)), **unused = slots;
+
+    if (!slots)
+        return -ENOMEM;
+    spin_lock(&h->lock);
+    if (h->capacity < capacity) {
+        if (h->size)
+            memcpy(slots, h->at, h->size * sizeof(*slots));
+        unused = h->at;
+        h->at = slots;
+        h->capacity = capacity;
+    }
+    spin_unlock(&h->lock);
+    if (unused != boot_slots)
+        hv_free(unused);
+    return 0;
+}
+
+void timers_release(u32 n)
+{
+    __atomic_fetch_sub(&nr_reserved, n, __ATOMIC_SEQ_CST); /* what has room keeps it */
+}
+
+int timers_reserve(u32 n)
+{
+    u32 all = __atomic_add_fetch(&nr_reserved, n, __ATOMIC_SEQ_CST);
+
+    for (u32 i = 0; i < MAX_CPUS; i++) {
+        struct timer_heap *h = __atomic_load_n(&heaps[i], __ATOMIC_SEQ_CST);
+
+        if (h && make_room(h, all)) {
+            timers_release(n);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
 
 int timers_init_cpu(struct percpu *c)
 {
@@ -32,8 +76,8 @@ int timers_init_cpu(struct percpu *c)
     if (!h)
         return -ENOMEM;
     h->lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
-    heaps[c->id] = h;
-    return 0;
+    __atomic_store_n(&heaps[c->id], h, __ATOMIC_SEQ_CST); /* who reserves meanwhile sees it, or we see what was reserved */
+    return make_room(h, __atomic_load_n(&nr_reserved, __ATOMIC_SEQ_CST));
 }
 
 static struct timer_heap *own_heap(void)
@@ -72,8 +116,7 @@ static void sift_down(struct timer_heap *h, u32 i)
 
 static void heap_insert(struct timer_heap *h, struct timer *t)
 {
-    /* A few timers for each vCPU, and guests cannot make more of either. */
-    ASSERT(h->size < MAX_TIMERS);
+    ASSERT(h->size < h->capacity); /* all timers that were reserved fit */
     place(h, h->size++, t);
     sift_up(h, h->size - 1);
     WRITE_ONCE(t->heap, h);

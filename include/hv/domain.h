@@ -207,13 +207,16 @@ static inline bool page_owned_by(const struct page_info *pg, const struct domain
 
 struct domain *domain_by_id(domid_t id); /* DOMID_SELF included; NULL */
 
-/* The domain that a hypercall names, if the caller may act on it: 0, -ESRCH, -EPERM. */
+/*
+ * The domain that a hypercall names, if the caller may act on it: 0, -EPERM, -ESRCH. In this order: who may not is not
+ * told which domains exist.
+ */
 static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
 {
+    if (id != DOMID_SELF && id != current->domain->id && !current->domain->privileged)
+        return -EPERM;
     *d = domain_by_id(id);
-    if (!*d)
-        return -ESRCH;
-    return *d != current->domain && !current->domain->privileged ? -EPERM : 0;
+    return *d ? 0 : -ESRCH;
 }
 
 struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged) __must_check;

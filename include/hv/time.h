@@ -29,6 +29,12 @@ void timer_init(struct timer *t, void (*fn)(void *), void *data);
 void timer_set(struct timer *t, u64 expires);
 /* The handler may be running on another CPU while this returns. */
 void timer_stop(struct timer *t);
+/*
+ * Before n timers are made, and after they are gone: every CPU's heap has room for all there are.
+ * -ENOMEM: none was reserved.
+ */
+int timers_reserve(u32 n) __must_check;
+void timers_release(u32 n);
 void timers_init(void);
 int timers_init_cpu(struct percpu *c) __must_check; /* -ENOMEM */
 void timers_move_away(struct percpu *to);           /* all of this CPU's */

@@ -120,6 +120,13 @@ static void two_domains(void **state)
     assert_int_equal(op(EVTCHNOP_alloc_unbound, &foreign), -EPERM);
     assert_int_equal(op(EVTCHNOP_status, &(struct evtchn_status){ .dom = 0, .port = 1 }), -EPERM);
     assert_int_equal(op(EVTCHNOP_bind_virq, &(struct evtchn_bind_virq){ VIRQ_CONSOLE, 0, 0 }), -EPERM);
+    /* Who may not is not told which domains exist. */
+    foreign.dom = 5;
+    assert_int_equal(op(EVTCHNOP_alloc_unbound, &foreign), -EPERM);
+    assert_int_equal(op(EVTCHNOP_reset, &(struct evtchn_reset){ 5 }), -EPERM);
+    assert_int_equal(op(EVTCHNOP_reset, &(struct evtchn_reset){ 0 }), -EPERM);
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, &(struct evtchn_bind_interdomain){ 5, 1, 0 }), -EINVAL);
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, &(struct evtchn_bind_interdomain){ 0, 99, 0 }), -EINVAL);
     /* Closing one end frees it and unbinds the other. */
     assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ b.local_port }), 0);
     boot_percpu.curr = d->vcpu[0];

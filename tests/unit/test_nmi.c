@@ -137,7 +137,7 @@ static void early_and_elsewhere(void **state)
 static void watchdog(void **state)
 {
     (void)state;
-    nmi_watchdog = (struct nmi_watchdog){ rdtsc(), 1ULL << 50, 7 };
+    nmi_watchdog = (struct nmi_watchdog){ .last_beat = rdtsc(), .limit = 1ULL << 50, .seconds = 7 };
     assert_true(nmi(0)); /* its own */
     assert_int_equal(fake_softirqs, 0);
     assert_true(nmi(0x80)); /* not its own */
@@ -148,11 +148,62 @@ static void watchdog(void **state)
     nmi_watchdog.limit = 0;
 }
 
+/* RDTSC is the machine's: the last tick's stamp is set as far back as the time that shall have passed. */
+static bool tick_after(u64 ticks)
+{
+    nmi_watchdog.last_nmi = rdtsc() - ticks;
+    fake_softirqs = 0;
+    assert_true(nmi(0));
+    return !(fake_softirqs & (1u << SOFTIRQ_NMI_DOM0)); /* else it was somebody else's */
+}
+
+/* One NMI too many is found within a tick; late ticks and clocks that differ a little are none. */
+static void button_beside_the_watchdog(void **state)
+{
+    (void)state;
+    const u64 period = 1ULL << 40; /* so long that the test's own time does not count */
+
+    nmi_watchdog = (struct nmi_watchdog){ .last_beat = rdtsc(), .limit = 1ULL << 62, .seconds = 7, .period = period, .credit = period };
+    for (int i = 0; i < 1000; i++)
+        assert_true(tick_after(period - period / 5000 * (i % 2)));
+    for (u64 phase = 1; phase < 10; phase++) {
+        u32 own = tick_after(period * phase / 10);
+
+        own += tick_after(period - period * phase / 10);
+        assert_int_equal(own, 1);
+        for (int i = 0; i < 100; i++)
+            assert_true(tick_after(period));
+    }
+    /* Held up, and then one after the other. */
+    assert_true(tick_after(period * 16 / 10));
+    assert_true(tick_after(period * 4 / 10));
+    assert_true(tick_after(period));
+    assert_true(tick_after(period * 7));
+    for (int i = 0; i < 6; i++)
+        assert_true(tick_after(period / 100));
+    nmi_watchdog.limit = 0;
+}
+
+/* In the firmware the timers stand still, and that is no hang. */
+static void firmware_takes_its_time(void **state)
+{
+    (void)state;
+    nmi_watchdog = (struct nmi_watchdog){ .last_beat = 0, .limit = 1, .seconds = 7 };
+    boot_percpu.inside = INSIDE_FIRMWARE | INSIDE_NMI;
+    assert_true(nmi(0));
+    boot_percpu.inside = INSIDE_NMI;
+    assert_false(nmi(0));
+    assert_int_equal(ended, PANIC_WATCHDOG);
+    boot_percpu.inside = 0;
+    nmi_watchdog.limit = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test_setup(fatal, setup), cmocka_unit_test_setup(to_dom0, setup),
                                         cmocka_unit_test_setup(reasons, setup), cmocka_unit_test_setup(early_and_elsewhere, setup),
-                                        cmocka_unit_test_setup(watchdog, setup) };
+                                        cmocka_unit_test_setup(watchdog, setup), cmocka_unit_test_setup(button_beside_the_watchdog, setup),
+        cmocka_unit_test_setup(firmware_takes_its_time, setup) };
 
     return cmocka_run_group_tests_name("NMI", tests, NULL, NULL);
 }

@@ -26,8 +26,15 @@ static void fire(void *data)
 static int setup(void **state)
 {
     (void)state;
+    static bool reserved;
+
     fake_reset();
     timers_init();
+    if (!reserved) {
+        fake_memory_init();
+        assert_int_equal(timers_reserve(256), 0);
+    }
+    reserved = true;
     for (u64 i = 0; i < 256; i++)
         timer_init(&timers[i], fire, (void *)i);
     memset(fired, 0, sizeof(fired));
@@ -109,9 +116,38 @@ static void random_load(void **state)
     }
 }
 
+/* Room for all timers that there are, on each CPU, also on those that come later. */
+static void many(void **state)
+{
+    (void)state;
+    static struct timer more[5000];
+    static struct percpu second = { .id = 1 };
+
+    cpu_table[1] = &second;
+    assert_int_equal(timers_reserve(2000), 0);
+    assert_int_equal(timers_init_cpu(&second), 0);
+    assert_int_equal(timers_reserve(3000), 0);
+    for (u32 id = 0; id < 2; id++) {
+        boot_percpu.id = id;
+        for (u64 i = 0; i < 5000; i++) {
+            timer_init(&more[i], fire, (void *)(i % 256));
+            timer_set(&more[i], 1000000 + i * 7919 % 5000);
+        }
+        assert_int_equal(fake_timer_deadline, 1000000);
+        for (u32 i = 0; i < 5000; i++)
+            timer_stop(&more[i]);
+        assert_int_equal(fake_timer_deadline, ~0ULL);
+    }
+    boot_percpu.id = 0;
+    timers_release(5000);
+    assert_int_equal(timers_reserve(1u << 28), -ENOMEM);
+    assert_int_equal(timers_reserve(100), 0);
+    timers_release(100);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(ordered, setup), cmocka_unit_test_setup(replaced, setup),
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(ordered, setup), cmocka_unit_test_setup(many, setup), cmocka_unit_test_setup(replaced, setup),
                                         cmocka_unit_test_setup(random_load, setup) };
 
     return cmocka_run_group_tests_name("timers", tests, NULL, NULL);

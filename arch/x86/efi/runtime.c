@@ -14,6 +14,7 @@
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
+#include <hv/watchdog.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
@@ -121,6 +122,8 @@ static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
     u64 status = efi_enter(fn, args);
 
     cet_resume(cet);
+    if (!this_cpu()->id)
+        WRITE_ONCE(nmi_watchdog.last_beat, rdtsc()); /* the timers come soon */
     this_cpu()->inside &= ~INSIDE_FIRMWARE;
     write_cr3(image_to_phys(hv_l4));
     fpu_restore(v->pv.fpu_area, v->pv.xcr0);

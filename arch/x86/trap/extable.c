@@ -20,7 +20,8 @@ bool extable_fixup(struct cpu_user_regs *regs)
             continue_at(regs, (u64)&e->fixup + (u64)(s64)e->fixup);
             return true;
         }
-    if (this_cpu()->inside & INSIDE_FIRMWARE) {
+    /* The firmware's fault, not one of a handler that has interrupted it. */
+    if ((this_cpu()->inside & (INSIDE_FIRMWARE | INSIDE_NMI | INSIDE_MC)) == INSIDE_FIRMWARE) {
         this_cpu()->firmware_faulted = true;
         this_cpu()->firmware_fault = regs->rip;
         continue_at(regs, (u64)efi_abort);

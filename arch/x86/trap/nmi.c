@@ -61,14 +61,37 @@ static void tell_dom0(u8 reason)
 
 struct nmi_watchdog nmi_watchdog;
 
-/* True if the NMI can be the watchdog's own: then it is nobody else's. */
+/*
+ * Ticks come one a period. Each costs a period of credit, which time brings; what comes on time leaves half a
+ * period over, so that one NMI too many shows at once or at the next tick. Late ticks may come close together.
+ */
+#define LATE_TICKS 20
+static bool tick_is_due(u64 now)
+{
+    struct nmi_watchdog *w = &nmi_watchdog;
+    u64 since = now - w->last_nmi, slack = w->period / 8;
+    bool on_time = since >= w->period - slack && since <= w->period + slack;
+    u64 most = on_time ? w->period + w->period / 2 : LATE_TICKS * w->period;
+
+    w->last_nmi = now;
+    w->credit = MIN(w->credit + since + since / 64, most); /* a little more: the two clocks may differ */
+    if (w->credit < w->period)
+        return false;
+    w->credit -= w->period;
+    return true;
+}
+
+/* True if the NMI is the watchdog's own. */
 static bool watchdog_tick(const struct cpu_user_regs *regs)
 {
-    u64 limit = READ_ONCE(nmi_watchdog.limit);
+    u64 limit = READ_ONCE(nmi_watchdog.limit), now = rdtsc();
 
-    if (limit && rdtsc() - READ_ONCE(nmi_watchdog.last_beat) > limit)
+    if (!limit)
+        return false;
+    /* A firmware may take seconds to clean up its flash; interrupts are off meanwhile. */
+    if (now - READ_ONCE(nmi_watchdog.last_beat) > limit && !(this_cpu()->inside & INSIDE_FIRMWARE))
         fatal_trap(regs, PANIC_WATCHDOG, "watchdog: CPU 0 has run no timer for %u seconds", nmi_watchdog.seconds);
-    return limit;
+    return tick_is_due(now);
 }
 
 void nmi_handle(struct cpu_user_regs *regs)
