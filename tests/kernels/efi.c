@@ -115,6 +115,11 @@ static void variables(void)
             CHECK_EQ(back[i], value[i]);
             break;
         }
+    /* A name that does not end, which older firmware would read on from. */
+    memory_set(buffer, 'x', sizeof(buffer));
+    call->u.next_name.name = (u64)buffer;
+    call->u.next_name.size = sizeof(buffer);
+    CHECK_EQ(service(XEN_EFI_get_next_variable_name, 0), -22);
     /* All names, ours among them. */
     call->u.next_name.vendor_guid = (struct xenpf_efi_guid){ 0 };
     buffer[0] = 0;

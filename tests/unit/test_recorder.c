@@ -70,6 +70,26 @@ static void a_crash(void **state)
     assert_non_null(strstr(recorder_previous_log(), "first line"));
 }
 
+/* The record was kept at another place: it is told once, and nothing is left of it there. */
+static void another_place(void **state)
+{
+    (void)state;
+    static u64 elsewhere[RECORDER_SIZE / 8];
+
+    crash();
+    memcpy(elsewhere, memory, sizeof(memory));
+    cold_start(state);
+    recorder_orderly_end();
+    memset(&previous, 0, sizeof(previous));
+    recorder_look(memory);
+    recorder_look(elsewhere);
+    assert_true(!head_valid((void *)elsewhere) && !head_valid((void *)memory));
+    assert_int_equal(previous.state, RECORD_ENDED); /* the first place's counts */
+    memset(&previous, 0, sizeof(previous));
+    recorder_look(elsewhere);
+    assert_int_equal(previous.magic, 0);
+}
+
 static void a_reset(void **state)
 {
     (void)state;
@@ -148,7 +168,7 @@ static void switched_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(nothing_to_tell, cold_start), cmocka_unit_test_setup(a_crash, cold_start),
+        cmocka_unit_test_setup(nothing_to_tell, cold_start), cmocka_unit_test_setup(another_place, cold_start), cmocka_unit_test_setup(a_crash, cold_start),
         cmocka_unit_test_setup(a_reset, cold_start), cmocka_unit_test_setup(a_loop, cold_start),
         cmocka_unit_test_setup(damage, cold_start), cmocka_unit_test_setup(switched_off, cold_start),
     };
