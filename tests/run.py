@@ -159,6 +159,10 @@ def refusal_tests(kernel):
     note = elf.index(b"\x04\0\0\0\x08\0\0\0\x05\0\0\0Xen\0xen-3.0")
     elf[note + 16:note + 23] = b"xen-2.0"
     refusal("kernel for other guests", bytes(elf), ["do not say xen-3.0", "CONFIG_XEN_PV"])
+    elf = bytearray(open(f"{BUILD}/kernels/memory.elf", "rb").read())
+    note = elf.index(b"\x04\0\0\0\x08\0\0\0\x02\0\0\0Xen\0")
+    elf[note + 16:note + 24] = (2**64 - 4096).to_bytes(8, "little")
+    refusal("hypercall page outside the kernel", bytes(elf), ["the kernel's addresses make no sense"])
     refusal("too little memory", data, ["too little memory"], machine_args={"mem": "112M"})
     refusal("dom0_mem too small", data, ["too little memory for dom0", "dom0_mem="], args="noreboot dom0_mem=16M")
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 
-from caisson import debian, machine, packages
+from caisson import debian, images, machine, packages
 from harness import BUILD, ELF, OUT, TOP, Dialogue, clean, command, need, test
 
 STRESS = int(os.environ.get("CAISSON_STRESS_SECONDS", "600"))
@@ -71,6 +71,15 @@ def register():
         for n, what in ((2, "L1"), (3, "L2"), (4, "L3"), (5, "L4")):
             need(after[n] <= before[n] * 1.2 + 40, f"{what} tables: {before[n]} before, {after[n]} after")
         print("     " + re.sub(r"\s+", " ", f"frames by type before {before}, after {after}"), flush=True)
+
+    @test("full: a machine with 520 GiB")
+    def _():
+        # 6 GiB of the host's for the tables of frames; the p2m is longer than the largest block of the page allocator.
+        command("make", "-s", "-C", "tests/kernels")
+        bundle = images.bundle(f"{OUT}/large.cpio", f"{BUILD}/kernels/start_p2m.elf")
+        r = machine.run(machine.command(("direct", ELF, bundle, "noreboot"), mem="520G"), 600)
+        need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+        clean(r)
 
     for verb, said in (("reboot", "dom0 has ended: reboot"), ("poweroff", "entering S5"), ("halt", "reboot: System halted")):
         @test(f"full: systemctl {verb}", verb=verb, said=said)
