@@ -103,6 +103,10 @@ long pv_iret_in_batch(void);
 void pv_fill_hypercall_page(void *page); /* stubs of 32 bytes, one a hypercall */
 
 /* ---- emulate/ ---- */
+/* RAISED: an exception of the guest's has been delivered, and the frame is that of its handler. */
+enum outcome { REFUSED, DONE, RAISED };
+struct insn;
+enum outcome pv_emulate_umip(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in);
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);
 bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);

@@ -296,7 +296,7 @@ static struct call strays(struct worker *w)
 
     /* Not those that end or blind us, nor those made well above. */
     switch (nr) {
-    case __HYPERVISOR_set_trap_table: case __HYPERVISOR_callback_op: case __HYPERVISOR_iret: case __HYPERVISOR_sched_op:
+    case __HYPERVISOR_set_trap_table: case __HYPERVISOR_set_callbacks: case __HYPERVISOR_callback_op: case __HYPERVISOR_iret: case __HYPERVISOR_sched_op:
     case __HYPERVISOR_console_io: case __HYPERVISOR_mmu_update: case __HYPERVISOR_mmuext_op: case __HYPERVISOR_platform_op:
     case __HYPERVISOR_vcpu_op: case __HYPERVISOR_mca: case __HYPERVISOR_memory_op: case __HYPERVISOR_multicall:
     case __HYPERVISOR_update_va_mapping: case __HYPERVISOR_vm_assist: case __HYPERVISOR_domctl: case __HYPERVISOR_stack_switch:
@@ -322,13 +322,13 @@ static void instruction(struct worker *w)
 {
     u64 a = wild(w), c = wild(w), d = wild(w);
     u64 *entry = (u64 *)frame_va[below(w, FRAMES)] + below(w, 512), value = some_pte(w);
-    static const u32 msrs[] = { 0x10, 0x1b, 0x179, 0x17a, 0x1a0, 0x277, 0x400, 0x401, 0x405, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000102, 0xc0000103 };
+    static const u32 msrs[] = { 0x10, 0x1b, 0x179, 0x17a, 0x1a0, 0x277, 0x400, 0x401, 0x405, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000102, 0xc0000103, 0, 0x280, 0x47f };
 
-    switch (below(w, 13)) {
+    switch (below(w, 16)) {
     case 0: RESUMABLY("cpuid"); break;
     case 1: RESUMABLY("xor %%edx, %%edx\n .byte 0x0f, 0x0b, 0x78, 0x65, 0x6e\n cpuid"); break;
-    case 2: c = one_in(w, 2) ? msrs[below(w, 14)] : c; RESUMABLY("rdmsr"); break;
-    case 3: c = msrs[below(w, 14)]; RESUMABLY("wrmsr"); break;
+    case 2: c = one_in(w, 2) ? msrs[below(w, 17)] : c; RESUMABLY("rdmsr"); break;
+    case 3: c = msrs[below(w, 17)]; RESUMABLY("wrmsr"); break;
     case 4: d = 0x3f8 + below(w, 8); RESUMABLY("inb %%dx, %%al"); break;
     case 5: RESUMABLY("mov %%cr0, %%rax\n mov %%cr4, %%rcx\n mov %%cr2, %%rdx"); break;
     case 6: RESUMABLY("xgetbv"); break;
@@ -337,6 +337,15 @@ static void instruction(struct worker *w)
     case 9: RESUMABLY("lock cmpxchg %[v], %[e]", [e] "m"(*entry), [v] "r"(value)); break;
     case 10: RESUMABLY("lock andq $-3, %[e]", [e] "m"(*entry)); break;
     case 11: RESUMABLY("mov %[e], %%rax", [e] "m"(*entry)); break;
+    case 13: RESUMABLY("smsw %%eax\n sldt %%ecx\n str %%edx\n sgdt %[e]\n sidt %[e]", [e] "m"(*(one_in(w, 2) ? entry : (u64 *)below(w, 1UL << 46)))); break;
+    case 14: RESUMABLY("mov %%rax, %%dr7\n mov %%rcx, %%dr0\n mov %%dr6, %%rax\n mov %%db5, %%rcx"); break;
+    case 15:
+        /* CR4.DE on or off, and a breakpoint on a port that is read then */
+        HYPERCALL2(__HYPERVISOR_set_debugreg, 1, 0x3f8 + below(w, 8));
+        HYPERCALL2(__HYPERVISOR_set_debugreg, 7, 0x200004 | below(w, 4) << 22);
+        d = 0x3f8 + below(w, 8);
+        RESUMABLY("mov %%cr4, %%rcx\n xor $8, %%rcx\n mov %%rcx, %%cr4\n inb %%dx, %%al");
+        break;
     case 12:
         /* iret to the kernel itself: any flags but DF and AC, whose effects are ours to suffer; sometimes to where nothing is */
         a = (rnd(w) & ~0x40400UL) | (one_in(w, 3) ? 0x100 : 0);
@@ -365,7 +374,8 @@ extern const char fuzz_resume[];
     X(iretq, "mov %rdi, %rsp; iretq") X(far, "mov %rdi, %rsp; lretq") X(sysenter, "sysenter") X(sysret, "sysretq") X(ds, "mov %edi, %ds")          \
     X(fs, "mov %edi, %fs") X(gs, "mov %edi, %gs") X(ss, "mov %edi, %ss") X(swapgs, "swapgs") X(base, "wrgsbase %rdi") \
     X(step, "pushf; orl $0x100, (%rsp); popf; nop") X(flags, "push %rdi; andl $~0x40400, (%rsp); popf") X(xgetbv, "xor %ecx, %ecx; xgetbv") \
-    X(intn, "int $14") X(intn2, "int $2") X(into, "int $8") X(lldt, "lldt %di") X(invlpg, "invlpg (%rdi)") X(fpu, "fninit; fld1")
+    X(intn, "int $14") X(intn2, "int $2") X(into, "int $8") X(lldt, "lldt %di") X(invlpg, "invlpg (%rdi)") X(sgdt, "sgdt (%rdi)") X(sidt, "sidt -4(%rdi)") \
+    X(sldt, "sldt (%rdi)") X(str, "str 8(%rdi)") X(smsw, "smsw %fs:(%rdi)") X(smsw_reg, "smsw %eax") X(ins, "insl") X(prefixed, ".byte 0x66, 0x2e; int $0x80") X(fpu, "fninit; fld1")
 #define X(name, code) __asm__(".globl user_" #name "\nuser_" #name ": " code "\n syscall\n ud2"); extern const char user_##name[];
 STUBS(X)
 #undef X

@@ -141,7 +141,7 @@ static void ports(void)
     __asm__ volatile("rep insb" ::"D"(buf), "c"(4), "d"(0x21) : "memory");
     CHECK_EQ(buf[0] & buf[1] & buf[2] & buf[3], 0xff);
     /* To where the guest may not write: a fault of the guest's. */
-    CHECK(TRAPS(13, __asm__ volatile("insb" ::"D"(0xffff830000000000), "d"(0x21) : "memory")));
+    CHECK(TRAPS(14, __asm__ volatile("insb" ::"D"(0xffff830000000000), "d"(0x21) : "memory")));
 }
 
 static void cpuid(void)

@@ -5,7 +5,7 @@
 
 static bool decode(const char *bytes, u8 n, struct insn *in)
 {
-    *in = (struct insn){ .available = n };
+    *in = (struct insn){ .available = n, .code = 8 };
     memcpy(in->bytes, bytes, n);
     return insn_decode_bytes(in);
 }
@@ -35,6 +35,54 @@ static void lengths(void **state)
         assert_int_equal(in.size, cases[i].size);
         assert_false(decode(cases[i].bytes, cases[i].len - 1, &in)); /* truncated */
     }
+}
+
+/* Where memory operands lie, in code of each width. */
+static void addresses(void **state)
+{
+    (void)state;
+    struct cpu_user_regs regs = { .rip = 0x1000, .rbx = 0x120000, .rbp = 0x30000, .rsp = 0x4000, .rsi = 0x50, .rdi = 0xfffffffffffffff0, .r12 = 7, .r13 = 9 };
+    static const struct {
+        u8 code;
+        const char *bytes;
+        u8 len;
+        u64 address;
+        enum segment segment;
+    } cases[] = {
+        { 8, "\x0f\x01\x03", 3, 0x120000, SEG_DS },
+        { 8, "\x0f\x01\x43\xff", 4, 0x11ffff, SEG_DS },
+        { 8, "\x0f\x01\x05\x10\x00\x00\x00", 7, 0x1017, SEG_DS },         /* from the next instruction */
+        { 8, "\x0f\x01\x04\x25\x00\x00\x00\x80", 8, 0xffffffff80000000, SEG_DS },
+        { 8, "\x65\x0f\x01\x04\x24", 5, 0x4000, SEG_GS },
+        { 8, "\x0f\x01\x44\xb3\x04", 5, 0x120144, SEG_DS },               /* 4(%rbx, %rsi, 4) */
+        { 8, "\x43\x0f\x01\x44\x25\x00", 6, 16, SEG_DS },                /* 0(%r13, %r12): base 13 is not 5, index 12 not 4 */
+        { 8, "\x0f\x01\x45\x08", 4, 0x30008, SEG_SS },
+        { 8, "\x67\x0f\x01\x07", 4, 0xfffffff0, SEG_DS },
+        { 4, "\x0f\x01\x05\x10\x00\x00\x00", 7, 0x10, SEG_DS },
+        { 4, "\x0f\x01\x47\x20", 4, 0x10, SEG_DS },                        /* wraps at 4 GiB */
+        { 4, "\x67\x0f\x01\x02", 4, 0x50, SEG_SS },                        /* (%bp, %si) */
+        { 2, "\x0f\x01\x06\x34\x12", 5, 0x1234, SEG_DS },
+        { 2, "\x2e\x0f\x01\x84\xfe\xff", 6, 0x4e, SEG_CS },               /* %cs:-2(%si) */
+        { 2, "\x67\x0f\x01\x03", 4, 0x120000, SEG_DS },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct insn in = { .available = cases[i].len, .code = cases[i].code };
+        enum segment segment;
+
+        memcpy(in.bytes, cases[i].bytes, cases[i].len);
+        assert_true(insn_decode_bytes(&in));
+        assert_int_equal(in.len, cases[i].len);
+        assert_int_equal(insn_address(&in, &regs, &segment), cases[i].address);
+        assert_int_equal(segment, cases[i].segment);
+    }
+    /* No REX there, and other widths of operands. */
+    struct insn in = { .available = 3, .code = 4, .bytes = { 0x48, 0x89, 0x07 } };
+
+    assert_false(insn_decode_bytes(&in));
+    in = (struct insn){ .available = 3, .code = 2, .bytes = { 0x0f, 0x01, 0xe0 } };
+    assert_true(insn_decode_bytes(&in));
+    assert_int_equal(in.size, 2);
 }
 
 static void unknown(void **state)
@@ -92,7 +140,7 @@ static void descriptors(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(lengths), cmocka_unit_test(unknown), cmocka_unit_test(registers),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(lengths), cmocka_unit_test(addresses), cmocka_unit_test(unknown), cmocka_unit_test(registers),
                                         cmocka_unit_test(descriptors) };
 
     return cmocka_run_group_tests_name("instructions and descriptors", tests, NULL, NULL);

@@ -8,6 +8,8 @@
 #define OP_0F 0x0f00 /* two-byte opcodes */
 #define OPCODE_INT 0xcd
 
+enum segment { SEG_DEFAULT, SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
+
 struct insn {
     u8 bytes[INSN_MAX];
     u8 available;   /* bytes that could be fetched */
@@ -16,18 +18,26 @@ struct insn {
     u8 rex, modrm;
     bool has_modrm, lock, rep, repne, op16, addr32;
     u8 size;        /* operand: 1, 2, 4 or 8 bytes */
+    u8 code, address; /* bytes of an address: by the code segment, and in this instruction */
+    u8 sib;
+    enum segment segment; /* by prefix */
+    s32 displacement;
     u64 imm;        /* sign-extended */
 };
 
-/* From the guest's RIP in 64-bit mode; false: not fetchable, or not one of those known here. */
+/* From the guest's CS and RIP; false: not fetchable, or not one of those known here. */
 bool insn_decode(struct insn *in, const struct cpu_user_regs *regs);
-/* From bytes: for tests. */
+/* From bytes, with `code` set. */
 bool insn_decode_bytes(struct insn *in);
 
 static inline unsigned insn_reg(const struct insn *in) { return ((in->modrm >> 3) & 7) | ((in->rex & 4) << 1); }
 static inline unsigned insn_rm(const struct insn *in) { return (in->modrm & 7) | ((in->rex & 1) << 3); }
 static inline bool insn_is_memory(const struct insn *in) { return in->has_modrm && in->modrm < 0xc0; }
 
+/* Offset of the memory operand, and its segment. */
+u64 insn_address(const struct insn *in, struct cpu_user_regs *regs, enum segment *segment);
+/* Stores n bytes to an operand; false: that raised an exception, which has been delivered. */
+bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src, u64 n);
 /* Register by its number in instruction encoding. */
 u64 *insn_gpr(struct cpu_user_regs *regs, unsigned n);
 /* Low `size` bytes; AH..BH as byte registers 4 to 7 without REX are not supported (false). */

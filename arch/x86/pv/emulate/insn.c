@@ -1,4 +1,4 @@
-#include <hv/guest_access.h>
+#include <hv/lib.h>
 #include <hv/x86/insn.h>
 
 enum { NONE = 0, MODRM = 1, IMM8 = 2, IMM = 4, BYTE = 8, KNOWN = 16, DEF64 = 32 };
@@ -24,7 +24,7 @@ static u8 attributes(u16 op)
         return KNOWN | MODRM | IMM;
     case OP_0F | 0x20: case OP_0F | 0x21: case OP_0F | 0x22: case OP_0F | 0x23: /* MOV CRn, DRn */
         return KNOWN | MODRM | DEF64;
-    case OP_0F | 0x01: case OP_0F | 0xae: /* XSETBV, SMSW, INVLPG...; groups */
+    case OP_0F | 0x00: case OP_0F | 0x01: case OP_0F | 0xae: /* XSETBV, SMSW, INVLPG...; groups */
         return KNOWN | MODRM;
     case OP_0F | 0x06: case OP_0F | 0x08: case OP_0F | 0x09: case OP_0F | 0x30: case OP_0F | 0x31:
     case OP_0F | 0x32: case OP_0F | 0xa2: case 0xf4: case 0xfa: case 0xfb:
@@ -54,14 +54,19 @@ static bool prefixes(struct insn *in, u8 *b)
         if (!next(in, b))
             return false;
         switch (*b) {
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: break;
+        case 0x26: in->segment = SEG_ES; break;
+        case 0x2e: in->segment = SEG_CS; break;
+        case 0x36: in->segment = SEG_SS; break;
+        case 0x3e: in->segment = SEG_DS; break;
+        case 0x64: in->segment = SEG_FS; break;
+        case 0x65: in->segment = SEG_GS; break;
         case 0x66: in->op16 = true; break;
         case 0x67: in->addr32 = true; break;
         case 0xf0: in->lock = true; break;
         case 0xf2: in->repne = true; break;
         case 0xf3: in->rep = true; break;
         default:
-            if ((*b & 0xf0) != 0x40)
+            if ((*b & 0xf0) != 0x40 || in->code != 8)
                 return true;
             in->rex = *b;
             return next(in, b);
@@ -69,23 +74,38 @@ static bool prefixes(struct insn *in, u8 *b)
     }
 }
 
+static bool displacement(struct insn *in, unsigned bytes)
+{
+    u32 v = 0;
+    u8 b;
+
+    for (unsigned i = 0; i < bytes; i++) {
+        if (!next(in, &b))
+            return false;
+        v |= (u32)b << (8 * i);
+    }
+    in->displacement = bytes == 1 ? (s8)v : bytes == 2 ? (s32)(v << 16) >> 16 : (s32)v;
+    return true;
+}
+
 static bool address_bytes(struct insn *in)
 {
-    unsigned mod = in->modrm >> 6, rm = in->modrm & 7, disp = mod == 1 ? 1 : mod == 2 ? 4 : 0;
-    u8 b;
+    unsigned mod = in->modrm >> 6, rm = in->modrm & 7, bytes = mod == 1 ? 1 : mod != 2 ? 0 : in->address == 2 ? 2 : 4;
 
     if (mod == 3)
         return true;
-    if (rm == 4) {
-        if (!next(in, &b))
+    if (in->address == 2) {
+        if (rm == 6 && mod == 0)
+            bytes = 2;
+    } else if (rm == 4) {
+        if (!next(in, &in->sib))
             return false;
-        if ((b & 7) == 5 && mod == 0)
-            disp = 4;
+        if ((in->sib & 7) == 5 && mod == 0)
+            bytes = 4;
     } else if (rm == 5 && mod == 0) {
-        disp = 4;
+        bytes = 4;
     }
-    in->len = (u8)(in->len + disp);
-    return in->len <= in->available;
+    return displacement(in, bytes);
 }
 
 static bool immediate(struct insn *in, unsigned bytes)
@@ -110,6 +130,7 @@ bool insn_decode_bytes(struct insn *in)
 
     if (!prefixes(in, &b))
         return false;
+    in->address = in->code == 8 ? (in->addr32 ? 4 : 8) : (in->code == 4) != in->addr32 ? 4 : 2;
     in->opcode = b;
     if (b == 0x0f) {
         if (!next(in, &b))
@@ -120,7 +141,7 @@ bool insn_decode_bytes(struct insn *in)
 
     if (!a)
         return false;
-    in->size = a & BYTE ? 1 : (a & DEF64) || (in->rex & 8) ? 8 : in->op16 ? 2 : 4;
+    in->size = a & BYTE ? 1 : (a & DEF64) || (in->rex & 8) ? 8 : in->op16 == (in->code != 2) ? 2 : 4;
     if (a & MODRM) {
         in->has_modrm = true;
         if (!next(in, &in->modrm) || !address_bytes(in))
@@ -133,29 +154,58 @@ bool insn_decode_bytes(struct insn *in)
     return true;
 }
 
-static u8 fetch(u8 *to, u64 from, u64 n)
-{
-    return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, (void *)from, n)) : 0;
-}
-
-bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
-{
-    /* What lies in another page may not be there, and need not. */
-    u64 in_page = MIN((u64)INSN_MAX, PAGE_SIZE - (regs->rip & (PAGE_SIZE - 1)));
-
-    *in = (struct insn){ 0 };
-    in->available = fetch(in->bytes, regs->rip, in_page);
-    if (in->available == in_page)
-        in->available = (u8)(in_page + fetch(in->bytes + in_page, regs->rip + in_page, INSN_MAX - in_page));
-    return insn_decode_bytes(in);
-}
-
 u64 *insn_gpr(struct cpu_user_regs *r, unsigned n)
 {
     u64 *const map[16] = { &r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp, &r->rsi, &r->rdi,
                            &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15 };
 
     return map[n & 15];
+}
+
+/* BX+SI, BX+DI, BP+SI, BP+DI, SI, DI, BP, BX */
+static u64 address_16(const struct insn *in, struct cpu_user_regs *regs, bool *on_stack)
+{
+    static const u8 first[8] = { 3, 3, 5, 5, 6, 7, 5, 3 }, second[4] = { 6, 7, 6, 7 };
+    unsigned rm = in->modrm & 7;
+    u64 at = (u64)(s64)in->displacement;
+
+    if (rm != 6 || in->modrm >> 6) {
+        at += *insn_gpr(regs, first[rm]) + (rm < 4 ? *insn_gpr(regs, second[rm]) : 0);
+        *on_stack = first[rm] == 5;
+    }
+    return (u16)at;
+}
+
+static u64 address_with_sib(const struct insn *in, struct cpu_user_regs *regs, bool *on_stack)
+{
+    unsigned base = (in->sib & 7) | (in->rex & 1) << 3, index = (in->sib >> 3 & 7) | (in->rex & 2) << 2;
+    u64 at = 0;
+
+    if ((base & 7) != 5 || in->modrm >> 6) {
+        at += *insn_gpr(regs, base);
+        *on_stack = base == 4 || base == 5;
+    }
+    return index == 4 ? at : at + (*insn_gpr(regs, index) << (in->sib >> 6));
+}
+
+u64 insn_address(const struct insn *in, struct cpu_user_regs *regs, enum segment *segment)
+{
+    unsigned mod = in->modrm >> 6, rm = in->modrm & 7;
+    bool on_stack = false;
+    u64 at = (u64)(s64)in->displacement;
+
+    if (in->address == 2) {
+        at = address_16(in, regs, &on_stack);
+    } else if (rm == 4) {
+        at += address_with_sib(in, regs, &on_stack);
+    } else if (rm == 5 && !mod) {
+        at += in->code == 8 ? regs->rip + in->len : 0;
+    } else {
+        at += *insn_gpr(regs, insn_rm(in));
+        on_stack = insn_rm(in) == 5;
+    }
+    *segment = in->segment ? in->segment : on_stack ? SEG_SS : SEG_DS;
+    return in->address == 8 ? at : (u32)at;
 }
 
 bool insn_read_reg(struct cpu_user_regs *regs, const struct insn *in, unsigned n, u64 *v)

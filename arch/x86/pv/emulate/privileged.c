@@ -11,9 +11,6 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/vectors.h>
 
-/* RAISED: an exception of the guest's has been delivered, and the frame is that of its handler. */
-enum outcome { REFUSED, DONE, RAISED };
-
 static bool iopl_suffices(const struct vcpu *v)
 {
     /* The ring that a guest's kernel counts as is 1, or 0 by the assist. */
@@ -69,14 +66,14 @@ static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const str
 }
 
 /* One element of INS/OUTS; REP continues by re-execution until RCX is 0. */
-static bool emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct insn *in, u64 *breakpoints)
+static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct insn *in, u64 *breakpoints)
 {
     bool write = in->opcode & 2, rep = in->rep || in->repne;
     unsigned size = MIN(in->size, 4u);
     u64 *index = write ? &regs->rsi : &regs->rdi;
     u32 val = 0;
 
-    if (in->addr32 || !io_permitted(v, (u16)regs->rdx, size))
+    if (in->address != 8 || in->segment || !io_permitted(v, (u16)regs->rdx, size))
         return false;
     if (rep && !regs->rcx)
         return true;
@@ -86,8 +83,8 @@ static bool emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct
         pv_io_write(v, (u16)regs->rdx, size, val);
     } else {
         val = pv_io_read(v, (u16)regs->rdx, size);
-        if (copy_to_guest((void *)*index, &val, size))
-            return false;
+        if (!pv_operand_store(regs, in, SEG_ES, *index, &val, size))
+            return RAISED;
     }
     *index += regs->rflags & RFLAGS_DF ? -(u64)size : size;
     if (rep && --regs->rcx)
@@ -231,8 +228,7 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
     enum outcome outcome;
     u64 breakpoints = 0;
 
-    /* 64-bit code only: 32-bit processes have nothing privileged to do. */
-    if (!insn_decode(&in, regs) || in.lock || regs->cs == SEL_GUEST_CS32)
+    if (!insn_decode(&in, regs) || in.lock)
         return false;
     switch (in.opcode) {
     case 0x6c ... 0x6f:
@@ -244,6 +240,11 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
     case 0xfa: case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */
         outcome = iopl_suffices(v);
         break;
+    case OP_0F | 0x00: case OP_0F | 0x01:
+        outcome = pv_emulate_umip(v, regs, &in);
+        if (outcome != REFUSED)
+            break;
+        /* fall through */
     default:
         outcome = v->pv.guest_kernel_mode ? emulate_kernel_only(v, regs, &in) : REFUSED;
     }

@@ -1,0 +1,113 @@
+/*
+ * Where the code and the memory operands of a guest's instruction lie: segments count in 32-bit and 16-bit code, of which
+ * programs of either kind (Wine's, DOSEMU's) have segments of their own. Intel SDM vol. 3, 3.4.
+ */
+#include <hv/guest_access.h>
+#include <hv/pv.h>
+#include <hv/x86/insn.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
+
+#define DESC_PRESENT (1ULL << 47)
+#define DESC_L (1ULL << 53)
+#define DESC_D (1ULL << 54)
+#define DESC_G (1ULL << 55)
+#define PFEC_WRITE 2
+
+/* The descriptor, as the processor finds it through the vCPU's window; 0: there is none. */
+static u64 descriptor(struct vcpu *v, u16 selector)
+{
+    u64 window = PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT);
+
+    if (selector & 4) {
+        pv_ldt_map(v, selector);
+        if (selector >= v->pv.ldt_entries * 8 || pv_ldt_unmapped(v, selector))
+            return 0;
+        window += 16 * PAGE_SIZE;
+    } else if (selector < 4 || selector > GDT_LIMIT) {
+        return 0;
+    }
+    u64 d = READ_ONCE(*(const u64 *)(window + (selector & ~7u)));
+
+    return d & DESC_PRESENT ? d : 0;
+}
+
+static u32 base_of(u64 d)
+{
+    return (u32)(d >> 16 & 0xffffff) | (u32)(d >> 56) << 24;
+}
+
+static u32 limit_of(u64 d)
+{
+    u32 limit = (u32)(d & 0xffff) | (u32)(d >> 32 & 0xf0000);
+
+    return d & DESC_G ? limit << 12 | 0xfff : limit;
+}
+
+static u8 fetch(u8 *to, u64 from, u64 n)
+{
+    return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, (void *)from, n)) : 0;
+}
+
+bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
+{
+    u64 cs = regs->cs == SEL_GUEST_CS64 ? DESC_L : descriptor(current, regs->cs);
+    u64 at = cs & DESC_L ? regs->rip : (u32)(regs->rip + base_of(cs));
+    /* What lies in another page may not be there, and need not. */
+    u64 in_page = MIN((u64)INSN_MAX, PAGE_SIZE - (at & (PAGE_SIZE - 1)));
+
+    *in = (struct insn){ .code = cs & DESC_L ? 8 : cs & DESC_D ? 4 : 2 };
+    in->available = fetch(in->bytes, at, in_page);
+    if (in->available == in_page)
+        in->available = (u8)(in_page + fetch(in->bytes + in_page, at + in_page, INSN_MAX - in_page));
+    return insn_decode_bytes(in);
+}
+
+static u16 selector_of(const struct cpu_user_regs *regs, enum segment segment)
+{
+    u16 sel;
+
+    switch (segment) {
+    case SEG_CS: return regs->cs;
+    case SEG_SS: return regs->ss;
+    case SEG_ES: __asm__ volatile("mov %%es, %0" : "=r"(sel)); return sel;
+    default: __asm__ volatile("mov %%ds, %0" : "=r"(sel)); return sel;
+    }
+}
+
+/* The linear address of `n` bytes; false: beyond the segment. FS and GS have bases of their own, which the processor holds. */
+static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum segment segment, u64 offset, u64 n, u64 *va)
+{
+    u64 fs_gs = segment == SEG_FS ? rdmsr(MSR_FS_BASE) : segment == SEG_GS ? rdmsr(MSR_GS_BASE) : 0;
+
+    if (in->code == 8 || segment == SEG_FS || segment == SEG_GS) {
+        *va = offset + fs_gs;
+    } else {
+        u64 d = descriptor(current, selector_of(regs, segment));
+
+        if (!d || offset + n - 1 > limit_of(d))
+            return false;
+        *va = offset + base_of(d);
+    }
+    if (in->code != 8)
+        *va = (u32)*va;
+    return true;
+}
+
+bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src, u64 n)
+{
+    struct mended fault = { segment == SEG_SS ? VEC_SS : VEC_GP, 0, 0 };
+    u64 va;
+
+    if (linear(in, regs, segment, offset, n, &va)) {
+        if (guest_range_ok(va, n)) {
+            if (!guest_copy_raw_to((void *)va, src, n))
+                return true;
+            fault = this_cpu()->mended;
+        } else if (is_canonical(va) && is_canonical(va + n - 1)) {
+            fault = (struct mended){ VEC_PF, PFEC_WRITE, va };
+        }
+    }
+    pv_access_failed(regs, &fault);
+    return false;
+}
