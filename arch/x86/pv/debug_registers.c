@@ -10,8 +10,6 @@
 
 #define DR6_WRITABLE 0xe00fUL /* B0 to B3, BD, BS, BT */
 #define DR6_FIXED 0xffff0ff0UL
-#define DR6_BS 0x4000
-#define DR7_ENABLES 0xffUL
 #define DR7_GD (1UL << 13) /* would trap our own accesses */
 #define DR7_WRITABLE 0xffff03ffUL
 #define DR7_FIXED 0x400UL
@@ -107,12 +105,12 @@ long pv_get_debugreg(const struct vcpu *v, u64 reg, u64 *val)
     return 0;
 }
 
-u64 pv_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes)
+u64 pv_find_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes)
 {
     static const u8 lengths[4] = { 1, 2, 8, 4 };
     u64 dr7 = v->pv.dr[7], hit = 0;
 
-    if (likely(!(dr7 & DR7_ENABLES)) || !(v->pv.cr4 & CR4_DE))
+    if (!(v->pv.cr4 & CR4_DE))
         return 0;
     for (unsigned n = 0; n < 4; n++) {
         u64 length = lengths[fields_of(dr7, n) >> 2], first = v->pv.dr[n] & ~(length - 1);
@@ -123,14 +121,8 @@ u64 pv_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes)
     return hit;
 }
 
-void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs, unsigned length, u64 breakpoints)
+void pv_raise_debug(struct vcpu *v, struct cpu_user_regs *regs, u64 dr6)
 {
-    regs->rip += length;
-    if (regs->rflags & RFLAGS_TF)
-        breakpoints |= DR6_BS;
-    regs->rflags &= ~RFLAGS_RF;
-    if (unlikely(breakpoints)) {
-        v->pv.dr[6] |= breakpoints;
-        pv_inject(regs, VEC_DB, 0);
-    }
+    v->pv.dr[6] |= dr6;
+    pv_inject(regs, VEC_DB, 0);
 }

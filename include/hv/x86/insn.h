@@ -11,7 +11,7 @@
 enum segment { SEG_DEFAULT, SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 
 struct insn {
-    u8 bytes[INSN_MAX];
+    u8 bytes[INSN_MAX + 1]; /* two words */
     u8 available;   /* bytes that could be fetched */
     u8 len;         /* of the whole instruction */
     u16 opcode;

@@ -48,28 +48,31 @@ static bool next(struct insn *in, u8 *b)
     return true;
 }
 
+enum { OPERAND_SIZE = SEG_GS + 1, ADDRESS_SIZE, LOCK, REPNE, REP };
+static const u8 prefix[256] = {
+    [0x26] = SEG_ES, [0x2e] = SEG_CS, [0x36] = SEG_SS, [0x3e] = SEG_DS, [0x64] = SEG_FS, [0x65] = SEG_GS,
+    [0x66] = OPERAND_SIZE, [0x67] = ADDRESS_SIZE, [0xf0] = LOCK, [0xf2] = REPNE, [0xf3] = REP,
+};
+
 static bool prefixes(struct insn *in, u8 *b)
 {
     for (;;) {
         if (!next(in, b))
             return false;
-        switch (*b) {
-        case 0x26: in->segment = SEG_ES; break;
-        case 0x2e: in->segment = SEG_CS; break;
-        case 0x36: in->segment = SEG_SS; break;
-        case 0x3e: in->segment = SEG_DS; break;
-        case 0x64: in->segment = SEG_FS; break;
-        case 0x65: in->segment = SEG_GS; break;
-        case 0x66: in->op16 = true; break;
-        case 0x67: in->addr32 = true; break;
-        case 0xf0: in->lock = true; break;
-        case 0xf2: in->repne = true; break;
-        case 0xf3: in->rep = true; break;
-        default:
+        u8 kind = prefix[*b];
+
+        switch (kind) {
+        case 0:
             if ((*b & 0xf0) != 0x40 || in->code != 8)
                 return true;
             in->rex = *b;
             return next(in, b);
+        case OPERAND_SIZE: in->op16 = true; break;
+        case ADDRESS_SIZE: in->addr32 = true; break;
+        case LOCK: in->lock = true; break;
+        case REPNE: in->repne = true; break;
+        case REP: in->rep = true; break;
+        default: in->segment = kind;
         }
     }
 }

@@ -39,9 +39,9 @@ static bool is_pci_data(u16 port)
  * An access that touches ports which are not the guest's to use as it likes is done byte by byte, as a bus of single bytes
  * does it: each byte meets its own port's rule. The four bytes of PCI_DATA are one register.
  */
-static bool by_bytes(u16 port, unsigned bytes)
+static noinline bool by_bytes(u16 port, unsigned bytes)
 {
-    if (bytes == 1 || (is_pci_data(port) && (port & 3) + bytes <= 4))
+    if (is_pci_data(port) && (port & 3) + bytes <= 4)
         return false;
     for (unsigned i = 0; i < bytes; i++) {
         u16 p = (u16)(port + i);
@@ -57,19 +57,23 @@ static u16 pci_register(const struct vcpu *v, u16 port)
     return (u16)((v->pv.pci_cf8 & 0xfc) | (port & 3));
 }
 
+static noinline u32 read_bytes(struct vcpu *v, u16 port, unsigned bytes)
+{
+    u32 val = 0;
+
+    for (unsigned i = 0; i < bytes; i++)
+        val |= pv_io_read(v, (u16)(port + i), 1) << (8 * i);
+    return val;
+}
+
 u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes)
 {
     if (port == PCI_ADDRESS && bytes == 4)
         return v->pv.pci_cf8;
     if (!v->domain->privileged)
         return all_ones(bytes);
-    if (by_bytes(port, bytes)) {
-        u32 val = 0;
-
-        for (unsigned i = 0; i < bytes; i++)
-            val |= pv_io_read(v, (u16)(port + i), 1) << (8 * i);
-        return val;
-    }
+    if (bytes > 1 && by_bytes(port, bytes))
+        return read_bytes(v, port, bytes);
     if (port_hidden(port))
         return all_ones(bytes);
     if (is_pci_data(port) && (v->pv.pci_cf8 & 0x80000000))

@@ -53,13 +53,13 @@ bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
 {
     u64 cs = regs->cs == SEL_GUEST_CS64 ? DESC_L : descriptor(current, regs->cs);
     u64 at = cs & DESC_L ? regs->rip : (u32)(regs->rip + base_of(cs));
-    /* What lies in another page may not be there, and need not. */
-    u64 in_page = MIN((u64)INSN_MAX, PAGE_SIZE - (at & (PAGE_SIZE - 1)));
 
-    *in = (struct insn){ .code = cs & DESC_L ? 8 : cs & DESC_D ? 4 : 2 };
-    in->available = fetch(in->bytes, at, in_page);
-    if (in->available == in_page)
-        in->available = (u8)(in_page + fetch(in->bytes + in_page, at + in_page, INSN_MAX - in_page));
+    memset(&in->available, 0, sizeof(*in) - offsetof(struct insn, available));
+    in->code = cs & DESC_L ? 8 : cs & DESC_D ? 4 : 2;
+    if (likely(!copy_from_guest(in->bytes, (void *)at, sizeof(in->bytes))))
+        in->available = INSN_MAX;
+    else /* the next page is not there, and perhaps not needed */
+        in->available = fetch(in->bytes, at, MIN((u64)INSN_MAX, PAGE_SIZE - (at & (PAGE_SIZE - 1))));
     return insn_decode_bytes(in);
 }
 

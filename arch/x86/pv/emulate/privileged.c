@@ -20,7 +20,7 @@ static bool iopl_suffices(const struct vcpu *v)
 }
 
 /* The bitmap lies in the kernel's address space. What cannot be read permits nothing. */
-static bool iobitmap_permits(struct vcpu *v, u16 port, unsigned bytes)
+static noinline bool iobitmap_permits(struct vcpu *v, u16 port, unsigned bytes)
 {
     bool user = !v->pv.guest_kernel_mode;
     u16 bits = 0xffff;
