@@ -291,7 +291,8 @@ bool acpi_hpet_address(const void *table, u32 length, paddr_t *address)
         return false;
     memcpy(&gas, (const u8 *)table + HPET_ADDRESS, sizeof(gas));
     *address = gas.address;
-    return gas.space == SPACE_MEMORY && gas.address && !(gas.address & 7) && !(gas.address >> cpu.phys_bits);
+    return gas.space == SPACE_MEMORY && gas.address && !(gas.address & 7) && !(gas.address >> cpu.phys_bits) &&
+           boot_info_memory_type(&boot_info, gas.address) != E820_RAM;
 }
 
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length)

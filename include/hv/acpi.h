@@ -53,7 +53,7 @@ const void *acpi_find_table(const char *signature, bool any_sum, u32 *length) __
 /* Parsers of single tables: 0, or -EINVAL (too short). Nothing in them is trusted. */
 int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length);
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length);
-/* The HPET's registers. False: the table is too short, or they lie in no memory. */
+/* The HPET's registers. False: the table is too short, or they lie in RAM, in no memory at all, or beyond what the processor reaches. */
 bool acpi_hpet_address(const void *table, u32 length, paddr_t *address) __must_check;
 /* BGRT, whose picture the firmware may have left in memory that is free by now. False: too short a table. */
 bool acpi_bgrt_image(const void *table, u32 length, paddr_t *image) __must_check;

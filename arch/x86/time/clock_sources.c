@@ -22,7 +22,7 @@
 /* HPET specification 1.0a, 2.3 */
 enum { HPET_CAPABILITIES = 0, HPET_CONFIGURATION = 0x10, HPET_COUNTER = 0xf0 };
 #define HPET_ENABLE 1
-#define HPET_SIZE PAGE_SIZE
+#define HPET_SIZE 1024
 #define HPET_MAX_PERIOD 100000000 /* fs */
 #define HPET_MIN_PERIOD 100000    /* fs: 10 GHz; all ones and all zeros are no HPET */
 
@@ -63,8 +63,8 @@ static u32 hpet_read(void)
     return hpet_reg(HPET_COUNTER);
 }
 
-/* The HPET's period in fs, with its counter running; 0: there is none. */
-static u64 hpet_start(void)
+/* Where the firmware says that the HPET is; 0: nowhere that can be true. */
+static paddr_t hpet_address(void)
 {
     u32 length;
     const void *table = acpi_find_table("HPET", false, &length);
@@ -72,15 +72,27 @@ static u64 hpet_start(void)
 
     if (!table)
         return 0;
-    if (!acpi_hpet_address(table, length, &at)) {
-        printk(LOG_WARN "ACPI: table HPET makes no sense and is not used\n");
+    if (acpi_hpet_address(table, length, &at))
+        return at;
+    printk(LOG_WARN "ACPI: table HPET makes no sense and is not used\n");
+    return 0;
+}
+
+/* The HPET's period in fs, with its counter running; 0: there is none. */
+static u64 hpet_start(void)
+{
+    paddr_t at = hpet_address();
+
+    hpet = at ? hv_ioremap(at, HPET_SIZE) : NULL;
+    if (!hpet)
+        return 0;
+    u32 period = hpet_reg(HPET_CAPABILITIES + 4);
+
+    if (period < HPET_MIN_PERIOD || period > HPET_MAX_PERIOD) {
+        hv_iounmap(hpet, HPET_SIZE);
+        hpet = NULL;
         return 0;
     }
-    hpet = hv_ioremap(at, HPET_SIZE);
-    u32 period = hpet ? hpet_reg(HPET_CAPABILITIES + 4) : 0;
-
-    if (period < HPET_MIN_PERIOD || period > HPET_MAX_PERIOD)
-        return 0;
     hpet_configuration = hpet_reg(HPET_CONFIGURATION);
     *(volatile u32 *)(hpet + HPET_CONFIGURATION) = hpet_configuration | HPET_ENABLE;
     return period;
@@ -117,7 +129,7 @@ void clock_sources_stop(void)
     outb(PORT_B, port_b);
     if (hpet) {
         *(volatile u32 *)(hpet + HPET_CONFIGURATION) = hpet_configuration;
-        hv_unmap((u64)hpet, HPET_SIZE);
+        hv_iounmap(hpet, HPET_SIZE);
         hpet = NULL;
     }
 }
