@@ -482,7 +482,7 @@ def main():
     smp_tests.register(kernel)
     acpi_tests.register()
     speculation_tests.register(kernel)
-    state_tests.register()
+    state_tests.register(kernel)
     fuzz_tests.register()
     mmu_tests.register()
     models_tests.register()

@@ -1,11 +1,11 @@
 """What a processor holds for one vCPU and must not show or lose to another."""
-from caisson import images
+from caisson import images, machine, packages
 from bochs import bochs_tests
 from build import guest_input
-from harness import BUILD, ELF, OUT, clean, command, direct, need, test
+from harness import BUILD, ELF, OUT, REACHED, clean, command, direct, need, test
 
 
-def register():
+def register(linux):
     @test("build: guests' pointers and indices are masked")
     def _():
         command("python3", "tests/build/guest_input.py")
@@ -39,3 +39,21 @@ def register():
         r = bochs_tests.boot("smp_fpu", ELF, "smp_fpu", two, 120, model="corei7_skylake_x")
         need("registers of AVX-512 were tried" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
         clean(r)
+
+    # The emulator's own IRET in ring 3 decides on SMAP.
+    kernel("user_mode", "max", said=["SMAP: left off, with it IRET fails"], unsaid=["SMEP SMAP"])
+
+    def newer(name, files, words, timeout, passed):
+        @test(f"newer QEMU: {name}, with SMAP")
+        def _():
+            program = packages.download_qemu(f"{BUILD}/cache")
+            bundle = images.bundle(f"{OUT}/newer-{name}.cpio", *files())
+            args = machine.command(("direct", ELF, bundle, words), mem="512M")
+            r = machine.run(program + args[1:], timeout)
+            need(passed in r.output and not r.timed_out, "it did not pass", r)
+            need("SMEP SMAP" in r.output, "SMAP is not used", r)
+            clean(r)
+
+    for name in ("user_mode", "exceptions", "memory", "guest_pointers"):
+        newer(name, lambda name=name: [f"{BUILD}/kernels/{name}.elf"], "noreboot", 90, "test kernel: PASS")
+    newer("Linux", lambda: [linux, images.initramfs(f"{OUT}/newer-initramfs.cpio")], "loglvl=all -- console=hvc0 caisson.batch", 300, REACHED)

@@ -1,4 +1,5 @@
 """Debian packages: what each job needs, and installing what is missing."""
+import fcntl
 import os
 import shutil
 import subprocess
@@ -110,18 +111,24 @@ def download_xen(cache):
 
 
 def download_qemu(cache):
-    """A newer QEMU than the distribution's, unpacked, not installed: the command's first words."""
+    """A newer QEMU than the distribution's, unpacked, not installed: the command's first words. It needs the libraries of the installed one."""
     root = os.path.join(cache, "qemu")
     words = [f"{root}/usr/bin/qemu-system-x86_64", "-L", f"{root}/usr/share/qemu", "-L", f"{root}/usr/share/seabios"]
-    if not os.path.exists(words[0]):
+    with open(root + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other
+        if os.path.exists(words[0]):
+            return words
         shutil.rmtree(root, ignore_errors=True)
         options = _private_root(cache, "bookworm-backports")
-        os.makedirs(root)
+        unpacked = root + ".new"
+        shutil.rmtree(unpacked, ignore_errors=True)
+        os.makedirs(unpacked)
         step("downloading QEMU of bookworm-backports")
         for command in (["apt-get", "-qq"] + options + ["download", "qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"],
                         ["sh", "-ec", "for deb in *.deb; do dpkg-deb -x $deb . && rm $deb; done"]):
-            if subprocess.run(command, cwd=root).returncode:
+            if subprocess.run(command, cwd=unpacked).returncode:
                 sys.exit("the newer QEMU cannot be had: is this Debian 12 with its usual package sources?")
+        os.rename(unpacked, root)
     return words
 
 

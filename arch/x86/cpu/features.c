@@ -26,8 +26,8 @@ static int parse_smap(const char *value, void *var)
     return o->force ? 0 : option_bool(value, &o->on);
 }
 OPTION("smap", parse_smap, opt_smap,
-       "supervisor-mode access prevention, where the CPU has it; QEMU's emulator breaks IRET with it, so there "
-       "it takes `smap=force`",
+       "supervisor-mode access prevention, where the CPU has it; left off where a trial at boot shows that "
+       "IRET in ring 3 fails with it (QEMU 7.2's emulator), unless `smap=force`",
        "on");
 
 extern const u64 __smap_clac_start[], __smap_clac_end[], __smap_stac_start[], __smap_stac_end[];
@@ -147,9 +147,8 @@ void cpu_enable_features(void)
         cr4 |= CR4_SMEP;
     if (cpu.umip)
         cr4 |= CR4_UMIP;
-    if (cpu.smap && cpu.tcg && !opt_smap.force) {
-        /* QEMU's emulator makes IRET in ring 3 fault on the user stack when CR4.SMAP is set. */
-        printk(LOG_INFO "SMAP: left off, QEMU's emulation of it breaks IRET in guests\n");
+    if (cpu.smap && opt_smap.on && !opt_smap.force && smap_breaks_iret()) {
+        printk(LOG_INFO "SMAP: left off, with it IRET fails in guests: an error of this emulator (smap=force uses it)\n");
         cpu.smap = false;
     }
     if (cpu.smap && opt_smap.on) {

@@ -35,6 +35,7 @@ static inline struct stack_top *stack_block_top(void *block)
     return (struct stack_top *)((char *)block + STACK_BLOCK_SIZE) - 1;
 }
 void cpu_write_cr4(u64 cr4);
+bool smap_breaks_iret(void); /* boot CPU, before guests and shadow stacks */
 
 static inline bool cpu_on_ist_stack(const struct percpu *c, unsigned ist, u64 rsp)
 {
