@@ -69,6 +69,13 @@ def register():
             for text in said + [f"SMP: {online} of {listed} CPUs online", "Rebooting the machine."]:
                 need(text in r.output, f"{name}: '{text}' was not printed", r)
 
+    @test("acpi: CPUs start from wherever low memory is free")
+    def _():
+        iso = images.iso(f"{OUT}/cutmem.iso", ELF, f"{BUILD}/kernels/memory.elf", None, "com1=115200,8n1 noreboot", "", first="cutmem 300K 640K")
+        r = machine.run(machine.command(("bios", iso), smp=2, mem="256M"), 90)
+        need("SMP: 2 of 2 CPUs online" in r.output and "test kernel: PASS" in r.output, "not all CPUs were started", r)
+        clean(r)
+
     @test("irq: more vectors than one CPU has, and interrupts that follow when their CPU goes")
     def _():
         r = direct(images.bundle(f"{OUT}/vectors.cpio", f"{BUILD}/kernels/smp_vectors.elf"), "noreboot dom0_max_vcpus=2 guest_loglvl=all", timeout=90,
