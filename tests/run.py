@@ -21,7 +21,7 @@ from models import models_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
 from speculation import speculation_tests  # noqa: E402
 from state import state_tests  # noqa: E402
-from trap import matrix_tests, mce_tests, recorder_tests, sweep_tests  # noqa: E402
+from trap import matrix_tests, mce_tests, report_tests, recorder_tests, sweep_tests  # noqa: E402
 
 # ---- build ----
 
@@ -489,6 +489,7 @@ def main():
     bench_tests.register()
     matrix_tests.register()
     bochs_tests.register()
+    report_tests.register()
     mce_tests.register(kernel)
     recorder_tests.register()
     sweep_tests.register()

@@ -175,7 +175,8 @@ void serial_set_sync(void)
 
 void serial_flush(void)
 {
-    while (tx_head != tx_tail && console_uart->present)
+    /* In a report another CPU may be at the buffer still: what was there at first is sent, and no more. */
+    for (u32 left = MIN(tx_tail - tx_head, TX_SIZE); left && console_uart->present; left--)
         wait_and_send(console_uart, tx[tx_head++ % TX_SIZE]);
 }
 

@@ -52,7 +52,16 @@ void registers_print(const struct cpu_user_regs *r, const char *level)
     printk("%scr3: %016lx   cr2: %016lx   ss:  %04x\n", level, read_cr3(), read_cr2(), r->ss);
 }
 
-/* Every word of the stack that points into the text: more than the call chain, never less. */
+/* A page that can be read without a fault; not the guard, nor the shadow stack in its place. */
+static bool is_stack(u64 va)
+{
+    return (hv_lookup(va) & (PTE_PRESENT | PTE_RW)) == (PTE_PRESENT | PTE_RW);
+}
+
+/*
+ * Every word of the stack that points into the text: more than the call chain, never less. After a stack overflow
+ * RSP is in the guard page, and the chain begins on the next one.
+ */
 static void backtrace(u64 rsp)
 {
     u64 top = (rsp | (STACK_BLOCK_SIZE - 1)) + 1;
@@ -60,16 +69,24 @@ static void backtrace(u64 rsp)
     unsigned shown = 0;
 
     printk("Call trace:\n");
+    if (!is_canonical(rsp)) {
+        printk("   none: RSP is not canonical\n");
+        return;
+    }
     rsp &= ~7UL;
-    for (u64 *p = (u64 *)rsp; (u64)p < top && shown < 24; p++) {
-        if (((u64)p == rsp || !((u64)p & (PAGE_SIZE - 1))) && !(hv_lookup((u64)p) & PTE_PRESENT))
-            return;
-        if (*p < (u64)__text_start || *p >= (u64)__text_end)
+    for (u64 va = rsp; va < top && shown < 24; va += sizeof(u64)) {
+        if ((va == rsp || !(va & (PAGE_SIZE - 1))) && !is_stack(va)) {
+            va |= PAGE_SIZE - sizeof(u64);
             continue;
-        printk("   [%s]\n", symbol_describe(*p, name, sizeof(name)));
+        }
+        u64 word = *(const u64 *)va;
+
+        if (word < (u64)__text_start || word >= (u64)__text_end)
+            continue;
+        printk("   [%s]\n", symbol_describe(word, name, sizeof(name)));
         shown++;
         if (summary.nr_frames < ARRAY_SIZE(summary.frames))
-            summary.frames[summary.nr_frames++] = *p;
+            summary.frames[summary.nr_frames++] = word;
     }
 }
 

@@ -16,6 +16,12 @@ bool page_fault_early(const struct cpu_user_regs *regs)
     return !(regs->error_code & PFEC_PRESENT) && direct_map_fault(read_cr2());
 }
 
+/* The frame table knows chunks, which have holes; in the direct map these are not mapped. */
+static bool in_ram(mfn_t mfn)
+{
+    return mfn_valid(mfn) && (hv_lookup((u64)mfn_to_virt(mfn)) & PTE_PRESENT);
+}
+
 /* A table that can be read without a fault: in RAM, or in the image before there is a frame table. */
 static const pte_t *readable_table(mfn_t mfn)
 {
@@ -23,7 +29,7 @@ static const pte_t *readable_table(mfn_t mfn)
 
     if (off < IMAGE_MAX_SIZE)
         return (const pte_t *)(IMAGE_VIRT_START + off);
-    return mfn_valid(mfn) ? mfn_to_virt(mfn) : NULL;
+    return in_ram(mfn) ? mfn_to_virt(mfn) : NULL;
 }
 
 void page_walk_print(u64 cr3, u64 va, const char *level)
@@ -39,7 +45,7 @@ void page_walk_print(u64 cr3, u64 va, const char *level)
             return;
         }
         pte_t e = table[PT_INDEX(va, l)];
-        bool ram = (e & PTE_PRESENT) && mfn_valid(pte_mfn(e));
+        bool ram = (e & PTE_PRESENT) && in_ram(pte_mfn(e));
 
         printk("%s L%u[0x%03lx] = %016lx", level, l, PT_INDEX(va, l), e);
         if (!(e & PTE_PRESENT))

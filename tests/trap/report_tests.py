@@ -1,0 +1,27 @@
+"""Reports of a hypervisor whose own state is damaged: gdb does the damage, and the report must still be whole."""
+import re
+
+from harness import BUILD, OUT, need, provoke, test
+from caisson import images
+
+BLOCK = 0x8000  # a stack block: SYSCALL trampoline, guard page, stack
+L4 = "*(unsigned long *)(0xffff830000000000 + ($cr3 & ~0xfff) + 8)"
+
+
+def register():
+    def report(name, damage, code, text, **machine_words):
+        @test(f"report: {name}")
+        def _():
+            bundle = images.bundle(f"{OUT}/report.cpio", f"{BUILD}/kernels/memory.elf")
+            r = provoke("do_xen_version", damage, "(noreboot", bundle, "noreboot dom0_mem=128M", **machine_words)
+            need(f"PANIC CAI-{code}" in r.output, "no report", r)
+            need(r.output.count("PANIC") == 1 and "second fault" not in r.output, "the report has met a fault of its own", r)
+            need(re.search(text, r.output.replace("\r", "")), f"the report does not say '{text}'", r)
+
+    # Bit 48 is no index bit: a table walk would find the real stack, a read raises #GP.
+    report("the stack pointer is not canonical", "set $rsp = (unsigned long)$rsp ^ (1UL << 48)", "T08", r"Call trace:\n.*none: RSP is not canonical")
+    report("a stack overflow has a call chain", f"set $rsp = ((unsigned long)$rsp & ~{BLOCK - 1:#x}) + 0x1800", "T08",
+           r"Call trace:\n.*\[[0-9a-f]{16} \w+\+0x")
+    # Frame 7fff0h is reserved, in a chunk that has RAM, and there is RAM above it.
+    report("a table that is not in RAM", [f"set {L4} = 0x7fff0067", "set $pc = 0x8000000000"], "T0E",
+           r"L4\[0x001\] = 0+7fff0067 .*\(no RAM\)\n.*table 7fff0 is not in RAM", mem="4G")
