@@ -16,6 +16,7 @@ from boot import efi_tests, kernels_tests, memory_tests  # noqa: E402
 from clock import clock_tests  # noqa: E402
 from full import full_tests  # noqa: E402
 from fuzz import fuzz_tests  # noqa: E402
+from guestabi import guestabi_tests  # noqa: E402
 from mmu import mmu_tests  # noqa: E402
 from models import models_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
@@ -483,6 +484,7 @@ def main():
     acpi_tests.register()
     speculation_tests.register(kernel)
     state_tests.register(kernel)
+    guestabi_tests.register()
     fuzz_tests.register()
     mmu_tests.register()
     models_tests.register()

@@ -70,6 +70,7 @@ struct pv_vcpu {
 
     /* Valid while the vCPU's state is not loaded (percpu.state_owner). */
     u16 ds, es, fs, gs;
+    bool selectors_lost; /* some could not be loaded again: above is what they were, loaded is null */
     bool selectors_due; /* loaded they are null as yet: pages of the LDT are to be mapped first */
     u64 fs_base, gs_base, gs_base_shadow;
     void *fpu_area;      /* XSAVE format */

@@ -90,6 +90,7 @@ void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error);
 void pv_access_failed(struct cpu_user_regs *regs, const struct mended *fault);
 void guest_iret_failed(struct cpu_user_regs *regs);
 bool pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool mask_events, bool has_error, u32 error);
+/* For selectors that cannot be loaded again. */
 bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs);
 void syscall_from_guest(struct cpu_user_regs *regs);
 bool prepare_guest_return(struct cpu_user_regs *regs);

@@ -84,14 +84,10 @@ bool pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool mas
 
 bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    u16 ds, es, fs, gs;
+    const struct pv_vcpu *p = &v->pv;
+    u64 head[6] = { regs->rcx, regs->r11, p->ds, p->es, p->fs, p->gs };
 
-    __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3" : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
-    u64 head[6] = { regs->rcx, regs->r11, ds, es, fs, gs };
-
-    if (!v->pv.failsafe_cb.address)
-        return false;
-    return push_frame(v, regs, head, 6, v->pv.failsafe_cb.address, v->pv.failsafe_cb.mask_events);
+    return push_frame(v, regs, head, 6, p->failsafe_cb.address, p->failsafe_cb.mask_events);
 }
 
 void guest_iret_failed(struct cpu_user_regs *regs)

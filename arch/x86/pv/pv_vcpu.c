@@ -52,7 +52,7 @@ void pv_state_save(struct vcpu *v)
     struct pv_vcpu *p = &v->pv;
 
     fpu_save(p->fpu_area);
-    if (!p->selectors_due)
+    if (!p->selectors_due && !p->selectors_lost)
         __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
                          : "=r"(p->ds), "=r"(p->es), "=r"(p->fs), "=r"(p->gs));
     save_bases(p);
@@ -67,27 +67,28 @@ void pv_state_changed(struct vcpu *v)
     __atomic_store_n(&v->state_cpu, ~0u, __ATOMIC_RELEASE);
 }
 
-/* A selector that faults (its descriptor has changed meanwhile) becomes null. */
-#define LOAD_SELECTOR(reg, sel)                                        \
+/* A selector that faults (its descriptor has changed meanwhile) becomes null, and is counted. */
+#define LOAD_SELECTOR(reg, sel, lost)                                  \
     do {                                                               \
         u32 s_ = (sel);                                                \
         __asm__ volatile("1: mov %k0, %%" #reg "\n"                    \
                          "2:\n"                                        \
                          ".pushsection .text.fixup, \"ax\"\n"          \
-                         "3: xor %k0, %k0\n   jmp 1b\n"                \
+                         "3: xor %k0, %k0\n   inc %1\n   jmp 1b\n"    \
                          ".popsection\n" EXTABLE("1b", "3b")           \
-                         : "+r"(s_));                                  \
+                         : "+r"(s_), "+r"(lost));                      \
     } while (0)
 
 /* Null ones, if they are due later. */
-static void load_selectors(const struct pv_vcpu *p)
+static void load_selectors(struct pv_vcpu *p)
 {
-    u32 kept = p->selectors_due ? 0 : 0xffff;
+    u32 kept = p->selectors_due ? 0 : 0xffff, lost = 0;
 
-    LOAD_SELECTOR(ds, p->ds & kept);
-    LOAD_SELECTOR(es, p->es & kept);
-    LOAD_SELECTOR(fs, p->fs & kept);
-    LOAD_SELECTOR(gs, p->gs & kept);
+    LOAD_SELECTOR(ds, p->ds & kept, lost);
+    LOAD_SELECTOR(es, p->es & kept, lost);
+    LOAD_SELECTOR(fs, p->fs & kept, lost);
+    LOAD_SELECTOR(gs, p->gs & kept, lost);
+    p->selectors_lost = lost;
     wrmsr(MSR_FS_BASE, p->fs_base);
     wrmsr(MSR_GS_BASE, p->gs_base);
     wrmsr(MSR_KERNEL_GS_BASE, p->gs_base_shadow);
@@ -103,7 +104,7 @@ static bool descriptors_mapped(const struct vcpu *v)
 
 static void ask_for_selectors(const struct pv_vcpu *p)
 {
-    if (p->selectors_due)
+    if (p->selectors_due || p->selectors_lost)
         softirq_raise(SOFTIRQ_SELECTORS);
 }
 
@@ -123,9 +124,22 @@ void pv_load_due_selectors(void)
     load_selectors(p);
 }
 
+/* The guest is told of selectors that could not be loaded again, with what they were: the failsafe callback, if it has one. */
+static void selectors_on_exit(void)
+{
+    struct vcpu *v = current;
+
+    pv_load_due_selectors();
+    if (!v->pv.selectors_lost)
+        return;
+    v->pv.selectors_lost = false;
+    if (v->pv.failsafe_cb.address && !pv_failsafe_bounce(v, guest_cpu_user_regs()))
+        guest_crash(v, guest_cpu_user_regs(), CRASH_RETURN, 0, "the failsafe callback's frame cannot be written to the guest's kernel stack");
+}
+
 void arch_domains_init(void)
 {
-    softirq_register(SOFTIRQ_SELECTORS, pv_load_due_selectors);
+    softirq_register(SOFTIRQ_SELECTORS, selectors_on_exit);
 }
 
 static void load_gdt(u64 base)

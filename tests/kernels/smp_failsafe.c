@@ -1,0 +1,51 @@
+/* A selector whose descriptor goes while another vCPU runs: the failsafe callback, with what it was. Two vCPUs on one CPU. */
+#include "smp.h"
+
+static volatile u64 turns;
+static u64 *gdt;
+
+static void other(u32 id)
+{
+    (void)id;
+    for (;;) {
+        turns++;
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+    }
+}
+
+static void descriptor_set(u64 d)
+{
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_update_descriptor, va_to_mfn(gdt) << 12 | 0x58, d), 0);
+}
+
+/* The callback: notes its frame and goes on where it was. */
+u64 frame[11], calls;
+__asm__("on_failsafe: incq calls(%rip)\n push %rsi\n push %rdi\n push %rcx\n lea 24(%rsp), %rsi\n lea frame(%rip), %rdi\n mov $11, %ecx\n"
+        "rep movsq\n pop %rcx\n pop %rdi\n pop %rsi\n pop %rcx\n pop %r11\n add $32, %rsp\n"
+        "push $0\n push %rcx\n push %r11\n push %rax\n mov $23, %eax\n syscall");
+extern const char on_failsafe[];
+
+void test_main(void)
+{
+    struct callback_register r = { CALLBACKTYPE_failsafe, 0, (u64)on_failsafe };
+    u16 ds = 1;
+
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
+    gdt = page_new();
+    u64 mfn = va_to_mfn(gdt);
+
+    gdt[0x58 / 8] = 0x00cff3000000ffff;
+    make_ro(gdt);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_gdt, &mfn, 512), 0);
+    __asm__ volatile("mov %0, %%ds; mov %0, %%fs" ::"r"(0x5b));
+    descriptor_set(0);
+    smp_start(1, other);
+    while (turns < 5)
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+    CHECK_EQ(calls, 1); /* null ones load every time */
+    CHECK_EQ(frame[2], 0x5b);
+    CHECK_EQ(frame[4], 0x5b);
+    CHECK_EQ(frame[7] & 0xffff, KERNEL_CS_IN_FRAME);
+    __asm__ volatile("mov %%ds, %0" : "=r"(ds));
+    CHECK_EQ(ds, 0);
+}
