@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, command, direct, monitor,  # noqa: E402
                      need, provoke, run_all, test, tests)
+from console import console_tests  # noqa: E402
 from caisson import images, machine, packages  # noqa: E402
 from acpi import acpi_tests  # noqa: E402
 from bench import bench_tests  # noqa: E402
@@ -488,6 +489,7 @@ def main():
     fuzz_tests.register()
     mmu_tests.register()
     models_tests.register()
+    console_tests.register()
     bench_tests.register()
     matrix_tests.register()
     bochs_tests.register()

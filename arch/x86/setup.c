@@ -15,8 +15,10 @@
 #include <hv/pv.h>
 #include <hv/recorder.h>
 #include <hv/sched.h>
+#include <hv/serial.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
+#include <hv/start_consoles.h>
 #include <hv/trap_test.h>
 #include <hv/version.h>
 #include <hv/watchdog.h>
@@ -40,8 +42,8 @@ static void refuse_efi(u64 status)
     panic(PANIC_EFI_EXIT, "the UEFI firmware refused to end its boot services (status %lx). Update it, or boot in BIOS mode.", status);
 }
 
-/* One function, so that every protocol ends in the same state. */
-static void read_boot_information(void)
+/* One function, so that every protocol ends in the same state. What it refuses is told once there are options and consoles. */
+static int read_boot_information(void)
 {
     struct boot_info *bi = &boot_info;
     int rc;
@@ -49,27 +51,32 @@ static void read_boot_information(void)
     bi->image_phys = boot_image_phys;
     if (boot_protocol == BOOT_PROTO_PVH) {
         bi->platform = PLATFORM_PVH;
-        rc = pvh_parse(bi, boot_information);
-    } else {
-        bool efi = boot_protocol == BOOT_PROTO_MULTIBOOT2_EFI;
-
-        bi->platform = efi ? PLATFORM_EFI : PLATFORM_BIOS;
-        if (efi && efi_boot_data.status)
-            refuse_efi(efi_boot_data.status);
-        rc = multiboot2_parse(bi, phys_to_virt(boot_information), MBI_MAX_SIZE);
-        bi->info_start = boot_information;
-        bi->info_end = boot_information + *(u32 *)phys_to_virt(boot_information);
-        if (!rc && bi->rsdp)
-            bi->rsdp += boot_information; /* the parser gives the offset of the copy */
-        if (efi) {
-            efi_add_memory_map(bi);
-            bi->efi_system_table = efi_boot_data.system_table;
-            bi->rsdp = efi_find_rsdp(phys_to_virt(bi->efi_system_table), phys_to_virt);
-        }
+        return pvh_parse(bi, boot_information);
     }
+    bool efi = boot_protocol == BOOT_PROTO_MULTIBOOT2_EFI;
+
+    bi->platform = efi ? PLATFORM_EFI : PLATFORM_BIOS;
+    rc = multiboot2_parse(bi, phys_to_virt(boot_information), MBI_MAX_SIZE);
+    if (rc)
+        return rc;
+    bi->info_start = boot_information;
+    bi->info_end = boot_information + *(u32 *)phys_to_virt(boot_information);
+    if (bi->rsdp)
+        bi->rsdp += boot_information; /* the parser gives the offset of the copy */
+    if (efi && !efi_boot_data.status) {
+        efi_add_memory_map(bi);
+        bi->efi_system_table = efi_boot_data.system_table;
+        bi->rsdp = efi_find_rsdp(phys_to_virt(bi->efi_system_table), phys_to_virt);
+    }
+    return 0;
+}
+
+static void refuse_bad_information(int rc)
+{
+    if (boot_protocol == BOOT_PROTO_MULTIBOOT2_EFI && efi_boot_data.status)
+        refuse_efi(efi_boot_data.status);
     if (rc)
         panic(PANIC_LOADER, "the boot loader's information cannot be used. Use GRUB 2 (multiboot2) or qemu -kernel.");
-    boot_info_sort_memory(bi);
 }
 
 static void start_recorder(void)
@@ -93,14 +100,6 @@ static void start_recorder(void)
     console_for_logged(recorder_log);
 }
 
-static void start_video(void)
-{
-    if (boot_info.platform != PLATFORM_EFI && (!boot_info.fb.valid || boot_info.fb.text))
-        vga_text_init(true);
-    else if (boot_info.fb.valid)
-        framebuffer_init(&boot_info.fb);
-}
-
 static void print_memory_map(void)
 {
     static const char *const types[] = { "?", "RAM", "reserved", "ACPI", "NVS", "unusable" };
@@ -110,13 +109,24 @@ static void print_memory_map(void)
                types[boot_info.ranges[i].type]);
 }
 
+/* In pieces: it is longer than what one call can print. */
+static void print_command_line(const char *line)
+{
+    enum { PIECE = 500 };
+
+    printk(LOG_INFO "Command line: %.*s", PIECE, line);
+    for (; strnlen(line, PIECE) == PIECE; line += PIECE)
+        printk(LOG_INFO "%.*s", PIECE, line + PIECE);
+    printk(LOG_INFO "\n");
+}
+
 static void print_banner(void)
 {
     static const char *const platforms[] = { "BIOS", "UEFI", "PVH" };
 
     printk(LOG_INFO "Caisson %s, booted by %s (%s) at %lx\n", CAISSON_VERSION, boot_info.loader,
            platforms[boot_info.platform], boot_info.image_phys);
-    printk(LOG_INFO "Command line: %s\n", boot_info.cmdline);
+    print_command_line(boot_info.cmdline);
     print_memory_map();
 }
 
@@ -124,18 +134,23 @@ static void print_banner(void)
 static void early_boot(void)
 {
     cpu_init_descriptors(this_cpu()); /* before anything may fault: IST stacks find this CPU */
-    serial_early_init();              /* before anything is worth saying */
+    serial_register();                /* a panic finds com1, whatever was not done yet */
     cpu_identify();                   /* CPUID only; page sizes and address width for what follows */
-    read_boot_information();
+    int rc = read_boot_information();
+
+    cmdline_parse(boot_info.cmdline); /* before what it sets; what it says appears with the first console */
+    boot_info_sort_memory(&boot_info);
+    consoles_start_serial();          /* needs options and the memory map */
+    refuse_bad_information(rc);
     start_recorder();                 /* needs the memory map and the modules' places */
     boot_bundle_split(&boot_info, phys_to_virt);
-    cmdline_parse(boot_info.cmdline); /* after the console exists: it names what it does not know */
-    start_video();
-    console_select_sinks();
+    boot_alloc_init();                /* needs the memory map and the modules' places */
+    cpu_load_pat();                   /* a framebuffer is written through write-combining buffers */
+    consoles_start_video();
+    console_sinks_complete();
     print_banner();
     recorder_tell();                  /* after the consoles: it may be all that this boot does */
     trap_test_phase("early_boot");
-    boot_alloc_init();                /* needs the memory map and the modules' places */
     frame_table_init();               /* sets max_mfn */
     m2p_init();
     direct_map_init();                /* last user of early mappings */
@@ -163,6 +178,7 @@ static void boot(void)
     nmi_init();
     mca_init();
     acpi_init(boot_info.rsdp);        /* interrupt controllers and sleep registers are described there */
+    consoles_start_acpi();            /* a UART that only its tables name */
     efi_runtime_init();               /* before other CPUs start: maps at low addresses for a moment */
     tsc_init();
     irq_init();
@@ -177,7 +193,7 @@ static void boot(void)
     trap_test_phase("smp_boot");
     build_dom0();
     image_release_init();             /* nothing below is __init */
-    serial_init_async();              /* after dom0's memory is taken: boot messages are synchronous */
+    consoles_go_async();              /* after dom0's memory is taken: boot messages are synchronous */
     printk(LOG_INFO "Starting dom0 %lu ms after the hypervisor\n", system_time_ns() / 1000000);
     printk(LOG_DEBUG "TSC: %lu since the first C line, %lu in all\n", rdtsc() - first_tsc, rdtsc());
     watchdog_start();                 /* boot runs no timers: not before */

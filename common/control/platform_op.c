@@ -7,6 +7,7 @@
 #include <hv/hypercall.h>
 #include <hv/nospec.h>
 #include <hv/printk.h>
+#include <hv/serial.h>
 #include <hv/smp.h>
 #include <hv/trap_test.h>
 #include <public/platform.h>

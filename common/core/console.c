@@ -8,6 +8,7 @@
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
+#include <hv/serial.h>
 #include <hv/spinlock.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
@@ -25,15 +26,41 @@ static u64 ring_end; /* bytes ever written */
 static struct console_sink *sinks[CONSOLE_MAX_SINKS];
 static unsigned nr_sinks;
 
-static char opt_console[64];
+static struct console_option {
+    u32 wanted; /* SINK_... */
+    bool none;
+} opt_console = { .wanted = SINK_COM1 | SINK_VGA };
+
+/* A word that is no sink is named, and the others count; without any, the value makes no sense. */
 static int parse_console(const char *value, void *var)
 {
-    strlcpy(var, value, sizeof(opt_console));
-    return 0;
+    static const struct {
+        const char *name;
+        u32 which;
+    } names[] = { { "com1", SINK_COM1 }, { "com2", SINK_COM2 }, { "vga", SINK_VGA }, { "none", 0 } };
+    struct console_option *o = var;
+    char word[16];
+    u32 known = 0;
+
+    *o = (struct console_option){ 0 };
+    while (list_next(&value, word, sizeof(word))) {
+        size_t i = 0;
+
+        while (i < ARRAY_SIZE(names) && strcmp(names[i].name, word))
+            i++;
+        if (i == ARRAY_SIZE(names)) {
+            printk(LOG_WARN "console=: there is no '%s' here; com1, com2, vga and none are known\n", word);
+            continue;
+        }
+        o->wanted |= names[i].which;
+        known++;
+    }
+    o->none = !o->wanted;
+    return known && !*value ? 0 : -EINVAL;
 }
 OPTION("console", parse_console, opt_console,
-       "where messages go: `com1`, `vga` (text mode or framebuffer), or both",
-       "both");
+       "where messages go: a list of `com1`, `com2`, `vga` (text mode or framebuffer), or `none`; a panic is shown everywhere",
+       "`com1,vga`");
 
 bool opt_sync_console;
 OPTION("sync_console", option_bool, opt_sync_console,
@@ -53,19 +80,34 @@ static void sinks_write(const char *s, size_t n)
             sinks[i]->write(s, n);
 }
 
-void console_select_sinks(void)
+static void start_sink(struct console_sink *sink)
 {
-    if (opt_console[0]) {
-        for (unsigned i = 0; i < nr_sinks; i++) {
-            const char *at = strstr(opt_console, sinks[i]->name);
-            bool wanted = at && (at == opt_console || at[-1] == ',');
-            bool was = sinks[i]->enabled;
+    sink->enabled = true;
+    sink->write(boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE));
+}
 
-            sinks[i]->enabled = wanted;
-            if (wanted && !was)
-                sinks[i]->write(boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE));
-        }
-    }
+bool console_wants(u32 which)
+{
+    return opt_console.wanted & which;
+}
+
+void console_sink_ready(struct console_sink *sink)
+{
+    if (console_wants(sink->which))
+        start_sink(sink);
+}
+
+void console_sinks_complete(void)
+{
+    u32 enabled = 0;
+
+    for (unsigned i = 0; i < nr_sinks; i++)
+        enabled += sinks[i]->enabled;
+    if (enabled || opt_console.none)
+        return;
+    printk(LOG_WARN "console=: nothing that it names is there; messages go to what is\n");
+    for (unsigned i = 0; i < nr_sinks; i++)
+        start_sink(sinks[i]);
 }
 
 static void log_append(const char *s, size_t n)
@@ -97,7 +139,7 @@ void console_write(const char *s, size_t n, bool to_sinks)
 
 static bool is_video(const struct console_sink *sink)
 {
-    return strcmp(sink->name, "vga") == 0;
+    return sink->which == SINK_VGA;
 }
 
 void console_force_unlock(bool video)

@@ -36,7 +36,7 @@ u64 parse_u64(const char *s, const char **end)
             digit = ((u64)(u8)*p | 32) - 'a' + 10;
         if (digit >= base || (*p < '0'))
             break;
-        fits &= !__builtin_mul_overflow(v, base, &v) & !__builtin_add_overflow(v, digit, &v);
+        fits = !__builtin_mul_overflow(v, base, &v) && !__builtin_add_overflow(v, digit, &v) && fits;
     }
     fits &= p > first;
     if (end)

@@ -3,29 +3,45 @@
 #include <hv/console.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 
 #define GLYPH_W 8
 #define GLYPH_H 16
 #define GREY 0xc0
+#define MAX_SIDE 16384u
 
 extern const u8 font_glyphs[96][GLYPH_H]; /* 20h to 7fh */
 
-static u8 *pixels;
+static u8 *pixels; /* write-combining: written in words, never read */
 static u32 pitch, bytes_per_pixel, width, height, columns, rows, col, row, foreground;
 
-static void put_pixel(u8 *at, u32 color)
+/* Words of eight bytes; n is a multiple of that, as eight pixels of any size are. */
+static void store_words(u8 *to, const u64 *from, u64 n)
 {
-    memcpy(at, &color, bytes_per_pixel);
+    for (u64 i = 0; i < n / sizeof(u64); i++)
+        ((volatile u64 *)to)[i] = from ? from[i] : 0;
+}
+
+static u8 *line_at(u32 y)
+{
+    return pixels + (u64)y * pitch;
 }
 
 static void draw_glyph(u32 c, u32 r, const u8 *glyph)
 {
     for (u32 y = 0; y < GLYPH_H; y++) {
-        u8 *line = pixels + (u64)(r * GLYPH_H + y) * pitch + c * GLYPH_W * bytes_per_pixel;
+        union {
+            u64 words[GLYPH_W * sizeof(u32) / sizeof(u64) + 1]; /* the last pixel of fewer bytes is stored as four, too */
+            u8 bytes[1];
+        } line;
 
-        for (u32 x = 0; x < GLYPH_W; x++)
-            put_pixel(line + x * bytes_per_pixel, glyph[y] & (0x80 >> x) ? foreground : 0);
+        for (u32 x = 0; x < GLYPH_W; x++) {
+            u32 color = glyph[y] & (0x80 >> x) ? foreground : 0;
+
+            memcpy(line.bytes + x * bytes_per_pixel, &color, sizeof(color));
+        }
+        store_words(line_at(r * GLYPH_H + y) + c * GLYPH_W * bytes_per_pixel, line.words, GLYPH_W * bytes_per_pixel);
     }
 }
 
@@ -35,7 +51,7 @@ static void new_line(void)
     col = 0;
     row = (row + 1) % rows;
     for (u32 y = 0; y < GLYPH_H; y++)
-        memset(pixels + (u64)(row * GLYPH_H + y) * pitch, 0, (u64)columns * GLYPH_W * bytes_per_pixel);
+        store_words(line_at(row * GLYPH_H + y), NULL, (u64)columns * GLYPH_W * bytes_per_pixel);
 }
 
 static void framebuffer_write(const char *s, size_t n)
@@ -57,10 +73,21 @@ static void framebuffer_write(const char *s, size_t n)
 
 static struct console_screen screen;
 
+static void put_pixel(u8 *at, u32 color)
+{
+    if (bytes_per_pixel == sizeof(u32))
+        *(volatile u32 *)at = color;
+    else
+        memcpy(at, &color, bytes_per_pixel);
+}
+
 static void screen_clear(void)
 {
-    for (u32 y = 0; y < height; y++)
-        memset(pixels + (u64)y * pitch, 0, (u64)width * bytes_per_pixel);
+    for (u32 y = 0; y < height; y++) {
+        store_words(line_at(y), NULL, (u64)columns * GLYPH_W * bytes_per_pixel);
+        for (u32 x = columns * GLYPH_W; x < width; x++)
+            put_pixel(line_at(y) + x * bytes_per_pixel, 0);
+    }
 }
 
 static void screen_text(u32 r, u32 c, const char *s)
@@ -78,31 +105,55 @@ static u32 screen_squares(u32 side)
             u32 mx = x / scale - 4, my = y / scale - 4;
             bool dark = mx < side && my < side && qr_module(mx, my);
 
-            put_pixel(pixels + (u64)y * pitch + (left + x) * bytes_per_pixel, dark ? 0 : foreground);
+            put_pixel(line_at(y) + (left + x) * bytes_per_pixel, dark ? 0 : foreground);
         }
     return left / GLYPH_W;
 }
 
-static struct console_sink framebuffer_sink = { .name = "vga", .write = framebuffer_write, .enabled = true };
+static struct console_sink framebuffer_sink = { .name = "vga", .which = SINK_VGA, .write = framebuffer_write };
+
+/* GREY, in a channel of any number of bits. */
+static u32 channel(u8 pos, u8 size)
+{
+    return (size > 8 ? (u32)GREY << (size - 8) : (u32)GREY >> (8 - size)) << pos;
+}
+
+static bool channel_fits(u8 pos, u8 size, u32 bpp)
+{
+    return size && pos < bpp && size <= bpp - pos;
+}
+
+/* The loader's words; the smallest screen is one that a report fits on. */
+static bool makes_sense(const struct boot_framebuffer *fb)
+{
+    u64 line = (u64)fb->width * fb->bpp / 8;
+
+    return fb->width >= 320 && fb->width <= MAX_SIDE && fb->height >= 200 && fb->height <= MAX_SIDE &&
+           (fb->bpp == 32 || fb->bpp == 24 || fb->bpp == 16) && fb->pitch >= line && fb->pitch <= MAX_SIDE * sizeof(u32) &&
+           fb->base && fb->base + (u64)fb->pitch * fb->height <= 1ULL << cpu.phys_bits && fb->base < 1ULL << cpu.phys_bits &&
+           channel_fits(fb->red_pos, fb->red_size, fb->bpp) && channel_fits(fb->green_pos, fb->green_size, fb->bpp) &&
+           channel_fits(fb->blue_pos, fb->blue_size, fb->bpp);
+}
 
 void framebuffer_init(const struct boot_framebuffer *fb)
 {
-    pixels = hv_ioremap(fb->base, (u64)fb->pitch * fb->height);
-    if (!pixels)
+    if (makes_sense(fb))
+        pixels = hv_map_bulk(fb->base, (u64)fb->pitch * fb->height);
+    if (!pixels) {
+        printk(LOG_WARN "Framebuffer: %ux%u, %u bits, %u bytes a line at %#lx: %s; nothing is shown on it\n", fb->width,
+               fb->height, fb->bpp, fb->pitch, fb->base, makes_sense(fb) ? "no memory for its page tables" : "makes no sense");
         return;
+    }
     pitch = fb->pitch;
     bytes_per_pixel = fb->bpp / 8u;
     width = fb->width;
     height = fb->height;
     columns = fb->width / GLYPH_W;
     rows = fb->height / GLYPH_H;
-    foreground = (u32)(GREY >> (8 - MIN(fb->red_size, 8))) << fb->red_pos |
-                 (u32)(GREY >> (8 - MIN(fb->green_size, 8))) << fb->green_pos |
-                 (u32)(GREY >> (8 - MIN(fb->blue_size, 8))) << fb->blue_pos;
-    if (!columns || !rows)
-        return;
-    console_register_sink(&framebuffer_sink);
+    foreground = channel(fb->red_pos, fb->red_size) | channel(fb->green_pos, fb->green_size) | channel(fb->blue_pos, fb->blue_size);
     screen = (struct console_screen){ columns, rows, screen_clear, screen_text, screen_squares };
     console_screen = &screen;
+    console_register_sink(&framebuffer_sink);
+    console_sink_ready(&framebuffer_sink);
     printk(LOG_INFO "Framebuffer: %ux%u, %u bits\n", fb->width, fb->height, fb->bpp);
 }

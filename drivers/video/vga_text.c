@@ -79,15 +79,13 @@ static u32 screen_squares(u32 side)
 
 static const struct console_screen screen = { COLUMNS, ROWS, screen_clear, screen_text, screen_squares };
 
-static struct console_sink vga_sink = { .name = "vga", .write = vga_write };
+static struct console_sink vga_sink = { .name = "vga", .which = SINK_VGA, .write = vga_write };
 
-void vga_text_init(bool usable)
+void vga_text_init(void)
 {
-    if (!usable)
-        return;
     for (unsigned i = 0; i < COLUMNS * ROWS; i++)
         cells()[i] = ATTRIBUTE | ' ';
-    vga_sink.enabled = true;
-    console_register_sink(&vga_sink);
     console_screen = &screen;
+    console_register_sink(&vga_sink);
+    console_sink_ready(&vga_sink);
 }

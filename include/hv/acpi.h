@@ -55,6 +55,14 @@ int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length);
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length);
 /* The HPET's registers. False: the table is too short, or they lie in RAM, in no memory at all, or beyond what the processor reaches. */
 bool acpi_hpet_address(const void *table, u32 length, paddr_t *address) __must_check;
+/* SPCR: a 16550 at an I/O port (below 64 Ki) or in memory, its registers as in struct uart_place; baud 0: the firmware's. */
+struct acpi_spcr {
+    bool present;
+    u64 address;
+    u8 shift, width;
+    u32 baud;
+};
+int acpi_parse_spcr(struct acpi_spcr *s, const void *table, u32 length);
 /* BGRT, whose picture the firmware may have left in memory that is free by now. False: too short a table. */
 bool acpi_bgrt_image(const void *table, u32 length, paddr_t *image) __must_check;
 void acpi_bgrt_forget_image(void *table, u32 length);

@@ -7,18 +7,24 @@
 
 #include <hv/types.h>
 
+enum { SINK_COM1 = 1, SINK_COM2 = 2, SINK_VGA = 4 }; /* of console= */
+
 struct console_sink {
-    const char *name;  /* as in console= */
+    const char *name;
+    u32 which;
     void (*write)(const char *s, size_t n);
     void (*panic_prepare)(void); /* make the sink usable in any state; may be NULL */
-    bool enabled;
+    bool enabled;                /* the console's */
 };
 
-/* At most CONSOLE_MAX_SINKS; called in early boot only. */
+/* A panic uses every sink that is registered. At most CONSOLE_MAX_SINKS; called in early boot only. */
 #define CONSOLE_MAX_SINKS 3
 void console_register_sink(struct console_sink *sink);
-/* Applies console=. Sinks that are not named fall silent; earlier output is replayed to the rest. */
-void console_select_sinks(void);
+/* It works: if console= names it, what was logged so far appears on it, and all that comes. */
+void console_sink_ready(struct console_sink *sink);
+bool console_wants(u32 which);
+/* All sinks that can be had in this phase of boot are ready: where none of those that console= names is, the others speak. */
+void console_sinks_complete(void);
 
 /* Log and sinks, raw. Takes the console lock. */
 void console_write(const char *s, size_t n, bool to_sinks);
@@ -76,15 +82,8 @@ struct keyhandler {
 void keyhandler_run(char key);
 void keyhandler_init(void);
 
-void serial_early_init(void);
-void serial_init_async(void);
-void serial_irq(void);
-bool serial_owns_port(u16 port);
-void serial_set_sync(void);
-void serial_flush(void); /* sends what is buffered, synchronously */
-bool serial_key_pressed(void);
 bool keyboard_key_pressed(void);
-void vga_text_init(bool usable);
+void vga_text_init(void);
 struct boot_framebuffer;
 void framebuffer_init(const struct boot_framebuffer *fb);
 

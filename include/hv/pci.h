@@ -21,4 +21,13 @@ void msi_disable(const struct msi_target *t);
 /* Whether registers are address or data of an MSI message: those are the hypervisor's. */
 bool msi_message_at(u16 bdf, u16 reg, unsigned bytes);
 
+/*
+ * serial_card.c. Fills in a place: that of the card it names (on_card), else of the first serial card from the given
+ * bus << 8 | device << 3 | function on; amt: Intel's management engine counts, too. false: none that the firmware placed.
+ */
+struct uart_place;
+bool pci_find_serial(u32 from, bool amt, struct uart_place *place) __must_check;
+/* Moves a card to the I/O port of its place; bridge: the one in front of it lets that through, NULL: none. */
+void pci_place_serial(const struct uart_place *place, const u16 *bridge);
+
 #endif

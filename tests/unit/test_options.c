@@ -33,8 +33,9 @@ static const struct {
 } values[] = {
     { "badpage", { "1", "0x1f-0x20", "1,2,3-4" } },
     { "cet", { "shstk", "no-ibt,shstk=yes", "no" } },
-    { "com1", { "115200", "9600,8n1", "115200,8n1,0x3f8,4", "auto" } },
-    { "console", { "com1", "vga,com1", "none" } },
+    { "com1", { "115200", "9600,8n1", "115200,8n1,0x3f8,4", "auto", "115200,8n1,pci,0,00:09.0", "9600,7e2,0xfe000000,0,reg-shift=2" } },
+    { "com2", { "115200", "9600,8n1,acpi", "auto" } },
+    { "console", { "com1", "vga,com1", "com2", "none" } },
     { "console_timestamps", { "", "no" } },
     { "dom0_max_vcpus", { "4", "1-16", "4-", "-8" } },
     { "dom0_mem", { "512M", "-128M", "100M,max:200M", "min:64M,100M", "50%", "1G+25%", "max:75%" } },

@@ -121,6 +121,11 @@ static void patch_sites(const u64 *site, const u64 *end, u8 last_byte)
         text_write(*site, insn, sizeof(insn));
 }
 
+void cpu_load_pat(void)
+{
+    wrmsr(MSR_PAT, PAT_VALUE);
+}
+
 void cpu_load_features(void)
 {
     cpu.lfence_serialises = make_lfence_serialise(); /* the same on all CPUs */
@@ -133,7 +138,7 @@ void cpu_load_features(void)
     if (cpu.xsave)
         __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)cpu.xcr0_mask), "d"((u32)(cpu.xcr0_mask >> 32)));
     this_cpu()->xcr0 = cpu.xcr0_mask;
-    wrmsr(MSR_PAT, PAT_VALUE);
+    cpu_load_pat();
     spec_init_cpu();
     wbinvd();
     write_cr3(read_cr3());

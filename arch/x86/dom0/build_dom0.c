@@ -207,7 +207,8 @@ static void fill_vga_info(struct dom0_vga_console_info *vga)
 {
     const struct boot_framebuffer *fb = &boot_info.fb;
 
-    if (!fb->valid || fb->text) {
+    /* A longer line than the ABI's 16 bits can say is not described: dom0 would draw on wrong places. */
+    if (!fb->valid || fb->text || fb->pitch > 0xffff) {
         vga->video_type = XEN_VGATYPE_TEXT_MODE_3;
         vga->u.text_mode_3.font_height = 16;
         vga->u.text_mode_3.rows = 25;

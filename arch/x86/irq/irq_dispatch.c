@@ -17,6 +17,7 @@
 #include <hv/panic.h>
 #include <hv/pci.h>
 #include <hv/printk.h>
+#include <hv/serial.h>
 #include <hv/softirq.h>
 #include <hv/time.h>
 #include <hv/x86/page_table.h>

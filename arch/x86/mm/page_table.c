@@ -68,6 +68,14 @@ static pte_t *table_virt(paddr_t pa)
     return phys_to_virt(pa);
 }
 
+/* The flags of an L1 entry, for one that maps a page of `level`. */
+static u64 leaf_flags(u64 flags, unsigned level)
+{
+    if (level == 1)
+        return flags;
+    return (flags & ~PTE_PAT) | PTE_PSE | (flags & PTE_PAT ? PTE_PAT_LARGE : 0);
+}
+
 /* Replaces a large mapping in *slot (of the given level) by a table that maps the same. */
 static bool split(pte_t *slot, unsigned level)
 {
@@ -76,12 +84,11 @@ static bool split(pte_t *slot, unsigned level)
     if (!pa)
         return false;
     pte_t *t = table_virt(pa), old = *slot;
-    u64 step = 1ULL << PT_SHIFT(level - 1), flags = old & ~PTE_ADDR_MASK;
+    u64 step = 1ULL << PT_SHIFT(level - 1), start = old & PTE_ADDR_MASK & ~PTE_PAT_LARGE;
+    u64 flags = leaf_flags(old & PTE_PAT_LARGE ? PTE_PAT : 0, level - 1) | (old & ~(PTE_ADDR_MASK | PTE_PSE));
 
-    if (level == 2)
-        flags &= ~PTE_PSE;
     for (unsigned i = 0; i < PT_ENTRIES; i++)
-        t[i] = ((old & PTE_ADDR_MASK) + i * step) | flags;
+        t[i] = (start + i * step) | flags;
     *slot = pa | PTE_PRESENT | PTE_RW | PTE_ACCESSED | (old & PTE_USER);
     return true;
 }
@@ -135,7 +142,7 @@ int hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
             rc = -ENOMEM;
         /* A table below a new large mapping stays allocated: it happens a few times in boot only. */
         else
-            WRITE_ONCE(*e, pa | flags | (level > 1 ? PTE_PSE : 0));
+            WRITE_ONCE(*e, pa | leaf_flags(flags, level));
         spin_unlock(&hv_map_lock);
         va += page;
         pa += page;

@@ -113,6 +113,20 @@ void *hv_ioremap(paddr_t pa, u64 size)
     return (void *)(va + pa % PAGE_SIZE);
 }
 
+void *hv_map_bulk(paddr_t pa, u64 size)
+{
+    u64 bytes = pages_around(pa, size), start = vmap_reserve(bytes + MiB(2));
+    u64 va = start + ((pa - start) & (MiB(2) - 1) & PAGE_MASK);
+
+    if (!start)
+        return NULL;
+    if (hv_map(va, pa & PAGE_MASK, bytes, HV_WC)) {
+        vmap_give_back(start, bytes + MiB(2));
+        return NULL;
+    }
+    return (void *)(va + pa % PAGE_SIZE);
+}
+
 void hv_iounmap(volatile void *p, u64 size)
 {
     vmap_give_back((u64)p & PAGE_MASK, pages_around((u64)p, size));

@@ -20,6 +20,7 @@ extern struct cpu_features cpu;
 
 void cpu_identify(void);     /* early: CPUID only */
 void cpu_enable_features(void); /* decides, for all CPUs; then loads */
+void cpu_load_pat(void);        /* before the first mapping that the reset value does not know: HV_WC */
 void cpu_load_features(void);   /* control registers and PAT of this CPU */
 /* Descriptor tables of a CPU: TSS with IST stacks. */
 void cpu_init_descriptors(struct percpu *c);

@@ -15,6 +15,7 @@ typedef u64 pte_t;
 #define PTE_DIRTY 0x040ULL
 #define PTE_PAT 0x080ULL /* in an L1 entry */
 #define PTE_PSE 0x080ULL /* in an L2 or L3 entry */
+#define PTE_PAT_LARGE 0x1000ULL /* PTE_PAT's meaning in such an entry */
 #define PTE_GLOBAL 0x100ULL
 #define PTE_AVAIL 0xe00ULL
 #define PTE_EARLY 0x200ULL /* of these, in the direct map: mapped because boot touched it */
@@ -35,6 +36,7 @@ static inline pte_t make_pte(mfn_t mfn, u64 flags) { return (mfn << PAGE_SHIFT) 
 #define HV_RX (PTE_PRESENT | PTE_GLOBAL | PTE_ACCESSED)
 #define HV_SHADOW_STACK (HV_RO | PTE_DIRTY) /* what these two bits mean together: no other mapping may have it so */
 #define HV_UC (HV_RW | PTE_PCD | PTE_PWT)
+#define HV_WC (HV_RW | PTE_PAT)
 
 extern pte_t hv_l4[PT_ENTRIES];
 
@@ -59,6 +61,11 @@ void text_write(u64 at, const u8 *bytes, size_t n);
 /* ---- vmap.c ---- */
 /* Device registers, uncached, at a vmap address; NULL when out of memory. */
 void *hv_ioremap(paddr_t pa, u64 size) __must_check;
+/*
+ * The same for memory that is written in bulk and stays mapped: write-combining, at an address congruent to its own modulo 2 MiB, so that
+ * large pages serve and few tables are needed, of which early boot has not many.
+ */
+void *hv_map_bulk(paddr_t pa, u64 size) __must_check;
 void hv_iounmap(volatile void *p, u64 size); /* what hv_ioremap() gave for that size */
 /* Addresses aligned to STACK_BLOCK_SIZE; 0: there are none left. */
 u64 vmap_reserve(u64 size) __must_check;

@@ -3,9 +3,9 @@
  * hypervisor drives itself: those read as ones and swallow writes. Others reach nothing.
  */
 #include <hv/acpi.h>
-#include <hv/console.h>
 #include <hv/pci.h>
 #include <hv/pv.h>
+#include <hv/serial.h>
 #include <hv/x86/processor.h>
 
 static bool port_within(u16 port, u16 first, u16 last)
@@ -13,7 +13,7 @@ static bool port_within(u16 port, u16 first, u16 last)
     return port >= first && port <= last;
 }
 
-/* PICs, PIT channels 0 and 1, the PM timer, our UART. */
+/* PICs, PIT channels 0 and 1, the PM timer, our UARTs. */
 static bool port_hidden(u16 port)
 {
     return port_within(port, 0x20, 0x21) || port_within(port, 0xa0, 0xa1) || port_within(port, 0x40, 0x41) ||
@@ -92,12 +92,12 @@ static void pit_command(u8 val)
         outb(PIT_COMMAND, val);
 }
 
-/* Where a message goes is the hypervisor's to say: INIT and NMI are messages too. */
+/* Where a message goes is the hypervisor's to say: INIT and NMI are messages too. The card of a serial line in use stays as it is. */
 static void config_write(const struct vcpu *v, u16 port, unsigned bytes, u32 val)
 {
     u16 bdf = (u16)(v->pv.pci_cf8 >> 8), reg = pci_register(v, port);
 
-    if ((v->pv.pci_cf8 & 0x80000000) && !msi_message_at(bdf, reg, bytes))
+    if ((v->pv.pci_cf8 & 0x80000000) && !msi_message_at(bdf, reg, bytes) && !serial_owns_card(bdf))
         pci_config_write(bdf, reg, bytes, val);
 }
 
