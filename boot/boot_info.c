@@ -30,6 +30,13 @@ void boot_info_add_e820(struct boot_info *bi, paddr_t start, u64 size, u32 type)
     boot_info_add_memory(bi, start, end, type >= E820_RAM && type <= E820_UNUSABLE ? type : E820_RESERVED);
 }
 
+void boot_info_copy_line(char *to, size_t room, const void *line, size_t size, const char *whose)
+{
+    if (!copy_words(to, room, line, size))
+        printk(LOG_WARN "The command line %s is longer than %zu characters: what follows '%s' is cut off\n", whose, room - 1,
+               to + MAX(strlen(to), (size_t)30) - 30);
+}
+
 bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, const char *cmdline, size_t size)
 {
     if (end < start) {
@@ -44,7 +51,7 @@ bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, cons
 
     m->start = start;
     m->end = end;
-    copy_bounded(m->cmdline, sizeof(m->cmdline), cmdline, size);
+    boot_info_copy_line(m->cmdline, sizeof(m->cmdline), cmdline, size, "of a module");
     return true;
 }
 

@@ -109,7 +109,7 @@ int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
                 bi->rsdp = rsdp_old;
             return have_mmap || efi_boot_data.map_size ? 0 : refuse("no memory map");
         case TAG_CMDLINE:
-            copy_bounded(bi->cmdline, sizeof(bi->cmdline), t + 1, t->size - 8);
+            boot_info_copy_line(bi->cmdline, sizeof(bi->cmdline), t + 1, t->size - 8, "of the hypervisor");
             break;
         case TAG_LOADER:
             copy_bounded(bi->loader, sizeof(bi->loader), t + 1, t->size - 8);

@@ -31,7 +31,7 @@ int pvh_parse(struct boot_info *bi, paddr_t at)
         return -EINVAL;
     }
     if (si->cmdline)
-        strlcpy(bi->cmdline, phys_to_virt(si->cmdline), sizeof(bi->cmdline));
+        boot_info_copy_line(bi->cmdline, sizeof(bi->cmdline), phys_to_virt(si->cmdline), sizeof(bi->cmdline) + 1, "of the hypervisor");
     strlcpy(bi->loader, "PVH", sizeof(bi->loader));
     bi->rsdp = si->rsdp;
 

@@ -152,11 +152,11 @@ def refusal_tests(kernel):
     wrong_size = bytearray(data)
     wrong_size[start + length - 4:start + length] = b"\0\0\0\xff"
     refusal("no module", None, ["no dom0 kernel was loaded", "module2"])
-    refusal("no kernel", b"this is a text file, no kernel at all\n" * 100, ["the first module is no Linux kernel"])
-    refusal("truncated kernel", data[:len(data) // 2], ["the kernel file is truncated"])
-    refusal("damaged payload", bytes(damaged), ["the kernel's compressed data is damaged"])
-    refusal("unknown compression", bytes(unknown), ["not one of xz, zstd, gzip, lz4"])
-    refusal("absurd unpacked size", bytes(wrong_size), ["unpacked size makes no sense"])
+    refusal("no kernel", b"this is a text file, no kernel at all\n" * 100, ["the first module is no Linux kernel", "CAI-K06", "Try: Name the kernel (vmlinuz)"])
+    refusal("truncated kernel", data[:len(data) // 2], ["the kernel file is truncated", "CAI-K07", "Try: Install the kernel's package again"])
+    refusal("damaged payload", bytes(damaged), ["the kernel's compressed data is damaged", "CAI-K07"])
+    refusal("unknown compression", bytes(unknown), ["not one of xz, zstd, gzip, lz4", "CAI-K08", "Try: Use a kernel compressed with xz"])
+    refusal("absurd unpacked size", bytes(wrong_size), ["unpacked size makes no sense", "CAI-K07"])
     elf = bytearray(open(f"{BUILD}/kernels/memory.elf", "rb").read())
     note = elf.index(b"\x04\0\0\0\x08\0\0\0\x05\0\0\0Xen\0xen-3.0")
     elf[note + 16:note + 23] = b"xen-2.0"
@@ -166,7 +166,7 @@ def refusal_tests(kernel):
     elf[note + 16:note + 24] = (2**64 - 4096).to_bytes(8, "little")
     refusal("hypercall page outside the kernel", bytes(elf), ["the kernel's addresses make no sense"])
     refusal("too little memory", data, ["too little memory"], machine_args={"mem": "112M"})
-    refusal("dom0_mem too small", data, ["too little memory for dom0", "dom0_mem="], args="noreboot dom0_mem=16M")
+    refusal("dom0_mem too small", data, ["too little memory for dom0", "CAI-K03", "Try: Raise dom0_mem="], args="noreboot dom0_mem=16M")
 
     @test("refusal: misspelt option is named, boot goes on")
     def _():

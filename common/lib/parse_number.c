@@ -22,6 +22,22 @@ void copy_bounded(char *dst, size_t dst_size, const void *src, size_t src_size)
     dst[n] = 0;
 }
 
+bool copy_words(char *dst, size_t dst_size, const void *src, size_t src_size)
+{
+    size_t n = strnlen(src, MIN(src_size, dst_size));
+
+    copy_bounded(dst, dst_size, src, src_size);
+    if (n < dst_size)
+        return true;
+    /* A word that ends just where the room does is whole. */
+    bool whole = ((const char *)src)[n - 1] == ' ';
+
+    for (n--; n && !whole && dst[n - 1] != ' '; n--)
+        ;
+    dst[n] = 0;
+    return false;
+}
+
 u64 parse_u64(const char *s, const char **end)
 {
     bool hex = s[0] == '0' && (s[1] | 32) == 'x';

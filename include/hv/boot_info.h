@@ -61,6 +61,8 @@ int pvh_parse(struct boot_info *bi, paddr_t start_info);
 void boot_info_add_memory(struct boot_info *bi, paddr_t start, paddr_t end, u32 type);
 /* An entry in the firmware's words: sizes that wrap are cut, unknown types are reserved memory. */
 void boot_info_add_e820(struct boot_info *bi, paddr_t start, u64 size, u32 type);
+/* A command line of at most `size` bytes, in whole words; what does not fit is named. whose: "of ..." */
+void boot_info_copy_line(char *to, size_t room, const void *line, size_t size, const char *whose);
 /* A module with its command line of at most `size` bytes. False, and a line: it ends before it starts. One too many is named and left out. */
 bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, const char *cmdline, size_t size);
 /* Sorts, cuts overlaps in favour of the higher type, joins neighbours of one type. */

@@ -5,7 +5,8 @@
 #include <hv/domain.h>
 
 /*
- * Parsers: 0, or a negative error with *why set to a sentence for the user. All input is
+ * Parsers: 0, or an error with *why set to a sentence for the user: -ENOEXEC no kernel at all, -EIO a damaged file, -EOPNOTSUPP
+ * a format that is not offered, -ENOMEM, -EINVAL a kernel that cannot be dom0. All input is
  * untrusted; nothing outside [data, data + size) is read.
  */
 

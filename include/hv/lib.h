@@ -22,6 +22,8 @@ char *strstr(const char *s, const char *word);
 size_t strlcpy(char *dst, const char *src, size_t size);
 /* A string that may lack its end inside src_size bytes; dst_size > 0, always terminated. */
 void copy_bounded(char *dst, size_t dst_size, const void *src, size_t src_size);
+/* The same, but whole words: where it is too long, it ends at the last blank that fits. false: it was too long. */
+bool copy_words(char *dst, size_t dst_size, const void *src, size_t src_size) __must_check;
 
 /*
  * Conversions d i u x X p s c %, flags 0 - # +, width, precision, l ll h hh z. Returns the
@@ -71,7 +73,7 @@ static inline bool atomic_test_and_clear_bit(u64 n, volatile void *p)
 
 /* Errors: the ABI's numbers, which are Linux's. */
 enum {
-    EPERM = 1, ENOENT = 2, ESRCH = 3, ENXIO = 6, E2BIG = 7, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
+    EPERM = 1, ENOENT = 2, ESRCH = 3, EIO = 5, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
     EFAULT = 14, EBUSY = 16, EEXIST = 17, EXDEV = 18, ENODEV = 19, EINVAL = 22, ENOSPC = 28,
     ERANGE = 34, ENOSYS = 38, ENODATA = 61, ETIME = 62, ERESTART = 85, EOPNOTSUPP = 95, ENOBUFS = 105,
 };

@@ -35,22 +35,34 @@
       "Update the firmware, or boot in BIOS mode.")                                                                   \
     X(BOOT_MEMORY, "B03", "There is too little memory for the hypervisor's own tables.",                              \
       "Give the machine more memory, or shorten the list of badpage=.")                                               \
-    X(LOCAL_APIC, "B04", "The processor's local APIC is missing or its timer does not count.",                        \
-      "Enable the APIC in the firmware setup.")                                                                       \
+    X(LOCAL_APIC, "B04", "The processor has no local APIC, or the firmware has switched it off.",                     \
+      "Enable the APIC in the firmware setup, or give the virtual machine one.")                                      \
     X(TSC, "B05", "The TSC's rate cannot be measured.",                                                               \
       "Enable the HPET or the ACPI timer in the firmware's setup; a virtual machine needs one of them, a PIT or an RTC.")                                                   \
     X(BOOT_LOOP, "B06", "The last boots failed one after the other.",                                                 \
       "Mend what the record above names, then switch the machine off and on, or boot with recorder=off.")             \
+    X(MODULE_PLACE, "B07", "The boot loader put a module where the hypervisor cannot reach it.",                      \
+      "Load fewer or smaller modules, or start with GRUB 2 or qemu -kernel, which put them low.")                     \
+    X(APIC_TIMER, "B08", "The local APIC's timer does not count.",                                                    \
+      "Update the firmware; for a virtual machine, choose another machine type. Report the lines of this screen.")    \
     X(NO_KERNEL, "K01", "No dom0 kernel was loaded.",                                                                 \
       "Add 'module2 /boot/vmlinuz-6.1.0 console=hvc0' to the GRUB entry.")                                            \
-    X(KERNEL, "K02", "The dom0 kernel cannot be started.",                                                            \
-      "Use an undamaged linux-image-amd64 kernel.")                                                                   \
-    X(DOM0_MEMORY, "K03", "There is too little memory for dom0.",                                                     \
-      "Change dom0_mem= or give the machine more memory.")                                                            \
+    X(KERNEL, "K02", "The first module is a kernel, but none that can be dom0.",                                      \
+      "Use a 64-bit kernel with CONFIG_XEN_PV and CONFIG_XEN_DOM0, such as Debian's linux-image-amd64.")              \
+    X(DOM0_MEMORY, "K03", "dom0's memory is too small for its kernel.",                                               \
+      "Raise dom0_mem= or give the machine more memory.")                                                             \
     X(DECOMPRESS, "K04", "A decompression library overran its stack.",                                                \
       "The kernel file is not to be trusted: install it again.")                                                      \
     X(UNPACK_MEMORY, "K05", "There is too little memory to unpack the dom0 kernel.",                                  \
-      "Give the machine more memory.")
+      "Give the machine more memory.")                                                                                \
+    X(NOT_A_KERNEL, "K06", "The first module is no Linux kernel.",                                                    \
+      "Name the kernel (vmlinuz) in the first module2 line of the GRUB entry, the initrd in the second.")             \
+    X(KERNEL_DAMAGED, "K07", "The dom0 kernel's file is damaged.",                                                    \
+      "Install the kernel's package again; check the disk or network that it was read from.")                         \
+    X(KERNEL_FORMAT, "K08", "The dom0 kernel is compressed in a way that is not known.",                              \
+      "Use a kernel compressed with xz, zstd, gzip or lz4 (CONFIG_KERNEL_XZ and so on), such as linux-image-amd64.")  \
+    X(BESIDE_DOM0, "K09", "There is too little memory beside dom0's own.",                                            \
+      "Lower dom0_mem= or dom0_max_vcpus=, or give the machine more memory.")
 
 #define X(name, code, cause, advice) PANIC_##name,
 enum panic_code { PANIC_CODE_LIST(X) PANIC_CODE_COUNT };

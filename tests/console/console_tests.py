@@ -135,11 +135,42 @@ def framebuffers():
             need("makes no sense; nothing is shown on it" in r.output, f"{changes} was used", r)
 
 
+def command_lines():
+    words = " ".join(f"w{n:04}" for n in range(400))
+    iso = None
+
+    def boot(how):
+        nonlocal iso
+        if not iso:
+            iso = images.iso(f"{OUT}/long-lines.iso", ELF, f"{BUILD}/kernels/debug_cmdline.elf", None, "noreboot " + "placeholder " * 300, words)
+        r = machine.run(machine.command((how, iso), mem="256M"), 120, until="Halted")
+        whole(r.output, r)
+        need("The command line of the hypervisor is longer than 2047 characters" in r.output, "the cut of the hypervisor's line was not said", r)
+        need("The command line of a module is longer than 1023 characters" in r.output, "the cut of the module's line was not said", r)
+        return r, re.search(r"command line: 0x(\w+) characters, '(.{20})' to '(.*)'", r.output)
+
+    @test("options: long command lines end with whole words, BIOS")
+    def _():
+        r, said = boot("bios")
+        need(said and said[2].startswith("w0000 ") and re.search(r" w\d{4} ?$", said[3]), "dom0's line is not whole words", r)
+
+    @test("options: long command lines end with whole words, and acpi_rsdp= is first, UEFI")
+    def _():
+        r, said = boot("uefi")
+        need(said and re.match(r"acpi_rsdp=0x[0-9a-f]+ w", said[2] + "w") and re.search(r" w\d{4} ?$", said[3]), "dom0's line is not whole words", r)
+        need("dom0's command line is longer than the" in r.output, "the cut was not said", r)
+
+
 def options():
     @test("options: max: of dom0_mem= bounds what dom0 can ask for later")
     def _():
         r = direct(bundle("reservation", f"{BUILD}/kernels/debug_reservation.elf"), "dom0_mem=64M,max:80M", timeout=60, machine={"mem": "256M"})
         whole(r.output, r)
+
+    @test("options: noreboot and com1= hold for a panic before the first message")
+    def _():
+        r = provoke("boot_info_sort_memory", "set *(short *)$pc = 0x0b0f", "(noreboot", bundle("early"), "noreboot com1=9600")
+        need("PANIC CAI-T06" in r.output and "Halted (noreboot)" in r.output, "the machine did not halt", r)
 
     @test("options: fractions and ranges")
     def _():
@@ -157,6 +188,7 @@ def options():
 
 
 def register():
+    command_lines()
     framebuffers()
     options()
     places()

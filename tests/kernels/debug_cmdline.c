@@ -9,5 +9,8 @@ void test_main(void)
     while (n < sizeof(start_info->cmd_line) && line[n])
         n++;
     CHECK(n < sizeof(start_info->cmd_line));
-    print("command line: %u characters, ends in '%s'\n", n, line + (n > 60 ? n - 60 : 0));
+    char start[21] = "";
+
+    memory_copy(start, line, n < 20 ? n : 20);
+    print("command line: 0x%x characters, '%s' to '%s'\n", n, start, line + (n > 30 ? n - 30 : 0));
 }

@@ -62,6 +62,24 @@ static void numbers(void **state)
     assert_int_equal(parse_size("4b", NULL), 4);
 }
 
+static void whole_words(void **state)
+{
+    (void)state;
+    char room[9];
+
+    assert_true(copy_words(room, sizeof(room), "one two", 99));
+    assert_string_equal(room, "one two");
+    assert_true(copy_words(room, sizeof(room), "one four", 99));
+    assert_true(copy_words(room, sizeof(room), "one seven", 7));
+    assert_string_equal(room, "one sev");
+    assert_false(copy_words(room, sizeof(room), "one seven", 99));
+    assert_string_equal(room, "one ");
+    assert_false(copy_words(room, sizeof(room), "one four five", 99));
+    assert_string_equal(room, "one four");
+    assert_false(copy_words(room, sizeof(room), "seventeen", 99));
+    assert_string_equal(room, "");
+}
+
 static void not_read(const char *text, u64 (*parse)(const char *, const char **))
 {
     const char *end;
@@ -90,7 +108,8 @@ static void no_numbers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_libc), cmocka_unit_test(bounded), cmocka_unit_test(numbers), cmocka_unit_test(no_numbers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_libc), cmocka_unit_test(bounded), cmocka_unit_test(numbers), cmocka_unit_test(no_numbers),
+                                        cmocka_unit_test(whole_words) };
 
     return cmocka_run_group_tests_name("lib", tests, NULL, NULL);
 }

@@ -69,7 +69,7 @@ static void take_frame(struct build *b, struct page_info *pg)
 {
     /* max_pages is not set yet: assignment cannot be refused. */
     if (domain_assign_page(b->d, pg))
-        panic(PANIC_DOM0_MEMORY, "dom0's frames cannot be assigned");
+        panic(PANIC_ASSERT, "dom0's frames cannot be assigned");
     m2p_set(page_to_mfn(pg), b->next_pfn);
     b->p2m[b->next_pfn++] = page_to_mfn(pg);
 }
@@ -85,7 +85,7 @@ static void allocate_pages(struct build *b, u64 count)
 
         if (!pg) {
             if (!order--)
-                panic(PANIC_DOM0_MEMORY, "too little memory for dom0: lower dom0_mem= or give the machine more");
+                panic(PANIC_BESIDE_DOM0, "too little memory for dom0: lower dom0_mem= or give the machine more");
             continue;
         }
         for (u64 i = 0; i < 1ULL << order; i++)
@@ -99,7 +99,7 @@ static void allocate_memory(struct build *b)
 {
     b->p2m = scratch_alloc(b->at.nr_p2m_pages << PAGE_SHIFT);
     if (!b->p2m)
-        panic(PANIC_DOM0_MEMORY, "too little memory for dom0's p2m table (%lu KiB): lower dom0_mem=", b->at.nr_p2m_pages * 4);
+        panic(PANIC_BESIDE_DOM0, "too little memory for dom0's p2m table (%lu KiB): lower dom0_mem=", b->at.nr_p2m_pages * 4);
     allocate_pages(b, b->at.p2m_pfn);
     for (u64 i = 0; i < b->at.nr_p2m_pages; i++)
         take_frame(b, scratch_page((char *)b->p2m + (i << PAGE_SHIFT)));
@@ -231,6 +231,18 @@ static void fill_vga_info(struct dom0_vga_console_info *vga)
     vga->u.vesa_lfb.blue_size = fb->blue_size;
 }
 
+static void fill_command_line(char *to, size_t size, const char *line)
+{
+    size_t n = 0;
+
+    /* Without a BIOS area to search, and without EFI runtime services, dom0 has to be told. First: it fits, and no "--" is before it. */
+    if (boot_info.platform == PLATFORM_EFI && acpi.present)
+        n = (size_t)hv_snprintf(to, size, "acpi_rsdp=%#lx ", acpi.rsdp);
+    if (!copy_words(to + n, size - n, line, strlen(line)))
+        printk(LOG_WARN "dom0's command line is longer than the %zu characters that fit: what follows '%s' is cut off\n", size - n - 1,
+               to + MAX(strlen(to), n + 30) - 30);
+}
+
 static void fill_start_info(struct build *b)
 {
     struct start_info *si = memset(pfn_to_virt(b, va_to_pfn(b, b->at.start_info)), 0, PAGE_SIZE);
@@ -256,11 +268,7 @@ static void fill_start_info(struct build *b)
     si->console.dom0.info_size = sizeof(struct dom0_vga_console_info);
     if (!line[0])
         line = cmdline_dom0_part(boot_info.cmdline);
-    size_t n = strlcpy((char *)si->cmd_line, line, sizeof(si->cmd_line));
-
-    /* Without a BIOS area to search, and without EFI runtime services, dom0 has to be told. */
-    if (boot_info.platform == PLATFORM_EFI && acpi.present && n < sizeof(si->cmd_line))
-        hv_snprintf((char *)si->cmd_line + n, sizeof(si->cmd_line) - n, " acpi_rsdp=%#lx", acpi.rsdp);
+    fill_command_line((char *)si->cmd_line, sizeof(si->cmd_line), line);
     fill_vga_info((struct dom0_vga_console_info *)(si + 1));
     copy_in(b, b->at.stack, NULL, PAGE_SIZE);
 }
@@ -272,7 +280,7 @@ static void start_vcpu(struct build *b, mfn_t l4)
 
     /* The builder's own tables: a refusal is a mistake in this file. */
     if (page_pin(b->d, l4, PGT_L4) || pv_set_kernel_base(v, l4))
-        panic(PANIC_KERNEL, "dom0's first page tables were refused");
+        panic(PANIC_ASSERT, "dom0's first page tables were refused");
     regs->rip = b->elf.entry;
     regs->rsp = b->at.stack + PAGE_SIZE;
     regs->rsi = b->at.start_info;
@@ -288,8 +296,22 @@ static void start_vcpu(struct build *b, mfn_t l4)
 static const u8 *module_data(const struct boot_module *m)
 {
     if (direct_map_add(m->start, m->end - m->start))
-        panic(PANIC_LOADER, "the module at %lx to %lx cannot be mapped: it lies beyond %lu GiB", m->start, m->end, (MAX_MFN + 1) >> 18);
+        panic(PANIC_MODULE_PLACE, "the module at %lx to %lx cannot be mapped: it lies beyond %lu GiB", m->start, m->end, (MAX_MFN + 1) >> 18);
     return phys_to_virt(m->start);
+}
+
+/* What to try differs with what is wrong. */
+static enum panic_code code_of(int rc)
+{
+    static const struct {
+        int rc;
+        enum panic_code code;
+    } codes[] = { { -ENOEXEC, PANIC_NOT_A_KERNEL }, { -EIO, PANIC_KERNEL_DAMAGED }, { -EOPNOTSUPP, PANIC_KERNEL_FORMAT }, { -ENOMEM, PANIC_UNPACK_MEMORY } };
+
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+        if (codes[i].rc == rc)
+            return codes[i].code;
+    return PANIC_KERNEL;
 }
 
 static void unpack_kernel(struct build *b)
@@ -314,7 +336,7 @@ static void unpack_kernel(struct build *b)
     if (!rc)
         rc = elf_parse(p.data, p.size, &b->elf, &why);
     if (rc)
-        panic(rc == -ENOMEM ? PANIC_UNPACK_MEMORY : PANIC_KERNEL, "dom0 kernel: %s", why);
+        panic(code_of(rc), "dom0 kernel: %s", why);
 }
 
 /* The first module after the kernel that can be one. What is left is named: somebody meant it to be used. */
@@ -389,11 +411,11 @@ void build_dom0(void)
 
     b.d = domain_create(0, vcpus, true);
     if (!b.d)
-        panic(PANIC_DOM0_MEMORY, "no memory for dom0's structures");
+        panic(PANIC_BESIDE_DOM0, "no memory for dom0's structures");
     hardware_domain = b.d;
     for (u32 i = 0; i < vcpus; i++) {
         if (!vcpu_create(b.d, i))
-            panic(PANIC_DOM0_MEMORY, "no memory for dom0's vCPU %u", i);
+            panic(PANIC_BESIDE_DOM0, "no memory for dom0's vCPU %u", i);
         if (opt_pin)
             b.d->vcpu[i]->sched.hard_affinity = nth_online_cpu(i % cpus);
     }

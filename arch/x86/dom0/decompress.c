@@ -70,7 +70,7 @@ size_t zstd_legacy_refused(void)
     return 0;
 }
 
-/* ---- formats: 0, -ENOMEM, -EOPNOTSUPP for what is sound but not for us, -EINVAL for damage ---- */
+/* ---- formats: 0, -ENOMEM, -EOPNOTSUPP for what is sound but not for us, -EIO for damage ---- */
 
 static int unpack_xz(const u8 *data, u64 size, u8 *out, u64 out_size)
 {
@@ -78,12 +78,12 @@ static int unpack_xz(const u8 *data, u64 size, u8 *out, u64 out_size)
     size_t in_pos = 0, out_pos = 0;
 
     switch (lzma_stream_buffer_decode(&limit, 0, NULL, data, &in_pos, size, out, &out_pos, out_size)) {
-    case LZMA_OK: return out_pos == out_size ? 0 : -EINVAL;
+    case LZMA_OK: return out_pos == out_size ? 0 : -EIO;
     case LZMA_MEM_ERROR: return -ENOMEM;
     case LZMA_MEMLIMIT_ERROR:
     case LZMA_OPTIONS_ERROR:
     case LZMA_UNSUPPORTED_CHECK: return -EOPNOTSUPP;
-    default: return -EINVAL;
+    default: return -EIO;
     }
 }
 
@@ -97,12 +97,12 @@ static int unpack_zstd(const u8 *data, u64 size, u8 *out, u64 out_size)
     n = ZSTD_decompressDCtx(ctx, out, out_size, data, size);
     ZSTD_freeDCtx(ctx);
     switch (ZSTD_getErrorCode(n)) {
-    case ZSTD_error_no_error: return n == out_size ? 0 : -EINVAL;
+    case ZSTD_error_no_error: return n == out_size ? 0 : -EIO;
     case ZSTD_error_memory_allocation: return -ENOMEM;
     case ZSTD_error_frameParameter_unsupported:
     case ZSTD_error_frameParameter_windowTooLarge:
     case ZSTD_error_version_unsupported: return -EOPNOTSUPP;
-    default: return -EINVAL;
+    default: return -EIO;
     }
 }
 
@@ -114,7 +114,7 @@ static int unpack_gzip(const u8 *data, u64 size, u8 *out, u64 out_size)
     if (rc == Z_OK)
         rc = inflate(&z, Z_FINISH);
     inflateEnd(&z);
-    return rc == Z_MEM_ERROR ? -ENOMEM : rc == Z_STREAM_END && z.total_out == out_size ? 0 : -EINVAL;
+    return rc == Z_MEM_ERROR ? -ENOMEM : rc == Z_STREAM_END && z.total_out == out_size ? 0 : -EIO;
 }
 
 /* The legacy frame of lz4 -l: a magic number, then blocks of at most 8 MiB with their lengths. */
@@ -128,16 +128,16 @@ static int unpack_lz4(const u8 *data, u64 size, u8 *out, u64 out_size)
         memcpy(&block, data + in, 4);
         in += 4;
         if (block > size - in || block > LZ4_COMPRESSBOUND(LZ4_BLOCK))
-            return -EINVAL;
+            return -EIO;
         int n = LZ4_decompress_safe((const char *)data + in, (char *)out + done, (int)block,
                                     (int)MIN(out_size - done, LZ4_BLOCK));
 
         if (n <= 0)
-            return -EINVAL;
+            return -EIO;
         in += block;
         done += (u64)n;
     }
-    return done == out_size ? 0 : -EINVAL;
+    return done == out_size ? 0 : -EIO;
 }
 
 /* The libraries were compiled for user space: they use SSE and look for a stack canary at FS:28h. */
@@ -172,11 +172,11 @@ int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char
     *out = NULL;
     if (c == COMPRESSION_UNKNOWN || c == COMPRESSION_NONE) {
         *why = "the kernel's compression is not one of xz, zstd, gzip, lz4: rebuild it with one of these";
-        return -EINVAL;
+        return -EOPNOTSUPP;
     }
     if (unpacked_size < 4096 || unpacked_size > MAX_UNPACKED) {
         *why = "the kernel's unpacked size makes no sense: the file is damaged, copy it again";
-        return -EINVAL;
+        return -EIO;
     }
     *out = scratch_alloc(unpacked_size);
     int rc = *out ? run_library(formats[c], data, size, *out, unpacked_size) : -ENOMEM;

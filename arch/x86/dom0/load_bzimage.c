@@ -33,7 +33,7 @@ int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char
     }
     if (start > size || length > size - start || length < 8) {
         *why = "the kernel file is truncated: copy it again";
-        return -EINVAL;
+        return -EIO;
     }
     p->data = data + start;
     p->size = length;

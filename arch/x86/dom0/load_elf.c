@@ -63,7 +63,7 @@ static int add_segment(struct elf_image *e, const Elf64_Phdr *p, u64 size, const
 
     if (!inside(p->p_offset, p->p_filesz, size) || p->p_filesz > p->p_memsz || p->p_paddr + p->p_memsz < p->p_paddr) {
         *why = "the kernel's ELF segments reach outside the file: it is damaged";
-        return -EINVAL;
+        return -EIO;
     }
     if (e->nr_segments == ELF_MAX_SEGMENTS) {
         *why = "the kernel has too many ELF segments";
@@ -108,7 +108,7 @@ int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
     *e = (struct elf_image){ .data = data };
     if (size < sizeof(h) || memcmp(data, ELFMAG, SELFMAG)) {
         *why = "the first module is no Linux kernel: put the kernel (vmlinuz) first, the initrd second";
-        return -EINVAL;
+        return -ENOEXEC;
     }
     memcpy(&h, data, sizeof(h));
     if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_X86_64 || h.e_phentsize != sizeof(Elf64_Phdr) ||

@@ -196,7 +196,7 @@ void local_apic_timer_calibrate(void)
     ticks_per_ms = (u64)(b.count - a.count) * tsc_khz / (b.before / 2 + b.after / 2 - a.before / 2 - a.after / 2);
     apic_write(APIC_TIMER_INIT, 0);
     if (!ticks_per_ms)
-        panic(PANIC_LOCAL_APIC, "the local APIC timer does not count");
+        panic(PANIC_APIC_TIMER, "the local APIC timer does not count");
     start_timer();
     printk(LOG_INFO "Local APIC timer: %lu kHz\n", ticks_per_ms);
 }

@@ -193,7 +193,7 @@ static void end(const struct cpu_user_regs *regs, enum panic_code code, const st
 {
     fatal_note_address(e->nr_frames ? e->address : 0);
     if (e->nr_frames)
-        fatal_trap(regs, code, "machine check: %s, frame %lx (bank %u, status %016lx)", why, e->address >> PAGE_SHIFT, e->bank,
+        fatal_trap(regs, code, "machine check: %s, frame %#lx (bank %u, status %016lx)", why, e->address >> PAGE_SHIFT, e->bank,
                    e->status);
     fatal_trap(regs, code, "machine check: %s (bank %u, status %016lx, MCG_STATUS %lx)", why, e->bank, e->status, e->mcg_status);
 }
@@ -226,7 +226,7 @@ static void contain(struct cpu_user_regs *regs, struct mc_event *e)
         e->copy_failed = e->restartable = true;
         return;
     }
-    end(regs, PANIC_MC_CONSUMED, e, "damaged data was used by the hypervisor");
+    end(regs, e->nr_frames ? PANIC_MC_CONSUMED : PANIC_MC_UNKNOWN, e, "damaged data was used by the hypervisor");
 }
 
 /* The record of a bank, if it has one. */
