@@ -180,6 +180,19 @@ static void wake_thief(const struct vcpu *v)
         softirq_raise_on(cpu_table[bit_first(idle)], SOFTIRQ_SCHEDULE);
 }
 
+/*
+ * v leaves queue rq, whose lock is held, for that of c. Here vcpu.cpu changes, not when v arrives: it may change only under
+ * the lock of the queue that it names. CPU A wakes v, which is on its way: it locks the queue that v left and finds that v->cpu
+ * still names it. If v->cpu changed on arrival, CPU B could do that under its own lock only, run v, and be about to switch
+ * away from it: A, late, would see it blocked and put it on a queue with its registers not saved, or twice on queues.
+ */
+static void set_out(struct runqueue *rq, struct vcpu *v, struct percpu *c)
+{
+    v->sched.place = SCHED_MOVING;
+    v->sched.moved_from = rq->vtime;
+    WRITE_ONCE(v->cpu, c);
+}
+
 void sched_enqueue(struct vcpu *v, struct percpu *c)
 {
     struct runqueue *rq = rq_of(c);
@@ -188,7 +201,6 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
     /* Its lead or lag goes with it. */
     v->sched.vtime = v->sched.vtime > v->sched.moved_from ? rq->vtime + (v->sched.vtime - v->sched.moved_from)
                                                           : rq->vtime - MIN(rq->vtime, v->sched.moved_from - v->sched.vtime);
-    WRITE_ONCE(v->cpu, c);
     bool preempt = add(rq, v);
 
     spin_unlock(&rq->lock);
@@ -231,14 +243,13 @@ void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
             wake_thief(v);
         return;
     }
-    v->sched.place = SCHED_MOVING;
-    v->sched.moved_from = rq->vtime;
+    set_out(rq, v, c);
     spin_unlock(&rq->lock);
     sched_enqueue(v, c);
 }
 
 /* Takes the first vCPU off queue `from` that may run on c and has waited since `before`. */
-static struct vcpu *take(struct runqueue *from, const struct percpu *c, u64 before)
+static struct vcpu *take(struct runqueue *from, struct percpu *c, u64 before)
 {
     struct vcpu *found = NULL;
 
@@ -247,8 +258,7 @@ static struct vcpu *take(struct runqueue *from, const struct percpu *c, u64 befo
         if (sched_may_run_on(*at, c) && (*at)->sched.runnable_since <= before) {
             found = *at;
             unlink(from, at);
-            found->sched.place = SCHED_MOVING;
-            found->sched.moved_from = from->vtime;
+            set_out(from, found, c);
             break;
         }
     spin_unlock(&from->lock);
