@@ -1,4 +1,5 @@
 """Where messages go: UARTs at several places, speeds, what ACPI names, words that are wrong, framebuffers at odd places, long command lines."""
+import itertools
 import re
 import struct
 
@@ -9,13 +10,17 @@ BANNER = "Caisson 0.1, booted by"
 KERNEL = f"{BUILD}/kernels/memory.elf"
 
 
+numbers = itertools.count()
+
+
 def bundle(name, kernel=KERNEL):
-    return images.bundle(f"{OUT}/console-{name}.cpio", kernel)
+    """A file of its own for each machine: tests run side by side."""
+    return images.bundle(f"{OUT}/console-{name}-{next(numbers)}.cpio", kernel)
 
 
 def to_file(name, device):
     """A UART whose output goes to a file: its arguments and the file's name."""
-    path = f"{OUT}/console-{name}.txt"
+    path = f"{OUT}/console-{name}-{next(numbers)}.txt"
     open(path, "w").close()
     return ["-chardev", f"file,id={name},path={path}", "-device", f"{device},chardev={name}"], path
 
@@ -99,7 +104,7 @@ def acpi():
         def _(words):
             extra, path = to_file("spcr", "isa-serial,iobase=0x338,irq=5")
             r = direct(bundle("spcr"), words, timeout=60,
-                       machine={"mem": "256M", "extra": ["-serial", "none"] + extra + spcr(f"{OUT}/spcr.bin", 1, 0x338)})
+                       machine={"mem": "256M", "extra": ["-serial", "none"] + extra + spcr(f"{OUT}/spcr-{next(numbers)}.bin", 1, 0x338)})
             whole(open(path).read(), r)
 
     @test("console: an SPCR that makes no sense, and none")
@@ -137,12 +142,9 @@ def framebuffers():
 
 def command_lines():
     words = " ".join(f"w{n:04}" for n in range(400))
-    iso = None
 
     def boot(how):
-        nonlocal iso
-        if not iso:
-            iso = images.iso(f"{OUT}/long-lines.iso", ELF, f"{BUILD}/kernels/debug_cmdline.elf", None, "noreboot " + "placeholder " * 300, words)
+        iso = images.iso(f"{OUT}/long-lines-{how}.iso", ELF, f"{BUILD}/kernels/debug_cmdline.elf", None, "noreboot " + "placeholder " * 300, words)
         r = machine.run(machine.command((how, iso), mem="256M"), 120, until="Halted")
         whole(r.output, r)
         need("The command line of the hypervisor is longer than 2047 characters" in r.output, "the cut of the hypervisor's line was not said", r)
