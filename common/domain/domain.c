@@ -147,24 +147,30 @@ void vcpu_set_period(struct vcpu *v, u64 period_ns)
     timer_set(&v->periodic_timer, v->period_last + period_ns);
 }
 
-int domain_assign_page(struct domain *d, struct page_info *pg)
+int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
 {
+    u32 owner = (u32)virt_to_mfn(d), stamp = tlb_clock();
+    mfn_t mfn = page_to_mfn(pg), last = mfn + count - 1;
+
     spin_lock(&d->page_lock);
-    if (d->tot_pages >= d->max_pages) {
+    if (d->tot_pages > d->max_pages || count > d->max_pages - d->tot_pages) {
         spin_unlock(&d->page_lock);
         return -E2BIG;
     }
-    d->tot_pages++;
-    pg->owner = (u32)virt_to_mfn(d);
-    pg->type_info = 0;
-    pg->tlb_stamp = tlb_clock();
-    pg->prev = 0;
-    pg->next = d->page_list;
+    d->tot_pages += count;
     if (d->page_list)
-        mfn_to_page(d->page_list)->prev = (u32)page_to_mfn(pg);
-    d->page_list = (u32)page_to_mfn(pg);
-    /* Last: from here on guests may take references. */
-    __atomic_store_n(&pg->ref_info, PGR_ALLOCATED | 1, __ATOMIC_RELEASE);
+        mfn_to_page(d->page_list)->prev = (u32)mfn;
+    /* Each page_info is written once and as a whole: on large machines they are gigabytes. */
+    for (u32 next = d->page_list; mfn <= last; next = (u32)mfn++, pg++) {
+        pg->type_info = 0;
+        pg->owner = owner;
+        pg->tlb_stamp = stamp;
+        pg->next = next;
+        pg->prev = mfn < last ? (u32)mfn + 1 : 0;
+        /* Last: from here on guests may take references. */
+        __atomic_store_n(&pg->ref_info, PGR_ALLOCATED | 1, __ATOMIC_RELEASE);
+    }
+    d->page_list = (u32)last;
     spin_unlock(&d->page_lock);
     return 0;
 }

@@ -46,7 +46,7 @@ static void give_frames(struct domain *d, struct page_info *pg, unsigned order, 
     for (u64 i = 0; i < 1ULL << order; i++) {
         /* Nothing of another owner's may be left in it (XSA-100). */
         memset(page_to_virt(pg + i), 0, PAGE_SIZE);
-        if (domain_assign_page(d, pg + i))
+        if (domain_assign_pages(d, pg + i, 1))
             page_free(pg + i, 0); /* the caller has checked the limit; a race loses frames of the extent only */
         else
             m2p_set(page_to_mfn(pg + i), gpfn == INVALID_M2P ? INVALID_M2P : gpfn + i);

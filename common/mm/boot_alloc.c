@@ -74,6 +74,11 @@ static paddr_t find_below(paddr_t lo, paddr_t hi, u64 size, u64 align)
 
 paddr_t boot_alloc(u64 size, u64 align)
 {
+    return boot_alloc_filled(size, align, 0);
+}
+
+paddr_t boot_alloc_filled(u64 size, u64 align, u8 with)
+{
     size = ROUND_UP(size, PAGE_SIZE);
     for (u32 i = boot_info.nr_ranges; i--;) {
         const struct memory_range *r = &boot_info.ranges[i];
@@ -85,7 +90,7 @@ paddr_t boot_alloc(u64 size, u64 align)
 
         if (at) {
             boot_alloc_reserve(at, at + size);
-            memset(phys_to_virt(at), 0, size);
+            memset(phys_to_virt(at), with, size);
             return at;
         }
     }
@@ -107,7 +112,7 @@ void boot_alloc_finish(void)
             paddr_t stop = j < nr_reserved ? MIN(reserved[j].start, end) : end;
 
             if (stop > at)
-                page_free_range(at >> PAGE_SHIFT, (stop - at) >> PAGE_SHIFT);
+                page_free_new(at >> PAGE_SHIFT, (stop - at) >> PAGE_SHIFT);
             if (j < nr_reserved)
                 at = MAX(at, reserved[j].end);
         }

@@ -209,6 +209,14 @@ bool page_take_free(mfn_t mfn)
     return found;
 }
 
+/* The largest block that starts at the frame, which is not frame 0, and has at most `count`. */
+static unsigned block_order(mfn_t mfn, u64 count)
+{
+    unsigned order = MIN(bit_first(mfn), bit_last(count));
+
+    return MIN(order, (unsigned)MAX_ORDER);
+}
+
 void page_free_range(mfn_t mfn, u64 count)
 {
     if (!mfn && count) {
@@ -216,13 +224,26 @@ void page_free_range(mfn_t mfn, u64 count)
         count--;
     }
     while (count) {
-        unsigned order = MIN(bit_first(mfn), bit_last(count));
+        unsigned order = block_order(mfn, count);
 
-        order = MIN(order, (unsigned)MAX_ORDER);
         page_free(mfn_to_page(mfn), order);
         mfn += 1ULL << order;
         count -= 1ULL << order;
     }
+}
+
+void page_free_new(mfn_t mfn, u64 count)
+{
+    ASSERT(mfn || !count);
+    spin_lock(&heap_lock);
+    while (count) {
+        unsigned order = block_order(mfn, count);
+
+        free_block(mfn, order);
+        mfn += 1ULL << order;
+        count -= 1ULL << order;
+    }
+    spin_unlock(&heap_lock);
 }
 
 struct page_info *page_alloc_contiguous(u64 count)

@@ -223,8 +223,8 @@ static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
 struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged) __must_check;
 struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;
 
-/* Gives the frame to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG over max_pages. */
-int domain_assign_page(struct domain *d, struct page_info *pg) __must_check;
+/* Gives `count` frames from pg on (at least one) to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG, and none, over max_pages. */
+int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count) __must_check;
 /* A hypervisor frame that d may map read-write (shared_info, grant table). */
 void domain_share_page(struct domain *d, struct page_info *pg);
 

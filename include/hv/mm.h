@@ -61,6 +61,7 @@ void boot_alloc_init(void);
 bool boot_alloc_ready(void);
 /* Aligned, zeroed; panics when memory is too small (no guest exists yet). Returns the address. */
 paddr_t boot_alloc(u64 size, u64 align) __must_check;
+paddr_t boot_alloc_filled(u64 size, u64 align, u8 with) __must_check; /* the same, filled with another byte than zero */
 void boot_alloc_reserve(paddr_t start, paddr_t end);
 /* Hands what is left to the page allocator. */
 void boot_alloc_finish(void);
@@ -81,6 +82,8 @@ void page_free(struct page_info *pg, unsigned order);
 /* Any number of contiguous frames. */
 struct page_info *page_alloc_contiguous(u64 count) __must_check;
 void page_free_range(mfn_t first, u64 count);
+/* The same for frames that nobody has had yet, not frame 0 and not damaged: their page_info is zero, and only the blocks' heads are touched. */
+void page_free_new(mfn_t first, u64 count);
 u64 page_free_count(void);
 
 /* For page_retire.c: whether a free block holds the frame; takes it out of that block. */
@@ -103,7 +106,7 @@ void *hv_alloc_page(void) __must_check;    /* one zeroed frame in the direct map
 void hv_free_page(void *p);
 
 /* ---- boot's large buffers (scratch.c): contiguous addresses, scattered frames ---- */
-void *scratch_alloc(u64 bytes) __must_check; /* zeroed, page-aligned; NULL when out of memory */
+void *scratch_alloc(u64 bytes) __must_check; /* page-aligned, content undefined; NULL when out of memory */
 bool scratch_holds(const void *p);
 void scratch_free(void *p);
 /* The frame behind the page at p: who takes it over does not free the buffer. */

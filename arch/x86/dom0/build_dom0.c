@@ -65,13 +65,18 @@ static u64 module_bytes(const struct boot_module *m)
 
 /* ---- memory ---- */
 
-static void take_frame(struct build *b, struct page_info *pg)
+static void take_frames(struct build *b, struct page_info *pg, u64 count)
 {
+    u64 pfn = b->next_pfn;
+
     /* max_pages is not set yet: assignment cannot be refused. */
-    if (domain_assign_page(b->d, pg))
+    if (domain_assign_pages(b->d, pg, count))
         panic(PANIC_ASSERT, "dom0's frames cannot be assigned");
-    m2p_set(page_to_mfn(pg), b->next_pfn);
-    b->p2m[b->next_pfn++] = page_to_mfn(pg);
+    for (mfn_t mfn = page_to_mfn(pg), end = mfn + count; mfn < end; mfn++, pfn++) {
+        m2p_set(mfn, pfn);
+        b->p2m[pfn] = mfn;
+    }
+    b->next_pfn = pfn;
 }
 
 /* The next `count` pfns get frames, in chunks as large as memory offers. */
@@ -88,8 +93,7 @@ static void allocate_pages(struct build *b, u64 count)
                 panic(PANIC_BESIDE_DOM0, "too little memory for dom0: lower dom0_mem= or give the machine more");
             continue;
         }
-        for (u64 i = 0; i < 1ULL << order; i++)
-            take_frame(b, pg + i);
+        take_frames(b, pg, 1ULL << order);
         count -= 1ULL << order;
     }
 }
@@ -100,9 +104,10 @@ static void allocate_memory(struct build *b)
     b->p2m = scratch_alloc(b->at.nr_p2m_pages << PAGE_SHIFT);
     if (!b->p2m)
         panic(PANIC_BESIDE_DOM0, "too little memory for dom0's p2m table (%lu KiB): lower dom0_mem=", b->at.nr_p2m_pages * 4);
+    memset(b->p2m + b->nr_pages, 0, (b->at.nr_p2m_pages << PAGE_SHIFT) - b->nr_pages * sizeof(u64));
     allocate_pages(b, b->at.p2m_pfn);
     for (u64 i = 0; i < b->at.nr_p2m_pages; i++)
-        take_frame(b, scratch_page((char *)b->p2m + (i << PAGE_SHIFT)));
+        take_frames(b, scratch_page((char *)b->p2m + (i << PAGE_SHIFT)), 1);
     allocate_pages(b, b->nr_pages - b->next_pfn);
 }
 

@@ -56,7 +56,9 @@ void free(void *p)
 
 void *calloc(size_t n, size_t size)
 {
-    return size && n > ~(size_t)0 / size ? NULL : malloc(n * size); /* which zeroes */
+    void *p = size && n > ~(size_t)0 / size ? NULL : malloc(n * size);
+
+    return scratch_holds(p) ? memset(p, 0, n * size) : p; /* hv_alloc() zeroes */
 }
 
 void __stack_chk_fail(void)

@@ -14,10 +14,9 @@ void m2p_init(void)
             used = mfn_valid(m);
         if (!used)
             continue;
-        paddr_t pa = boot_alloc(MiB(2), MiB(2));
+        paddr_t pa = boot_alloc_filled(MiB(2), MiB(2), 0xff); /* INVALID_M2P */
         u64 off = first * sizeof(u64);
 
-        memset(phys_to_virt(pa), 0xff, MiB(2));
         /* Boot: failure ends in boot_alloc()'s own message. */
         if (hv_map(RW_M2P_VIRT_START + off, pa, MiB(2), HV_RW) ||
             hv_map(RO_M2P_VIRT_START + off, pa, MiB(2), HV_RO | PTE_USER))

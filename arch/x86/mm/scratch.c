@@ -18,10 +18,11 @@ void *scratch_alloc(u64 bytes)
         return NULL;
     next += size + PAGE_SIZE;
     for (u64 va = start; va < start + size; va += PAGE_SIZE) {
-        void *page = hv_alloc_page();
+        struct page_info *pg = page_alloc(0, 0);
 
-        if (!page || hv_map(va, virt_to_phys(page), PAGE_SIZE, HV_RW)) {
-            hv_free_page(page);
+        if (!pg || hv_map(va, page_to_mfn(pg) << PAGE_SHIFT, PAGE_SIZE, HV_RW)) {
+            if (pg)
+                page_free(pg, 0);
             scratch_free((void *)start);
             return NULL;
         }
