@@ -138,7 +138,7 @@ void fake_memory_init(void)
     static bool given;
 
     if (!given)
-        page_free_range(1, FAKE_FRAMES - 1);
+        page_free_new(1, FAKE_FRAMES - 1);
     given = true;
 }
 

@@ -57,6 +57,31 @@ static void contiguous(void **state)
     assert_null(page_alloc_contiguous(1ULL << 40));
 }
 
+/* Frames that nobody has had: of all their page_infos only the heads of blocks are written, and they merge with their neighbours. */
+static void new_frames(void **state)
+{
+    (void)state;
+    u64 before = page_free_count(), heads = 0;
+    struct page_info *pg = page_alloc(9, 0);
+    mfn_t first = page_to_mfn(pg);
+
+    memset(pg, 0, sizeof(*pg) << 9);
+    page_free_new(first + 3, 300); /* blocks of 1, 4, 8, ... */
+    assert_int_equal(page_free_count(), before - 512 + 300);
+    for (u32 i = 0; i < 512; i++) {
+        heads += pg[i].ref_info != 0;
+        assert_int_equal(page_is_free(first + i), i >= 3 && i < 303);
+    }
+    assert_in_range(heads, 2, 16);
+    page_free_new(first, 3);
+    page_free_new(first + 303, 209);
+    assert_int_equal(page_free_count(), before);
+    struct page_info *again = page_alloc(9, 0); /* in one piece again */
+
+    assert_non_null(again);
+    page_free(again, 9);
+}
+
 /* Random traffic: blocks never overlap, and everything merges back in the end. */
 static void random_traffic(void **state)
 {
@@ -264,7 +289,7 @@ static void one_flush_for_many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths), cmocka_unit_test(contiguous),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths), cmocka_unit_test(contiguous), cmocka_unit_test(new_frames),
                                         cmocka_unit_test(random_traffic), cmocka_unit_test(exhaustion), cmocka_unit_test(heap), cmocka_unit_test(low_memory_is_kept),
                                         cmocka_unit_test(no_frame_leaves_unflushed), cmocka_unit_test(one_flush_for_many) };
 
