@@ -1,8 +1,36 @@
 #include "fakes.h"
 
+#include <hv/acpi.h>
+#include <hv/console.h>
+#include <hv/evtchn.h>
 #include <hv/irq.h>
+#include <hv/pci.h>
+#include <public/physdev.h>
 
 static struct percpu cpus[4];
+
+/* ---- devices ---- */
+static u32 routes_left = ~0u; /* how many more I/O APIC entries can be written */
+static bool masked[MAX_GSIS];
+
+void pic_init(void) {}
+void io_apic_init(void) {}
+u32 io_apic_gsi_count(void) { return 24; }
+int io_apic_route(u32 gsi, const struct gsi_route *r)
+{
+    if (!routes_left)
+        return -ENODEV;
+    routes_left--;
+    masked[gsi] = r->masked;
+    return 0;
+}
+void io_apic_mask(u32 gsi, bool mask) { masked[gsi] = mask; }
+int msi_program(const struct msi_target *t, u8 vector, u8 apic_id) { (void)t; (void)vector; (void)apic_id; return 0; }
+void msi_disable(const struct msi_target *t) { (void)t; }
+void local_apic_eoi(void) {}
+void serial_irq(void) {}
+static u32 delivered_to;
+void evtchn_send_pirq(struct domain *d, u32 port) { (void)d; delivered_to = port; }
 
 /* The first of `n` CPUs asks; ids as given. */
 static void machine(u32 n, const u32 *ids)
@@ -106,10 +134,40 @@ static void ids_that_fit(void **state)
     assert_int_equal(vector_alloc(0, 0x31, &at), -ENOSPC);
 }
 
+/* A PIRQ that could not be bound belongs to no port, and can be bound later. */
+static void binding_is_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    machine(1, NULL);
+    fake_memory_init();
+    struct domain *d = fake_domain(0, true);
+
+    irq_init();
+    assert_int_equal(pirq_map_gsi(d, 20), 20);
+    routes_left = 0;
+    assert_int_equal(pirq_bind(d, 20, 5), -ENODEV);
+    routes_left = ~0u;
+    assert_true(masked[20]);
+    assert_int_equal(pirq_bind(d, 20, 6), 0);
+    assert_false(masked[20]);
+    assert_int_equal(pirq_bind(d, 20, 7), -EEXIST);
+    pirq_unbind(d, 20);
+    assert_true(masked[20]);
+
+    /* One that cannot be prepared keeps no vector, nor what was asked of it. */
+    routes_left = 0;
+    assert_int_equal(pirq_bind(d, 21, 5), -ENODEV);
+    assert_int_equal(pirq_setup_gsi(20, false, false), -ENODEV);
+    assert_int_equal(pirq_status(d, 20), XENIRQSTAT_needs_eoi);
+    routes_left = ~0u;
+    assert_int_equal(pirq_bind(d, 21, 5), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(spread_until_full), cmocka_unit_test(each_cpu_has_its_own),
-                                        cmocka_unit_test(moves_keep_the_vector), cmocka_unit_test(what_was_freed_rests), cmocka_unit_test(ids_that_fit) };
+                                        cmocka_unit_test(moves_keep_the_vector), cmocka_unit_test(what_was_freed_rests), cmocka_unit_test(ids_that_fit),
+                                        cmocka_unit_test(binding_is_whole_or_not_at_all) };
 
     return cmocka_run_group_tests_name("vectors", tests, NULL, NULL);
 }

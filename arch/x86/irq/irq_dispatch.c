@@ -166,9 +166,13 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low)
     int rc = p->bound ? -EEXIST : gsi_prepare(gsi);
 
     if (!rc) {
+        struct pirq was = *p;
+
         p->level = level;
         p->active_low = active_low;
         rc = gsi_apply(gsi, true);
+        if (rc)
+            *p = was;
     }
     spin_unlock(&irq_lock);
     return rc;
@@ -279,12 +283,12 @@ int pirq_bind(struct domain *d, u32 n, u32 port)
         rc = -EINVAL;
     if (!rc && p->bound)
         rc = -EEXIST;
+    if (!rc && p->kind == PIRQ_GSI)
+        rc = gsi_apply(n, false); /* what comes at once waits for irq_lock */
     if (!rc) {
         p->port = port;
         p->bound = true;
         p->awaiting_eoi = false;
-        if (p->kind == PIRQ_GSI)
-            rc = gsi_apply(n, false);
     }
     spin_unlock(&irq_lock);
     return rc;

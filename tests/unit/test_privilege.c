@@ -1,0 +1,112 @@
+/* What a domain without privileges is told: who may not ask learns nothing, not even whether there is such a thing. */
+#include "fakes.h"
+
+#include <hv/boot_info.h>
+#include <hv/grant.h>
+#include <hv/hypercall.h>
+#include <public/grant_table.h>
+
+long subop_dispatch(const struct subop *table, u64 count, u64 cmd, u64 guest_arg)
+{
+    assert_true(cmd < count && table[cmd].run);
+    return table[cmd].run((void *)guest_arg); /* the guest's copy is the hypervisor's */
+}
+
+void domain_share_page(struct domain *d, struct page_info *pg) { (void)d; (void)pg; }
+
+static struct domain *dom0, *guest;
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    fake_memory_init();
+    dom0 = fake_domain(0, true);
+    guest = fake_domain(5, false); /* and calls */
+    assert_int_equal(grant_init_domain(dom0), 0);
+    assert_int_equal(grant_init_domain(guest), 0);
+    return 0;
+}
+
+static long grant(u32 cmd, void *arg) { return do_grant_table_op(cmd, (u64)arg, 1, 0, 0, 0); }
+static long ask(u32 cmd, void *arg) { return do_xen_version(cmd, (u64)arg, 0, 0, 0, 0); }
+
+static void calls_as(const struct domain *d) { boot_percpu.curr = d->vcpu[0]; }
+
+static void grant_tables_of_others(void **state)
+{
+    (void)state;
+    static const domid_t others[] = { 0, 77, DOMID_XEN, DOMID_IO };
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        u64 frame = 1;
+        struct gnttab_setup_table s = { .dom = others[i], .nr_frames = 1, .frame_list = &frame };
+        struct gnttab_query_size q = { .dom = others[i], .nr_frames = 99 };
+        struct gnttab_get_version v = { .dom = others[i], .version = 99 };
+
+        assert_int_equal(grant(GNTTABOP_setup_table, &s), 0);
+        assert_int_equal(s.status, GNTST_permission_denied);
+        assert_int_equal(frame, 1);
+        assert_int_equal(grant(GNTTABOP_query_size, &q), 0);
+        assert_int_equal(q.status, GNTST_permission_denied);
+        assert_int_equal(q.nr_frames, 99);
+        assert_int_equal(grant(GNTTABOP_get_version, &v), -EPERM);
+        assert_int_equal(v.version, 99);
+    }
+    /* Its own, by either name. */
+    static const domid_t own[] = { 5, DOMID_SELF };
+
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+        struct gnttab_query_size q = { .dom = own[i] };
+
+        assert_int_equal(grant(GNTTABOP_query_size, &q), 0);
+        assert_int_equal(q.status, GNTST_okay);
+        assert_int_equal(q.nr_frames, 1);
+    }
+}
+
+static void grant_tables_for_the_privileged(void **state)
+{
+    (void)state;
+    struct gnttab_query_size there = { .dom = 5 }, absent = { .dom = 77 };
+    struct gnttab_get_version v = { .dom = 77 };
+
+    calls_as(dom0);
+    assert_int_equal(grant(GNTTABOP_query_size, &there), 0);
+    assert_int_equal(there.status, GNTST_okay);
+    assert_int_equal(grant(GNTTABOP_query_size, &absent), 0);
+    assert_int_equal(absent.status, GNTST_bad_domain);
+    assert_int_equal(grant(GNTTABOP_get_version, &v), -ESRCH);
+}
+
+static void version_texts(void **state)
+{
+    (void)state;
+    static const char cmdline[] = "com1=115200 loglvl=all";
+    char text[1024];
+    struct xen_feature_info f = { 0 };
+
+    strlcpy(boot_info.cmdline, cmdline, sizeof(boot_info.cmdline));
+    assert_int_equal(ask(XENVER_commandline, text), 0);
+    assert_string_equal(text, "<denied>");
+    assert_int_equal(ask(XENVER_changeset, text), 0);
+    assert_string_equal(text, "<denied>");
+    assert_int_equal(ask(XENVER_get_features, &f), 0);
+    assert_false(f.submap & (1u << XENFEAT_dom0));
+    calls_as(dom0);
+    assert_int_equal(ask(XENVER_commandline, text), 0);
+    assert_string_equal(text, cmdline);
+    assert_int_equal(ask(XENVER_changeset, text), 0);
+    assert_non_null(strstr(text, "caisson"));
+    assert_int_equal(ask(XENVER_get_features, &f), 0);
+    assert_true(f.submap & (1u << XENFEAT_dom0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(grant_tables_of_others, setup),
+                                        cmocka_unit_test_setup(grant_tables_for_the_privileged, setup),
+                                        cmocka_unit_test_setup(version_texts, setup) };
+
+    return cmocka_run_group_tests_name("privilege", tests, NULL, NULL);
+}
