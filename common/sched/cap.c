@@ -34,16 +34,18 @@ static void replenish(void *data)
 {
     struct domain *d = data;
     s64 period = allowance(d), left = __atomic_load_n(&d->sched.budget, __ATOMIC_RELAXED), want;
+    u64 due = READ_ONCE(d->sched.cap_timer.expires), now = system_time_ns(), periods = 1 + (now - MIN(now, due)) / PERIOD_NS;
 
     if (!d->sched.cap)
         return;
     /* What was used beyond the budget is owed; what was not used is lost. */
     do
-        want = MIN(left + period, period);
+        want = MIN(left + (s64)periods * period, period);
     while (!__atomic_compare_exchange_n(&d->sched.budget, &left, want, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     if (want > 0)
         unpark(d);
-    timer_set(&d->sched.cap_timer, system_time_ns() + PERIOD_NS);
+    /* From when it was due, not from now: a timer that is late would shorten every budget. */
+    timer_set(&d->sched.cap_timer, due + periods * PERIOD_NS);
 }
 
 void sched_domain_init(struct domain *d)
