@@ -104,6 +104,8 @@ def register(kernel):
     contained("action optional, no address", [mce(OPTIONAL)], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3")
     contained("a corrected error is found by polling", [mce(VAL | EN | ADDRESS, address=0x900000)], "corrected, address 900000",
               done="record: not urgent, cpu 0x0, bank 0x3")
+    contained("a corrected error of the second CPU is found by polling", [mce(VAL | EN | ADDRESS, address=0x900000, cpu=1)],
+              "Machine check on CPU 1, bank 3", "corrected, address 900000", done="record: not urgent, cpu 0x1, bank 0x3", smp=2)
     contained("deferred", lambda o: [mce(VAL | UC | EN | ADDRESS, address=free_frame(o))], "deferred", "a free frame: retired",
               done="owner 0x7ff4, page offline")
     contained("broadcast to both CPUs", [mce(OPTIONAL, flags="-b")], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3", smp=2)

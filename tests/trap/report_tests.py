@@ -1,8 +1,9 @@
 """Reports of a hypervisor whose own state is damaged: gdb does the damage, and the report must still be whole."""
 import re
 
-from harness import BUILD, OUT, need, provoke, test
-from caisson import images
+from harness import BUILD, ELF, OUT, SOCKETS, Seen, clean, monitor, need, provoke, test
+from caisson import images, machine
+from trap.matrix_tests import TEST_ELF
 
 BLOCK = 0x8000  # a stack block: SYSCALL trampoline, guard page, stack
 L4 = "*(unsigned long *)(0xffff830000000000 + ($cr3 & ~0xfff) + 8)"
@@ -25,3 +26,30 @@ def register():
     # Frame 7fff0h is reserved, in a chunk that has RAM, and there is RAM above it.
     report("a table that is not in RAM", [f"set {L4} = 0x7fff0067", "set $pc = 0x8000000000"], "T0E",
            r"L4\[0x001\] = 0+7fff0067 .*\(no RAM\)\n.*table 7fff0 is not in RAM", mem="4G")
+
+    @test("report: dom0 ends while one CPU hears no NMI and another holds the console's lock")
+    def _():
+        bundle = images.bundle(f"{OUT}/stuck.cpio", f"{BUILD}/kernels/stuck_cpus.elf")
+        r = machine.run(machine.command(("direct", TEST_ELF, bundle, "noreboot dom0_max_vcpus=3"), smp=3, mem="256M"), 60)
+        need("1 other CPUs did not stop" in r.output, "no CPU was in the way", r)
+        need("dom0 has ended: reboot" in r.output and not r.timed_out, "the machine did not end", r)
+        clean(r)
+
+    # The watchdog's own NMIs come 18 times a second; these come faster, so that a late one of its own cannot stand for all of them.
+    def button(name, words, before, after):
+        bundle = images.bundle(f"{OUT}/{name}.cpio", f"{BUILD}/kernels/nmi_told.elf")
+        waits = Seen("waiting for an NMI")
+        args = machine.command(("direct", ELF, bundle, f"noreboot watchdog {words}"), mem="256M")
+        r = machine.run(args + monitor(f"{SOCKETS}/{name}.sock", ["nmi"], 0.02, waits, True), 60, until=after, echo=waits)
+        need("watchdog: on" in r.output, "the watchdog was not on", r)
+        need(after in r.output and before in r.output, f"'{before}' was not said", r)
+        return r
+
+    @test("report: with the watchdog on, NMIs that are not its own reach dom0")
+    def _():
+        clean(button("button", "", "reason", "told of NMIs"))
+
+    @test("report: with the watchdog on, nmi=fatal reports NMIs that are not its own")
+    def _():
+        r = button("button-fatal", "nmi=fatal", "PANIC CAI-N01: NMI (nmi=fatal)", "Halted (noreboot)")
+        need(r.output.count("PANIC") == 1, "not exactly one report", r)

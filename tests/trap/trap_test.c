@@ -24,6 +24,10 @@
 
 #define MCG_RIPV 1
 #define MCG_MCIP 4
+/* Of guests: what is no vector. tests/kernels/stuck_cpus.c has them too. */
+#define TRAP_TEST_DEAF 0x100
+#define TRAP_TEST_IN_CONSOLE 0x101
+#define TRAP_TEST_STUCK 0x102 /* how many of the two there are */
 #define CORRECTED 0x9000000000000000ULL /* VAL, EN */
 
 static char opt_traptest[48];
@@ -365,14 +369,52 @@ void trap_test_redirect(struct cpu_user_regs *regs)
     redirect = 0;
 }
 
+/* ---- CPUs that are in the way of the machine's end ---- */
+
+static u32 stuck;
+static u64 stay(void) __noreturn;
+static u64 stay(void)
+{
+    __atomic_fetch_add(&stuck, 1, __ATOMIC_SEQ_CST);
+    for (;;)
+        cpu_relax();
+}
+
+/* In an NMI's handler, so that no other NMI reaches this CPU. */
+static long stay_deaf(void)
+{
+    install();
+    armed = stay;
+    raise_NMI();
+    return -EINVAL;
+}
+
+/* With console_lock held; an NMI stops it there. */
+static long stay_in_console(void)
+{
+    install();
+    armed = stay;
+    enter_console();
+    return -EINVAL;
+}
+
 HYPERCALL_HANDLER(do_trap_test)
 {
     UNUSED_ARGS(a2, a3, a4, a5, a6);
-    if (a1 == VEC_MC)
+    switch (a1) {
+    case TRAP_TEST_DEAF:
+        return stay_deaf();
+    case TRAP_TEST_IN_CONSOLE:
+        return stay_in_console();
+    case TRAP_TEST_STUCK:
+        return READ_ONCE(stuck);
+    case VEC_MC:
         prepare_corrected_error();
-    else
+        return 0;
+    default:
         redirect = (u32)a1;
-    return 0;
+        return 0;
+    }
 }
 
 /* ---- starting CPUs ---- */
