@@ -12,9 +12,7 @@ static spinlock_t wallclock_lock = SPINLOCK_INIT(LOCK_LEAF);
 
 void wallclock_init(void)
 {
-    u64 now = system_time_ns();
-
-    u64 seconds = cmos_read_time();
+    u64 now = system_time_ns(), seconds = cmos_read_time();
 
     if (!seconds)
         printk(LOG_WARN "There is no real-time clock, or what it says is no time: the wall clock starts at 1970 until dom0 sets it\n");
@@ -23,13 +21,15 @@ void wallclock_init(void)
 
 void wallclock_set(u64 sec, u32 nsec, u64 system_time)
 {
-    /* Seconds and ns at system time 0, in two parts: any number of seconds fits. A time before that is 0. */
+    /* Seconds and ns at system time 0, in two parts: any number of seconds fits. */
     u64 up_sec = system_time / NS_PER_SEC, up_nsec = system_time % NS_PER_SEC;
-    bool borrow = nsec < up_nsec;
+    u64 whole = sec + nsec / NS_PER_SEC, rest = nsec % NS_PER_SEC;
+    bool borrow = rest < up_nsec;
+    bool before_1970 = whole < up_sec + borrow; /* the ABI's seconds have no sign: guests would read 2106 */
 
     spin_lock(&wallclock_lock);
-    wc_sec = sec - up_sec - borrow;
-    wc_nsec = (u32)(nsec + borrow * NS_PER_SEC - up_nsec);
+    wc_sec = before_1970 ? 0 : whole - up_sec - borrow;
+    wc_nsec = before_1970 ? 0 : (u32)(rest + borrow * NS_PER_SEC - up_nsec);
     spin_unlock(&wallclock_lock);
 }
 

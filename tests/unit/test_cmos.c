@@ -1,7 +1,8 @@
-/* The real-time clock: both modes, centuries, and what is no time. */
+/* The real-time clock: both modes, centuries, and what is no time; the wall clock that guests see. */
 #include "fakes.h"
 
 #include <hv/acpi.h>
+#include <hv/domain.h>
 #include <hv/time.h>
 
 struct acpi_info acpi;
@@ -83,9 +84,48 @@ static void no_time(void **state)
     assert_int_equal(at(BCD_24, 0, 0xff, 1, 1, 0, 0, 0), 0);
 }
 
+static struct shared_info shared;
+
+u64 tsc_scale(u32 *mul, s8 *shift)
+{
+    *mul = 1;
+    *shift = 0;
+    return 0;
+}
+
+static void expect_wall_clock(u64 sec, u32 nsec)
+{
+    static struct domain d = { .shared_info = &shared };
+
+    wallclock_publish(&d);
+    assert_int_equal(shared.wc_version & 1, 0);
+    assert_int_equal((u64)shared.wc_sec_hi << 32 | shared.wc_sec, sec);
+    assert_int_equal(shared.wc_nsec, nsec);
+}
+
+/* A time at some moment; what is published is that of system time 0. */
+static void wall_clock(void **state)
+{
+    (void)state;
+    wallclock_set(1795793459, 500000000, 2250000000);
+    expect_wall_clock(1795793457, 250000000);
+    wallclock_set(1795793459, 250000000, 2500000000);
+    expect_wall_clock(1795793456, 750000000);
+    wallclock_set(~0ULL - 5, 4000000001u, 0);
+    expect_wall_clock(~0ULL - 1, 1);
+    /* Before 1970: guests read seconds without a sign. */
+    wallclock_set(2, 0, 2000000001);
+    expect_wall_clock(0, 0);
+    memset(cmos, 0xff, sizeof(cmos));
+    fake_now = 50000000;
+    wallclock_init();
+    expect_wall_clock(0, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(modes), cmocka_unit_test(centuries), cmocka_unit_test(no_time) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(modes), cmocka_unit_test(centuries), cmocka_unit_test(no_time),
+                                        cmocka_unit_test(wall_clock) };
 
     return cmocka_run_group_tests_name("the real-time clock", tests, NULL, NULL);
 }
