@@ -192,6 +192,27 @@ static void stated(void **state)
     said("not used: 2400.050 MHz (CPUID leaf 15h)", true);
 }
 
+/* What a processor or a hypervisor states may be anything: no TSC has such a rate. */
+static void stated_nonsense(void **state)
+{
+    (void)state;
+    const struct tsc_rate wrong[] = { { "CPUID leaf 15h", 1, 1 }, { "CPUID leaf 15h", 20000000, 20002000 },
+                                      { "CPUID leaf 15h", ~0ULL / 2, ~0ULL / 2 + 1 }, { "CPUID leaf 15h", ~0ULL - 9, 5 } };
+
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        setup(NULL);
+        nr_stated = 1;
+        the_stated[0] = wrong[i];
+        rounded = (struct tsc_rate){ "CPUID leaf 16h", 2600000000, 2600000000 };
+        tsc_init();
+        assert_int_equal(tsc_khz, 2600000);
+        tsc_khz = 0;
+        USE(PIT);
+        tsc_init();
+        assert_in_range(ppm_off(), 0, 150);
+    }
+}
+
 /* Deadlines at the ends of u64 are no divide error, and lie in no near past. */
 static void ends_of_time(void **state)
 {
@@ -214,7 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test_setup(each_alone, setup), cmocka_unit_test_setup(disturbed, setup),
                                         cmocka_unit_test_setup(one_of_three_lies, setup), cmocka_unit_test_setup(not_there, setup),
-                                        cmocka_unit_test_setup(stated, setup), cmocka_unit_test_setup(ends_of_time, setup) };
+                                        cmocka_unit_test_setup(stated, setup), cmocka_unit_test_setup(stated_nonsense, setup), cmocka_unit_test_setup(ends_of_time, setup) };
 
     return cmocka_run_group_tests_name("the TSC's rate", tests, NULL, NULL);
 }

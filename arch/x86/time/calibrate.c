@@ -16,6 +16,7 @@
 #define WINDOWS_PER_SECOND 50
 #define MAX_TICKS 12
 #define MIN_HZ 100000000ULL           /* no processor with 64 bits has a slower TSC: the clock did not count */
+#define MAX_HZ 100000000000ULL        /* nor a faster one: who states it is wrong */
 #define GOOD_PPM 200                  /* width of a rate, lowest to highest */
 #define AGREE_PPM 500                 /* what crystals may differ in, and stated rates be rounded by */
 #define STUCK_TICKS (1ULL << 32)      /* of the TSC: more than twenty windows */
@@ -48,6 +49,11 @@ static struct tsc_rate rate_between(const struct ref_clock *c, const struct cloc
 static bool overlap(const struct tsc_rate *a, const struct tsc_rate *b, u64 ppm)
 {
     return a->low - a->low / 1000000 * ppm <= b->high && b->low - b->low / 1000000 * ppm <= a->high;
+}
+
+static bool makes_sense(const struct tsc_rate *r)
+{
+    return r->low >= MIN_HZ && r->low <= MAX_HZ && r->high >= r->low;
 }
 
 bool tsc_rates_agree(const struct tsc_rate *a, const struct tsc_rate *b)
@@ -151,7 +157,7 @@ bool tsc_measure_seconds(const char *name, bool (*tick)(struct clock_point *), s
             break;
         struct tsc_rate first = rate_of_ticks(name, &a, &b, 1), second = rate_of_ticks(name, &b, &c, 1);
 
-        if (i < 2 || !tsc_rates_agree(&first, &second))
+        if (i < 2 || !makes_sense(&first) || !tsc_rates_agree(&first, &second))
             continue;
         *rate = rate_of_ticks(name, &a, &c, 2);
         if (narrow(rate))
@@ -175,7 +181,7 @@ const struct tsc_rate *tsc_rate_choose(const struct tsc_rate *rates, u32 n, u32 
     u32 most = 0, speaking = 0;
 
     for (u32 i = 0; i < n; i++) {
-        if (!rates[i].high)
+        if (!makes_sense(&rates[i]))
             continue;
         u32 s = supporters(rates, n, &rates[i]);
 
