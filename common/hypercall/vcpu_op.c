@@ -20,12 +20,15 @@ static long op_initialise(struct vcpu *v, u64 arg)
         return -ENOMEM;
     rc = copy_from_guest(c, (void *)arg, sizeof(*c));
     if (!rc) {
-        /* One caller at a time: pv_set_context() may let other vCPUs run. It sets `initialised` at its end. */
-        if (v->initialised || __atomic_exchange_n(&v->initialising, true, __ATOMIC_ACQ_REL)) {
+        /*
+         * One caller at a time: pv_set_context() may let other vCPUs run. It sets `initialised` at its end, so that is looked at by
+         * who has the turn: CPU A sees it clear, CPU B initialises v and starts it, A then has the turn and writes to a vCPU that runs.
+         */
+        if (__atomic_exchange_n(&v->initialising, true, __ATOMIC_ACQ_REL)) {
             rc = -EEXIST;
         } else {
-            rc = pv_set_context(v, c);
-            v->initialising = false;
+            rc = v->initialised ? -EEXIST : pv_set_context(v, c);
+            __atomic_store_n(&v->initialising, false, __ATOMIC_RELEASE);
         }
     }
     hv_free(c);
