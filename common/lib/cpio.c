@@ -8,10 +8,9 @@ static bool hex_field(const char *p, u64 *v)
 {
     *v = 0;
     for (int i = 0; i < 8; i++) {
-        char c = p[i] | 32;
-        u32 digit = p[i] >= '0' && p[i] <= '9' ? (u32)(p[i] - '0') : c >= 'a' && c <= 'f' ? (u32)(c - 'a') + 10 : 99;
+        u32 digit = hex_digit(p[i]);
 
-        if (digit == 99)
+        if (digit > 15)
             return false;
         *v = *v * 16 + digit;
     }

@@ -46,11 +46,9 @@ u64 parse_u64(const char *s, const char **end)
     bool fits = true;
 
     for (;; p++) {
-        u64 digit = (u64)(u8)*p - '0';
+        u32 digit = hex_digit(*p);
 
-        if (digit > 9)
-            digit = ((u64)(u8)*p | 32) - 'a' + 10;
-        if (digit >= base || (*p < '0'))
+        if (digit >= base)
             break;
         fits = !__builtin_mul_overflow(v, base, &v) && !__builtin_add_overflow(v, digit, &v) && fits;
     }

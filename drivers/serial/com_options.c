@@ -135,9 +135,9 @@ static bool hex_field(const char **s, u32 max, char end, u32 *v)
     const char *p = *s;
 
     for (*v = 0; *p != end; p++) {
-        u32 lower = (u32)*p | 32, digit = *p >= '0' && *p <= '9' ? (u32)(*p - '0') : lower - 'a' + 10;
+        u32 digit = hex_digit(*p);
 
-        if (digit > 15 || (digit > 9 && (lower < 'a' || lower > 'f')))
+        if (digit > 15)
             return false;
         *v = *v * 16 + digit;
         if (*v > max)

@@ -32,6 +32,13 @@ bool copy_words(char *dst, size_t dst_size, const void *src, size_t src_size) __
 int hv_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int hv_snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
 
+/* 0 to 15; more: c is no digit. */
+static inline u32 hex_digit(char c)
+{
+    u32 lower = (u32)(u8)c | 32;
+
+    return c >= '0' && c <= '9' ? (u32)(c - '0') : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : ~0u;
+}
 /* Number with optional 0x; stops at the first other character, which *end points to. No digit or more than u64 holds: *end is s, 0. */
 u64 parse_u64(const char *s, const char **end);
 /* As parse_u64 with suffix K M G T or B for bytes; no suffix means KiB, as in Xen's size options. */
