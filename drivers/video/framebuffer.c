@@ -31,17 +31,14 @@ static u8 *line_at(u32 y)
 static void draw_glyph(u32 c, u32 r, const u8 *glyph)
 {
     for (u32 y = 0; y < GLYPH_H; y++) {
-        union {
-            u64 words[GLYPH_W * sizeof(u32) / sizeof(u64) + 1]; /* the last pixel of fewer bytes is stored as four, too */
-            u8 bytes[1];
-        } line;
+        u64 line[GLYPH_W * sizeof(u32) / sizeof(u64) + 1]; /* the last pixel of fewer bytes is stored as four, too */
 
         for (u32 x = 0; x < GLYPH_W; x++) {
             u32 color = glyph[y] & (0x80 >> x) ? foreground : 0;
 
-            memcpy(line.bytes + x * bytes_per_pixel, &color, sizeof(color));
+            memcpy((u8 *)line + x * bytes_per_pixel, &color, sizeof(color));
         }
-        store_words(line_at(r * GLYPH_H + y) + c * GLYPH_W * bytes_per_pixel, line.words, GLYPH_W * bytes_per_pixel);
+        store_words(line_at(r * GLYPH_H + y) + c * GLYPH_W * bytes_per_pixel, line, GLYPH_W * bytes_per_pixel);
     }
 }
 

@@ -74,12 +74,12 @@ static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs
     u32 val = 0;
 
     if (in->address != 8 || in->segment || !io_permitted(v, (u16)regs->rdx, size))
-        return false;
+        return REFUSED;
     if (rep && !regs->rcx)
-        return true;
+        return DONE;
     if (write) {
         if (copy_from_guest(&val, (void *)*index, size))
-            return false;
+            return REFUSED;
         pv_io_write(v, (u16)regs->rdx, size, val);
     } else {
         val = pv_io_read(v, (u16)regs->rdx, size);
@@ -90,7 +90,7 @@ static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs
     if (rep && --regs->rcx)
         in->len = 0; /* stay on the instruction: events are delivered between elements */
     *breakpoints = pv_io_breakpoints(v, (u16)regs->rdx, size);
-    return true;
+    return DONE;
 }
 
 static u64 guest_cr4(const struct vcpu *v)
