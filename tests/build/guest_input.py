@@ -22,7 +22,7 @@ ACCESSES = {
     "arch/x86/pv/pv_vcpu.c": "selectors", "arch/x86/pv/segments.c": "selectors", "include/hv/x86/regs.h": "defines it",
 }
 # Callers of the copy routines themselves, for part of a range.
-RAW_COPIES = {"include/hv/guest_access.h", "arch/x86/pv/guest_copy.S", "arch/x86/pv/emulate/insn.c"}
+RAW_COPIES = {"include/hv/guest_access.h", "arch/x86/pv/guest_copy.S", "arch/x86/pv/emulate/operand.c"}
 
 # (file, table[index]) of indices that are no guest's, or are bounded before.
 BOUNDED = "bounded by index_nospec() just before"
@@ -45,6 +45,7 @@ INDICES = {
     "arch/x86/pv/guest_trap.c traps[vector]": OURS, "arch/x86/pv/guest_trap.c vector_infos[fault->vector]": OURS,
     "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/isolation.c l4[user]": NARROW,
     "arch/x86/pv/bounce_frame.c frame[n]": OURS, "arch/x86/pv/debug_registers.c lengths[fields_of(dr7, n) >> 2]": NARROW,
+    "arch/x86/pv/emulate/insn.c prefix[*b]": NARROW, "arch/x86/pv/emulate/insn.c first[rm]": NARROW,
     "arch/x86/irq/io_apic.c io_apics[nr_io_apics]": OURS, "arch/x86/irq/irq_dispatch.c pirqs[gsi]": OURS,
     "arch/x86/irq/irq_dispatch.c unexpected[vector]": OURS,
     "arch/x86/irq/irq_dispatch.c cpu_table[p->at.cpu]": OURS, "arch/x86/irq/vector_alloc.c spaces[best->id]": OURS,

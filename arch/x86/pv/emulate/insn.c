@@ -173,7 +173,7 @@ static u64 address_16(const struct insn *in, struct cpu_user_regs *regs, bool *o
     u64 at = (u64)(s64)in->displacement;
 
     if (rm != 6 || in->modrm >> 6) {
-        at += *insn_gpr(regs, first[rm]) + (rm < 4 ? *insn_gpr(regs, second[rm]) : 0);
+        at += *insn_gpr(regs, first[rm]) + (rm < 4 ? *insn_gpr(regs, second[rm & 3]) : 0);
         *on_stack = first[rm] == 5;
     }
     return (u16)at;
