@@ -9,7 +9,6 @@
 
 #define GUEST_MAX_ORDER 9      /* what an unprivileged domain may ask for in one extent (XSA-31) */
 #define HARDWARE_MAX_ORDER 12
-#define EXCHANGE_MAX_FRAMES (1u << HARDWARE_MAX_ORDER)
 #define LOW_KEPT (MiB(32) >> PAGE_SHIFT) /* of memory below 4 GiB: for the hardware domain's 32-bit devices */
 
 /* Between single frames of large extents: interrupts are off meanwhile. */
@@ -131,6 +130,7 @@ struct exchange {
     struct xen_memory_exchange op;
     u64 in_per_chunk, out_per_chunk; /* extents; one of them is 1 */
     unsigned chunk_order;
+    mfn_t *frames; /* what the chunk's list names */
 };
 
 static bool array_ok(const struct xen_memory_reservation *r)
@@ -157,47 +157,83 @@ static long exchange_check(const struct xen_memory_exchange *e)
     return (in->nr_extents << in->extent_order) & ((1ULL << big) - 1) ? -EINVAL : 0;
 }
 
-/* The guest's frames of one chunk: no use but the owner's. */
-static bool frame_is_free_to_go(struct domain *d, mfn_t mfn)
+/*
+ * Takes a frame that has no use but the owner's: what is left is one reference, the caller's. A frame that a list names twice is
+ * refused the second time, and nobody else can give it away meanwhile.
+ */
+static bool frame_claim(struct domain *d, mfn_t mfn)
 {
-    if (!mfn_valid(mfn))
+    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), d))
         return false;
     struct page_info *pg = mfn_to_page(mfn);
+    u64 seen = READ_ONCE(pg->ref_info), kept = seen & PGR_UNCACHED;
 
-    return page_owned_by(pg, d) && (READ_ONCE(pg->ref_info) & ~PGR_UNCACHED) == (PGR_ALLOCATED | 1) &&
-           !(pg->type_info & PGT_COUNT_MASK);
+    if (seen == (kept | PGR_ALLOCATED | 2) && !(READ_ONCE(pg->type_info) & PGT_COUNT_MASK) &&
+        __atomic_compare_exchange_n(&pg->ref_info, &seen, kept | 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return true;
+    page_put(pg);
+    return false;
+}
+
+static mfn_t chunk_frame(const struct exchange *x, u64 i)
+{
+    return x->frames[i >> x->op.in.extent_order] + (i & ((1ULL << x->op.in.extent_order) - 1));
+}
+
+/* How many of the chunk's frames could be claimed. */
+static u64 claim_chunk(const struct exchange *x)
+{
+    u64 i = 0;
+
+    for (; i < 1ULL << x->chunk_order && frame_claim(current->domain, chunk_frame(x, i)); i++)
+        frame_done(i);
+    return i;
+}
+
+static void unclaim(const struct exchange *x, u64 n)
+{
+    for (u64 i = 0; i < n; i++) {
+        __atomic_fetch_or(&mfn_to_page(chunk_frame(x, i))->ref_info, PGR_ALLOCATED, __ATOMIC_RELEASE);
+        frame_done(i);
+    }
+}
+
+static struct page_info *fresh_frames(const struct exchange *x, u64 chunk, long *rc)
+{
+    const struct xen_memory_reservation *out = &x->op.out;
+    struct page_info *fresh = frames_for(current->domain, x->chunk_order, out->mem_flags);
+    u64 gpfn;
+
+    *rc = fresh ? 0 : -ENOMEM;
+    for (u64 i = 0; i < x->out_per_chunk && !*rc; i++)
+        *rc = copy_from_guest(&gpfn, out->extent_start + chunk * x->out_per_chunk + i, 8);
+    if (!*rc || !fresh)
+        return fresh;
+    page_free_range(page_to_mfn(fresh), 1ULL << x->chunk_order);
+    return NULL;
 }
 
 static long exchange_chunk(struct exchange *x, u64 chunk)
 {
     struct domain *d = current->domain;
     struct xen_memory_reservation *in = &x->op.in, *out = &x->op.out;
-    u64 gmfn, gpfn, mfn;
+    u64 gpfn, mfn, nr = 1ULL << x->chunk_order;
+    long rc;
 
-    for (u64 i = 0; i < x->in_per_chunk; i++) {
-        if (copy_from_guest(&gmfn, in->extent_start + chunk * x->in_per_chunk + i, 8))
-            return -EFAULT;
-        for (u64 j = 0; j < 1ULL << in->extent_order; j++)
-            if (!frame_is_free_to_go(d, gmfn + j))
-                return -EINVAL;
+    /* Read once: other vCPUs of the domain run meanwhile, and may write to the list. */
+    if (copy_from_guest(x->frames, in->extent_start + chunk * x->in_per_chunk, x->in_per_chunk * sizeof(mfn_t)))
+        return -EFAULT;
+    u64 claimed = claim_chunk(x);
+    struct page_info *fresh = claimed == nr ? fresh_frames(x, chunk, &rc) : NULL;
+
+    if (!fresh) {
+        unclaim(x, claimed);
+        return claimed == nr ? rc : -EINVAL;
     }
-    /* Other vCPUs of the domain run meanwhile: what they change is found when the frames are released. */
-    struct page_info *fresh = frames_for(d, x->chunk_order, out->mem_flags);
-
-    if (!fresh)
-        return -ENOMEM;
-    for (u64 i = 0; i < x->out_per_chunk; i++)
-        if (copy_from_guest(&gpfn, out->extent_start + chunk * x->out_per_chunk + i, 8)) {
-            page_free_range(page_to_mfn(fresh), 1ULL << x->chunk_order);
-            return -EFAULT;
-        }
     /* From here on nothing fails that could leave the guest with less than it had. */
-    for (u64 i = 0; i < x->in_per_chunk; i++) {
-        if (copy_from_guest(&gmfn, in->extent_start + chunk * x->in_per_chunk + i, 8))
-            gmfn = INVALID_MFN;
-        for (u64 j = 0; j < 1ULL << in->extent_order; j++, frame_done(i + j))
-            if (release_frame(d, gmfn + j))
-                domain_crash(d, "memory_exchange: the frames to give changed during the call");
+    for (u64 i = 0; i < nr; i++) {
+        page_put(mfn_to_page(chunk_frame(x, i)));
+        frame_done(i);
     }
     for (u64 i = 0; i < x->out_per_chunk; i++) {
         u64 *slot = out->extent_start + chunk * x->out_per_chunk + i;
@@ -227,12 +263,16 @@ static long exchange(u64 arg)
     x.out_per_chunk = 1ULL << (x.chunk_order - x.op.out.extent_order);
     u64 chunks = x.op.in.nr_extents / x.in_per_chunk, chunk = x.op.nr_exchanged / x.in_per_chunk;
 
+    x.frames = hv_alloc(x.in_per_chunk * sizeof(mfn_t));
+    if (!x.frames)
+        return -ENOMEM;
     for (; chunk < chunks && !rc; chunk++) {
         rc = exchange_chunk(&x, chunk);
         if (rc)
             break;
         preempt_point();
     }
+    hv_free(x.frames);
     x.op.nr_exchanged = chunk * x.in_per_chunk;
     struct xen_memory_exchange *guest = (void *)arg;
 

@@ -57,6 +57,18 @@ static void exchanges(void)
     CHECK_EQ(x.nr_exchanged, 0);
     for (u32 i = 0; i < 4; i++)
         unmap(pages[i]);
+    /* A frame twice, and none: all are the guest's again, or the next exchange would not get them. */
+    u64 last = in[3];
+
+    for (u32 i = 0; i < 2; i++) {
+        in[3] = i ? ~0UL : in[0];
+        CHECK_EQ(memory_op(XENMEM_exchange, &x), -22);
+        CHECK_EQ(x.nr_exchanged, 0);
+    }
+    in[3] = last;
+    x.out.mem_flags = 13; /* below 8 KiB: there is none */
+    CHECK_EQ(memory_op(XENMEM_exchange, &x), -12);
+    x.out.mem_flags = 32;
     CHECK_EQ(memory_op(XENMEM_exchange, &x), 0);
     CHECK_EQ(x.nr_exchanged, 4);
     CHECK_EQ(out & 3, 0);            /* aligned and contiguous */

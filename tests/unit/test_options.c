@@ -182,6 +182,9 @@ static void sizes_of_dom0(void **state)
     assert_int_equal(pages("900M,max:100M", all, &max), 100 * mb);
     assert_int_equal(pages("8G", all, &max), 1020 * mb);
     assert_non_null(strstr(fake_log, "8192 MiB asked for"));
+    assert_int_equal(pages("100%", all, &max), 1020 * mb);
+    assert_int_equal(pages("-1M", all, &max), 1020 * mb);
+    assert_int_equal(pages("100%", 32 * mb, &max), 30 * mb);
     assert_int_equal(pages("101%", all, &max), 960 * mb); /* refused: the default */
     assert_int_equal(pages("100M,junk", all, &max), 960 * mb);
     assert_int_equal(pages("99999999999T", all, &max), 960 * mb);

@@ -86,9 +86,12 @@ u64 dom0_choose_pages(u64 available, u64 *max_pages)
         *max_pages = pages_of(&m->max, available);
         pages = MIN(pages, *max_pages);
     }
-    if (pages > available) {
-        printk(LOG_WARN "dom0_mem: %lu MiB asked for, %lu MiB are free; dom0 gets those\n", pages >> 8, available >> 8);
-        pages = available - MIN(available, (u64)(MiB(4) >> PAGE_SHIFT));
+    /* What vCPUs need beside dom0: never more than the default leaves. */
+    u64 most = available - MIN(available / 16, MiB(4) >> PAGE_SHIFT);
+
+    if (pages > most) {
+        printk(LOG_WARN "dom0_mem: %lu MiB asked for, %lu MiB are free; dom0 gets %lu\n", pages >> 8, available >> 8, most >> 8);
+        pages = most;
     }
     return pages;
 }
