@@ -11,7 +11,7 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Where guests' values arrive.
 FOLDERS = ("common/hypercall common/control common/evtchn common/grant common/domain arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate "
-           "arch/x86/irq").split()
+           "arch/x86/irq arch/x86/smp").split()
 
 # Files that may access memory so that a fault is expected (EXTABLE), or lift SMAP's ban: they mask, or it is no guest's address.
 ACCESSES = {
@@ -47,6 +47,7 @@ INDICES = {
     "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/isolation.c l4[user]": NARROW,
     "arch/x86/pv/bounce_frame.c frame[n]": OURS, "arch/x86/pv/debug_registers.c lengths[fields_of(dr7, n) >> 2]": NARROW,
     "arch/x86/pv/emulate/insn.c prefix[*b]": NARROW, "arch/x86/pv/emulate/insn.c first[rm]": NARROW,
+    "arch/x86/smp/ap_bringup.c cpu_table[id]": OURS, "arch/x86/smp/ap_bringup.c vector_infos[vector]": OURS,
     "arch/x86/irq/io_apic.c io_apics[nr_io_apics]": OURS, "arch/x86/irq/irq_dispatch.c pirqs[gsi]": OURS,
     "arch/x86/irq/irq_dispatch.c unexpected[vector]": OURS,
     "arch/x86/irq/irq_dispatch.c cpu_table[p->at.cpu]": OURS, "arch/x86/irq/vector_alloc.c spaces[best->id]": OURS,

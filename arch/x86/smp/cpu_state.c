@@ -3,6 +3,7 @@
 #include <hv/evtchn.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
+#include <hv/nospec.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
@@ -63,7 +64,7 @@ static void wait_for_state(const struct percpu *c, u32 state)
 /* One change at a time; NULL if it cannot be. */
 static struct percpu *begin_change(u32 id, int *rc)
 {
-    struct percpu *c = id < MAX_CPUS ? cpu_table[id] : NULL;
+    struct percpu *c = id < MAX_CPUS ? cpu_table[index_nospec(id, MAX_CPUS)] : NULL;
 
     *rc = -EINVAL;
     if (!c || c == &boot_percpu || c->state == CPU_ABSENT)
