@@ -114,8 +114,8 @@ def register(kernel):
     image = symbols()["boot_info"] - 0xFFFF82D040000000 + 0x200000
 
     for name, command, code, text in (
-            ("action optional, the hypervisor's frame", mce(OPTIONAL | ADDRESS, address=image), "M03", f"frame {image >> 12:x}"),
-            ("action required, the hypervisor's frame", mce(REQUIRED | ADDRESS, MCIP | RIPV | EIPV, image), "M03", f"frame {image >> 12:x}"),
+            ("action optional, the hypervisor's frame", mce(OPTIONAL | ADDRESS, address=image), "M03", f"frame 0x{image >> 12:x}"),
+            ("action required, the hypervisor's frame", mce(REQUIRED | ADDRESS, MCIP | RIPV | EIPV, image), "M03", f"frame 0x{image >> 12:x}"),
             ("the processor's context is corrupt", mce(OPTIONAL | PCC), "M02", "context is corrupt"),
             ("a record was lost", mce(REQUIRED | OVER, MCIP | RIPV), "M02", "bank 3")):
         case(name, [("victim frame", [command])], f"PANIC CAI-{code}: machine check", text, end="Halted (noreboot)")
