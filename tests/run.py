@@ -504,6 +504,8 @@ def main():
         selected = [t for t in selected if any(word in t[0] for word in sys.argv[1:])]
     without = os.environ.get("CAISSON_WITHOUT", "").split()
     selected = [t for t in selected if not any(word in t[0] for word in without)]
+    if not selected:
+        sys.exit("no test's name contains one of these words")
     packages.step(f"running {len(selected)} tests")
     sys.exit(0 if run_all(selected, min(2, os.cpu_count() or 1)) else 1)
 
