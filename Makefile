@@ -117,6 +117,7 @@ help:
 	@echo "make gdb     run, waiting for gdb  make clean   remove build/"
 	@echo "make coverage  lines and branches that the tests run"
 	@echo "make docs    what is generated of docs/, and build/trap-matrix.html"
+	@echo "With make all: O=DIR builds there, DEBUG=1 with checks of lock order and more, CC=clang with clang"
 
 .PHONY: all run check unit coverage docs gdb clean help
 -include $(shell find $(O) -type f -name '*.d' 2>/dev/null)
