@@ -2,6 +2,7 @@
 #include <hv/acpi.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/serial.h>
 
 enum { SPCR_KIND = 36, SPCR_ADDRESS = 40, SPCR_BAUD = 58, SPCR_LENGTH = 80 };
 enum { KIND_16550 = 0, KIND_16450 = 1, KIND_16550_GAS = 0x12 };
@@ -34,7 +35,7 @@ int acpi_parse_spcr(struct acpi_spcr *s, const void *table, u32 length)
     }
     bool io = address.space == 1;
 
-    if (address.space > 1 || (io ? address.address > 0xfff8 : address.address < 0x10000 || address.address & 3))
+    if (address.space > 1 || (io ? !uart_ports_sound(address.address) : address.address < 0x10000 || address.address & 3))
         return -EINVAL;
     *s = (struct acpi_spcr){
         .present = true,

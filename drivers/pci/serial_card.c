@@ -29,7 +29,7 @@ static bool find_bar(u16 bdf, paddr_t *base)
         if (wide && i + 1 < NR_BARS)
             *base |= (u64)pci_config_read(bdf, (u16)(reg + 4), 4) << 32;
         i += wide;
-        if (*base && (io || *base >= IO_PORTS))
+        if (*base && (io ? uart_ports_sound(*base) : *base >= IO_PORTS))
             return true;
     }
     return false;

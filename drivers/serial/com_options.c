@@ -216,7 +216,7 @@ static bool take_named(struct com_option *o, char *name, const char *value)
 static bool place_makes_sense(const struct uart_place *p)
 {
     if (!uart_in_memory(p))
-        return p->base <= IO_PORTS - 8;
+        return uart_ports_sound(p->base);
     return !(p->base & (p->width - 1u)) && p->width <= 1u << p->shift;
 }
 

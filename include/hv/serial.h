@@ -47,6 +47,8 @@ struct com_option *com_option(u32 n); /* of com1 (0), com2 (1), as the command l
 
 #define IO_PORTS 0x10000
 static inline bool uart_in_memory(const struct uart_place *p) { return p->base >= IO_PORTS; }
+/* Eight ports that can be a UART's: below 100h are the mainboard's own, from CF8h to CFFh PCI's and the one that resets. */
+static inline bool uart_ports_sound(u64 base) { return base >= 0x100 && base <= IO_PORTS - 8 && (base > 0xcff || base + 8 <= 0xcf8); }
 
 /* com1 becomes known to the console, so that a panic finds it; nothing is touched. First of all. */
 void serial_register(void);

@@ -144,6 +144,7 @@ static void refused(void **state)
 {
     static const char *const values[] = {
         "", "x", "0", "115200,8", "115200,8x1", "115200,9n1", "115200,8n3", "115200,8n1x", "115200,8n1,0", "115200,8n1,dbgp", "115200,8n1,0xfff9",
+        "115200,8n1,0xcf8", "115200,8n1,0xcf1", "115200,8n1,0xcff", "115200,8n1,0x60", /* ports that reset the machine, and others */
         "115200,8n1,0x2f8,256", "115200,8n1,0x2f8,x", "115200,8n1,pci,0,00:20.0", "115200,8n1,pci,0,100:00.0", "115200,8n1,pci,0,00:00.8",
         "115200,8n1,pci,0,00:00.", "115200,8n1,pci,0,0000.0", "115200,8n1,pci,0,00:00.0,00:01.0,7", "200000", "1", "70000", "18446744073709551617",
         "115200/0", "115200/", "115200/x", "115200,baud", "115200,nonsense=1", "115200,=1", "115200,reg-width=2", "115200,reg-shift=9",
@@ -313,6 +314,7 @@ static void spcr_tables(void **state)
     assert_false(s.present);
     assert_int_equal(spcr(&s, 0, 1, 8, 1, 0x3f8, 7, 79), -EINVAL);
     assert_int_equal(spcr(&s, 0, 1, 8, 1, 0xfff9, 7, 80), -EINVAL);
+    assert_int_equal(spcr(&s, 0, 1, 8, 1, 0xcf8, 7, 80), -EINVAL);
     assert_int_equal(spcr(&s, 0, 0, 32, 3, 0x3f8, 7, 80), -EINVAL);
     assert_int_equal(spcr(&s, 0, 0, 32, 3, 0xfedc9001, 7, 80), -EINVAL);
     assert_int_equal(spcr(&s, 0, 2, 32, 3, 0xfedc9000, 7, 80), -EINVAL);
