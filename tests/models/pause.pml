@@ -47,14 +47,13 @@ inline take(f)
     do
     :: atomic { !busy[f] -> busy[f] = 1; break }
     :: busy[f] -> wait_for(!busy[f])
-    od;
-    wait_for(1) /* preempt_point() */
+    od
 }
 
 inline work()
 {
     if
-    :: true -> take(0); take(1); busy[1] = 0; busy[0] = 0
+    :: true -> take(0); take(1); wait_for(1) /* preempt_point() */; busy[1] = 0; busy[0] = 0
     :: true -> take(1); busy[1] = 0
     fi
 }
