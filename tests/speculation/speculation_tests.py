@@ -9,7 +9,7 @@ from harness import BUILD, ELF, OUT, REACHED, SOCKETS, Seen, clean, direct, moni
 from smp.smp_tests import DEBUG_ELF
 
 ALL = "xpti=yes spec-ctrl=rsb,verw,bti-thunk=retpoline"
-IN_USE = "in use: retpolines, RSB filled, VERW on exit, guests' page tables isolated (XPTI)"
+IN_USE = "in use: retpolines, RSB filled, RSB filled between vCPUs, VERW on exit, guests' page tables isolated (XPTI)"
 KERNELS = "descriptors emulation events exceptions memory page_types user_mode writable_tables".split()
 
 # Pages of the hypervisor that a guest may find in its tables, beside the M2P table and its descriptors: entry code (2), IDT, the trampoline,

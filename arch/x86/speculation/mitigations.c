@@ -104,7 +104,7 @@ static size_t append(char *line, size_t size, size_t used, const char *word)
 
 static void say_list(const char *what, const char *const *words, size_t n, const char *none)
 {
-    char line[160] = "";
+    char line[512] = ""; /* longer than all words together */
     size_t used = 0;
 
     for (size_t i = 0; i < n; i++)
