@@ -29,7 +29,7 @@ def register():
 
     @test("report: dom0 ends while one CPU hears no NMI and another holds the console's lock")
     def _():
-        bundle = images.bundle(f"{OUT}/stuck.cpio", f"{BUILD}/kernels/stuck_cpus.elf")
+        bundle = images.bundle(f"{OUT}/stuck.cpio", f"{BUILD}/kernels/trap_stuck_cpus.elf")
         r = machine.run(machine.command(("direct", TEST_ELF, bundle, "noreboot dom0_max_vcpus=3"), smp=3, mem="256M"), 60)
         need("1 other CPUs did not stop" in r.output, "no CPU was in the way", r)
         need("dom0 has ended: reboot" in r.output and not r.timed_out, "the machine did not end", r)
@@ -37,7 +37,7 @@ def register():
 
     # The watchdog's own NMIs come 18 times a second; these come faster, so that a late one of its own cannot stand for all of them.
     def button(name, words, before, after):
-        bundle = images.bundle(f"{OUT}/{name}.cpio", f"{BUILD}/kernels/nmi_told.elf")
+        bundle = images.bundle(f"{OUT}/{name}.cpio", f"{BUILD}/kernels/trap_nmi_told.elf")
         waits = Seen("waiting for an NMI")
         args = machine.command(("direct", ELF, bundle, f"noreboot watchdog {words}"), mem="256M")
         r = machine.run(args + monitor(f"{SOCKETS}/{name}.sock", ["nmi"], 0.02, waits, True), 60, until=after, echo=waits)

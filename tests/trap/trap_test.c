@@ -24,7 +24,7 @@
 
 #define MCG_RIPV 1
 #define MCG_MCIP 4
-/* Of guests: what is no vector. tests/kernels/stuck_cpus.c has them too. */
+/* Of guests: what is no vector. tests/kernels/trap_stuck_cpus.c has them too. */
 #define TRAP_TEST_DEAF 0x100
 #define TRAP_TEST_IN_CONSOLE 0x101
 #define TRAP_TEST_STUCK 0x102 /* how many of the two there are */
