@@ -13,6 +13,12 @@ static void other(u32 id)
     }
 }
 
+static void let_other_run(void)
+{
+    for (u64 end = turns + 5; turns < end;)
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+}
+
 static void descriptor_set(u64 d)
 {
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_update_descriptor, va_to_mfn(gdt) << 12 | 0x58, d), 0);
@@ -24,6 +30,26 @@ __asm__("on_failsafe: incq calls(%rip)\n push %rsi\n push %rdi\n push %rcx\n lea
         "rep movsq\n pop %rcx\n pop %rdi\n pop %rsi\n pop %rcx\n pop %r11\n add $32, %rsp\n"
         "push $0\n push %rcx\n push %r11\n push %rax\n mov $23, %eax\n syscall");
 extern const char on_failsafe[];
+
+/* The same where the table that a selector points to is gone. */
+static void a_whole_ldt(void)
+{
+    u64 *ldt = page_new();
+    u16 fs = 1;
+
+    ldt[1] = 0x00cff3000000ffff;
+    make_ro(ldt);
+    CHECK_EQ(mmuext(MMUEXT_SET_LDT, (u64)ldt, 2), 0);
+    __asm__ volatile("mov %0, %%fs" ::"r"(0xf));
+    let_other_run();
+    CHECK_EQ(calls, 1); /* it is there: its page is mapped when it is needed */
+    CHECK_EQ(mmuext(MMUEXT_SET_LDT, 0, 0), 0);
+    let_other_run();
+    CHECK_EQ(calls, 2);
+    CHECK_EQ(frame[4], 0xf);
+    __asm__ volatile("mov %%fs, %0" : "=r"(fs));
+    CHECK_EQ(fs, 0);
+}
 
 void test_main(void)
 {
@@ -40,12 +66,12 @@ void test_main(void)
     __asm__ volatile("mov %0, %%ds; mov %0, %%fs" ::"r"(0x5b));
     descriptor_set(0);
     smp_start(1, other);
-    while (turns < 5)
-        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+    let_other_run();
     CHECK_EQ(calls, 1); /* null ones load every time */
     CHECK_EQ(frame[2], 0x5b);
     CHECK_EQ(frame[4], 0x5b);
     CHECK_EQ(frame[7] & 0xffff, KERNEL_CS_IN_FRAME);
     __asm__ volatile("mov %%ds, %0" : "=r"(ds));
     CHECK_EQ(ds, 0);
+    a_whole_ldt();
 }
