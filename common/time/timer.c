@@ -114,6 +114,13 @@ static void sift_down(struct timer_heap *h, u32 i)
     place(h, i, t);
 }
 
+/* To where its time belongs. */
+static void heap_move(struct timer_heap *h, struct timer *t)
+{
+    sift_up(h, t->slot - 1);
+    sift_down(h, t->slot - 1);
+}
+
 static void heap_insert(struct timer_heap *h, struct timer *t)
 {
     ASSERT(h->size < h->capacity); /* all timers that were reserved fit */
@@ -131,8 +138,7 @@ static void heap_remove(struct timer_heap *h, struct timer *t)
     if (last == t)
         return;
     place(h, i, last);
-    sift_up(h, i);
-    sift_down(h, last->slot - 1);
+    heap_move(h, last);
 }
 
 static void program_next(const struct timer_heap *h)
@@ -178,9 +184,9 @@ void timer_set(struct timer *t, u64 expires)
     struct timer_heap *own = own_heap(), *h = lock_heap_of(t);
     bool was_first = t->slot && h->at[0] == t;
 
-    if (t->slot)
-        heap_remove(h, t);
     if (h != own) {
+        if (t->slot)
+            heap_remove(h, t);
         t->heap = own;
         spin_unlock(&h->lock);
         was_first = false;
@@ -192,7 +198,10 @@ void timer_set(struct timer *t, u64 expires)
         }
     }
     t->expires = expires;
-    heap_insert(own, t);
+    if (t->slot)
+        heap_move(own, t);
+    else
+        heap_insert(own, t);
     if (own->at[0] == t || was_first)
         program_next(own);
     spin_unlock(&own->lock);
