@@ -46,7 +46,7 @@ static struct uart uarts[NR_COMS] = {
       .tx = buffers[1] },
 };
 
-static u8 reg_read(const struct uart *u, u32 reg)
+static force_inline u8 reg_read(const struct uart *u, u32 reg)
 {
     const struct uart_place *p = &u->place;
 
@@ -57,7 +57,7 @@ static u8 reg_read(const struct uart *u, u32 reg)
     return p->width == 4 ? (u8) * (volatile u32 *)at : *(volatile u8 *)at;
 }
 
-static void reg_write(const struct uart *u, u32 reg, u8 v)
+static force_inline void reg_write(const struct uart *u, u32 reg, u8 v)
 {
     const struct uart_place *p = &u->place;
 

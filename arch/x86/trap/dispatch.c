@@ -23,7 +23,7 @@ static const char *describe(u32 vector)
 static void report(struct cpu_user_regs *regs, u32 vector)
 {
     if (vector == VEC_DF)
-        fatal_trap(regs, PANIC_TRAP(vector), "double fault (a stack overflow, if RSP is just below a stack's guard page)");
+        fatal_trap(regs, PANIC_TRAP(vector), "double fault (a stack overflow if RSP is in a guard page)");
     fatal_trap(regs, PANIC_TRAP(vector), "%s", describe(vector));
 }
 
