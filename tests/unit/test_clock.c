@@ -196,7 +196,7 @@ static void stated(void **state)
 static void stated_nonsense(void **state)
 {
     (void)state;
-    const struct tsc_rate wrong[] = { { "CPUID leaf 15h", 1, 1 }, { "CPUID leaf 15h", 20000000, 20002000 },
+    const struct tsc_rate wrong[] = { { "CPUID leaf 15h", 1, 1 }, { "CPUID leaf 15h", 2000000, 2000200 },
                                       { "CPUID leaf 15h", ~0ULL / 2, ~0ULL / 2 + 1 }, { "CPUID leaf 15h", ~0ULL - 9, 5 } };
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
