@@ -172,6 +172,7 @@ static void cpuid(void)
         cpuid_forced(0x80000000, 0, r);
         bool serialises = r[0] == 0x80000021;
 
+        __asm__ volatile("cpuid" : "=a"(native[0]), "=b"(native[1]), "=c"(native[2]), "=d"(native[3]) : "a"(1));
         CHECK(serialises || !(native[2] >> 31));
         cpuid_forced(0x80000021, 0, r);
         CHECK_EQ(r[0], serialises ? 4 : 0);
