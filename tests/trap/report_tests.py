@@ -47,7 +47,7 @@ def register():
 
     @test("report: with the watchdog on, NMIs that are not its own reach dom0")
     def _():
-        clean(button("button", "", "reason", "told of NMIs"))
+        clean(button("button", "", "told of NMIs", "reason"))
 
     @test("report: with the watchdog on, nmi=fatal reports NMIs that are not its own")
     def _():
