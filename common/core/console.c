@@ -131,7 +131,8 @@ void console_write(const char *s, size_t n, bool to_sinks)
     log_append(s, n);
     if (to_sinks)
         sinks_write(s, n);
-    if (locked && !READ_ONCE(lock_broken)) {
+    /* Also if another CPU has broken the lock meanwhile, because the machine ends: this one may run on for a moment. */
+    if (locked) {
         this_cpu()->inside &= ~INSIDE_CONSOLE;
         spin_unlock(&console_lock);
     }

@@ -1,0 +1,71 @@
+/* The console's lock: what happens when another CPU breaks it. */
+#include "fakes.h"
+
+#include <hv/console.h>
+#include <hv/serial.h>
+
+void serial_set_sync(void) {}
+void serial_flush(void) {}
+bool serial_key_pressed(void) { return false; }
+bool keyboard_key_pressed(void) { return false; }
+void recorder_log(const char *s, size_t n) { (void)s; (void)n; }
+
+static char shown[64];
+static size_t nr_shown;
+static u32 locks_in_sink;
+static bool machine_ends;
+
+/* The other CPU's part: the machine ends while this one writes. */
+static void write_shown(const char *s, size_t n)
+{
+    memcpy(shown + nr_shown, s, n);
+    shown[nr_shown += n] = 0;
+    locks_in_sink = boot_percpu.locks_held;
+    if (machine_ends)
+        console_force_unlock(true);
+}
+
+static struct console_sink sink = { .name = "shown", .which = SINK_COM1, .write = write_shown };
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    boot_percpu.locks_held = boot_percpu.inside = 0;
+    shown[nr_shown = 0] = 0;
+    machine_ends = false;
+    console_lock_again();
+    sink.enabled = true;
+    return 0;
+}
+
+static void locked(void **state)
+{
+    (void)state;
+    console_write("text", 4, true);
+    assert_string_equal(shown, "text");
+    assert_int_equal(locks_in_sink, 1);
+    assert_int_equal(boot_percpu.locks_held, 0);
+}
+
+/* CPU A is in the middle of a line when CPU B ends the machine. A reaches its next softirq before B's NMI reaches it. */
+static void broken_meanwhile(void **state)
+{
+    (void)state;
+    machine_ends = true;
+    console_write("a", 1, true);
+    assert_int_equal(locks_in_sink, 1);
+    assert_int_equal(boot_percpu.locks_held, 0);
+    assert_int_equal(boot_percpu.inside, 0);
+    console_write("b", 1, true); /* nobody waits for a lock whose holder may have been stopped */
+    assert_int_equal(locks_in_sink, 0);
+    assert_string_equal(shown, "ab");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(locked, setup), cmocka_unit_test_setup(broken_meanwhile, setup) };
+
+    console_register_sink(&sink);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
