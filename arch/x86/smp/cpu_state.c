@@ -1,23 +1,17 @@
-/* CPUs that are online: counting, parking, stopping them. */
+/* CPUs that are online: counting and parking them. */
 #include <hv/domain.h>
 #include <hv/evtchn.h>
 #include <hv/irq.h>
-#include <hv/lib.h>
 #include <hv/nospec.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/sched.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/time.h>
-#include <hv/trap_test.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 
-#define STOP_POLLS 1000000 /* of port 80h, about a microsecond each */
-
-static u32 stopped, stopper; /* stopper: number plus one of the CPU that goes on */
 static bool changing;
 
 u32 smp_online_count(void)
@@ -32,8 +26,6 @@ void smp_use_others(void)
     for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
         sched_cpu_use(c);
 }
-
-/* ---- offline and online ---- */
 
 void smp_park(void)
 {
@@ -119,46 +111,4 @@ int smp_cpu_online(u32 id)
     }
     end_change();
     return 0;
-}
-
-/* ---- the end ---- */
-
-void smp_note_stopped(void)
-{
-    if (__atomic_fetch_and(&cpus_online, ~cpu_bit(this_cpu()), __ATOMIC_SEQ_CST) & cpu_bit(this_cpu()))
-        __atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
-}
-
-void smp_stop_if_asked(void)
-{
-    u32 who = READ_ONCE(stopper);
-
-    if (who && who != this_cpu()->id + 1) {
-        smp_note_stopped();
-        machine_halt();
-    }
-}
-
-/*
- * Parked CPUs stay as they are: they hold no lock and print nothing. An NMI must not reach a CPU
- * that never started: it lies in the firmware's halt loop, without an IDT, and would reset the machine.
- */
-void smp_stop_others(void)
-{
-    u64 set = READ_ONCE(cpus_online) & ~cpu_bit(this_cpu());
-    u32 nobody = 0, others = bit_count(set), before = READ_ONCE(stopped);
-    struct percpu *c;
-
-    if (trap_test_goes_on())
-        return;
-    /* Two that end the machine at once: the second one goes no further. A report goes over both. */
-    if (!__atomic_compare_exchange_n(&stopper, &nobody, this_cpu()->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
-        !panic_in_progress())
-        smp_stop_if_asked();
-    for_each_cpu(c, set)
-        local_apic_send(c->apic_id, IPI_NMI);
-    for (u32 i = 0; i < STOP_POLLS && __atomic_load_n(&stopped, __ATOMIC_ACQUIRE) - before < others; i++)
-        inb(0x80);
-    if (READ_ONCE(stopped) - before < others)
-        printk("%u other CPUs did not stop\n", others - (READ_ONCE(stopped) - before));
 }
