@@ -4,6 +4,7 @@
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 
 #ifdef DEBUG
 static bool may_follow(const spinlock_t *held, const spinlock_t *lock)

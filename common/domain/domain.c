@@ -13,6 +13,7 @@
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/speculation.h>
+#include <hv/x86/tlb.h>
 
 struct domain *hardware_domain;
 struct domain *domain_list[8];

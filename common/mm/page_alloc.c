@@ -13,6 +13,7 @@
 #include <hv/panic.h>
 #include <hv/spinlock.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/tlb.h>
 
 #define ZONES 41
 #define LOW_ZONES 20 /* below 4 GiB */

@@ -3,7 +3,7 @@
  *
  * References. ref_info counts every reason a frame may not be freed: one for its owner
  * (PGR_ALLOCATED), one for each mapping, table entry or use. type_info counts the uses that
- * need the frame to be of one kind (pv/page_type.c, the only writer of type counts).
+ * need the frame to be of one kind (arch/x86/mm/page_type.c, the only writer of type counts).
  */
 #ifndef HV_MM_H
 #define HV_MM_H

@@ -3,38 +3,10 @@
 #define HV_PV_H
 
 #include <hv/domain.h>
+#include <hv/x86/page_type.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/regs.h>
 #include <hv/x86/speculation.h>
-
-/* ---- page_type.c: references and types ---- */
-#define PGT_TYPE_SHIFT 60
-enum page_type { PGT_NONE, PGT_WRITABLE, PGT_L1, PGT_L2, PGT_L3, PGT_L4, PGT_SEGDESC };
-#define PGT_PINNED (1ULL << 59)
-#define PGT_VALIDATED (1ULL << 58)
-#define PGT_BUSY (1ULL << 57) /* one vCPU validates or tears down; others wait */
-#define PGT_COUNT_MASK 0xffffffffULL
-
-static inline enum page_type page_type_of(u64 type_info) { return (enum page_type)(type_info >> PGT_TYPE_SHIFT); }
-
-/* A general reference, if d owns the frame. */
-bool page_get(struct page_info *pg, const struct domain *d) __must_check;
-void page_put(struct page_info *pg);
-/* A type reference; the caller holds a general one. 0, -EINVAL (other type, or contents refused). */
-int page_get_type(struct page_info *pg, enum page_type type) __must_check;
-void page_put_type(struct page_info *pg);
-/* Both. mfn is checked. */
-int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type) __must_check;
-void page_put_and_type(struct page_info *pg);
-/* Pin: a type reference that the guest holds by hypercall. */
-int page_pin(struct domain *d, mfn_t mfn, enum page_type type) __must_check;
-int page_unpin(struct domain *d, mfn_t mfn) __must_check;
-/* Consistency of one frame, for the audit key: NULL or what is wrong. */
-void page_audit(struct domain *d);
-
-/* ---- pt_validate.c ---- */
-int pt_table_validate(struct page_info *pg, unsigned level) __must_check;
-void pt_table_invalidate(struct page_info *pg, unsigned level);
 
 /* ---- pt_update.c ---- */
 /*

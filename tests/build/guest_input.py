@@ -10,19 +10,19 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Where guests' values arrive.
-FOLDERS = ("common/hypercall common/control common/evtchn common/grant common/domain arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate "
+FOLDERS = ("common/hypercall common/control common/evtchn common/grant common/domain arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/mm "
            "arch/x86/irq arch/x86/smp").split()
 
 # Files that may access memory so that a fault is expected (EXTABLE), or lift SMAP's ban: they mask, or it is no guest's address.
 ACCESSES = {
-    "include/hv/guest_access.h": "masks", "arch/x86/pv/guest_copy.S": "masks",
+    "include/hv/guest_access.h": "masks", "arch/x86/mm/guest_copy.S": "masks",
     "arch/x86/pv/fast_paths.S": "masks: CMOV behind each comparison of a guest's RSP; other addresses were checked when they were set",
     "include/hv/x86/trap.h": "defines it", "include/hv/x86/percpu_asm.h": "defines it", "include/hv/x86/processor.h": "MSRs",
     "arch/x86/hypervisor.lds.S": "collects it", "arch/x86/cpu/features.c": "patches it", "arch/x86/trap/entry.S": "IRETQ",
     "arch/x86/pv/pv_vcpu.c": "selectors", "arch/x86/pv/segments.c": "selectors", "include/hv/x86/regs.h": "defines it",
 }
 # Callers of the copy routines themselves, for part of a range.
-RAW_COPIES = {"include/hv/guest_access.h", "arch/x86/pv/guest_copy.S", "arch/x86/pv/emulate/operand.c"}
+RAW_COPIES = {"include/hv/guest_access.h", "arch/x86/mm/guest_copy.S", "arch/x86/pv/emulate/operand.c"}
 
 # (file, table[index]) of indices that are no guest's, or are bounded before.
 BOUNDED = "bounded by index_nospec() just before"
@@ -53,6 +53,8 @@ INDICES = {
     "arch/x86/irq/irq_dispatch.c cpu_table[p->at.cpu]": OURS, "arch/x86/irq/vector_alloc.c spaces[best->id]": OURS,
     "arch/x86/irq/vector_alloc.c owners[at.cpu]": OURS, "arch/x86/irq/vector_alloc.c spaces[at.cpu]": OURS,
     "arch/x86/irq/vector_alloc.c owners[this_cpu()->id]": OURS,
+    "arch/x86/mm/page_table.c hv_l4[slot]": OURS, "arch/x86/mm/vmap.c map[i / 64]": OURS, "arch/x86/mm/vmap.c taken[i / 64]": OURS,
+    "arch/x86/mm/vmap.c stale[i / 64]": OURS,
 }
 # Indices of these forms need no entry: constants, what index_nospec() gives, counters of loops that append or take back, masks,
 # and fields of the hypervisor's own structures (an event channel, a domain, a vCPU, a runstate, an instruction's bytes).

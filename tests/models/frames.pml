@@ -3,8 +3,8 @@
  * references, stamps, times (docs/pv-mmu.md, References and types).
  *
  * Stands for:
- *   arch/x86/pv/mmu/page_ref.h: type_get_quick, type_put_end, type_put_quick, ref_get, ref_put
- *   arch/x86/pv/mmu/page_type.c: release, acquire_first, page_get_type, put_last_type, page_put_type
+ *   include/hv/x86/page_ref.h: type_get_quick, type_put_end, type_put_quick, ref_get, ref_put
+ *   arch/x86/mm/page_type.c: release, acquire_first, page_get_type, put_last_type, page_put_type
  *   arch/x86/mm/tlb.c: tlb_clock, flushed_at, tlb_load_cr3, tick, tlb_flush_local, flushed_since, tlb_flush_since
  *   common/mm/page_alloc.c: page_alloc, free_block
  *

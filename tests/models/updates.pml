@@ -4,7 +4,7 @@
  *
  * Stands for:
  *   arch/x86/pv/mmu/pt_update.c: update_begin, update_end, exchange_in_table, exchange, pt_updates_wait
- *   arch/x86/pv/mmu/page_type.c: acquire_first, page_put_type
+ *   arch/x86/mm/page_type.c: acquire_first, page_put_type
  *   arch/x86/pv/mmu/pt_validate.c: validate_entries, put_range
  *
  * Each frame has one entry, which names the same child or nothing; `references` are the child's. While

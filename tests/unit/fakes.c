@@ -15,6 +15,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/speculation.h>
+#include <hv/x86/tlb.h>
 
 char fake_log[65536];
 u32 fake_tlb_flushes, fake_softirqs;

@@ -4,6 +4,7 @@
 
 #include <hv/hypercall.h>
 #include <hv/pv.h>
+#include <hv/x86/tlb.h>
 
 /*
  * The real page_type.c, pt_validate.c and pt_update.c on fake memory: rules one by one, then a

@@ -2,6 +2,7 @@
 #include "fakes.h"
 
 #include <hv/time.h>
+#include <hv/x86/tlb.h>
 
 static spinlock_t event_low = SPINLOCK_INIT(LOCK_EVENT), irq = SPINLOCK_INIT(LOCK_IRQ), leaf = SPINLOCK_INIT(LOCK_LEAF),
                   other_leaf = SPINLOCK_INIT(LOCK_LEAF), console = SPINLOCK_INIT(LOCK_CONSOLE), unranked;

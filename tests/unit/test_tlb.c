@@ -8,6 +8,7 @@
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 
 #define CPUS 4
 #define FRAMES 8

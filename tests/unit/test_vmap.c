@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <hv/x86/page_table.h>
+#include <hv/x86/tlb.h>
 
 #define UNIT STACK_BLOCK_SIZE
 #define SOME 200000

@@ -1,5 +1,5 @@
 /*
- * Per-CPU areas, descriptor tables and stack blocks. The boot CPU's are static and valid from
+ * Per-CPU areas and descriptor tables. The boot CPU's are static and valid from
  * the first C line: NMI, #MC and #DF have their stacks before there is an allocator.
  */
 #include <hv/boot_info.h>
@@ -30,78 +30,6 @@ struct percpu boot_percpu __section(".data.percpu") = {
 };
 struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
 u64 cpus_online = 1;
-
-/* The frames of a block; the trampoline's is the image's. */
-static void block_free(u64 va)
-{
-    for (u64 off = PAGE_SIZE; off < STACK_BLOCK_SIZE; off += PAGE_SIZE) {
-        pte_t e = hv_lookup(va + off);
-
-        if (!e)
-            continue;
-        hv_unmap(va + off, PAGE_SIZE);
-        hv_free_page(mfn_to_virt(pte_mfn(e)));
-    }
-}
-
-static void *block_alloc(u64 va)
-{
-    /* Page 0: the SYSCALL trampoline; page 1: the guard or the shadow stack; the rest: stack. */
-    if (hv_map(va, image_to_phys(trampoline_page), PAGE_SIZE, HV_RX))
-        return NULL;
-    for (u64 off = (shadow_stacks_in_use() ? 1 : 2) * PAGE_SIZE; off < STACK_BLOCK_SIZE; off += PAGE_SIZE) {
-        void *page = hv_alloc_page();
-        int rc = !page ? -ENOMEM
-                 : off == PAGE_SIZE ? shadow_stack_map((void *)va, virt_to_phys(page))
-                                    : hv_map(va + off, virt_to_phys(page), PAGE_SIZE, HV_RW);
-
-        if (rc) {
-            hv_free_page(page);
-            block_free(va);
-            return NULL;
-        }
-    }
-    return (void *)va;
-}
-
-void *stack_block_alloc(void)
-{
-    u64 va = vmap_reserve(STACK_BLOCK_SIZE);
-    void *block = va ? block_alloc(va) : NULL;
-
-    if (va && !block)
-        vmap_give_back(va, STACK_BLOCK_SIZE);
-    return block;
-}
-
-void stack_block_free(void *block)
-{
-    if (!block)
-        return;
-    block_free((u64)block);
-    vmap_give_back((u64)block, STACK_BLOCK_SIZE);
-}
-
-void *ist_block_alloc(void)
-{
-    return block_alloc(vmap_reserve_for_cpus(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE));
-}
-
-static void guard_boot_block(char *block)
-{
-    char *page = block + PAGE_SIZE;
-
-    hv_unmap((u64)page, PAGE_SIZE);
-    if (shadow_stacks_in_use() && shadow_stack_map(block, image_to_phys(page)))
-        panic(PANIC_BOOT_MEMORY, "no memory for shadow stacks");
-}
-
-void stack_guard_boot_blocks(void)
-{
-    guard_boot_block(boot_stack_block);
-    for (int i = 0; i < IST_COUNT; i++)
-        guard_boot_block(boot_ist_stacks + i * STACK_BLOCK_SIZE);
-}
 
 void cpu_set_stack(struct percpu *c, void *block)
 {

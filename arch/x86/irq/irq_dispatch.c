@@ -23,6 +23,7 @@
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 #include <public/physdev.h>
 
 #define MAX_PIRQS (2 * MAX_GSIS)

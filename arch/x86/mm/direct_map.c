@@ -10,6 +10,7 @@
 #include <hv/system_state.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/tlb.h>
 
 extern char __text_start[], __rodata_end[], __init_text_start[], __init_text_end[];
 

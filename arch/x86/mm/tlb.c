@@ -37,6 +37,7 @@
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 
 #define FLUSH_GUEST 1u  /* all translations but global ones */
 #define FLUSH_GLOBAL 2u /* these too */

@@ -11,6 +11,7 @@
 #include <hv/panic.h>
 #include <hv/spinlock.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/tlb.h>
 
 #define UNIT STACK_BLOCK_SIZE
 #define UNITS 65536u /* 2 GiB: stacks, device registers, a framebuffer */

@@ -21,6 +21,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 #include <hv/x86/trap.h>
 
 /*

@@ -11,6 +11,7 @@
 #include <hv/time.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 
 static bool changing;
 

@@ -4,6 +4,7 @@
 #include <hv/pv.h>
 #include <hv/softirq.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 
 void pv_load_address_space(struct vcpu *v)
 {

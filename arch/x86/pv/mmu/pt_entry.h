@@ -7,7 +7,8 @@
 #define PV_MMU_PT_ENTRY_H
 
 #include <hv/x86/cpu.h>
-#include "page_ref.h"
+#include <hv/pv.h>
+#include <hv/x86/page_ref.h>
 
 /* Entries above L1 link tables: no large pages (XSA-148), nothing cached oddly, never global. */
 #define UPPER_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)

@@ -9,6 +9,7 @@
 #include <hv/softirq.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 #include "pt_entry.h"
 
 /* Nothing that references depend on differs; remaining flags still have to be permitted (XSA-182). */

@@ -105,7 +105,7 @@ static force_inline int validate_entries(struct domain *d, unsigned level, pte_t
     return 0;
 }
 
-int pt_table_validate(struct page_info *pg, unsigned level)
+static int table_validate(struct page_info *pg, unsigned level)
 {
     struct domain *d = mfn_to_virt(pg->owner);
     pte_t *table = page_to_virt(pg);
@@ -120,14 +120,20 @@ int pt_table_validate(struct page_info *pg, unsigned level)
     return rc;
 }
 
-void pt_table_invalidate(struct page_info *pg, unsigned level)
+int pv_frame_validate(struct page_info *pg, enum page_type type)
 {
-    pte_t *table = page_to_virt(pg);
+    return type == PGT_SEGDESC ? segdesc_page_validate(pg) : table_validate(pg, type - PGT_L1 + 1);
+}
 
-    if (level == 1)
-        put_range(table, 1, PT_ENTRIES);
+void pv_frame_invalidate(struct page_info *pg, enum page_type type)
+{
+    if (type < PGT_L1 || type > PGT_L4)
+        return;
+    pt_updates_wait(pg);
+    if (type == PGT_L1)
+        put_range(page_to_virt(pg), 1, PT_ENTRIES);
     else
-        put_range(table, level, PT_ENTRIES);
+        put_range(page_to_virt(pg), type - PGT_L1 + 1, PT_ENTRIES);
 }
 
 void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4)

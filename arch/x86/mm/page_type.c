@@ -16,10 +16,12 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
+#include <hv/domain.h>
 #include <hv/softirq.h>
+#include <hv/x86/page_ref.h>
+#include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include "page_ref.h"
+#include <hv/x86/tlb.h>
 
 bool page_get(struct page_info *pg, const struct domain *d)
 {
@@ -85,9 +87,7 @@ static int validate(struct page_info *pg, enum page_type type)
     /* The processor or we would read it: damaged memory stays data. */
     if (READ_ONCE(pg->ref_info) & PGR_BROKEN)
         return -EINVAL;
-    if (type == PGT_SEGDESC)
-        return segdesc_page_validate(pg);
-    return pt_table_validate(pg, type - PGT_L1 + 1);
+    return pv_frame_validate(pg, type);
 }
 
 /* Count 0 to 1: this vCPU alone decides what the frame becomes. */
@@ -137,10 +137,7 @@ int page_get_type(struct page_info *pg, enum page_type type)
 /* The caller has set PGT_BUSY on the last reference. */
 static void put_last_type(struct page_info *pg, enum page_type type)
 {
-    if (type >= PGT_L1 && type <= PGT_L4) {
-        pt_updates_wait(pg);
-        pt_table_invalidate(pg, type - PGT_L1 + 1);
-    }
+    pv_frame_invalidate(pg, type);
     /* The type stays as a reminder: the next one flushes first. */
     type_put_end(pg, (u64)type << PGT_TYPE_SHIFT | (needs_validation(type) ? 0 : PGT_VALIDATED));
 }

@@ -2,10 +2,11 @@
  * References and types of frames, the common cases in line; page_type.c has the rest and the rules.
  * For the code that checks page tables: everybody else calls page_get() and its like.
  */
-#ifndef PV_MMU_PAGE_REF_H
-#define PV_MMU_PAGE_REF_H
+#ifndef HV_X86_PAGE_REF_H
+#define HV_X86_PAGE_REF_H
 
-#include <hv/pv.h>
+#include <hv/x86/page_type.h>
+#include <hv/x86/tlb.h>
 
 /* A type reference without anything to validate or to flush; false: ask page_get_type(). */
 static force_inline bool type_get_quick(struct page_info *pg, enum page_type type)
