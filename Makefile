@@ -1,22 +1,34 @@
 # Caisson. `make help` lists the targets.
-CC ?= gcc
+# make itself has set CC and LD, so that ?= would change nothing.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin LD),default)
+LD := ld
+endif
 O := build
-LD ?= ld
+.DEFAULT_GOAL := all
 PYTHON ?= python3
 FONT ?= /usr/share/grub/unicode.pf2
 LIBDIR ?= /usr/lib/x86_64-linux-gnu
+
+# What may be said on the command line; `make help` explains those that are for people.
+VARIABLES := O CC LD PYTHON FONT LIBDIR DEBUG TRAP_TEST COVERAGE EXTRA_CFLAGS EXTRA_ASFLAGS PROGRESS
+$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(if $(filter $(VARIABLES),$(v)),,$(error There is no variable $(v) here: \
+	'make help' lists them))))
+on = $(filter-out 0 no,$(1))
 
 SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arch/x86/time arch/x86/smp arch/x86/speculation arch/x86/efi arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/dom0 \
 	common/core common/lib common/mm common/time common/sched common/domain common/evtchn common/grant \
 	common/hypercall common/control common/debug drivers/serial drivers/video drivers/input drivers/acpi drivers/pci
 
-ifneq ($(TRAP_TEST),)
+ifneq ($(call on,$(TRAP_TEST)),)
 SUBDIRS += tests/trap
 EXTRA_CFLAGS += -DTRAP_TEST
 EXTRA_ASFLAGS += -DTRAP_TEST
 endif
 
-ifneq ($(COVERAGE),)
+ifneq ($(call on,$(COVERAGE)),)
 SUBDIRS += tests/coverage
 EXTRA_CFLAGS += -DCOVERAGE
 COVER := -fprofile-arcs -ftest-coverage -fprofile-info-section -fprofile-update=single
@@ -32,7 +44,8 @@ WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-sty
 COMMON := $(INCLUDES) -include include/hv/visibility.h -g -m64 -fpie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fcf-protection=branch -fno-asynchronous-unwind-tables -fno-common -MMD -MP
 # Indirect branches go through arch/x86/speculation/harden.S.
-ifneq ($(findstring clang,$(CC)),)
+CC_VERSION := $(shell $(CC) --version 2>&1 | head -n 1)
+ifneq ($(findstring clang,$(CC_VERSION)),)
 COMMON += -mretpoline -mretpoline-external-thunk
 else
 COMMON += -mindirect-branch=thunk-extern -mindirect-branch-register
@@ -47,15 +60,32 @@ ZSTD_LEGACY := $(foreach v,5 6 7,$(foreach f,createDCtx freeDCtx decompress_usin
 	$(foreach f,createDCtx freeDCtx decompressInitDictionary decompressContinue,ZBUFFv0$(v)_$(f))) ZSTD_trace_decompress_begin ZSTD_trace_decompress_end
 LDFLAGS += $(foreach s,$(ZSTD_LEGACY),--defsym=$(s)=zstd_legacy_refused)
 
-ifneq ($(DEBUG),)
+ifneq ($(call on,$(DEBUG)),)
 CFLAGS += -DDEBUG
 endif
 
-all: $(O)/caisson.elf
+# What decides how objects look, and of which the image is made: other words on the command line, or another compiler, and all is made anew.
+differs = $(subst x$(1)x,,x$(2)x)
+WITHOUT_BUILD := help clean run check unit coverage docs gdb
+ifneq ($(filter-out $(WITHOUT_BUILD),$(or $(MAKECMDGOALS),all)),)
+$(shell mkdir -p $(O))
+FLAGS := $(strip $(CC) $(CC_VERSION) $(CFLAGS) $(COVER) / $(ASFLAGS) / $(FONT))
+LINKED := $(strip $(LD) $(LDFLAGS) / $(OBJ) $(LIBS))
+$(foreach stamp,FLAGS LINKED,$(if $(call differs,$(file <$(O)/$(stamp)),$($(stamp))),$(file >$(O)/$(stamp),$($(stamp)))))
+endif
+$(O)/FLAGS $(O)/LINKED: # after `make clean` in the same run
+	@$(shell mkdir -p $(O))$(file >$@,$($(@F))):
 
-$(O)/include/asm_offsets.h: arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h include/hv/domain.h include/hv/hypercall.h include/hv/x86/speculation.h
+# One line each: for tools that count, and for people.
+compiling = $(if $(PROGRESS),@echo "compiling $<")
+SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
+
+all: $(O)/caisson.elf
+	$(if $(BUILT)$(SILENT),,@echo "$< is up to date")
+
+$(O)/include/asm_offsets.h: $(O)/FLAGS arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h include/hv/domain.h include/hv/hypercall.h include/hv/x86/speculation.h
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) -S -o $(O)/asm_offsets.s $<
+	@$(CC) $(CFLAGS) -S -o $(O)/asm_offsets.s $(filter %.c,$^)
 	@sed -n 's/.*\.ascii[[:space:]]*"->\([A-Z0-9_]*\) \([0-9]*\)".*/#define \1 \2/p' $(O)/asm_offsets.s > $@
 
 $(O)/include/trap_matrix.h: tools/gen_trap_matrix.py arch/x86/trap/matrix.tbl include/hv/x86/vectors.h
@@ -63,26 +93,29 @@ $(O)/include/trap_matrix.h: tools/gen_trap_matrix.py arch/x86/trap/matrix.tbl in
 	@$(PYTHON) $< header > $@.new && mv $@.new $@
 $(O)/arch/x86/trap/policy.o $(O)/arch/x86/trap/dispatch.o $(O)/tests/trap/trap_test.o: $(O)/include/trap_matrix.h
 
-$(OBJ): Makefile
+$(OBJ): Makefile $(O)/FLAGS
 $(O)/tests/%.o: COVER :=
 $(O)/%.o: %.c
+	$(compiling)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(COVER) -c -o $@ $<
 
 $(O)/%.S.o: %.S $(O)/include/asm_offsets.h
+	$(compiling)
 	@mkdir -p $(@D)
 	@$(CC) $(ASFLAGS) -c -o $@ $<
 
 $(O)/font.o: tools/gen_font.py
-	@$(PYTHON) $< $(FONT) > $(O)/font.c
+	@$(PYTHON) $< "$(FONT)" > $(O)/font.c
 	@$(CC) $(CFLAGS) -c -o $@ $(O)/font.c
 
-$(O)/hypervisor.lds: arch/x86/hypervisor.lds.S include/hv/x86/layout.h
+$(O)/hypervisor.lds: $(O)/FLAGS arch/x86/hypervisor.lds.S include/hv/x86/layout.h
 	@mkdir -p $(@D)
-	@$(CC) $(ASFLAGS) -E -P -o $@ $<
+	@$(CC) $(ASFLAGS) -E -P -o $@ $(filter %.lds.S,$^)
 
 # Linked twice: the symbol table is made of the first image. It lies behind the text, which does not move.
-$(O)/caisson.elf: $(OBJ) $(O)/hypervisor.lds tools/gen_symbols.py
+$(O)/caisson.elf: $(OBJ) $(O)/hypervisor.lds tools/gen_symbols.py $(O)/LINKED
+	$(eval BUILT := yes)
 	@$(PYTHON) tools/gen_symbols.py < /dev/null > $(O)/symbols.S
 	@$(CC) -c -o $(O)/symbols.o $(O)/symbols.S
 	@$(LD) $(LDFLAGS) -T $(O)/hypervisor.lds -o $(O)/pass1.elf $(OBJ) $(O)/symbols.o $(LIBS)
@@ -101,23 +134,36 @@ unit:
 	@$(MAKE) --no-print-directory -C tests/unit
 coverage:
 	@tools/coverage
+# 1: a generator and its words, 2: the file, which stays as it is if the generator fails
+document = @$(PYTHON) tools/$(1) > $(2).new && mv $(2).new $(2) || { rm -f $(2).new; exit 1; }
 docs:
-	@$(PYTHON) tools/gen_trap_matrix.py markdown > docs/trap-matrix.md
-	@$(PYTHON) tools/gen_panic_codes.py > docs/panic-codes.md
-	@$(PYTHON) tools/gen_options.py > docs/options.md
 	@mkdir -p $(O)
-	@$(PYTHON) tools/gen_trap_matrix.py html > $(O)/trap-matrix.html
+	$(call document,gen_trap_matrix.py markdown,docs/trap-matrix.md)
+	$(call document,gen_panic_codes.py,docs/panic-codes.md)
+	$(call document,gen_options.py,docs/options.md)
+	$(call document,gen_trap_matrix.py html,$(O)/trap-matrix.html)
+	@echo "made docs/trap-matrix.md, docs/panic-codes.md, docs/options.md, $(O)/trap-matrix.html"
 gdb:
 	@tools/run --gdb
 clean:
 	rm -rf $(O)
 help:
-	@echo "make [all]   build/caisson.elf     make run     boot Debian's kernel in QEMU"
-	@echo "make check   every test            make unit    unit tests on this machine"
-	@echo "make gdb     run, waiting for gdb  make clean   remove build/"
-	@echo "make coverage  lines and branches that the tests run"
-	@echo "make docs    what is generated of docs/, and build/trap-matrix.html"
-	@echo "With make all: O=DIR builds there, DEBUG=1 with checks of lock order and more, CC=clang with clang"
+	@echo "make [all]     build/caisson.elf: the hypervisor; build/caisson.gz for /boot, build/caisson.debug for gdb"
+	@echo "make run       boots Debian's kernel in QEMU (tools/run --help)"
+	@echo "make gdb       the same, waiting for gdb (docs/debugging.md)"
+	@echo "make check     every test (tools/check --help)"
+	@echo "make unit      unit tests on this machine"
+	@echo "make coverage  lines and branches that the tests run (tools/coverage --help)"
+	@echo "make docs      what is generated of docs/, and build/trap-matrix.html"
+	@echo "make clean     removes build/, with the downloaded kernels"
+	@echo
+	@echo "Variables, for make all. What was built with others is built anew; O= keeps both."
+	@echo "O=DIR          builds in DIR instead of build"
+	@echo "CC=COMPILER    gcc (the default) or clang"
+	@echo "DEBUG=1        with checks of lock order and more (docs/locking.md)"
+	@echo "TRAP_TEST=1    with the code that raises each cell of the trap matrix (docs/traps.md): not for use"
+	@echo "COVERAGE=1     with gcov's counters, which go to QEMU's debug console: not for use"
+	@echo "LD=LINKER, PYTHON=PROGRAM, LIBDIR=DIR (static libraries), FONT=FILE (unicode.pf2), EXTRA_CFLAGS=, EXTRA_ASFLAGS="
 
 .PHONY: all run check unit coverage docs gdb clean help
 -include $(shell find $(O) -type f -name '*.d' 2>/dev/null)

@@ -5,7 +5,8 @@ PF2: big-endian sections of a 4-byte name and a length. CHIX lists (code point, 
 the file); a glyph is width, height, x and y offset, advance, then its rows packed bit by bit.
 """
 import struct
-import sys
+
+from caisson import cli
 
 HEIGHT, ASCENT = 16, 14
 
@@ -33,9 +34,14 @@ def glyph_rows(data, offset):
     return rows
 
 
-def main(source):
+def main():
+    p = cli.Words(__doc__)
+    p.add_argument("font", metavar="FILE", help="unicode.pf2")
+    source = p.parse_args().font
     data = open(source, "rb").read()
-    index = dict(sections(data))[b"CHIX"]
+    index = dict(sections(data)).get(b"CHIX")
+    if not index:
+        raise cli.Trouble(f"{source} is not a font of GRUB's (PF2)")
     offsets = {}
     for code, _, offset in struct.iter_unpack(">IBI", index):
         offsets[code] = offset
@@ -47,4 +53,5 @@ def main(source):
     print("};")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    cli.start(main)

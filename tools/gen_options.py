@@ -3,7 +3,9 @@
 import os
 import re
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from caisson import cli
+from caisson.cli import TOP
+
 STRINGS = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
 
 
@@ -18,15 +20,7 @@ def sources():
             yield from (os.path.join(root, f) for f in files if f.endswith(".c"))
 
 
-rows = {}
-for path in sources():
-    for name, meaning, default in re.findall(r'^OPTION\("([^"]+)",\s*\w+,\s*\w+,\s*' + STRINGS + r",\s*" + STRINGS + r"\);",
-                                             open(path).read(), re.M):
-        rows[name] = (text(meaning), text(default))
-table = re.search(r"absent\[\][^=]*=(.*?);\n\n", open(f"{TOP}/common/core/absent_options.c").read(), re.S)[1]
-absent = text(table).split("\\0")
-
-print("""# Command-line options of the hypervisor
+OFFERED = """# Command-line options of the hypervisor
 
 Made by `tools/gen_options.py` from the `OPTION()` lines of the code and `common/core/absent_options.c`: change those, then
 `make docs`.
@@ -40,15 +34,32 @@ A word that is not known is named on the console and has no effect. A value that
 them, is named, and changes nothing: what was in force before stays.
 
 | option | meaning | default |
-|---|---|---|""")
-for name in sorted(rows):
-    print(f"| `{name}` | " + " | ".join(column.replace("|", "\\|") for column in rows[name]) + " |")
-print("""
+|---|---|---|"""
+ABSENT = """
 ## Options of Xen that are not offered
 
 They are known by name: the console says why they have no effect, and the boot goes on.
 
 | options | reason |
-|---|---|""")
-for reason, names in zip(absent[::2], absent[1::2]):
-    print("| " + ", ".join(f"`{n}`" for n in sorted(names.split())) + f" | {reason or 'asks for nothing; no word is said'} |")
+|---|---|"""
+
+
+def main():
+    cli.Words(__doc__).parse_args()
+    rows = {}
+    for path in sources():
+        for name, meaning, default in re.findall(r'^OPTION\("([^"]+)",\s*\w+,\s*\w+,\s*' + STRINGS + r",\s*" + STRINGS + r"\);",
+                                                 open(path).read(), re.M):
+            rows[name] = (text(meaning), text(default))
+    table = re.search(r"absent\[\][^=]*=(.*?);\n\n", open(f"{TOP}/common/core/absent_options.c").read(), re.S)[1]
+    absent = text(table).split("\\0")
+    print(OFFERED)
+    for name in sorted(rows):
+        print(f"| `{name}` | " + " | ".join(column.replace("|", "\\|") for column in rows[name]) + " |")
+    print(ABSENT)
+    for reason, names in zip(absent[::2], absent[1::2]):
+        print("| " + ", ".join(f"`{n}`" for n in sorted(names.split())) + f" | {reason or 'asks for nothing; no word is said'} |")
+
+
+if __name__ == "__main__":
+    cli.start(main)

@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
 """
-The trap matrix, from arch/x86/trap/matrix.tbl and include/hv/x86/vectors.h:
-  gen_trap_matrix.py header    the C table
-  gen_trap_matrix.py markdown  docs/trap-matrix.md
-  gen_trap_matrix.py html      the same in colours
-Imported by the tests for the list of cells.
+The trap matrix, from arch/x86/trap/matrix.tbl and include/hv/x86/vectors.h. Imported by the tests for the list of
+cells.
 """
 import collections
 import html
 import os
 import re
 import shlex
-import sys
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from caisson import cli
+from caisson.cli import TOP, Trouble
+
 TABLE = os.path.join(TOP, "arch/x86/trap/matrix.tbl")
 VECTORS = os.path.join(TOP, "include/hv/x86/vectors.h")
 IRQ = 32  # the row of all interrupt vectors
@@ -37,10 +35,10 @@ class Matrix:
         self.cells = [self.decide(v, p, c) for p in self.phases for c in self.contexts for v in self.vectors]
         for rule in self.rules:
             if not rule["used"]:
-                sys.exit(f"{rule['where']}: this rule decides no cell")
+                raise Trouble(f"{rule['where']}: this rule decides no cell")
 
     def unknown(self, *_):
-        sys.exit(f"{self.where}: unknown word")
+        raise Trouble(f"{self.where}: unknown word")
 
     def read_phase(self, name, kind, what):
         self.phases[name] = Phase(name, kind, what)
@@ -58,7 +56,7 @@ class Matrix:
         chosen = list(known) if text == "*" else self.sets.get(text, text).split(",")
         for name in chosen:
             if name not in known:
-                sys.exit(f"{self.where}: {name} is not known")
+                raise Trouble(f"{self.where}: {name} is not known")
         return set(chosen)
 
     def read_rule(self, vectors, phases, contexts, outcome, why=""):
@@ -72,7 +70,7 @@ class Matrix:
             if self.vectors[vector] in r["vectors"] and phase in r["phases"] and context in r["contexts"]:
                 r["used"] = True
                 return Cell(vector, phase, context, r["outcome"], r["why"])
-        sys.exit(f"no rule decides vector {self.vectors[vector]}, phase {phase}, context {context}")
+        raise Trouble(f"no rule decides vector {self.vectors[vector]}, phase {phase}, context {context}")
 
     def real(self):
         """The cells that can be: each must be seen by a test."""
@@ -154,5 +152,14 @@ def page(m):
     return "\n".join(out)
 
 
+FORMS = {"header": header, "markdown": markdown, "html": page}
+
+
+def main():
+    p = cli.Words(__doc__)
+    p.add_argument("form", choices=FORMS, help="header: the C table; markdown: docs/trap-matrix.md; html: the same in colours")
+    print(FORMS[p.parse_args().form](Matrix()))
+
+
 if __name__ == "__main__":
-    print({"header": header, "markdown": markdown, "html": page}[sys.argv[1]](Matrix()))
+    cli.start(main)

@@ -213,7 +213,7 @@ def register():
             try:
                 gen_trap_matrix.Matrix(path)
                 need(False, f"'{words}' was not found")
-            except SystemExit as e:
+            except gen_trap_matrix.Trouble as e:
                 need(words in str(e), f"the generator says: {e}")
 
     @test("matrix: the third instruction of the 32-bit entries")

@@ -19,10 +19,10 @@ romimage: file={bios}
 vgaromimage: file={vga}
 cpu: model={model}, count={cpus}, ips=50000000
 memory: guest={mem}, host={mem}
-ata0-master: type=cdrom, path={iso}, status=inserted
+ata0-master: type=cdrom, path="{iso}", status=inserted
 boot: cdrom
-com1: enabled=1, mode=file, dev={stem}.console
-log: {stem}.log
+com1: enabled=1, mode=file, dev="{stem}.console"
+log: "{stem}.log"
 panic: action=fatal
 error: action=ignore
 info: action=ignore

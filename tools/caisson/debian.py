@@ -2,7 +2,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 
 from . import images, machine, packages
@@ -79,7 +78,7 @@ def root_disk(cache):
 def _run(command):
     r = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if r.returncode:
-        sys.exit(f"{r.stdout[-3000:]}\n{' '.join(command[:3])} ... failed")
+        raise packages.Trouble(f"{r.stdout[-3000:]}\n{' '.join(command[:3])} ... failed")
 
 
 def command(out, elf, disk, script=None, hv="", dom0="", uefi=False, forward="", extra=(), **machine_words):
@@ -92,11 +91,11 @@ def command(out, elf, disk, script=None, hv="", dom0="", uefi=False, forward="",
     args = machine.command(("uefi" if uefi else "bios", iso), **machine_words)
     nic = args.index("-nic")
     args[nic:nic + 2] = ["-netdev", "user,id=net" + forward, "-device", "virtio-net-pci,netdev=net",
-                         "-drive", f"file={image},format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root"]
+                         "-drive", f"file={machine.value(image)},format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root"]
     if script:
         path = os.path.join(out, "script.img")
         with open(path, "w") as f:
             f.write(script + "\nexit 0\n" + "\n" * (-(len(script.encode()) + 8) % 512))
-        args += ["-drive", f"file={path},format=raw,if=none,id=script,readonly=on",
+        args += ["-drive", f"file={machine.value(path)},format=raw,if=none,id=script,readonly=on",
                  "-device", "virtio-blk-pci,drive=script,serial=script"]
     return args + list(extra)

@@ -4,10 +4,10 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 
+from .cli import Trouble
 from .packages import step
 
 INIT = r"""#!/bin/sh
@@ -26,7 +26,7 @@ report() {
     for f in type version/major version/minor version/extra properties/features; do
         echo "/sys/hypervisor/$f: $(cat /sys/hypervisor/$f)"
     done
-    cat /proc/interrupts
+    case " $(cat /proc/cmdline) " in *" caisson.batch "*) cat /proc/interrupts ;; esac
     free
     echo "dom0 uptime: $(cut -d' ' -f1 /proc/uptime) s"
 }
@@ -141,7 +141,7 @@ def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args, before=(), after=
             f.write(config)
         r = subprocess.run(["grub-mkrescue", "-o", path, tree], capture_output=True, text=True)
         if r.returncode:
-            sys.exit(r.stderr + "grub-mkrescue failed")
+            raise Trouble(f"{r.stderr}grub-mkrescue failed")
     with open(stamp, "w") as f:
         f.write(key.hexdigest())
     return path

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 
+from . import cli
+
 OVMF = "/usr/share/OVMF/OVMF_CODE.fd"
 OVMF_VARS = "/usr/share/OVMF/OVMF_VARS.fd"
 
@@ -25,11 +27,21 @@ def command(boot, cpu="max", smp=1, mem="512M", extra=(), flash=None):
         args += ["-cdrom", boot[1], "-boot", "d"]
         if boot[0] == "uefi":
             args += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}",
-                     "-drive", f"if=pflash,format=raw,file={flash or _fresh_vars()}"]
+                     "-drive", f"if=pflash,format=raw,file={value(flash or _fresh_vars())}"]
     streams = os.environ.get("CAISSON_COVERAGE")
     if streams:
-        args += ["-debugcon", f"file:{tempfile.mkstemp(dir=streams)[1]}"]
+        args += ["-debugcon", f"file:{value(tempfile.mkstemp(dir=streams)[1])}"]
     return args + list(extra)
+
+
+def value(path):
+    """A path inside one of QEMU's options, where commas separate."""
+    return path.replace(",", ",,")
+
+
+def monitor_word(path):
+    """A path as a word of a command for QEMU's monitor, where blanks separate."""
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _fresh_vars():
@@ -58,16 +70,28 @@ class Result:
 def run_to_file(args, timeout, path):
     """As run() without its options; the console goes through a file, which loses nothing however busy this machine is."""
     start, timed_out = time.monotonic(), False
-    q = subprocess.Popen(args + ["-serial", f"file:{path}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    q = subprocess.Popen(args + ["-serial", f"file:{value(path)}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL)
     try:
         q.wait(timeout)
     except subprocess.TimeoutExpired:
         timed_out = True
-        q.kill()
-        q.wait()
+        cli.end(q)
     cleanup(args)
     return Result(open(path, errors="replace").read(), q.returncode, time.monotonic() - start, timed_out)
+
+
+def run_on_terminal(args, timeout):
+    """The serial line is this process's terminal, raw while the machine runs: Ctrl-C and Ctrl-A belong to it. None if the time was up."""
+    with cli.terminal_kept():
+        q = subprocess.Popen(args)
+        try:
+            return q.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            cli.end(q)
+            cleanup(args)
 
 
 def run(args, timeout, until=None, echo=None, log=None, typed=()):

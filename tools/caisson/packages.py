@@ -1,12 +1,14 @@
 """Debian packages: what each job needs, and installing what is missing."""
 import fcntl
 import os
+import re
 import shutil
 import subprocess
-import sys
 import tarfile
-import zlib
 import time
+import zlib
+
+from .cli import Trouble
 
 BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "zlib1g-dev", "liblz4-dev", "libqrcodegen-dev", "grub-common"]
 RUN = ["qemu-system-x86", "ovmf", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools", "busybox-static"]
@@ -18,25 +20,73 @@ def step(text):
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
+# What a package is needed for here: a program in PATH, or a file. The others are known by their name.
+PROVIDES = {
+    "gcc": "gcc", "make": "make", "binutils": "ld", "grub-common": "grub-mkrescue", "qemu-system-x86": "qemu-system-x86_64",
+    "ovmf": "/usr/share/OVMF/OVMF_CODE.fd", "grub-pc-bin": "/usr/lib/grub/i386-pc", "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi",
+    "xorriso": "xorriso", "mtools": "mcopy", "busybox-static": "/bin/busybox", "clang": "clang", "gdb": "gdb", "zstd": "zstd", "xz-utils": "xz",
+    "lz4": "lz4", "zbar-tools": "zbarimg", "lcov": "lcov", "bochs": "bochs-bin", "spin": "spin", "mmdebstrap": "mmdebstrap",
+    "e2fsprogs": "/sbin/mke2fs", "openssh-client": "ssh-keygen", "iperf3": "iperf3",
+}
+# Fails where a mirror cannot be reached; by itself apt calls an old list a success.
+UPDATE = ["-o", "APT::Update::Error-Mode=any", "update"]
+
+
 def _installed(package):
+    if not shutil.which("dpkg-query"):
+        return False
     r = subprocess.run(["dpkg-query", "-W", "-f", "${Status}", package], capture_output=True, text=True)
     return r.stdout.endswith("ok installed")
 
 
+def _usable(package):
+    """The program or file is there, whoever put it there."""
+    what = PROVIDES.get(package)
+    if what is None:
+        return _installed(package) if shutil.which("dpkg-query") else True  # the build says what it lacks
+    return os.path.exists(what) if what.startswith("/") else bool(shutil.which(what))
+
+
 def as_root(command):
-    return command if os.geteuid() == 0 else ["sudo"] + command
+    """The command, as root; a Trouble that names it where there is no way to be root."""
+    if os.geteuid() == 0:
+        return command
+    if not shutil.which("sudo"):
+        raise Trouble(f"this needs root, and there is no sudo. Run as root: {' '.join(command)}")
+    return ["sudo"] + command
 
 
 def ensure(packages):
-    missing = [p for p in packages if not _installed(p)]
-    if not missing:
-        return
+    """Installs those that are missing, unless --no-install was given; afterwards all that they provide can be used."""
+    own = bool(os.environ.get("CAISSON_NO_INSTALL"))
+    missing = [p for p in packages if not (_usable(p) if own else _installed(p))]
+    if missing and own:
+        raise Trouble("missing: " + ", ".join(f"{PROVIDES.get(p, 'a library')} (Debian's package {p})" for p in missing))
+    if missing:
+        _install(missing)
+    lost = [f"{PROVIDES[p]} (package {p})" for p in packages if p in PROVIDES and not _usable(p)]
+    if lost:
+        raise Trouble(f"not found although installed: {', '.join(lost)}. PATH is {os.environ.get('PATH', '')}")
+
+
+def _install(missing):
+    if not shutil.which("apt-get"):
+        raise Trouble(f"this is not a Debian: install what its packages {' '.join(missing)} hold, then give --no-install")
+    if os.geteuid() and not shutil.which("sudo"):
+        raise Trouble(f"packages are missing, and there is no sudo. Install them as root: apt-get install {' '.join(missing)}")
     step("installing " + " ".join(missing))
-    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qqy", "install", "--no-install-recommends"] + missing):
-        r = subprocess.run(as_root(command), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if r.returncode:
-            sys.exit(f"{r.stdout}\n{' '.join(command)} failed. Install these packages by hand: {' '.join(missing)}")
+    env, said = dict(os.environ, DEBIAN_FRONTEND="noninteractive"), ""
+    for words in (UPDATE, ["install", "-y", "--no-install-recommends"] + missing):
+        r = subprocess.run(as_root(["apt-get", "-qq"] + words), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said += r.stdout if r.returncode else ""
+    if r.returncode:  # an old list of packages may be good enough
+        raise Trouble(f"{said.strip()}\n{_unreachable(said)}apt-get failed. Install these packages by hand: {' '.join(missing)}")
+
+
+def _unreachable(said):
+    """A sentence if apt could not reach a mirror."""
+    m = re.search(r"(?:Failed to fetch|Err:\d+) (\S+?://[^/\s]+).*?(?:\n|  )(.*)", said)
+    return f"Cannot reach {m[1]}: {m[2].strip()}\n" if m else ""
 
 
 # Drivers that the tests load into dom0, from the same package.
@@ -77,9 +127,10 @@ def _private_root(cache, suite):
     options = ["-o", f"Dir={root}", "-o", f"Dir::State::status={root}/var/lib/dpkg/status", "-o", "APT::Sandbox::User=root",
                "-o", "Acquire::Check-Valid-Until=false"]
     step(f"reading the package list of {suite}")
-    r = subprocess.run(["apt-get", "-qq"] + options + ["update"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    r = subprocess.run(["apt-get", "-qq"] + options + UPDATE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if r.returncode:
-        sys.exit(f"{r.stdout}\nthe package list of {suite} cannot be read")
+        raise Trouble(f"{r.stdout.strip()}\n{_unreachable(r.stdout)}The package list of {suite} cannot be read. Is there a network? tools/run "
+                      "--kernel FILE does without")
     return options
 
 
@@ -92,7 +143,7 @@ def _kernel_packages(options, meta):
     """The image that `meta` stands for, then what newer ones are split into."""
     names = [n for n in _depends(options, meta) if n.startswith("linux-image")]
     if not names:
-        sys.exit(f"apt knows no package {meta}. Is this Debian 12 with its usual package sources?")
+        raise Trouble(f"apt knows no package {meta}. Is this Debian 12 with its usual package sources?")
     return names[:1] + [n for n in _depends(options, names[0]) if n.startswith(("linux-binary-", "linux-modules-"))]
 
 
@@ -106,7 +157,7 @@ def download_xen(cache):
         for command in (["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "xen-hypervisor-4.17-amd64"],
                         ["sh", "-c", "dpkg-deb -x xen-hypervisor-4.17-amd64_*.deb . && rm xen-hypervisor-4.17-amd64_*.deb"]):
             if subprocess.run(command, cwd=root).returncode:
-                sys.exit("Xen 4.17 cannot be had: is this Debian 12 with its usual package sources?")
+                raise Trouble("Xen 4.17 cannot be had: is this Debian 12 with its usual package sources?")
     return path
 
 
@@ -127,7 +178,7 @@ def download_qemu(cache):
         for command in (["apt-get", "-qq"] + options + ["download", "qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"],
                         ["sh", "-ec", "for deb in *.deb; do dpkg-deb -x $deb . && rm $deb; done"]):
             if subprocess.run(command, cwd=unpacked).returncode:
-                sys.exit("the newer QEMU cannot be had: is this Debian 12 with its usual package sources?")
+                raise Trouble("the newer QEMU cannot be had: is this Debian 12 with its usual package sources?")
         os.rename(unpacked, root)
     return words
 
@@ -141,7 +192,7 @@ def _unpack(deb, root):
             if member.isfile() and (base.startswith("vmlinuz") or base.split(".ko")[0] in modules and ".ko" in base):
                 archive.extract(member, root)
     if source.wait():
-        sys.exit(f"{deb} cannot be unpacked")
+        raise Trouble(f"{deb} cannot be unpacked")
 
 
 def download_kernel(cache, version="6.1", meta="linux-image-amd64"):
@@ -149,8 +200,8 @@ def download_kernel(cache, version="6.1", meta="linux-image-amd64"):
     suite = SUITES[version]
     marker = os.path.join(cache, f"{meta}-{suite}-{zlib.crc32(' '.join(modules).encode()):08x}.path") # a longer list: unpacked anew
     if os.path.exists(marker):
-        path = open(marker).read()
-        if os.path.exists(path):
+        path = os.path.realpath(os.path.join(cache, open(marker).read()))
+        if os.path.exists(path) and path.startswith(os.path.realpath(cache) + os.sep):  # not that of the checkout this one is a copy of
             return path
     os.makedirs(cache, exist_ok=True)
     options = _private_root(cache, suite)
@@ -161,11 +212,11 @@ def download_kernel(cache, version="6.1", meta="linux-image-amd64"):
     for name in names:
         step(f"downloading and unpacking {name}")
         if subprocess.run(["apt-get", "-qq"] + options + ["download", name], cwd=root).returncode:
-            sys.exit(f"apt-get could not download {name}")
+            raise Trouble(f"apt-get could not download {name}")
         deb = next(os.path.join(root, f) for f in os.listdir(root) if f.endswith(".deb"))
         _unpack(deb, root)
         os.unlink(deb)
     path = next(os.path.join(d, f) for d, _, files in os.walk(root) for f in files if f.startswith("vmlinuz"))
     with open(marker, "w") as f:
-        f.write(path)
+        f.write(os.path.relpath(path, cache))
     return path
