@@ -20,6 +20,7 @@ from fuzz import fuzz_tests  # noqa: E402
 from guestabi import guestabi_tests  # noqa: E402
 from mmu import mmu_tests  # noqa: E402
 from models import models_tests  # noqa: E402
+from sched import sched_tests  # noqa: E402
 from smp import smp_tests  # noqa: E402
 from speculation import speculation_tests  # noqa: E402
 from state import state_tests  # noqa: E402
@@ -482,6 +483,7 @@ def main():
     memory_tests.register(kernel)
     kernels_tests.register()
     smp_tests.register(kernel)
+    sched_tests.register()
     acpi_tests.register()
     speculation_tests.register(kernel)
     state_tests.register(kernel)

@@ -170,14 +170,17 @@ static bool add(struct runqueue *rq, struct vcpu *v)
     return !rq->running || v->sched.vtime < rq->running->sched.vtime;
 }
 
-/* A CPU that went idle while this vCPU was put elsewhere fetches it. */
-static void wake_thief(const struct vcpu *v)
+/*
+ * CPU A leaves v in a queue, then looks who is idle. CPU B says that it is idle, then looks at the queues: one sees the other. If
+ * A called only one of several, that one could be about to run something else, or take another one, and v wait for nothing.
+ */
+void rq_call_idle(const struct vcpu *v)
 {
-    smp_mb();
-    u64 idle = READ_ONCE(cpus_idle) & affine(v, READ_ONCE(cpus_schedulable));
+    struct percpu *c;
 
-    if (unlikely(idle))
-        softirq_raise_on(cpu_table[bit_first(idle)], SOFTIRQ_SCHEDULE);
+    smp_mb();
+    for_each_cpu(c, READ_ONCE(cpus_idle) & affine(v, READ_ONCE(cpus_schedulable)))
+        softirq_raise_on(c, SOFTIRQ_SCHEDULE);
 }
 
 /*
@@ -207,7 +210,7 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
     if (preempt)
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
     else
-        wake_thief(v);
+        rq_call_idle(v);
     /* It may have been taken from the scheduler since it was chosen. */
     if (unlikely(!(READ_ONCE(cpus_schedulable) & cpu_bit(c))))
         sched_vacate(c);
@@ -240,7 +243,7 @@ void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
         if (preempt)
             softirq_raise_on(c, SOFTIRQ_SCHEDULE);
         else
-            wake_thief(v);
+            rq_call_idle(v);
         return;
     }
     set_out(rq, v, c);
@@ -267,8 +270,7 @@ static struct vcpu *take(struct runqueue *from, struct percpu *c, u64 before)
 
 void sched_steal(struct percpu *c, bool idle, u64 now)
 {
-    u64 before = idle ? now : now - ROTATE_AFTER_NS;
-
+    u64 before = idle ? ~0ULL : now - ROTATE_AFTER_NS; /* idle: whoever waits, also if its CPU's clock is some ns ahead */
     struct percpu *other;
 
     for_each_cpu(other, READ_ONCE(cpus_schedulable) & ~cpu_bit(c)) {

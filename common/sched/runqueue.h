@@ -32,6 +32,9 @@ void rq_remove(struct runqueue *rq, struct vcpu *v);
 /* Virtual time and budget of v for its running up to now. */
 void rq_charge(struct runqueue *rq, struct vcpu *v, u64 now);
 
+/* Whoever leaves v in a queue calls the idle CPUs that may run it: they look at the queues. */
+void rq_call_idle(const struct vcpu *v);
+
 bool sched_may_run_on(const struct vcpu *v, const struct percpu *c);
 /* A runnable vCPU that is on no queue, to the best CPU. rq: that of v->cpu, locked; it is released. */
 void sched_place(struct runqueue *rq, struct vcpu *v, u64 now);

@@ -215,6 +215,37 @@ static void get_next(struct percpu *c, struct runqueue *rq, struct vcpu *next, u
     WRITE_ONCE(next->cpu, c);
 }
 
+/*
+ * A CPU with an empty queue looks at the others'. False: it is not known as idle. First known, then looking: whoever queues a
+ * vCPU after this look finds us (rq_call_idle()).
+ */
+static bool look_elsewhere(struct percpu *c, const struct runqueue *rq, const struct vcpu *prev)
+{
+    bool gives_up = prev->is_idle || held_by(prev);
+
+    if (READ_ONCE(rq->nr_queued))
+        return false;
+    if (!(READ_ONCE(cpus_schedulable) & cpu_bit(c)))
+        return true; /* as good as known: no vCPU may come */
+    if (gives_up)
+        __atomic_fetch_or(&cpus_idle, cpu_bit(c), __ATOMIC_SEQ_CST);
+    u64 now = system_time_ns();
+
+    if (gives_up || now >= prev->sched.slice_end)
+        sched_steal(c, gives_up, now);
+    return gives_up;
+}
+
+/* Who stays in this queue, perhaps behind one that may run here only, is not left there while a CPU sleeps that may run it. */
+static void call_for_queued(const struct runqueue *rq)
+{
+    smp_mb(); /* as in rq_call_idle() */
+    if (likely(!READ_ONCE(cpus_idle)))
+        return;
+    for (const struct vcpu *v = rq->head; v; v = v->sched.next)
+        rq_call_idle(v);
+}
+
 void schedule(void)
 {
     struct percpu *c = this_cpu();
@@ -223,16 +254,8 @@ void schedule(void)
     u64 now;
 
     ASSERT(c->locks_held == 0 && !irqs_enabled());
-    if (!READ_ONCE(rq->nr_queued) && (READ_ONCE(cpus_schedulable) & cpu_bit(c))) {
-        bool gives_up = prev->is_idle || held_by(prev);
+    bool known_idle = look_elsewhere(c, rq, prev);
 
-        /* First known as idle, then looking: whoever queues a vCPU after this look finds us. */
-        if (gives_up)
-            __atomic_fetch_or(&cpus_idle, cpu_bit(c), __ATOMIC_SEQ_CST);
-        now = system_time_ns();
-        if (gives_up || now >= prev->sched.slice_end)
-            sched_steal(c, gives_up, now);
-    }
     spin_lock(&rq->lock);
     now = system_time_ns(); /* under the lock: it only grows for all that the lock guards */
     if (!prev->is_idle)
@@ -242,6 +265,10 @@ void schedule(void)
         get_next(c, rq, next, now);
     else
         next = c->idle;
+    if (next == c->idle && !known_idle)
+        softirq_raise(SOFTIRQ_SCHEDULE); /* all that were here have gone: once more, as an idle CPU */
+    if (rq->head)
+        call_for_queued(rq);
     if (next == prev) {
         spin_unlock(&rq->lock);
         return;
@@ -271,6 +298,8 @@ int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft)
         sched_place(rq, v, system_time_ns());
         return 0;
     }
+    if (v->sched.place == SCHED_QUEUED)
+        rq_call_idle(v); /* perhaps it may run there now */
     struct percpu *c = v->cpu;
     bool leave = v->sched.place == SCHED_RUNNING && !sched_may_run_on(v, c);
 

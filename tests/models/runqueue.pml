@@ -2,8 +2,8 @@
  * Run queues: vCPUs that block, are woken, moved, stolen, evicted and switched (docs/scheduler.md).
  *
  * Stands for:
- *   common/sched/schedule.c: schedule, schedule_tail, put_prev, pop_unpaused, get_next, place_evicted, vcpu_wake, sched_set_affinity, idle_loop
- *   common/sched/runqueue.c: rq_lock_of, rq_insert, rq_pop, choose, claim_idle, add, wake_thief, set_out, sched_enqueue, sched_place, take, sched_steal
+ *   common/sched/schedule.c: schedule, look_elsewhere, call_for_queued, schedule_tail, put_prev, pop_unpaused, get_next, place_evicted, vcpu_wake, sched_set_affinity, idle_loop
+ *   common/sched/runqueue.c: rq_lock_of, rq_insert, rq_pop, choose, claim_idle, add, rq_call_idle, set_out, sched_enqueue, sched_place, take, sched_steal
  *   common/domain/domain.c: vcpu_pause_flag_set, vcpu_pause_flag_clear, vcpu_kick
  *   common/hypercall/sched_op.c: op_block
  *   common/core/softirq.c: softirq_raise_on, softirq_process
@@ -13,13 +13,16 @@
  * one queue's lock guards, with its taking (a vCPU's flag is looked at once there); else one locked operation.
  *
  * Holds: a CPU takes a vCPU only when its registers are whole; at rest a vCPU sleeps only when it is blocked and has no
- * event pending, none is lost between queues, and a queue with vCPUs is that of a CPU which runs one; locks are released.
+ * event pending, none is lost between queues, and none waits in one while a CPU is idle that may run it; the CPUs that are
+ * idle are those known as idle; locks are released.
  *
- * Never reached: 9 steps. An evicted vCPU's affinity cannot change before it is placed, so it never stays; one that has to
- * leave its queue does not come back to it, and finds no CPU that becomes idle meanwhile; there is no vCPU 2.
+ * Never reached: 7 steps. An evicted vCPU's affinity cannot change before it is placed, so it never stays; one that has to
+ * leave its queue does not come back to it; there is no vCPU 2.
  *
  * Faults: EARLY_UNLOCK (the queue's lock goes before the stacks are switched), EVENT_UNSEEN (op_block() does not look for
- * events once it has set the flag), LATE_CPU (vcpu.cpu changes when the vCPU arrives on its new queue)
+ * events once it has set the flag), IDLE_UNSAID (a CPU whose vCPUs have all gone sleeps without having said that it is idle),
+ * LATE_CPU (vcpu.cpu changes when the vCPU arrives on its new queue), LEFT_BEHIND (a switch leaves a vCPU in the queue and
+ * calls nobody), NO_THIEF (nobody calls idle CPUs)
  */
 #define CPUS 3
 #define VCPUS 2
@@ -37,6 +40,13 @@ byte idle = 7, at_it;                       /* cpus_idle; CPUs inside the hyperv
 #define BIT(i) (1 << (i))
 #define AFFINE(v) (v == 0 -> affinity : 7)
 #define ANY_OF(x, set) if :: (set) & 1 -> x = 0 :: (set) & 2 -> x = 1 :: (set) & 4 -> x = 2 fi
+
+#ifdef NO_THIEF
+#define CALL(i, v) skip
+#else
+#define CALL(i, v) softirq[i] = softirq[i] | ((idle & AFFINE(v)) >> i & 1)
+#endif
+#define CALL_IDLE(v) /* rq_call_idle() */ CALL(0, v); CALL(1, v); CALL(2, v)
 
 #define ENQUEUE(v) cpu[v] = to; queue[to] = queue[to] | BIT(v); place[v] = QUEUED; if :: preempt = 1 :: running[to] -> preempt = 0 fi
 
@@ -63,11 +73,7 @@ inline sched_place(v)
 
 inline notify(v)
 {
-    if
-    :: preempt -> softirq[to] = 1
-    :: !preempt ->
-       if :: atomic { idle & AFFINE(v) -> ANY_OF(to, idle & AFFINE(v)) } softirq[to] = 1 :: !(idle & AFFINE(v)) fi
-    fi;
+    if :: preempt -> softirq[to] = 1 :: atomic { !preempt -> CALL_IDLE(v) } fi;
     atomic { to = 0; preempt = 0 }
 }
 
@@ -111,10 +117,7 @@ inline steal()
               :: else
               fi
           }
-          if
-          :: v != NONE -> atomic { !locked[me] -> to = me; ENQUEUE(v) } notify(v); break
-          :: else
-          fi
+          if :: v != NONE -> atomic { !locked[me] -> to = me; ENQUEUE(v) } notify(v); break :: else fi
        :: else
        fi;
        o = (o + 1) % CPUS
@@ -126,10 +129,10 @@ inline steal()
 inline schedule()
 {
     prev = curr[me];
-    if
+    if /* look_elsewhere() */
     :: queue[me]
     :: !queue[me] ->
-       if :: prev == NONE || blocked[prev] -> idle = idle | BIT(me); steal() :: else -> if :: steal() :: skip fi fi
+       if :: prev == NONE || blocked[prev] -> idle = idle | BIT(me); known = 1; steal() :: else -> if :: steal() :: skip fi fi
     fi;
     atomic {
         !locked[me] -> locked[me] = 1;
@@ -150,8 +153,16 @@ inline schedule()
            queue[me] = queue[me] & ~BIT(v);
            if :: blocked[v] -> place[v] = ASLEEP :: else -> break fi
         od;
-        if :: v != NONE -> idle = idle & ~BIT(me); running[me] = 1; place[v] = RUNNING; cpu[v] = me :: else fi
+        if :: v != NONE -> idle = idle & ~BIT(me); running[me] = 1; place[v] = RUNNING; cpu[v] = me :: else fi;
+#ifndef IDLE_UNSAID
+        if :: v == NONE && !known -> softirq[me] = 1 :: else fi;
+#endif
+        known = 0
     }
+#ifndef LEFT_BEHIND
+    /* call_for_queued() */
+    atomic { if :: queue[me] & 1 -> CALL_IDLE(0) :: else fi; if :: queue[me] & 2 -> CALL_IDLE(1) :: else fi }
+#endif
     if
     :: atomic { v == prev -> locked[me] = 0 }
     :: v != prev ->
@@ -172,7 +183,7 @@ inline schedule()
 proctype Cpu(byte me)
 {
     byte v, o, to, prev;
-    bit preempt;
+    bit preempt, known;
 
 end:
     do
@@ -197,6 +208,7 @@ end:
           affinity = 9 - affinity;
           if
           :: place[0] == QUEUED && !(affinity & BIT(o)) -> queue[o] = queue[o] & ~1; sched_place(0)
+          :: place[0] == QUEUED && (affinity & BIT(o)) -> atomic { CALL_IDLE(0); locked[o] = 0 }
           :: place[0] == RUNNING && !(affinity & BIT(o)) -> locked[o] = 0; softirq[o] = 1
           :: else -> locked[o] = 0
           fi;
@@ -215,8 +227,9 @@ end:
            !at_it && !softirq[0] && !softirq[1] && !softirq[2] ->
            for (v : 0 .. VCPUS - 1) {
                assert(place[v] != MOVING && (place[v] == ASLEEP) == blocked[v] && !(blocked[v] && event[v]));
-               assert(place[v] != QUEUED || curr[cpu[v]] != NONE)
+               assert(place[v] != QUEUED || !(idle & AFFINE(v)))
            }
+           for (v : 0 .. CPUS - 1) { assert((curr[v] == NONE) == (idle >> v & 1) && !locked[v]) }
            v = 0
        }
     od

@@ -1,0 +1,15 @@
+"""The scheduler and vCPU state: test kernels of several vCPUs on several CPUs."""
+from caisson import images, machine
+from harness import BUILD, ELF, OUT, clean, need, test
+
+
+def register():
+    def on(cpus, vcpus, kernel, what):
+        @test(f"sched: {what}")
+        def _():
+            bundle = images.bundle(f"{OUT}/sched-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
+            r = machine.run(machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), smp=cpus, mem="256M"), 240)
+            need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+            clean(r)
+
+    on(3, 3, "smp_waiting", "no vCPU waits while a CPU sleeps that may run it")
