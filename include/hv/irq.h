@@ -11,8 +11,9 @@ struct percpu;
 void irq_dispatch(u32 vector);
 void irq_init(void);
 /*
- * A CPU that is to go offline: its device interrupts are moved to others. 0, or -E... (no room there, a device that cannot be
- * reached): they may stay where they are then. irq_drain(), on that CPU, takes what was still on its way.
+ * A CPU that is to go offline: its device interrupts are moved to others, one at a time; may preempt. 0, or -E... (no room there, a
+ * device that cannot be reached): the CPU stays in use then, with those that had not been moved yet. irq_drain(), on that CPU, takes
+ * what was still on its way.
  */
 int irq_leave_cpu(const struct percpu *c) __must_check;
 void irq_drain(void);
@@ -25,6 +26,7 @@ struct irq_place {
 /* On the vector `preferred` if one of the CPUs has it free (0: any). 0, -ENOSPC. */
 int vector_alloc(u32 pirq, u32 preferred, struct irq_place *at) __must_check;
 void vector_free(struct irq_place at);
+void vector_leave(struct irq_place at); /* free, and yet what is on its way to it still finds the PIRQ */
 bool vector_pirq(u32 vector, u32 *pirq); /* of this CPU; false: none */
 void vectors_close(const struct percpu *c); /* it gets no more */
 void vectors_open(const struct percpu *c);

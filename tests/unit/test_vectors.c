@@ -12,6 +12,7 @@ static struct percpu cpus[4];
 /* ---- devices ---- */
 static u32 routes_left = ~0u; /* how many more I/O APIC entries can be written */
 static bool masked[MAX_GSIS];
+static struct irq_place routed[MAX_GSIS];
 
 void pic_init(void) {}
 void io_apic_init(void) {}
@@ -22,6 +23,7 @@ int io_apic_route(u32 gsi, const struct gsi_route *r)
         return -ENODEV;
     routes_left--;
     masked[gsi] = r->masked;
+    routed[gsi] = (struct irq_place){ r->apic_id, r->vector };
     return 0;
 }
 void io_apic_mask(u32 gsi, bool mask) { masked[gsi] = mask; }
@@ -29,6 +31,10 @@ int msi_program(const struct msi_target *t, u8 vector, u8 apic_id) { (void)t; (v
 void msi_disable(const struct msi_target *t) { (void)t; }
 void local_apic_eoi(void) {}
 void serial_irq(void) {}
+static u32 taken_since, most_taken; /* locks between two points where others may run */
+void spin_lock(spinlock_t *lock) { (void)lock; taken_since++; most_taken = MAX(most_taken, taken_since); }
+void spin_unlock(spinlock_t *lock) { (void)lock; }
+void preempt_point(void) { taken_since = 0; }
 static u32 delivered_to;
 void evtchn_send_pirq(struct domain *d, u32 port) { (void)d; delivered_to = port; }
 
@@ -163,11 +169,100 @@ static void binding_is_whole_or_not_at_all(void **state)
     assert_int_equal(pirq_bind(d, 21, 5), 0);
 }
 
+/* ---- a CPU goes offline ---- */
+
+#define GSIS 20
+
+static struct irq_place taken[1024];
+
+/* Gives away all vectors but `left` of CPU 0; the number that were free. */
+static u32 take_all_but(u32 left)
+{
+    u32 n = 0;
+
+    while (!vector_alloc(4000, 0, &taken[n]))
+        n++;
+    for (u32 i = 0; i < n && left; i++)
+        if (taken[i].cpu == 0) {
+            vector_free(taken[i]);
+            taken[i].vector = 0;
+            left--;
+        }
+    assert_int_equal(left, 0);
+    return n;
+}
+
+static void give_back(u32 n)
+{
+    for (u32 i = 0; i < n; i++)
+        if (taken[i].vector)
+            vector_free(taken[i]);
+}
+
+static void arrives(struct irq_place at, u32 gsi)
+{
+    fake_cpu = cpu_table[at.cpu];
+    delivered_to = 0;
+    irq_dispatch(at.vector);
+    fake_cpu = &boot_percpu;
+    assert_int_equal(delivered_to, 100 + gsi);
+}
+
+/* Room on CPU 0, or a device, fails at the n-th interrupt of CPU 1. */
+static void leave_with_failure(u32 n, bool device)
+{
+    struct irq_place before[GSIS];
+    u32 moved = 0, free, rest;
+
+    assert_int_equal(irq_leave_cpu(&boot_percpu), 0); /* all to CPU 1 */
+    irq_return_to_cpu(&boot_percpu);
+    memcpy(before, routed, sizeof(before));
+    free = take_all_but(0);
+    give_back(free);
+
+    rest = device ? 0 : take_all_but(n);
+    routes_left = device ? n : ~0u;
+    assert_int_equal(irq_leave_cpu(&cpus[1]), n == GSIS ? 0 : device ? -ENODEV : -ENOSPC);
+    routes_left = ~0u;
+    give_back(rest);
+    irq_return_to_cpu(&cpus[1]);
+    for (u32 gsi = 0; gsi < GSIS; gsi++) {
+        moved += routed[gsi].cpu == 0;
+        arrives(before[gsi], gsi); /* sent before it moved */
+        arrives(routed[gsi], gsi);
+    }
+    assert_int_equal(moved, n);
+    rest = take_all_but(0);
+    give_back(rest);
+    assert_int_equal(rest, free);
+}
+
+static void leaving_fails_at_each_step(void **state)
+{
+    (void)state;
+    machine(2, NULL);
+    fake_memory_init();
+    struct domain *d = fake_domain(0, true);
+
+    irq_init();
+    for (u32 gsi = 0; gsi < GSIS; gsi++)
+        assert_int_equal(pirq_bind(d, gsi, 100 + gsi), 0);
+    preempt_point();
+    most_taken = 0;
+    assert_int_equal(irq_leave_cpu(&cpus[1]), 0);
+    assert_true(most_taken <= 2);
+    irq_return_to_cpu(&cpus[1]);
+    for (u32 n = 0; n <= GSIS; n++) {
+        leave_with_failure(n, false);
+        leave_with_failure(n, true);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(spread_until_full), cmocka_unit_test(each_cpu_has_its_own),
                                         cmocka_unit_test(moves_keep_the_vector), cmocka_unit_test(what_was_freed_rests), cmocka_unit_test(ids_that_fit),
-                                        cmocka_unit_test(binding_is_whole_or_not_at_all) };
+                                        cmocka_unit_test(leaving_fails_at_each_step), cmocka_unit_test(binding_is_whole_or_not_at_all) };
 
     return cmocka_run_group_tests_name("vectors", tests, NULL, NULL);
 }

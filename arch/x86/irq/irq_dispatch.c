@@ -395,7 +395,7 @@ void irq_dispatch(u32 vector)
 /*
  * irq_lock held. On the same vector wherever possible: then a plain MSI changes by one write of its address, and what the device
  * sends meanwhile goes to either place. (Address and vector are two writes: between them the interrupt would be somebody else's.)
- * The old vector keeps its owner until irq_drain(): what is on its way finds its PIRQ.
+ * The old vector goes on leading to its PIRQ: what is on its way finds it.
  */
 static int move(u32 n)
 {
@@ -409,22 +409,36 @@ static int move(u32 n)
     if (rc) {
         vector_free(p->at);
         p->at = old;
+    } else {
+        vector_leave(old);
     }
     return rc;
 }
 
+static int move_from(u32 n, const struct percpu *c)
+{
+    spin_lock(&irq_lock);
+    bool there = (pirqs[n].kind == PIRQ_GSI || pirqs[n].kind == PIRQ_MSI) && pirqs[n].at.cpu == c->id;
+    int rc = there ? move(n) : 0;
+
+    spin_unlock(&irq_lock);
+    return rc;
+}
+
+/* Each step is whole: where one fails, what has been moved stays where it is now and holds one vector, as before. */
 int irq_leave_cpu(const struct percpu *c)
 {
     int rc = 0;
 
     spin_lock(&irq_lock);
-    vectors_close(c);
-    for (u32 n = 0; n < MAX_PIRQS && !rc; n++)
-        if ((pirqs[n].kind == PIRQ_GSI || pirqs[n].kind == PIRQ_MSI) && pirqs[n].at.cpu == c->id)
-            rc = move(n);
-    if (rc)
-        vectors_open(c);
+    vectors_close(c); /* from here on nothing new comes to it */
     spin_unlock(&irq_lock);
+    for (u32 n = 0; n < MAX_PIRQS && !rc; n++) {
+        rc = move_from(n, c);
+        preempt_point();
+    }
+    if (rc)
+        irq_return_to_cpu(c);
     return rc;
 }
 

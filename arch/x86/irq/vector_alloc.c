@@ -11,6 +11,8 @@
 #include <hv/lib.h>
 #include <hv/x86/percpu.h>
 
+#define LEFT 0x8000 /* the PIRQ has moved away: the vector is free, and until it is given away leads to that PIRQ */
+
 static u16 owners[MAX_CPUS][256]; /* number of the PIRQ plus one; 0: the vector is free */
 static struct {
     u8 last; /* what was given away last: the next one comes after it, so that one that was freed just now rests */
@@ -25,7 +27,9 @@ bool irq_reaches(const struct percpu *c)
 
 static bool is_free(const struct percpu *c, u32 vector)
 {
-    return vector != VECTOR_GUEST_INT80 && !owners[c->id][vector];
+    u16 owner = owners[c->id][vector];
+
+    return vector != VECTOR_GUEST_INT80 && (!owner || owner & LEFT);
 }
 
 /* Steps of 8 spread over the priority classes, which are 16 vectors each. 0: none is free. */
@@ -79,9 +83,15 @@ void vector_free(struct irq_place at)
     spaces[at.cpu].used--;
 }
 
+void vector_leave(struct irq_place at)
+{
+    owners[at.cpu][at.vector] |= LEFT;
+    spaces[at.cpu].used--;
+}
+
 bool vector_pirq(u32 vector, u32 *pirq)
 {
-    u32 owner = READ_ONCE(owners[this_cpu()->id][vector]);
+    u32 owner = READ_ONCE(owners[this_cpu()->id][vector]) & ~LEFT;
 
     *pirq = owner - 1;
     return owner;
