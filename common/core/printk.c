@@ -43,9 +43,6 @@ OPTION("guest_loglvl", parse_level, guest_threshold,
        "the same for messages that guests cause (rate-limited)",
        "`warning`");
 
-static bool opt_timestamps;
-OPTION("console_timestamps", option_bool, opt_timestamps, "seconds since start before each line", "off");
-
 /* Guest messages: a burst of GUEST_BURST, then one for each GUEST_INTERVAL_NS (XSA-152, 169). */
 #define GUEST_BURST 40
 #define GUEST_INTERVAL_NS 50000000ULL
@@ -124,11 +121,7 @@ void vprintk(const char *fmt, va_list ap)
     if (at_line_start) {
         size_t h = strlcpy(head, PREFIX, sizeof(head));
 
-        if (opt_timestamps) {
-            u64 us = system_time_ns() / 1000;
-
-            h += (size_t)hv_snprintf(head + h, sizeof(head) - h, "[%5lu.%06lu] ", us / 1000000, us % 1000000);
-        }
+        h += timestamp(head + h, sizeof(head) - h);
         console_write(head, h, show);
     }
     at_line_start = text[n - 1] == '\n';

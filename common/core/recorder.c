@@ -79,11 +79,8 @@ static void copy_log_tail(const struct record *r)
 {
     u64 n = MIN(MIN(r->log_end, (u64)LOG_SIZE), (u64)sizeof(previous_log) - 1);
 
-    for (u64 i = 0; i < n; i++) {
-        char c = r->log[(r->log_end - n + i) % LOG_SIZE];
-
-        previous_log[i] = c == '\n' || (c >= ' ' && c < 127) ? c : ' ';
-    }
+    for (u64 i = 0; i < n; i++)
+        previous_log[i] = log_char(r->log[(r->log_end - n + i) % LOG_SIZE]);
     previous_log[n] = 0;
 }
 

@@ -30,6 +30,7 @@ void wallclock_set(u64 sec, u32 nsec, u64 system_time)
     spin_lock(&wallclock_lock);
     wc_sec = before_1970 ? 0 : whole - up_sec - borrow;
     wc_nsec = before_1970 ? 0 : (u32)(rest + borrow * NS_PER_SEC - up_nsec);
+    timestamp_set_wallclock(wc_sec, wc_nsec);
     spin_unlock(&wallclock_lock);
 }
 

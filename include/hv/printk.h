@@ -21,6 +21,17 @@
 void printk(const char *fmt, ...) __printf(1, 2);
 void vprintk(const char *fmt, va_list ap);
 
+/* timestamp.c: what console_timestamps= wants before a line, with its blank; its length. */
+size_t timestamp(char *buf, size_t size);
+/* Seconds since 1970 at system time 0. */
+void timestamp_set_wallclock(u64 sec, u32 nsec);
+
+/* A character of the log, made harmless: what dom0 has printed is in there, too. */
+static inline char log_char(char c)
+{
+    return c == '\n' || (c >= ' ' && c < 127) ? c : ' ';
+}
+
 /* Errors are born with their place in debug builds. */
 #ifdef DEBUG
 #define trace_error(rc) (printk(GUEST_DEBUG "%s:%d: error %d\n", __FILE__, __LINE__, (int)(rc)), (rc))

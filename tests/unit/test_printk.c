@@ -64,10 +64,36 @@ static void levels(void **state)
 static void timestamps(void **state)
 {
     (void)state;
-    set("console_timestamps", "yes");
+    static const struct {
+        const char *how, *seen;
+        u64 start;
+    } some[] = {
+        { "boot", "(CAI) [   12.345678] x\n", 1700000000 },
+        { "yes", "(CAI) [   12.345678] x\n", 0 }, /* no date yet */
+        { "", "(CAI) [2023-11-14 22:13:32] x\n", 1700000000 },
+        { "datems", "(CAI) [2023-11-14 22:13:32.345] x\n", 1700000000 },
+        { "date", "(CAI) [1970-01-01 00:00:13] x\n", 1 },
+        { "date", "(CAI) [2000-02-29 00:00:11] x\n", 951782399 },
+        { "date", "(CAI) [2000-03-01 00:00:11] x\n", 951868799 },
+        { "date", "(CAI) [2100-03-01 00:00:11] x\n", 4107542399 },
+        { "date", "(CAI) [2024-12-31 23:59:59] x\n", 1735689587 },
+        { "date", "(CAI) [   12.345678] x\n", ~0ULL },
+        { "none", "(CAI) x\n", 1700000000 },
+    };
+
     fake_now = 12345678000;
+    for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+        shown[0] = 0;
+        assert_int_equal(set("console_timestamps", some[i].how), 0);
+        timestamp_set_wallclock(some[i].start, 0);
+        printk("x\n");
+        assert_string_equal(shown, some[i].seen);
+    }
+    shown[0] = 0;
+    assert_int_equal(set("console_timestamps", "raw"), 0);
     printk("x\n");
-    assert_string_equal(shown, "(CAI) [   12.345678] x\n");
+    assert_int_equal(strlen(shown), strlen("(CAI) [0123456789abcdef] x\n"));
+    assert_int_equal(set("console_timestamps", "sometimes"), -EINVAL);
 }
 
 /* What guests cause is limited: a burst, then a trickle, and the number of what was left out. */
