@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (BUILD, ELF, HV, OUT, REACHED, SOCKETS, TOP, Seen, clean, command, direct, monitor,  # noqa: E402
                      need, provoke, run_all, test, tests)
 from console import console_tests  # noqa: E402
+from irq import irq_tests  # noqa: E402
 from caisson import images, machine, packages  # noqa: E402
 from acpi import acpi_tests  # noqa: E402
 from bench import bench_tests  # noqa: E402
@@ -492,6 +493,7 @@ def main():
     mmu_tests.register()
     models_tests.register()
     console_tests.register()
+    irq_tests.register()
     bench_tests.register()
     matrix_tests.register()
     bochs_tests.register()

@@ -44,8 +44,14 @@ static int parse_console(const char *value, void *var)
 
     *o = (struct console_option){ 0 };
     while (list_next(&value, word, sizeof(word))) {
-        size_t i = 0;
+        size_t i = 0, n = strlen(word);
+        /* Of Xen's: com1H and com1L share a line between two readers by the characters' highest bit. */
+        bool half = n == 5 && !strncmp(word, "com", 3) && (word[4] == 'H' || word[4] == 'L');
 
+        if (half) {
+            printk(LOG_INFO "console=%s: the whole line is used, with all eight bits\n", word);
+            word[4] = 0;
+        }
         while (i < ARRAY_SIZE(names) && strcmp(names[i].name, word))
             i++;
         if (i == ARRAY_SIZE(names)) {
@@ -59,7 +65,8 @@ static int parse_console(const char *value, void *var)
     return known && !*value ? 0 : -EINVAL;
 }
 OPTION("console", parse_console, opt_console,
-       "where messages go: a list of `com1`, `com2`, `vga` (text mode or framebuffer), or `none`; a panic is shown everywhere",
+       "where messages go: a list of `com1`, `com2`, `vga` (text mode or framebuffer), or `none`; `com1H`, `com1L` are taken as `com1`; "
+       "a panic is shown everywhere",
        "`com1,vga`");
 
 bool opt_sync_console;
@@ -190,15 +197,23 @@ void console_release_video(void)
             sinks[i]->enabled = false;
 }
 
+/* dom0's output holds sequences that make a terminal answer, and the answers would come back as debug keys. */
+static void replay(char c)
+{
+    c = log_char(c);
+    sinks_write(&c, 1);
+}
+
 void console_replay(void)
 {
     spin_lock(&console_lock);
     u64 end = ring_end, start = end > RING_SIZE ? end - RING_SIZE : 0;
 
-    sinks_write(boot_log, MIN(end, (u64)BOOT_LOG_SIZE));
+    for (u64 i = 0; i < MIN(end, (u64)BOOT_LOG_SIZE); i++)
+        replay(boot_log[i]);
     /* What both hold is shown once. */
     start = MAX(start, (u64)BOOT_LOG_SIZE);
     for (; start < end; start++)
-        sinks_write(&ring[start % RING_SIZE], 1);
+        replay(ring[start % RING_SIZE]);
     spin_unlock(&console_lock);
 }

@@ -15,16 +15,18 @@
 
 #define SWITCH_CHAR 0x01
 #define SWITCH_COUNT 3
+#define ESC 0x1b
 #define RX_SIZE 1024
 
 extern const struct keyhandler __keyhandlers_start[], __keyhandlers_end[];
 
 /* Characters on their way: console_rx() runs in interrupts, the rest in softirqs and hypercalls. */
 static char rx[RX_SIZE], keys[16];
+static char last_key; /* that was run since the input came here, or 0 */
 static u32 rx_head, rx_tail, keys_head, keys_tail;
 static spinlock_t rx_lock = SPINLOCK_INIT(LOCK_LEAF);
 static bool to_dom0, said_to_dom0; /* what follows a switch may be here before the switch is announced */
-static u32 switch_seen;
+static u32 switch_seen; /* held back until it is clear that no third one follows */
 
 static void say_where_input_goes(bool dom0)
 {
@@ -38,20 +40,47 @@ void console_input_start(void)
     say_where_input_goes(true);
 }
 
+/*
+ * rx_lock held. Is this part of what a terminal sends by itself, an answer or a special key? ESC [ or ESC O and what ends that, or a
+ * string up to BEL or ESC \ (ECMA-48). A control character ends it, too: nothing locks the keys out.
+ */
+static bool in_sequence(char c)
+{
+    static enum { NONE, AFTER_ESC, ONE_MORE, PARAMETERS, STRING } at;
+    bool inside = at != NONE || c == ESC;
+
+    if (c == ESC)
+        at = AFTER_ESC;
+    else if (at == AFTER_ESC)
+        at = c == '[' ? PARAMETERS : c == 'O' || c == 'N' ? ONE_MORE : c && strchr("P]^_X", c) ? STRING : NONE;
+    else if ((u8)c < ' ' || at == ONE_MORE || (at == PARAMETERS && c >= '@'))
+        at = NONE;
+    return inside;
+}
+
+/* rx_lock held. */
+static void take(char c)
+{
+    if (to_dom0) {
+        if (rx_tail - rx_head < RX_SIZE)
+            rx[rx_tail++ % RX_SIZE] = c;
+    } else if (c != SWITCH_CHAR && !in_sequence(c) && keys_tail - keys_head < sizeof(keys)) {
+        keys[keys_tail++ % sizeof(keys)] = c;
+    }
+}
+
 void console_rx(char c)
 {
-    switch_seen = c == SWITCH_CHAR ? switch_seen + 1 : 0;
     spin_lock(&rx_lock);
-    if (switch_seen == SWITCH_COUNT) {
+    if (c != SWITCH_CHAR) {
+        for (; switch_seen; switch_seen--)
+            take(SWITCH_CHAR);
+        take(c);
+    } else if (++switch_seen == SWITCH_COUNT) {
         switch_seen = 0;
         if (hardware_domain)
             to_dom0 = !to_dom0;
         keys[keys_tail++ % sizeof(keys)] = SWITCH_CHAR;
-    } else if (!to_dom0) {
-        if (keys_tail - keys_head < sizeof(keys) && c != SWITCH_CHAR)
-            keys[keys_tail++ % sizeof(keys)] = c;
-    } else if (rx_tail - rx_head < RX_SIZE) {
-        rx[rx_tail++ % RX_SIZE] = c;
     }
     spin_unlock(&rx_lock);
     softirq_raise(SOFTIRQ_CONSOLE_RX);
@@ -68,10 +97,12 @@ static void rx_softirq(void)
         spin_unlock(&rx_lock);
         if (!key)
             break;
-        if (key != SWITCH_CHAR)
+        if (key != SWITCH_CHAR) {
             keyhandler_run(key);
-        else if (hardware_domain)
+        } else if (hardware_domain) {
+            last_key = 0;
             say_where_input_goes(!said_to_dom0);
+        }
     }
     if (rx_head != rx_tail && hardware_domain)
         evtchn_send_virq(hardware_domain, NULL, VIRQ_CONSOLE);
@@ -90,12 +121,19 @@ size_t console_read_dom0(char *buf, size_t size)
 
 void keyhandler_run(char key)
 {
-    for (const struct keyhandler *k = __keyhandlers_start; k < __keyhandlers_end; k++)
-        if (k->key == key) {
-            printk("'%c' pressed: %s\n", key, k->what);
-            k->run(key);
-            return;
-        }
+    const struct keyhandler *k = __keyhandlers_start;
+
+    if (key == '\r' || key == '\n') /* typed behind a key */
+        return;
+    while (k < __keyhandlers_end && k->key != key)
+        k++;
+    if (k < __keyhandlers_end) {
+        printk("'%c' pressed: %s\n", key, k->what);
+        k->run(key);
+    } else {
+        printk("'%c': no such key; 'h' lists them\n", log_char(key));
+    }
+    last_key = key;
 }
 
 static void print_help(char key)
@@ -108,14 +146,17 @@ KEYHANDLER('h', print_help, "this list");
 
 static void reboot_key(char key)
 {
-    (void)key;
+    if (last_key != key) {
+        printk("Once more '%c' reboots the machine at once, whatever dom0 does; any other key leaves it running.\n", key);
+        return;
+    }
     console_force_unlock(true);
     smp_stop_others(); /* they may be in the firmware, or writing to the record */
     console_flush_late();
     recorder_orderly_end();
     machine_restart();
 }
-KEYHANDLER('R', reboot_key, "reboot the machine");
+KEYHANDLER('R', reboot_key, "reboot the machine, if pressed twice");
 
 static void print_registers(char key)
 {

@@ -365,7 +365,7 @@ static void print_runqueues(char key)
         for (const struct vcpu *v = rq->head; v; v = v->sched.next)
             printk(", d%u:v%u %+ld us", v->domain->id, v->id, (s64)(v->sched.vtime - rq->vtime) / 1000);
         printk("\n");
-        rq->wake_ns_worst = 0;
+        rq->nr_wakes = rq->wake_ns_total = rq->wake_ns_worst = 0;
         spin_unlock(&rq->lock);
     }
 }

@@ -61,7 +61,7 @@ struct cpu_user_regs;
 void panic_screen_show(const struct recorder_report *r, const struct cpu_user_regs *regs);
 void panic_screen_last_line(const char *line);
 
-/* Shows the boot log and what the ring still holds, on the sinks only. */
+/* Shows the boot log and what the ring still holds, on the sinks only; what is no text as blanks. */
 void console_replay(void);
 
 /* Input: one character from a terminal. */
@@ -76,9 +76,10 @@ struct keyhandler {
     const char *what;
     void (*run)(char key);
 };
-#define KEYHANDLER(k, fn, text)                                                                 \
-    static const struct keyhandler __key_##fn __used __section(".keyhandlers") __attribute__((aligned(8))) = \
-        { k, text, fn }
+/* Under a global name that is the key's: the linker refuses a second handler of the same key. */
+#define KEYHANDLER(k, fn, text)                                                                                   \
+    __asm__(".globl \"debug_key_" #k "\"\n\t.set \"debug_key_" #k "\", __key_" #fn);                              \
+    static const struct keyhandler __key_##fn __used __section(".keyhandlers") __attribute__((aligned(8))) = { k, text, fn }
 void keyhandler_run(char key);
 void keyhandler_init(void);
 

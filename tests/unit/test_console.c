@@ -62,9 +62,22 @@ static void broken_meanwhile(void **state)
     assert_string_equal(shown, "ab");
 }
 
+/* What dom0 printed may hold sequences that a terminal answers: a replay has none. */
+static void replay_is_text(void **state)
+{
+    (void)state;
+    static const char said[] = "\x1b[6n~\r\t\xe4\n";
+
+    console_write(said, sizeof(said) - 1, false);
+    console_replay();
+    assert_non_null(strstr(shown, " [6n~   \n"));
+    for (size_t i = 0; i < nr_shown; i++)
+        assert_true(shown[i] == '\n' || (shown[i] >= ' ' && shown[i] < 127));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(locked, setup), cmocka_unit_test_setup(broken_meanwhile, setup) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(locked, setup), cmocka_unit_test_setup(broken_meanwhile, setup), cmocka_unit_test_setup(replay_is_text, setup) };
 
     console_register_sink(&sink);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,134 @@
+/* What is typed: to dom0 or to the debug keys, and what a terminal sends by itself. */
+#include "fakes.h"
+
+#include <stdlib.h>
+
+#include <hv/evtchn.h>
+#include <hv/irq.h>
+#include <hv/pv.h>
+#include <hv/recorder.h>
+#include <hv/smp.h>
+#include <hv/softirq.h>
+#include <hv/x86/trap.h>
+
+#include "../../common/debug/keyhandler.c"
+
+static u32 reboots, pressed;
+
+void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq) { (void)d; (void)v; (void)virq; }
+void evtchn_print(struct domain *d) { (void)d; }
+void irq_print(void) {}
+void page_walk_print(u64 cr3, u64 va, const char *level) { (void)cr3; (void)va; (void)level; }
+void registers_print(const struct cpu_user_regs *r, const char *level) { (void)r; (void)level; }
+void console_force_unlock(bool video) { (void)video; }
+void console_flush_late(void) {}
+void console_replay(void) {}
+void recorder_orderly_end(void) {}
+void smp_stop_others(void) {}
+void page_audit(struct domain *d) { (void)d; }
+static jmp_buf restart;
+void machine_restart(void) { reboots++; longjmp(restart, 1); }
+
+static void count(char key) { (void)key; pressed++; }
+KEYHANDLER('A', count, "a key that ends a terminal's sequences, too");
+
+static void type(const char *s)
+{
+    while (*s)
+        console_rx(*s++);
+    if (!setjmp(restart))
+        rx_softirq();
+}
+
+static const char *at_dom0(void)
+{
+    static char text[100];
+
+    text[console_read_dom0(text, sizeof(text) - 1)] = 0;
+    return text;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_memory_init();
+    hardware_domain = fake_domain(0, true);
+    console_input_start();
+    switch_seen = pressed = reboots = 0;
+    last_key = 0;
+    at_dom0();
+    fake_reset();
+    return 0;
+}
+
+#define SWITCH "\x01\x01\x01"
+
+static void switching_shows_dom0_nothing(void **state)
+{
+    (void)state;
+    type("a" SWITCH SWITCH "b");
+    assert_string_equal(at_dom0(), "ab");
+    type("\x01"); /* may become a switch */
+    assert_string_equal(at_dom0(), "");
+    type("k");
+    assert_string_equal(at_dom0(), "\x01k");
+    type("\x01\x01q" SWITCH SWITCH "\x01z");
+    assert_string_equal(at_dom0(), "\x01\x01q\x01z");
+}
+
+static void answers_of_terminals_are_no_keys(void **state)
+{
+    (void)state;
+    static const char *const sent[] = { "\x1b[24;80R", "\x1b[A", "\x1bOA", "\x1b[?1;2c", "\x1bP>|A R A\x1b\\", "\x1b]11;rgb:A\x07", "\x1b" "A", "\x1b[200~" };
+
+    type(SWITCH);
+    for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
+        fake_log[0] = 0;
+        type(sent[i]);
+        assert_string_equal(fake_log, "");
+        assert_int_equal(pressed, 0);
+        type("A");
+        assert_int_equal(pressed, 1);
+        pressed = 0;
+    }
+    type("\x1b[12\rA"); /* one that was cut */
+    assert_int_equal(pressed, 1);
+    type(SWITCH "\x1b[24;80R");
+    assert_string_equal(at_dom0(), "\x1b[24;80R");
+    assert_int_equal(reboots, 0);
+}
+
+static void reboot_needs_two(void **state)
+{
+    (void)state;
+    type(SWITCH "R");
+    assert_int_equal(reboots, 0);
+    assert_non_null(strstr(fake_log, "Once more 'R' reboots"));
+    type("hR");
+    type(SWITCH SWITCH "R");
+    assert_int_equal(reboots, 0);
+    type("R");
+    assert_int_equal(reboots, 1);
+}
+
+static void unknown_keys_are_named(void **state)
+{
+    (void)state;
+    type(SWITCH "x");
+    assert_non_null(strstr(fake_log, "'x': no such key; 'h' lists them\n"));
+    fake_log[0] = 0;
+    type("\r\n");
+    assert_string_equal(fake_log, "");
+    type("\x7f");
+    assert_non_null(strstr(fake_log, "' ': no such key"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(switching_shows_dom0_nothing, setup), cmocka_unit_test_setup(answers_of_terminals_are_no_keys, setup),
+        cmocka_unit_test_setup(reboot_needs_two, setup), cmocka_unit_test_setup(unknown_keys_are_named, setup),
+    };
+
+    return cmocka_run_group_tests_name("keys", tests, NULL, NULL);
+}
