@@ -32,7 +32,7 @@ int pvh_parse(struct boot_info *bi, paddr_t at)
     }
     if (si->cmdline)
         boot_info_copy_line(bi->cmdline, sizeof(bi->cmdline), phys_to_virt(si->cmdline), sizeof(bi->cmdline) + 1, "of the hypervisor");
-    strlcpy(bi->loader, "PVH", sizeof(bi->loader));
+    strlcpy(bi->loader, "direct kernel boot", sizeof(bi->loader));
     bi->rsdp = si->rsdp;
 
     const struct pvh_memmap_entry *e = phys_to_virt(si->memmap);

@@ -5,6 +5,7 @@
  */
 #include <hv/cmdline.h>
 #include <hv/irq.h>
+#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/time.h>
 #include <hv/watchdog.h>
@@ -16,8 +17,14 @@
 #define TICK_NS (65536ULL * 1000000000 / 1193182)
 
 static bool opt_watchdog;
-OPTION("watchdog", option_bool, opt_watchdog,
-       "NMIs look whether the first CPU still runs timers, and report if not",
+
+/* "force" is Xen's word for "even if its trial fails": there is no trial here. */
+static int parse_watchdog(const char *value, void *var)
+{
+    return option_bool(strcmp(value, "force") ? value : "on", var);
+}
+OPTION("watchdog", parse_watchdog, opt_watchdog,
+       "NMIs look whether the first CPU still runs timers, and report if not; `force` is the same",
        "off");
 static u32 opt_timeout = 5;
 OPTION("watchdog_timeout", option_u32, opt_timeout, "seconds without a timer until then", "`5`");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <hv/cmdline.h>
+#include <hv/console.h>
 #include <hv/dom0.h>
 #include <hv/mm.h>
 #include <hv/printk.h>
@@ -36,7 +37,7 @@ static const struct {
     { "com1", { "115200", "9600,8n1", "115200,8n1,0x3f8,4", "auto", "115200,8n1,pci,0,00:09.0", "9600,7e2,0xfe000000,0,reg-shift=2" } },
     { "com2", { "115200", "9600,8n1,acpi", "auto" } },
     { "console", { "com1", "vga,com1", "com2", "none" } },
-    { "console_timestamps", { "", "no" } },
+    { "console_timestamps", { "", "no", "none", "date", "datems", "boot", "raw" } },
     { "dom0_max_vcpus", { "4", "1-16", "4-", "-8" } },
     { "dom0_mem", { "512M", "-128M", "100M,max:200M", "min:64M,100M", "50%", "1G+25%", "max:75%" } },
     { "dom0_vcpus_pin", { "", "off" } },
@@ -54,7 +55,7 @@ static const struct {
     { "smep", { "no" } },
     { "spec-ctrl", { "no", "ibrs,no-rsb", "bti-thunk=lfence" } },
     { "sync_console", { "" } },
-    { "watchdog", { "" } },
+    { "watchdog", { "", "force", "off" } },
     { "watchdog_timeout", { "10" } },
     { "xpti", { "no" } },
 };
@@ -150,6 +151,21 @@ static void every_option_is_tried(void **state)
     }
 }
 
+static void words_of_xen(void **state)
+{
+    (void)state;
+    fake_log[0] = 0;
+    cmdline_parse("console=com1H,vga");
+    assert_non_null(strstr(fake_log, "console=com1H: the whole line is used"));
+    assert_true(console_wants(SINK_COM1) && console_wants(SINK_VGA) && !console_wants(SINK_COM2));
+    cmdline_parse("console=com2L");
+    assert_true(console_wants(SINK_COM2) && !console_wants(SINK_COM1));
+    fake_log[0] = 0;
+    cmdline_parse("console=com1X maxcpus=0");
+    assert_non_null(strstr(fake_log, "there is no 'com1X' here"));
+    assert_non_null(strstr(fake_log, "'maxcpus': value '0' makes no sense"));
+}
+
 /* ---- dom0_mem= and dom0_max_vcpus= ---- */
 
 static u64 pages(const char *mem, u64 available, u64 *max)
@@ -185,6 +201,8 @@ static void sizes_of_dom0(void **state)
     assert_int_equal(pages("100%", all, &max), 1020 * mb);
     assert_int_equal(pages("-1M", all, &max), 1020 * mb);
     assert_int_equal(pages("100%", 32 * mb, &max), 30 * mb);
+    assert_int_equal(pages("min:1G,max:1M", all, &max), mb);
+    assert_non_null(strstr(fake_log, "min: is 1024 MiB, more than max:, which is 1 MiB and counts"));
     assert_int_equal(pages("101%", all, &max), 960 * mb); /* refused: the default */
     assert_int_equal(pages("100M,junk", all, &max), 960 * mb);
     assert_int_equal(pages("99999999999T", all, &max), 960 * mb);
@@ -222,7 +240,7 @@ static void vcpus_of_dom0(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_option_is_tried), cmocka_unit_test(parsers_write_their_copy_alone),
+        cmocka_unit_test(every_option_is_tried), cmocka_unit_test(words_of_xen), cmocka_unit_test(parsers_write_their_copy_alone),
         cmocka_unit_test(refused_values_change_nothing), cmocka_unit_test(sizes_of_dom0), cmocka_unit_test(vcpus_of_dom0),
     };
 

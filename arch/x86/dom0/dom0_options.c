@@ -84,6 +84,9 @@ u64 dom0_choose_pages(u64 available, u64 *max_pages)
     *max_pages = ~0ULL;
     if (given(&m->max)) {
         *max_pages = pages_of(&m->max, available);
+        if (given(&m->min) && pages_of(&m->min, available) > *max_pages)
+            printk(LOG_WARN "dom0_mem: min: is %lu MiB, more than max:, which is %lu MiB and counts\n", pages_of(&m->min, available) >> 8,
+                   *max_pages >> 8);
         pages = MIN(pages, *max_pages);
     }
     /* What vCPUs need beside dom0: never more than the default leaves. */
