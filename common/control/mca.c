@@ -106,7 +106,7 @@ static void deal_with(const struct mc_event *e)
         r.retired = e->severity >= MC_DEFERRED && (kind == FRAME_FREE || kind == FRAME_GUEST);
         for (u32 i = 1; i < e->nr_frames && e->severity >= MC_DEFERRED; i++)
             page_retire(mfn + i);
-        printk(LOG_WARN "Machine check on CPU %u, bank %u, status %016lx: %s, address %lx, %s%s\n", e->cpu, e->bank, e->status,
+        printk(LOG_WARN "Machine check on CPU %u, bank %u, status %016lx: %s, address %#lx, %s%s\n", e->cpu, e->bank, e->status,
                mc_severity_name(e->severity), e->address, owners[kind],
                !r.retired ? "" : kind == FRAME_FREE ? ": retired" : ": to be retired");
     } else {

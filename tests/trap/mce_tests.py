@@ -45,7 +45,7 @@ def linux(kernel, vcpus):
     d = Dialogue(f"mce-linux-{vcpus}", [("waiting for an error", [0.5, mce(OPTIONAL | ADDRESS, address=0x10000000)])])
     args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus} -- console=hvc0 caisson.batch"), cpu="Skylake-Client", extra=d.arguments)
     r = machine.run(args, 120, echo=d)
-    need("address 10000000, a guest's frame: to be retired" in r.output, "the frame is not dom0's", r)
+    need("address 0x10000000, a guest's frame: to be retired" in r.output, "the frame is not dom0's", r)
     need("CPU 0: Machine Check Exception: 5 Bank 1: bd00000000000000" in r.output, "dom0's kernel was not told", r)
     need(re.search(r"0000000010000000 0000000000000005", r.output), "/dev/mcelog has no record", r)
     need("caisson: selftest passed" in r.output and not r.timed_out and "PANIC" not in r.output, "dom0 did not go on", r)
@@ -100,12 +100,12 @@ def register(kernel):
               "a free frame: retired", "page offline", done="owner 0x7ff4, page offline")
     contained("the same frame again", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o))], "a retired frame",
               steps=[("owner 0x7ff4, page offline", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o), bank=5)])], done="bank 0x5")
-    contained("action optional, an I/O hole", [mce(OPTIONAL | ADDRESS, address=0xD0000000)], "address d0000000, no RAM", done="record: urgent, cpu 0x0, bank 0x3")
+    contained("action optional, an I/O hole", [mce(OPTIONAL | ADDRESS, address=0xD0000000)], "address 0xd0000000, no RAM", done="record: urgent, cpu 0x0, bank 0x3")
     contained("action optional, no address", [mce(OPTIONAL)], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3")
-    contained("a corrected error is found by polling", [mce(VAL | EN | ADDRESS, address=0x900000)], "corrected, address 900000",
+    contained("a corrected error is found by polling", [mce(VAL | EN | ADDRESS, address=0x900000)], "corrected, address 0x900000",
               done="record: not urgent, cpu 0x0, bank 0x3")
     contained("a corrected error of the second CPU is found by polling", [mce(VAL | EN | ADDRESS, address=0x900000, cpu=1)],
-              "Machine check on CPU 1, bank 3", "corrected, address 900000", done="record: not urgent, cpu 0x1, bank 0x3", smp=2)
+              "Machine check on CPU 1, bank 3", "corrected, address 0x900000", done="record: not urgent, cpu 0x1, bank 0x3", smp=2)
     contained("deferred", lambda o: [mce(VAL | UC | EN | ADDRESS, address=free_frame(o))], "deferred", "a free frame: retired",
               done="owner 0x7ff4, page offline")
     contained("broadcast to both CPUs", [mce(OPTIONAL, flags="-b")], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3", smp=2)
@@ -133,4 +133,4 @@ def register(kernel):
         d = Dialogue("mce-badpage", [("victim frame", [mce(OPTIONAL | ADDRESS, address=0x801000)]), ("a retired frame", ["quit"])])
         r = machine.run(machine.command(("direct", ELF, bundle, "noreboot badpage=0x801-0x803,0x900"), cpu="Skylake-Client", mem="256M",
                                         extra=d.arguments), 30, echo=d)
-        need("badpage: frames 0x801 to 0x803 are not used" in r.output and "address 801000, a retired frame" in r.output, "not kept out", r)
+        need("badpage: frames 0x801 to 0x803 are not used" in r.output and "address 0x801000, a retired frame" in r.output, "not kept out", r)

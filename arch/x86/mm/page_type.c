@@ -223,7 +223,7 @@ void page_audit(struct domain *d)
         by_type[count ? page_type_of(pg->type_info) : PGT_NONE]++;
         if (count > refs || !refs || !page_owned_by(pg, d) || ((pg->type_info & PGT_PINNED) && !count)) {
             if (!bad++)
-                printk(LOG_ERR "  frame %x: type %016lx references %016lx\n", m, pg->type_info, pg->ref_info);
+                printk(LOG_ERR "  frame %#x: type %016lx references %016lx\n", m, pg->type_info, pg->ref_info);
         }
     }
     u64 owned = d->tot_pages;

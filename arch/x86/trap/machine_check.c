@@ -328,7 +328,7 @@ static void log_left_record(u32 bank)
         return;
     if ((status & MCI_STATUS_ADDRV) && !rdmsr_safe(bank_msr(bank, REG_ADDR), &address))
         address = 0;
-    printk(LOG_WARN "Machine check from before this start: CPU %u, bank %u, status %016lx, address %lx\n", this_cpu()->id, bank, status, address);
+    printk(LOG_WARN "Machine check from before this start: CPU %u, bank %u, status %016lx, address %#lx\n", this_cpu()->id, bank, status, address);
 }
 
 /* Family 6 before model 1Ah: the firmware alone sets what bank 0 reports (SDM vol. 3, 16.3.2.1). */

@@ -41,7 +41,7 @@ void page_walk_print(u64 cr3, u64 va, const char *level)
         const pte_t *table = readable_table(mfn);
 
         if (!table) {
-            printk("%s  table %05lx is not in RAM\n", level, mfn);
+            printk("%s  table %#lx is not in RAM\n", level, mfn);
             return;
         }
         pte_t e = table[PT_INDEX(va, l)];
@@ -51,9 +51,9 @@ void page_walk_print(u64 cr3, u64 va, const char *level)
         if (!(e & PTE_PRESENT))
             printk(" not present\n");
         else if (ram && booted_past(PHASE_BOOT) && m2p_get(pte_mfn(e)) != INVALID_M2P)
-            printk(" mfn %lx pfn %lx\n", pte_mfn(e), m2p_get(pte_mfn(e)));
+            printk(" mfn %#lx pfn %#lx\n", pte_mfn(e), m2p_get(pte_mfn(e)));
         else
-            printk(" mfn %lx%s\n", pte_mfn(e), ram ? "" : " (no RAM)");
+            printk(" mfn %#lx%s\n", pte_mfn(e), ram ? "" : " (no RAM)");
         if (!(e & PTE_PRESENT) || (l > 1 && l < 4 && (e & PTE_PSE)))
             return;
         mfn = pte_mfn(e);
