@@ -114,8 +114,9 @@ $(O)/hypervisor.lds: $(O)/FLAGS arch/x86/hypervisor.lds.S include/hv/x86/layout.
 	@$(CC) $(ASFLAGS) -E -P -o $@ $(filter %.lds.S,$^)
 
 # Linked twice: the symbol table is made of the first image. It lies behind the text, which does not move.
-$(O)/caisson.elf: $(OBJ) $(O)/hypervisor.lds tools/gen_symbols.py $(O)/LINKED
+$(O)/caisson.elf: $(OBJ) $(O)/hypervisor.lds tools/gen_symbols.py tools/gen_boot_order.py $(O)/LINKED
 	$(eval BUILT := yes)
+	@$(PYTHON) tools/gen_boot_order.py --check
 	@$(PYTHON) tools/gen_symbols.py < /dev/null > $(O)/symbols.S
 	@$(CC) -c -o $(O)/symbols.o $(O)/symbols.S
 	@$(LD) $(LDFLAGS) -T $(O)/hypervisor.lds -o $(O)/pass1.elf $(OBJ) $(O)/symbols.o $(LIBS)
@@ -141,8 +142,9 @@ docs:
 	$(call document,gen_trap_matrix.py markdown,docs/trap-matrix.md)
 	$(call document,gen_panic_codes.py,docs/panic-codes.md)
 	$(call document,gen_options.py,docs/options.md)
+	$(call document,gen_boot_order.py,docs/boot-order.md)
 	$(call document,gen_trap_matrix.py html,$(O)/trap-matrix.html)
-	@echo "made docs/trap-matrix.md, docs/panic-codes.md, docs/options.md, $(O)/trap-matrix.html"
+	@echo "made docs/trap-matrix.md, docs/panic-codes.md, docs/options.md, docs/boot-order.md, $(O)/trap-matrix.html"
 gdb:
 	@tools/run --gdb
 clean:

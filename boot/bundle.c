@@ -1,5 +1,6 @@
 /* Two modules in one: a cpio archive (newc) with the members "kernel" and "initrd". */
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/cpio.h>
 #include <hv/lib.h>
 
@@ -29,3 +30,4 @@ void boot_bundle_split(struct boot_info *bi, void *(*map)(paddr_t))
     }
     bi->nr_modules = 1 + have_initrd;
 }
+BOOT_STEP(boot_bundle_split, NEEDS(sound_information), GIVES(modules), EVERYWHERE);

@@ -1,6 +1,7 @@
 /* The boot order: one list of steps per phase. */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/dom0.h>
@@ -70,6 +71,7 @@ static int read_boot_information(void)
     }
     return 0;
 }
+BOOT_STEP(read_boot_information, NEEDS(trap_stacks, panic_console, cpu_features), GIVES(loader_information), EVERYWHERE);
 
 static void refuse_bad_information(int rc)
 {
@@ -78,6 +80,7 @@ static void refuse_bad_information(int rc)
     if (rc)
         panic(PANIC_LOADER, "the boot loader's information cannot be used. Use GRUB 2 (multiboot2) or qemu -kernel.");
 }
+BOOT_STEP(refuse_bad_information, NEEDS(options, serial_console), GIVES(sound_information), EVERYWHERE);
 
 static void start_recorder(void)
 {
@@ -99,6 +102,7 @@ static void start_recorder(void)
     recorder_init(phys_to_virt(chosen));
     console_for_logged(recorder_log);
 }
+BOOT_STEP(start_recorder, NEEDS(options, memory_map, sound_information), GIVES(recorder), EVERYWHERE);
 
 static void print_memory_map(void)
 {
@@ -129,6 +133,9 @@ static void print_banner(void)
     print_command_line(boot_info.cmdline);
     print_memory_map();
 }
+BOOT_STEP(print_banner, NEEDS(consoles, memory_map), GIVES(NOTHING), EVERYWHERE);
+
+/* The lists of steps: what each needs and gives stands beside its function (hv/boot_step.h), and here why it is where it is. */
 
 /* No allocator, no `current`; the direct map appears as it is touched. */
 static void early_boot(void)
@@ -140,11 +147,11 @@ static void early_boot(void)
 
     cmdline_parse(boot_info.cmdline); /* before what it sets; what it says appears with the first console */
     boot_info_sort_memory(&boot_info);
-    consoles_start_serial();          /* needs options and the memory map */
+    consoles_start_serial();
     refuse_bad_information(rc);
-    start_recorder();                 /* needs the memory map and the modules' places */
+    start_recorder();
     boot_bundle_split(&boot_info, phys_to_virt);
-    boot_alloc_init();                /* needs the memory map and the modules' places */
+    boot_alloc_init();                /* beside the modules, which dom0 is built of later */
     cpu_load_pat();                   /* a framebuffer is written through write-combining buffers */
     consoles_start_video();
     console_sinks_complete();
@@ -166,6 +173,8 @@ static void protect(void)
     cpu_enable_features();            /* patches code: needs vmap */
     stack_guard_boot_blocks();        /* after the decision on shadow stacks */
 }
+
+BOOT_STEP(shadow_stack_start, NEEDS(current, guarded_stacks), GIVES(NOTHING), EVERYWHERE);
 
 static void boot(void)
 {

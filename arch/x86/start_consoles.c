@@ -1,6 +1,7 @@
 /* Finds what the consoles write to: UARTs at ports, on cards, in memory, named by ACPI; text mode or a framebuffer. */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/lib.h>
 #include <hv/pci.h>
@@ -63,6 +64,7 @@ void consoles_start_serial(void)
     if (com_option(1)->given || console_wants(SINK_COM2))
         start_com(1);
 }
+BOOT_STEP(consoles_start_serial, NEEDS(options, memory_map, cpu_features), GIVES(serial_console), EVERYWHERE);
 
 static bool start_spcr(u32 n, const struct acpi_spcr *s)
 {
@@ -94,6 +96,7 @@ void consoles_start_acpi(void)
             start_usual(n);
     }
 }
+BOOT_STEP(consoles_start_acpi, NEEDS(consoles, acpi_tables), GIVES(NOTHING), EVERYWHERE);
 
 void consoles_start_video(void)
 {
@@ -104,6 +107,7 @@ void consoles_start_video(void)
     else if (fb->valid && !fb->text)
         framebuffer_init(fb);
 }
+BOOT_STEP(consoles_start_video, NEEDS(options, sound_information, memory_types, boot_allocator), GIVES(video_console), EVERYWHERE);
 
 /* ---- lines without an interrupt ---- */
 
@@ -126,3 +130,4 @@ void consoles_go_async(void)
     timer_init(&poll_timer, poll, NULL);
     poll(NULL);
 }
+BOOT_STEP(consoles_go_async, NEEDS(consoles, dom0, interrupts, timers), GIVES(NOTHING), EVERYWHERE);

@@ -4,6 +4,7 @@
  *
  * Lock: mca_lock (a leaf) guards the records for dom0, and who makes up errors.
  */
+#include <hv/boot_step.h>
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
@@ -152,11 +153,13 @@ void mca_init(void)
     softirq_register(SOFTIRQ_MACHINE_CHECK_POLL, poll_softirq);
     timer_init(&poll_timer, poll, NULL);
 }
+BOOT_STEP(mca_init, NEEDS(machine_checks, timers), GIVES(machine_check_reports), EVERYWHERE);
 
 void mca_start_polling(void)
 {
     poll(NULL);
 }
+BOOT_STEP(mca_start_polling, NEEDS(machine_check_reports, apic_timer), GIVES(NOTHING), EVERYWHERE);
 
 /* ---- the hypercall ---- */
 

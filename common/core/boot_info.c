@@ -1,5 +1,6 @@
 /* The memory map in one form: sorted, disjoint, most restrictive type where ranges overlap. */
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/layout.h>
@@ -107,6 +108,7 @@ void boot_info_sort_memory(struct boot_info *bi)
         printk(LOG_WARN "Memory map: more than %u entries. %u are left out; their memory is not used\n", BOOT_MAX_MEMORY_RANGES,
                bi->nr_dropped);
 }
+BOOT_STEP(boot_info_sort_memory, NEEDS(loader_information), GIVES(memory_map), EVERYWHERE);
 
 static const struct memory_range *range_at(const struct boot_info *bi, paddr_t addr)
 {

@@ -3,6 +3,7 @@
  * backslash before quotes and backslashes that came through its own shell: it goes.
  */
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
@@ -147,6 +148,7 @@ void cmdline_parse(const char *line)
             printk(LOG_WARN "Option '%.*s...' is longer than %zu characters and has no effect.\n", SHOWN, word, sizeof(word) - 1);
     }
 }
+BOOT_STEP(cmdline_parse, NEEDS(loader_information), GIVES(options), EVERYWHERE);
 
 const char *cmdline_dom0_part(const char *line)
 {

@@ -3,6 +3,7 @@
  *
  * Lock: console_lock, a leaf. The fatal path does not take it (console_force_unlock).
  */
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/lib.h>
@@ -116,6 +117,7 @@ void console_sinks_complete(void)
     for (unsigned i = 0; i < nr_sinks; i++)
         start_sink(sinks[i]);
 }
+BOOT_STEP(console_sinks_complete, NEEDS(options, serial_console, video_console), GIVES(consoles), EVERYWHERE);
 
 static void log_append(const char *s, size_t n)
 {
@@ -196,6 +198,7 @@ void console_release_video(void)
         if (is_video(sinks[i]))
             sinks[i]->enabled = false;
 }
+BOOT_STEP(console_release_video, NEEDS(consoles, dom0), GIVES(NOTHING), EVERYWHERE);
 
 /* dom0's output holds sequences that make a terminal answer, and the answers would come back as debug keys. */
 static void replay(char c)

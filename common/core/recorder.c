@@ -2,6 +2,7 @@
  * The flight recorder. The head is sealed with a CRC whenever it changes; the log behind it is
  * written byte by byte, and what the next boot shows of it is cut to printable lines.
  */
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
@@ -182,6 +183,7 @@ void recorder_tell(void)
         panic(PANIC_BOOT_LOOP, "%u boots in a row have failed. %s", previous.failed_boots, previous_text);
     }
 }
+BOOT_STEP(recorder_tell, NEEDS(recorder, consoles), GIVES(NOTHING), EVERYWHERE);
 
 const char *recorder_previous(void)
 {

@@ -1,4 +1,5 @@
 /* Debug keys and the switch of terminal input between dom0 and them (Ctrl-A three times). */
+#include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
@@ -39,6 +40,7 @@ void console_input_start(void)
     to_dom0 = true;
     say_where_input_goes(true);
 }
+BOOT_STEP(console_input_start, NEEDS(consoles, dom0, debug_keys), GIVES(NOTHING), EVERYWHERE);
 
 /*
  * rx_lock held. Is this part of what a terminal sends by itself, an answer or a special key? ESC [ or ESC O and what ends that, or a
@@ -224,3 +226,4 @@ void keyhandler_init(void)
 {
     softirq_register(SOFTIRQ_CONSOLE_RX, rx_softirq);
 }
+BOOT_STEP(keyhandler_init, NEEDS(consoles), GIVES(debug_keys), EVERYWHERE);

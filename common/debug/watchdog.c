@@ -3,6 +3,7 @@
  * PIT look whether it does (nmi.c). A hypervisor that loops with interrupts off is reported
  * instead of standing still.
  */
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
@@ -57,3 +58,4 @@ void watchdog_start(void)
     outb(PIT_CHANNEL0_PORT, 0);
     printk(LOG_INFO "watchdog: on, %u s\n", opt_timeout);
 }
+BOOT_STEP(watchdog_start, NEEDS(options, dom0, interrupts, apic_timer), GIVES(NOTHING), EVERYWHERE);

@@ -1,4 +1,5 @@
 /* Domains: creation, ownership of frames, the end of one. */
+#include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/evtchn.h>
 #include <hv/grant.h>
@@ -268,6 +269,7 @@ void domains_init(void)
     softirq_register(SOFTIRQ_DOMAIN_END, end_crashed);
     arch_domains_init();
 }
+BOOT_STEP(domains_init, NEEDS(page_allocator), GIVES(domains), EVERYWHERE);
 
 void vcpu_pause_flag_set(struct vcpu *v, u32 flag)
 {

@@ -3,6 +3,7 @@
  * nothing else is asked (early mappings reach there), around what is reserved.
  */
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/panic.h>
@@ -53,6 +54,7 @@ void boot_alloc_init(void)
     bad_frames_reserve();
     ready = true;
 }
+BOOT_STEP(boot_alloc_init, NEEDS(memory_map, modules), GIVES(boot_allocator), EVERYWHERE);
 
 /* Highest aligned place of the size inside [lo, hi) that touches no reservation; 0: none. */
 static paddr_t find_below(paddr_t lo, paddr_t hi, u64 size, u64 align)
@@ -118,3 +120,4 @@ void boot_alloc_finish(void)
         }
     }
 }
+BOOT_STEP(boot_alloc_finish, NEEDS(options, frame_table, direct_map), GIVES(page_allocator), EVERYWHERE);

@@ -1,5 +1,6 @@
 /* The frame table: one struct page_info for each frame of RAM and of the holes beside it. */
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/domain.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
@@ -37,3 +38,4 @@ void frame_table_init(void)
         }
     }
 }
+BOOT_STEP(frame_table_init, NEEDS(consoles, memory_map, boot_allocator), GIVES(frame_table), EVERYWHERE);

@@ -1,4 +1,5 @@
 /* Idle vCPUs: what `current` is before and between guests. They are on no queue. */
+#include <hv/boot_step.h>
 #include <hv/domain.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
@@ -29,3 +30,4 @@ void idle_init_boot_cpu(void)
     init(&boot_idle, this_cpu(), boot_stack_block);
     this_cpu()->curr = &boot_idle;
 }
+BOOT_STEP(idle_init_boot_cpu, NEEDS(direct_map), GIVES(current), EVERYWHERE);

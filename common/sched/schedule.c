@@ -4,6 +4,7 @@
  */
 #include "runqueue.h"
 
+#include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
@@ -376,3 +377,4 @@ void sched_init(void)
     softirq_register(SOFTIRQ_SCHEDULE, schedule);
     softirq_register(SOFTIRQ_PAUSE, schedule);
 }
+BOOT_STEP(sched_init, NEEDS(current), GIVES(scheduler), EVERYWHERE);

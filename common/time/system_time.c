@@ -1,4 +1,5 @@
 /* The clocks that guests see: pvclock (vcpu_info.time) and wall clock (shared_info.wc_*). */
+#include <hv/boot_step.h>
 #include <hv/domain.h>
 #include <hv/printk.h>
 #include <hv/time.h>
@@ -18,6 +19,7 @@ void wallclock_init(void)
         printk(LOG_WARN "There is no real-time clock, or what it says is no time: the wall clock starts at 1970 until dom0 sets it\n");
     wallclock_set(seconds, 0, now);
 }
+BOOT_STEP(wallclock_init, NEEDS(acpi_tables, clock), GIVES(wallclock), EVERYWHERE);
 
 void wallclock_set(u64 sec, u32 nsec, u64 system_time)
 {

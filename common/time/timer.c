@@ -3,6 +3,7 @@
  *
  * Lock: that of the heap a timer is in; a leaf, never two at once. Handlers run without it.
  */
+#include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/lib.h>
 #include <hv/mm.h>
@@ -256,6 +257,7 @@ void timers_init(void)
 {
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
 }
+BOOT_STEP(timers_init, NEEDS(current), GIVES(timers), EVERYWHERE);
 
 static void print_timers(char key)
 {

@@ -4,6 +4,7 @@
  */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
@@ -228,3 +229,4 @@ void acpi_init(paddr_t rsdp)
     printk(LOG_INFO "ACPI: %u processors, %u I/O APICs, %u overrides\n", acpi.nr_cpus, acpi.nr_io_apics,
            acpi.nr_overrides);
 }
+BOOT_STEP(acpi_init, NEEDS(consoles, page_allocator), GIVES(acpi_tables), EVERYWHERE);

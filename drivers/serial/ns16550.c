@@ -3,6 +3,7 @@
  * that the transmitter-empty interrupt (or polling) drains; a full buffer or sync_console waits. Every wait is bounded: a
  * UART that never gets ready is given up.
  */
+#include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
@@ -180,6 +181,7 @@ void serial_register(void)
 {
     console_register_sink(&uarts[0].sink);
 }
+BOOT_STEP(serial_register, NEEDS(NOTHING), GIVES(panic_console), EVERYWHERE);
 
 bool serial_start(u32 n, const struct uart_place *place)
 {

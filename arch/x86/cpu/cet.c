@@ -1,4 +1,5 @@
 /* Shadow stacks in use, and the one thing that changes them but calls and returns. Branch tracking: on and off. */
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
@@ -32,6 +33,7 @@ void branch_tracking_start(void)
     if (spec.branch_tracking)
         wrmsr(MSR_S_CET, rdmsr(MSR_S_CET) | S_CET_ENDBR_EN);
 }
+BOOT_STEP(branch_tracking_start, NEEDS(protections, released_image), GIVES(NOTHING), EVERYWHERE);
 
 void branch_tracking_stop(void)
 {

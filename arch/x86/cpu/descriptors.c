@@ -3,6 +3,7 @@
  * the first C line: NMI, #MC and #DF have their stacks before there is an allocator.
  */
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/x86/cet.h>
@@ -57,3 +58,4 @@ void cpu_init_descriptors(struct percpu *c)
     if (rdmsr_safe(MSR_SYSENTER_CS, &unused))
         wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER raises #GP: its callback is refused to guests */
 }
+BOOT_STEP(cpu_init_descriptors, NEEDS(NOTHING), GIVES(trap_stacks), EVERYWHERE);

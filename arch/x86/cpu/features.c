@@ -1,4 +1,5 @@
 /* What the processor can do, and what we turn on. */
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
@@ -106,6 +107,7 @@ void cpu_identify(void)
     cpu.x87_pointers_stay = cpu.amd && !(r.ebx >> 2 & 1); /* RstrFpErrPtrs */
     cpu.tcg = on_tcg();
 }
+BOOT_STEP(cpu_identify, NEEDS(trap_stacks), GIVES(cpu_features), EVERYWHERE);
 
 void cpu_write_cr4(u64 cr4)
 {
@@ -125,6 +127,7 @@ void cpu_load_pat(void)
 {
     wrmsr(MSR_PAT, PAT_VALUE);
 }
+BOOT_STEP(cpu_load_pat, NEEDS(cpu_features), GIVES(memory_types), EVERYWHERE);
 
 void cpu_load_features(void)
 {
@@ -174,3 +177,4 @@ void cpu_enable_features(void)
            spec.branch_tracking ? "CET-IBT " : "", cpu.fsgsbase ? "FSGSBASE " : "",
            cpu.xsave ? "XSAVE" : "no XSAVE");
 }
+BOOT_STEP(cpu_enable_features, NEEDS(options, consoles, page_allocator), GIVES(protections), EVERYWHERE);

@@ -7,6 +7,7 @@
  */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/cpio.h>
@@ -441,3 +442,5 @@ void build_dom0(void)
     scratch_end();
     vcpu_start(b.d->vcpu[0]);
 }
+BOOT_STEP(build_dom0, NEEDS(options, modules, page_allocator, m2p, acpi_tables, domains, scheduler, timers, interrupts, wallclock, other_cpus),
+          GIVES(dom0), EVERYWHERE);

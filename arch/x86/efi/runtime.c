@@ -7,6 +7,7 @@
  * all later ones (percpu.inside, extable.c).
  */
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/efi.h>
 #include <hv/efi_boot.h>
@@ -108,6 +109,8 @@ void efi_runtime_init(void)
     printk(LOG_INFO "UEFI %u.%u, runtime services %s\n", efi_info.revision >> 16, (efi_info.revision & 0xffff) / 10,
            efi_info.services_revision ? "for dom0" : "off");
 }
+BOOT_STEP(efi_runtime_init, NEEDS(options, sound_information, page_allocator), GIVES(NOTHING),
+          ONLY_UEFI("no other firmware has runtime services"));
 
 static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
 {

@@ -8,6 +8,7 @@
  * before an event is sent (event_lock comes first in the order).
  */
 #include <hv/acpi.h>
+#include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
@@ -111,6 +112,7 @@ void irq_init(void)
     io_apic_init();
     nr_gsis = io_apic_gsi_count();
 }
+BOOT_STEP(irq_init, NEEDS(acpi_tables, page_allocator), GIVES(interrupts), EVERYWHERE);
 
 u32 pirq_count(void)
 {

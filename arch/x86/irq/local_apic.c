@@ -1,5 +1,6 @@
 /* The local APIC: xAPIC through its page, x2APIC through MSRs. Intel SDM vol. 3, chapter 11. */
 #include <hv/acpi.h>
+#include <hv/boot_step.h>
 #include <hv/irq.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
@@ -171,6 +172,7 @@ void local_apic_init(void)
     printk(LOG_INFO "Local APIC: id %u, %s%s\n", this_cpu()->apic_id, x2apic ? "x2APIC" : "xAPIC",
            tsc_deadline ? ", TSC deadline timer" : "");
 }
+BOOT_STEP(local_apic_init, NEEDS(acpi_tables, page_allocator), GIVES(local_apic), EVERYWHERE);
 
 static u32 timer_count(void)
 {
@@ -200,6 +202,7 @@ void local_apic_timer_calibrate(void)
     start_timer();
     printk(LOG_INFO "Local APIC timer: %lu kHz\n", ticks_per_ms);
 }
+BOOT_STEP(local_apic_timer_calibrate, NEEDS(local_apic, clock), GIVES(apic_timer), EVERYWHERE);
 
 void apic_timer_program(u64 expires)
 {

@@ -4,6 +4,7 @@
  * memory map, without the hypervisor's own code and constants being writable through it.
  */
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
@@ -54,6 +55,7 @@ void direct_map_init(void)
     map_range(text, rodata_end, HV_RO);
     tlb_flush_global_all_cpus();
 }
+BOOT_STEP(direct_map_init, NEEDS(frame_table, boot_allocator), GIVES(direct_map), EVERYWHERE);
 
 /*
  * Early mappings are of 2 MiB. What is neither RAM nor named by direct_map_add() does not stay in them: guests may
@@ -77,6 +79,7 @@ void image_release_init(void)
     page_free_range(start >> PAGE_SHIFT, size >> PAGE_SHIFT);
     printk(LOG_INFO "Released %lu KiB of code that only boot needs\n", size >> 10);
 }
+BOOT_STEP(image_release_init, NEEDS(dom0, direct_map), GIVES(released_image), EVERYWHERE);
 
 int direct_map_add(paddr_t pa, u64 size)
 {

@@ -1,4 +1,5 @@
 /* The machine-to-physical table: written through slot 259, read by guests through slot 256. */
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/x86/page_table.h>
@@ -23,3 +24,4 @@ void m2p_init(void)
             panic(PANIC_BOOT_MEMORY, "no memory for the M2P table");
     }
 }
+BOOT_STEP(m2p_init, NEEDS(frame_table), GIVES(m2p), EVERYWHERE);

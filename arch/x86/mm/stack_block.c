@@ -2,6 +2,7 @@
  * Stack blocks: the SYSCALL trampoline's page, the guard page, which is the shadow stack where there are such, and the stack. The first CPU's
  * are part of the image; all others are mapped in vmap space.
  */
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/x86/cet.h>
@@ -115,3 +116,4 @@ void stack_guard_boot_blocks(void)
     for (int i = 0; i < IST_COUNT; i++)
         guard_boot_block(boot_ist_stacks + i * STACK_BLOCK_SIZE);
 }
+BOOT_STEP(stack_guard_boot_blocks, NEEDS(protections), GIVES(guarded_stacks), EVERYWHERE);

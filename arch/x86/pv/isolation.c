@@ -6,6 +6,7 @@
  *
  * Lock: pv.isolated.lock, for the copies against changes from other CPUs.
  */
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
@@ -100,6 +101,7 @@ int isolation_init_cpu(struct percpu *c)
     hv_free_page(l3);
     return 0;
 }
+BOOT_STEP(isolation_init_cpu, NEEDS(protections, page_allocator), GIVES(isolation), EVERYWHERE);
 
 int isolation_init_vcpu(struct vcpu *v)
 {

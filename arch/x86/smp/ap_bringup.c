@@ -6,6 +6,7 @@
  */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
@@ -292,3 +293,5 @@ void smp_start_others(void)
     hv_drop_slot(PT_INDEX((u64)trampoline, 4)); /* every CPU runs at high addresses now */
     printk(LOG_INFO "SMP: %u of %u CPUs online\n", smp_online_count(), acpi.nr_cpus);
 }
+BOOT_STEP(smp_start_others, NEEDS(options, memory_map, acpi_tables, local_apic, clock, guarded_stacks, isolation, scheduler, timers),
+          GIVES(other_cpus), EVERYWHERE);

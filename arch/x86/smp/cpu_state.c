@@ -1,4 +1,5 @@
 /* CPUs that are online: counting and parking them. */
+#include <hv/boot_step.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
 #include <hv/irq.h>
@@ -27,6 +28,7 @@ void smp_use_others(void)
     for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
         sched_cpu_use(c);
 }
+BOOT_STEP(smp_use_others, NEEDS(released_image, other_cpus, guest_nmis, apic_timer), GIVES(NOTHING), EVERYWHERE);
 
 void smp_park(void)
 {

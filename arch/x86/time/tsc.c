@@ -4,6 +4,7 @@
  */
 #include "calibrate.h"
 
+#include <hv/boot_step.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/time.h>
@@ -139,3 +140,4 @@ void tsc_init(void)
     tsc_khz = khz;
     print_rate(LOG_INFO, "TSC: ", &rate, "");
 }
+BOOT_STEP(tsc_init, NEEDS(consoles, acpi_tables), GIVES(clock), EVERYWHERE);

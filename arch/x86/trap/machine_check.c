@@ -6,6 +6,7 @@
  * A second #MC before MCG_STATUS.MCIP is cleared shuts the processor down (SDM vol. 3, 16.3.1.2);
  * one between that and the IRETQ finds its IST stack in use: 25 instructions, the price of IST.
  */
+#include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/panic.h>
@@ -381,3 +382,4 @@ void machine_check_init(void)
     nr_banks = count_banks((u32)(cap & MCG_CAP_COUNT));
     machine_check_init_cpu();
 }
+BOOT_STEP(machine_check_init, NEEDS(current, cpu_features), GIVES(machine_checks), EVERYWHERE);

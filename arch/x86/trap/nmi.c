@@ -3,6 +3,7 @@
  * What the machine says of its cause (ports 61h) is read by the first CPU; only that one gets
  * the machine's NMIs, the others get those that one CPU sends to another.
  */
+#include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/domain.h>
 #include <hv/lib.h>
@@ -140,3 +141,4 @@ void nmi_init(void)
     softirq_register(SOFTIRQ_NMI_DOM0, deliver_to_dom0);
     softirq_register(SOFTIRQ_NMI_REASON, reason_softirq);
 }
+BOOT_STEP(nmi_init, NEEDS(trap_stacks), GIVES(guest_nmis), EVERYWHERE);
