@@ -143,7 +143,7 @@ HYPERCALL_HANDLER(do_domctl)
     for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
         if (ops[i].cmd != op.cmd)
             continue;
-        struct domain *d = domain_by_id(op.domain);
+        struct domain *d __held_domain = domain_by_id(op.domain);
         long rc = !d ? -ESRCH : ops[i].run ? ops[i].run(d, &op) : run_paused(d, &op, ops[i].run_paused);
 
         return !rc && ops[i].copy_out ? copy_to_guest((void *)a1, &op, sizeof(op)) : rc;

@@ -86,6 +86,17 @@ static void tell_guest(const struct mc_event *e, struct domain *owner, mfn_t mfn
         vmce_inject(owner->vcpu[0], &told);
 }
 
+/* Held until domain_put(), or NULL: the owner may be going. */
+static struct domain *owner_of(const struct page_info *pg)
+{
+    struct domain *d;
+
+    for_each_domain(d)
+        if (page_owned_by(pg, d))
+            return d;
+    return NULL;
+}
+
 static void deal_with(const struct mc_event *e)
 {
     static const char *const owners[] = { "no RAM", "a free frame", "a guest's frame", "the hypervisor's frame", "a retired frame" };
@@ -100,8 +111,8 @@ static void deal_with(const struct mc_event *e)
     }
     if (e->nr_frames) {
         if (frame_owner(mfn) == FRAME_GUEST) {
-            owner = mfn_to_virt(mfn_to_page(mfn)->owner);
-            r.owner = owner->id;
+            owner = owner_of(mfn_to_page(mfn));
+            r.owner = owner ? owner->id : DOMID_INVALID;
         }
         kind = e->severity >= MC_DEFERRED ? page_retire(mfn) : frame_owner(mfn);
         r.retired = e->severity >= MC_DEFERRED && (kind == FRAME_FREE || kind == FRAME_GUEST);
@@ -116,6 +127,8 @@ static void deal_with(const struct mc_event *e)
     }
     keep(&r);
     tell_guest(e, owner, mfn);
+    if (owner)
+        domain_put(owner);
 }
 
 static void mca_softirq(void)

@@ -17,9 +17,10 @@
 
 static void republish_wallclock(void)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
-        if (domain_list[i])
-            wallclock_publish(domain_list[i]);
+    struct domain *d;
+
+    for_each_domain(d)
+        wallclock_publish(d);
 }
 
 static long settime32(struct xen_platform_op *op)

@@ -177,13 +177,14 @@ KEYHANDLER('d', print_registers, "registers of dom0's vCPUs");
 
 static void print_memory(char key)
 {
+    struct domain *d;
+
     (void)key;
     printk("Memory: %lu KiB RAM, %lu KiB free\n", total_ram_pages * 4, page_free_count() * 4);
-    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
-        if (domain_list[i]) {
-            printk("  d%u: %lu pages\n", domain_list[i]->id, domain_list[i]->tot_pages);
-            page_audit(domain_list[i]);
-        }
+    for_each_domain(d) {
+        printk("  d%u: %lu pages\n", d->id, d->tot_pages);
+        page_audit(d);
+    }
 }
 KEYHANDLER('m', print_memory, "memory, with an audit of every domain's frames");
 
@@ -196,10 +197,11 @@ KEYHANDLER('l', print_log, "the log: from boot, and the latest messages");
 
 static void print_events(char key)
 {
+    struct domain *d;
+
     (void)key;
-    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
-        if (domain_list[i])
-            evtchn_print(domain_list[i]);
+    for_each_domain(d)
+        evtchn_print(d);
 }
 KEYHANDLER('e', print_events, "event channels");
 

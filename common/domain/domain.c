@@ -16,20 +16,6 @@
 #include <hv/x86/speculation.h>
 #include <hv/x86/tlb.h>
 
-struct domain *hardware_domain;
-struct domain *domain_list[8];
-struct domain idle_domain = { .id = DOMID_IDLE };
-
-struct domain *domain_by_id(domid_t id)
-{
-    if (id == DOMID_SELF)
-        return current->domain;
-    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
-        if (domain_list[i] && domain_list[i]->id == id)
-            return domain_list[i];
-    return NULL;
-}
-
 static struct domain *domain_alloc(void)
 {
     /* Frame-aligned: page_info.owner holds its frame number. */
@@ -45,13 +31,10 @@ static struct domain *domain_alloc(void)
 struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
 {
     struct domain *d = domain_alloc();
-    size_t slot = 0;
 
-    while (slot < ARRAY_SIZE(domain_list) && domain_list[slot])
-        slot++;
-    if (!d || slot == ARRAY_SIZE(domain_list))
+    if (!d)
         return NULL;
-    d->id = id;
+    d->refs = 1;
     d->privileged = privileged;
     d->absent_checked = privileged ? spec.l1tf_dom0 : spec.l1tf;
     d->max_vcpus = max_vcpus;
@@ -67,8 +50,7 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
     for (u32 i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
         d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
     wallclock_publish(d);
-    __atomic_store_n(&domain_list[slot], d, __ATOMIC_RELEASE); /* whole: readers take no lock */
-    return d;
+    return domain_table_add(d, id) ? NULL : d;
 }
 
 static void singleshot_fired(void *data)
@@ -159,6 +141,8 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
         spin_unlock(&d->page_lock);
         return -E2BIG;
     }
+    if (!d->tot_pages)
+        domain_get(d); /* release() gives it back with the last frame */
     d->tot_pages += count;
     if (d->page_list)
         mfn_to_page(d->page_list)->prev = (u32)mfn;
@@ -251,12 +235,11 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 
 static void end_crashed(void)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++) {
-        struct domain *d = domain_list[i];
+    struct domain *d;
 
-        if (d && d->crashed && !__atomic_exchange_n(&d->ended, true, __ATOMIC_SEQ_CST))
+    for_each_domain(d)
+        if (d->crashed && !__atomic_exchange_n(&d->ended, true, __ATOMIC_SEQ_CST))
             domain_shutdown(d, SHUTDOWN_crash);
-    }
 }
 
 static void look_at_events(void)
@@ -344,12 +327,10 @@ static const char *state_name(const struct vcpu *v)
 
 static void print_domains(char key)
 {
-    (void)key;
-    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++) {
-        struct domain *d = domain_list[i];
+    struct domain *d;
 
-        if (!d)
-            continue;
+    (void)key;
+    for_each_domain(d) {
         printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist,
                d->crashed ? ", crashed" : "");
         for (u32 j = 0; j < d->max_vcpus; j++) {

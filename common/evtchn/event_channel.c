@@ -132,7 +132,8 @@ static void unlock_two(struct domain *a, struct domain *b)
 
 /*
  * Locks d and, if the port is interdomain, the domain at its other end (else *partner is d).
- * Returns the port if it is in use. The caller unlocks both.
+ * Returns the port if it is in use. The caller unlocks both. The link alone keeps the partner: a domain that goes closes
+ * its ports first, which takes the locks of both.
  */
 static struct evtchn *lock_with_partner(struct domain *d, u32 port, struct domain **partner)
 {
@@ -144,12 +145,21 @@ static struct evtchn *lock_with_partner(struct domain *d, u32 port, struct domai
         if (!c || c->state != ECS_INTERDOMAIN || c->remote.dom == d)
             return c;
         *partner = c->remote.dom;
+        if (d < *partner) {
+            spin_lock(&(*partner)->event_lock);
+            return c;
+        }
+        domain_get(*partner); /* without our lock it may go */
         spin_unlock(&d->event_lock);
         lock_two(d, *partner);
         c = port_in_use(d, port);
-        if (!c || c->state != ECS_INTERDOMAIN || c->remote.dom == *partner)
+        bool bound = c && c->state == ECS_INTERDOMAIN && c->remote.dom == *partner;
+
+        if (!bound)
+            unlock_two(d, *partner);
+        domain_put(*partner);
+        if (bound)
             return c;
-        unlock_two(d, *partner); /* rebound in between */
     }
 }
 
@@ -254,7 +264,7 @@ static long op_send(void *arg)
 static long op_alloc_unbound(void *arg)
 {
     struct evtchn_alloc_unbound *op = arg;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
     long denied = domain_for_caller(op->dom, &d);
     domid_t remote = op->remote_dom == DOMID_SELF ? current->domain->id : op->remote_dom;
 
@@ -278,7 +288,7 @@ static long op_alloc_unbound(void *arg)
 static long op_bind_interdomain(void *arg)
 {
     struct evtchn_bind_interdomain *op = arg;
-    struct domain *d = current->domain, *remote = domain_by_id(op->remote_dom);
+    struct domain *d = current->domain, *remote __held_domain = domain_by_id(op->remote_dom);
     long rc = -EINVAL;
 
     if (!remote)
@@ -427,7 +437,7 @@ static long op_status(void *arg)
     static const u8 public_state[] = { EVTCHNSTAT_closed, EVTCHNSTAT_closed, EVTCHNSTAT_unbound,
                                        EVTCHNSTAT_interdomain, EVTCHNSTAT_pirq, EVTCHNSTAT_virq, EVTCHNSTAT_ipi };
     struct evtchn_status *op = arg;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
     long rc = 0, denied = domain_for_caller(op->dom, &d);
 
     if (denied)
@@ -509,7 +519,7 @@ static bool drop_last_page(struct domain *d)
 /* Back to what a new domain has. Others may go on meanwhile, with what is left. */
 static long op_reset(void *arg)
 {
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
     long denied = domain_for_caller(((struct evtchn_reset *)arg)->dom, &d);
 
     if (denied)

@@ -35,7 +35,7 @@ static int16_t named_domain(domid_t id, struct domain **d)
 static long op_setup_table(void *arg)
 {
     struct gnttab_setup_table *op = arg;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
 
     op->status = named_domain(op->dom, &d);
     if (!op->status && op->nr_frames > GRANT_MAX_FRAMES)
@@ -58,7 +58,7 @@ static long op_setup_table(void *arg)
 static long op_query_size(void *arg)
 {
     struct gnttab_query_size *op = arg;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
 
     op->status = named_domain(op->dom, &d);
     if (!op->status) {
@@ -78,7 +78,7 @@ static long op_set_version(void *arg)
 static long op_get_version(void *arg)
 {
     struct gnttab_get_version *op = arg;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
     long denied = domain_for_caller(op->dom, &d);
 
     if (denied)

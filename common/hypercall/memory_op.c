@@ -76,7 +76,7 @@ static long read_reservation(u64 arg, struct xen_memory_reservation *r, struct d
 static long populate(u64 arg, u64 start, bool set_gpfn)
 {
     struct xen_memory_reservation r;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
 
     long rc = read_reservation(arg, &r, &d);
 
@@ -103,7 +103,7 @@ static long populate(u64 arg, u64 start, bool set_gpfn)
 static long decrease(u64 arg, u64 start)
 {
     struct xen_memory_reservation r;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
 
     long rc = read_reservation(arg, &r, &d);
 
@@ -330,7 +330,7 @@ static long machphys_mapping(u64 arg)
 static long reservation(u64 arg, bool maximum)
 {
     domid_t id;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
 
     if (copy_from_guest(&id, (void *)arg, sizeof(id)))
         return -EFAULT;

@@ -7,7 +7,9 @@
 #include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/nospec.h>
+#include <hv/panic.h>
 #include <hv/sched.h>
+#include <hv/softirq.h>
 #include <hv/spinlock.h>
 #include <hv/time.h>
 #include <hv/x86/percpu.h>
@@ -150,6 +152,8 @@ struct evtchn {
 
 struct domain {
     domid_t id;
+    u32 refs;                     /* domain_table.c; changed atomically */
+    struct domain *next_in_table;
     bool privileged;  /* the hardware domain: I/O memory, ports, PIRQs */
     bool absent_checked; /* its absent page-table entries may not name memory (L1TF) */
     bool is_shut_down, crashed, ended; /* ended: its crash has been dealt with */
@@ -197,27 +201,65 @@ static inline struct vcpu *domain_vcpu(const struct domain *d, u32 id)
     return id < d->max_vcpus ? d->vcpu[index_nospec(id, MAX_VIRT_CPUS)] : NULL;
 }
 
-extern struct domain *hardware_domain; /* dom0, once it exists */
-extern struct domain *domain_list[8];
+/* ---- domain_table.c: no pointer to a domain without a reference ---- */
+extern struct domain *hardware_domain; /* dom0, once it exists; it never goes */
 extern struct domain idle_domain;
+
+/* One more: the caller holds one. */
+static inline void domain_get(struct domain *d)
+{
+    ASSERT(__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED));
+}
+/* Locks may be held, so the last one to give it back leaves the rest to a softirq. */
+static inline void domain_put(struct domain *d)
+{
+    u32 before = __atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL);
+
+    ASSERT(before);
+    if (before == 1)
+        softirq_raise(SOFTIRQ_DOMAIN_END);
+}
+/* Held until domain_done(), or NULL. DOMID_SELF included. */
+struct domain *domain_by_id(domid_t id) __must_check;
+/* The first domain with this id or above, held until domain_put(); NULL. */
+struct domain *domain_from_id(u32 id) __must_check;
+/* The one after it; d is put. */
+struct domain *domain_next(struct domain *d) __must_check;
+/* d: each domain there is, by id, held meanwhile. Who leaves the loop early keeps the reference. Domains may come and go in between. */
+#define for_each_domain(d) for ((d) = domain_from_id(0); (d); (d) = domain_next(d))
+/* DOMID_INVALID: any id. -EEXIST; -ENOSPC: all are in use. From here on others find d, which is whole. */
+int domain_table_add(struct domain *d, domid_t id) __must_check;
+/* A domain that nobody holds any more, taken out of the table; NULL. */
+struct domain *domain_table_take_unheld(void) __must_check;
+
+/* Gives back what domain_by_id() and domain_for_caller() gave. */
+static inline void domain_done(struct domain *d)
+{
+    if (unlikely(d != current->domain) && d)
+        domain_put(d);
+}
+/* A variable that does so at the end of its scope. */
+#define __held_domain __attribute__((cleanup(domain_done_at)))
+static inline void domain_done_at(struct domain **d) { domain_done(*d); }
 
 static inline bool page_owned_by(const struct page_info *pg, const struct domain *d)
 {
     return pg->owner == (u32)virt_to_mfn(d);
 }
 
-struct domain *domain_by_id(domid_t id); /* DOMID_SELF included; NULL */
-
 /*
  * The domain that a hypercall names, if the caller may act on it: 0, -EPERM, -ESRCH. In this order: who may not is not
- * told which domains exist.
+ * told which domains exist. *d is held until domain_done(), NULL with an error.
  */
 static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
 {
-    if (id != DOMID_SELF && id != current->domain->id && !current->domain->privileged)
-        return -EPERM;
-    *d = domain_by_id(id);
-    return *d ? 0 : -ESRCH;
+    struct domain *self = current->domain;
+
+    *d = self;
+    if (likely(id == DOMID_SELF) || id == self->id)
+        return 0;
+    *d = self->privileged ? domain_by_id(id) : NULL;
+    return *d ? 0 : self->privileged ? -ESRCH : -EPERM;
 }
 
 struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged) __must_check;

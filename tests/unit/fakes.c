@@ -31,8 +31,6 @@ struct cpu_features cpu = { .phys_bits = 40 };
 WEAK struct boot_info boot_info;
 WEAK struct acpi_info acpi;
 WEAK struct efi_boot_data efi_boot_data;
-struct domain *hardware_domain;
-struct domain *domain_list[8];
 pte_t hv_l4[PT_ENTRIES];
 WEAK struct spec_plan spec;
 WEAK mfn_t max_mfn = FAKE_FRAMES - 1;
@@ -113,15 +111,6 @@ WEAK void tlb_flush_since(u32 stamp) { (void)stamp; fake_tlb_flushes++; }
 WEAK bool io_apic_owns_frame(u64 mfn) { return mfn == 0xfec00; }
 u64 guest_copy_raw_to(void *g, const void *s, u64 n) { memcpy(g, s, n); return 0; }
 u64 guest_copy_raw_from(void *d, const void *g, u64 n) { memcpy(d, g, n); return 0; }
-struct domain *domain_by_id(domid_t id)
-{
-    if (id == DOMID_SELF)
-        return current->domain;
-    for (size_t i = 0; i < ARRAY_SIZE(domain_list); i++)
-        if (domain_list[i] && domain_list[i]->id == id)
-            return domain_list[i];
-    return NULL;
-}
 
 static void *map_at(u64 va, u64 size)
 {
@@ -144,6 +133,18 @@ void fake_memory_init(void)
     given = true;
 }
 
+/* One of that id from an earlier test goes. */
+static void replace_in_table(struct domain *d, domid_t id)
+{
+    struct domain *old = domain_from_id(id);
+
+    if (old)
+        old->refs = old->id == id ? 0 : old->refs - 1;
+    while (domain_table_take_unheld())
+        ;
+    assert_int_equal(domain_table_add(d, id), 0);
+}
+
 struct domain *fake_domain(domid_t id, bool privileged)
 {
     static struct vcpu vcpus[8];
@@ -151,7 +152,7 @@ struct domain *fake_domain(domid_t id, bool privileged)
     struct domain *d = memset(page_to_virt(pg), 0, sizeof(*d));
     struct vcpu *v = &vcpus[id % 8];
 
-    d->id = id;
+    d->refs = 1;
     d->privileged = privileged;
     d->max_pages = ~0ULL;
     d->max_vcpus = 1;
@@ -159,7 +160,7 @@ struct domain *fake_domain(domid_t id, bool privileged)
     d->perdomain_l3 = hv_alloc_page();
     *v = (struct vcpu){ .domain = d, .info = &d->shared_info->vcpu_info[0] };
     d->vcpu[0] = v;
-    domain_list[id % 8] = d;
+    replace_in_table(d, id);
     boot_percpu.curr = v;
     return d;
 }
@@ -177,7 +178,8 @@ struct page_info *fake_page(struct domain *d)
     if (d->page_list)
         mfn_to_page(d->page_list)->prev = (u32)page_to_mfn(pg);
     d->page_list = (u32)page_to_mfn(pg);
-    d->tot_pages++;
+    if (!d->tot_pages++)
+        domain_get(d);
     pg->ref_info = PGR_ALLOCATED | 1;
     return pg;
 }

@@ -50,12 +50,15 @@ static void release(struct page_info *pg)
         d->page_list = pg->next;
     if (pg->next)
         mfn_to_page(pg->next)->prev = pg->prev;
-    d->tot_pages--;
+    bool last = !--d->tot_pages;
+
     spin_unlock(&d->page_lock);
     if (pg->ref_info & PGR_UNCACHED)
         flush_cache_of(pg);
     m2p_set(page_to_mfn(pg), INVALID_M2P);
     page_free(pg, 0);
+    if (last)
+        domain_put(d);
 }
 
 void page_put(struct page_info *pg)

@@ -171,7 +171,7 @@ HYPERCALL_HANDLER(do_mmuext_op)
     UNUSED_ARGS(a5, a6);
     const struct mmuext_op *list = (void *)a1;
     u32 count = (u32)a2 & ~MMU_UPDATE_PREEMPTED, done = 0;
-    struct domain *d;
+    struct domain *d __held_domain = NULL;
     long rc = domain_for_caller((domid_t)a4, &d);
 
     if (rc)

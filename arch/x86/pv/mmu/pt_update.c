@@ -208,24 +208,17 @@ static long apply_update(const struct update_target *t, const struct mmu_update 
     }
 }
 
-HYPERCALL_HANDLER(do_mmu_update)
+static long apply_updates(const struct update_target *t, u64 a1, u64 a2, u64 a3, long rc)
 {
-    UNUSED_ARGS(a5, a6);
-    struct update_target t = { current->domain, current->domain };
     const struct mmu_update *list = (void *)a1;
     u32 count = (u32)a2 & ~MMU_UPDATE_PREEMPTED, done = 0;
-    long rc = 0;
 
-    if ((u32)a4 >> 16)
-        rc = domain_for_caller((domid_t)((a4 >> 16) - 1), &t.table_owner);
-    if (!rc && (a4 & 0xffff) != DOMID_SELF)
-        rc = domain_for_caller((domid_t)a4, &t.page_owner);
     for (; !rc && done < count; done++) {
         struct mmu_update u;
 
         rc = copy_from_guest(&u, list + done, sizeof(u));
         if (!rc)
-            rc = apply_update(&t, &u);
+            rc = apply_update(t, &u);
         if (rc)
             break;
         if ((done & 63) == 63)
@@ -234,6 +227,21 @@ HYPERCALL_HANDLER(do_mmu_update)
     if (a3 && copy_to_guest((void *)a3, &done, sizeof(done)))
         return -EFAULT;
     return rc;
+}
+
+HYPERCALL_HANDLER(do_mmu_update)
+{
+    UNUSED_ARGS(a5, a6);
+    struct domain *self = current->domain;
+
+    if (likely((u32)a4 == DOMID_SELF))
+        return apply_updates(&(struct update_target){ self, self }, a1, a2, a3, 0);
+    struct domain *table __held_domain = NULL, *page __held_domain = NULL;
+    long rc = domain_for_caller((u32)a4 >> 16 ? (domid_t)((a4 >> 16) - 1) : DOMID_SELF, &table);
+
+    if (!rc)
+        rc = domain_for_caller((domid_t)a4, &page);
+    return apply_updates(&(struct update_target){ table, page }, a1, a2, a3, rc);
 }
 
 static int flush_after(u64 va, u64 flags)
@@ -270,7 +278,7 @@ static long update_va(u64 va, u64 val, u64 flags, struct domain *owner)
 HYPERCALL_HANDLER(do_update_va_mapping_otherdomain)
 {
     UNUSED_ARGS(a5, a6);
-    struct domain *owner;
+    struct domain *owner __held_domain = NULL;
     long rc = domain_for_caller((domid_t)a4, &owner);
 
     return rc ? rc : update_va(a1, a2, a3, owner);
