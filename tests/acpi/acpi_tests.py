@@ -57,6 +57,7 @@ MACHINES = [
      {"chunks": {MADT: madt(*SOUND, wrong_sum=True), FADT: fadt(wrong_sum=True)}}),
     ("absent", ["no answer within a second"], (2, 4), SOUND + (cpu(7), cpu(9, flags=CAPABLE)), {}),
     ("local-apic", ["Local APIC: at fee00000, not where ACPI has it (fed00000)"], (2, 2), (), {"chunks": {MADT: madt(*SOUND, local_apic=0xFED00000)}}),
+    ("boot-cpu", ["the MADT does not list the processor that boots, APIC id 0"], (2, 2), (cpu(1), io_apic(), IRQ0), {}),
     ("no-io-apic", ["No I/O APIC"], (2, 2), (cpu(0), cpu(1)), {}),
 ]
 

@@ -235,6 +235,17 @@ static void start_with_tests(struct percpu *c)
     start_one(c);
 }
 
+/* A table may lack the processor that boots, which is there all the same. */
+static u32 count_listed(void)
+{
+    for (u32 i = 0; i < acpi.nr_cpus; i++)
+        if (acpi.cpus[i].apic_id == this_cpu()->apic_id)
+            return acpi.nr_cpus;
+    if (acpi.nr_cpus)
+        printk(LOG_WARN "SMP: the MADT does not list the processor that boots, APIC id %u\n", this_cpu()->apic_id);
+    return acpi.nr_cpus + 1;
+}
+
 /* INIT must never reach a CPU that runs: acpi.cpus has each id once, and ids that would be cut on their way are not used. */
 static bool can_be_started(u32 i)
 {
@@ -269,10 +280,10 @@ static bool bring_up(u32 id, u32 apic_id)
 
 void smp_start_others(void)
 {
-    u32 id = 1;
+    u32 id = 1, listed = count_listed();
 
     boot_percpu.state = CPU_ONLINE;
-    if (acpi.nr_cpus < 2 || opt_nosmp || opt_maxcpus == 1)
+    if (listed < 2 || opt_nosmp || opt_maxcpus == 1)
         return;
     if (!trampoline_in_place()) {
         printk(LOG_WARN "SMP: there are no %lu KiB of memory below 640 KiB to start the other CPUs from; only this one runs\n",
@@ -291,7 +302,7 @@ void smp_start_others(void)
         id++;
     }
     hv_drop_slot(PT_INDEX((u64)trampoline, 4)); /* every CPU runs at high addresses now */
-    printk(LOG_INFO "SMP: %u of %u CPUs online\n", smp_online_count(), acpi.nr_cpus);
+    printk(LOG_INFO "SMP: %u of %u CPUs online\n", smp_online_count(), listed);
 }
 BOOT_STEP(smp_start_others, NEEDS(options, memory_map, acpi_tables, local_apic, clock, guarded_stacks, isolation, scheduler, timers),
           GIVES(other_cpus), EVERYWHERE);
