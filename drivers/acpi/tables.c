@@ -47,6 +47,23 @@ static void __printf(2, 3) left_out(struct acpi_info *a, const char *fmt, ...)
     va_end(args);
 }
 
+/* A free place. Where there is none, a processor that is there takes that of one which may come some day; ACPI_MAX_CPUS: no place. */
+static u32 cpu_slot(struct acpi_info *a, bool enabled)
+{
+    u32 at = a->nr_cpus;
+
+    if (at < ACPI_MAX_CPUS) {
+        a->nr_cpus++;
+        return at;
+    }
+    while (enabled && at--)
+        if (!a->cpus[at].enabled) {
+            left_out(a, LOG_WARN "ACPI: more than %u processors: APIC id %u, which is not there, is left out\n", ACPI_MAX_CPUS, a->cpus[at].apic_id);
+            return at;
+        }
+    return ACPI_MAX_CPUS;
+}
+
 static void use_cpu(struct acpi_info *a, u32 apic_id, u32 acpi_id, u32 flags)
 {
     if (!(flags & 3))
@@ -57,14 +74,15 @@ static void use_cpu(struct acpi_info *a, u32 apic_id, u32 acpi_id, u32 flags)
             a->cpus[i].enabled |= flags & 1;
             return;
         }
-    if (a->nr_cpus == ACPI_MAX_CPUS) {
+    u32 at = cpu_slot(a, flags & 1);
+
+    if (at == ACPI_MAX_CPUS) {
         left_out(a, LOG_WARN "ACPI: more than %u processors: APIC id %u is left out\n", ACPI_MAX_CPUS, apic_id);
         return;
     }
-    a->cpus[a->nr_cpus].apic_id = apic_id;
-    a->cpus[a->nr_cpus].acpi_id = acpi_id;
-    a->cpus[a->nr_cpus].enabled = flags & 1;
-    a->nr_cpus++;
+    a->cpus[at].apic_id = apic_id;
+    a->cpus[at].acpi_id = acpi_id;
+    a->cpus[at].enabled = flags & 1;
 }
 
 static void use_local_apic(struct acpi_info *a, const u8 *e)
@@ -240,19 +258,26 @@ static bool is_port(u64 address, u32 bytes)
     return address && address <= 0x10000 - bytes;
 }
 
+#define FIRST_BLOCK_PORT 0x100 /* below are the mainboard's own devices, which reading disturbs */
+
+static bool is_block(u64 address, u32 bytes)
+{
+    return address >= FIRST_BLOCK_PORT && is_port(address, bytes);
+}
+
 /* The generic address counts where there is one (ACPI 6.4, 5.2.9), if it can be used. 0: no such block. */
 static u16 block_port(const u8 *t, u32 length, size_t i)
 {
     u32 x_at = fadt_blocks[i].x_at, bytes = fadt_blocks[i].bytes;
     u64 x = length >= x_at + 12 ? get(t + x_at + 4, 8) : 0, old = get(t + fadt_blocks[i].at, 4);
 
-    if (is_port(x, bytes) && t[x_at] == SPACE_IO)
+    if (is_block(x, bytes) && t[x_at] == SPACE_IO)
         return (u16)x;
     if (x)
-        printk(LOG_WARN "ACPI: FADT: X_%s, %lx in address space %u, is no I/O port and is not used\n", fadt_blocks[i].name, x, t[x_at]);
-    if (old && !is_port(old, bytes))
-        printk(LOG_WARN "ACPI: FADT: %s, %lx, is no I/O port and is not used\n", fadt_blocks[i].name, old);
-    return is_port(old, bytes) ? (u16)old : 0;
+        printk(LOG_WARN "ACPI: FADT: X_%s, %lx in address space %u, is no I/O port for it and is not used\n", fadt_blocks[i].name, x, t[x_at]);
+    if (old && !is_block(old, bytes))
+        printk(LOG_WARN "ACPI: FADT: %s, %lx, is no I/O port for it and is not used\n", fadt_blocks[i].name, old);
+    return is_block(old, bytes) ? (u16)old : 0;
 }
 
 /* Where writing a byte is all it takes: a port, device memory, or a function's configuration space on bus 0. */

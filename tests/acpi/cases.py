@@ -57,6 +57,9 @@ with_madt("disabled entries with id 255", entries=SOUND + (cpu(0xFF, flags=0), x
 with_madt("id 255 in an xAPIC entry", "APIC id 255 means all", entries=SOUND + (cpu(0xFF),))
 with_madt("id 255 in an xAPIC entry, to come later", "APIC id 255 means all", entries=SOUND + (cpu(0xFF, flags=CAPABLE),))
 with_madt("id 255 in an x2APIC entry", entries=SOUND + (x2cpu(255),), cpus="0 1 255")
+with_madt("processors that may come later take no other's place", *[f"APIC id {i}, which is not there" for i in (1002, 1000)], "APIC id 2 is left out", "No I/O APIC",
+          entries=tuple(x2cpu(1000 + i, flags=CAPABLE if i in (0, 2) else ENABLED) for i in range(256)) + (cpu(0), cpu(1), cpu(2)),
+          cpus=" ".join(["1", "1001", "0"] + [str(1000 + i) for i in range(3, 256)]), io_apics="", overrides="")
 with_madt("id 256", entries=SOUND + (x2cpu(256),), cpus="0 1 256")
 with_madt("ids whose low byte is a running processor's", entries=SOUND + (x2cpu(0x100), x2cpu(0x10001), x2cpu(0x80000000)), cpus="0 1 256 65537 2147483648")
 with_madt("id 2^32 - 1", "APIC id 4294967295 means all", entries=SOUND + (x2cpu(0xFFFFFFFF),))
@@ -157,6 +160,7 @@ with_fadt("a FADT shorter than ACPI 1.0's", "FACP is malformed", cut=100, want_p
 with_fadt("a FADT that ends inside X_PM1a_CNT_BLK", cut=180, x_pm1a_cnt=(1, 0x1804))
 with_fadt("generic addresses count", x_pm1a_cnt=(1, 0x1804), x_pm1b_cnt=(1, 0x1904), x_pm_tmr=(1, 0x1808, 32, 0, 3), want_pm="1804 1904 1808")
 with_fadt("only generic addresses", pm1a_cnt=0, pm_tmr=0, x_pm1a_cnt=(1, 0x1804), x_pm_tmr=(1, 0x1808), want_pm="1804 0 1808")
+with_fadt("blocks among the mainboard's devices", "X_PM_TMR_BLK, 40 in", "PM1a_CNT_BLK, 60,", "PM_TMR_BLK, 70,", pm1a_cnt=0x60, pm_tmr=0x70, x_pm_tmr=(1, 0x40), want_pm="0 0 0")
 with_fadt("a PM timer in memory", "X_PM_TMR_BLK, fed40000 in address space 0", pm_tmr=0, x_pm_tmr=(0, 0xFED40000), want_pm="604 0 0")
 with_fadt("a generic address in memory, the old one a port", "X_PM_TMR_BLK, fed40000 in address space 0", x_pm_tmr=(0, 0xFED40000))
 with_fadt("ports above ffffh", "PM1a_CNT_BLK, 10604", "PM_TMR_BLK, fffe", pm1a_cnt=0x10604, pm_tmr=0xFFFE, want_pm="0 0 0")
