@@ -3,12 +3,30 @@
 #include <hv/boot_step.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/x86/cpu.h>
 #include <hv/x86/layout.h>
 
 struct boot_info boot_info;
 
+#define ADDRESSES_END (1ULL << 52) /* of any processor */
+
+/* RAM that no processor could reach is a mistake, as a whole; what only this one cannot reach is cut off. */
+static paddr_t reachable_end(paddr_t start, paddr_t end)
+{
+    u64 limit = 1ULL << cpu.phys_bits;
+
+    if (end <= limit)
+        return end;
+    bool sound = end <= ADDRESSES_END && start < limit;
+
+    printk(LOG_WARN "Memory map: RAM at %lx to %lx cannot be: it is %s\n", start, end, sound ? "cut where the processor's addresses end" : "left out");
+    return sound ? limit : start;
+}
+
 void boot_info_add_memory(struct boot_info *bi, paddr_t start, paddr_t end, u32 type)
 {
+    if (end > start && type == E820_RAM)
+        end = reachable_end(start, end);
     if (end <= start)
         return;
     if (bi->nr_ranges < BOOT_MAX_MEMORY_RANGES) {
@@ -40,8 +58,8 @@ void boot_info_copy_line(char *to, size_t room, const void *line, size_t size, c
 
 bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, const char *cmdline, size_t size)
 {
-    if (end < start) {
-        printk(LOG_ERR "Boot module at %lx to %lx: it ends before it starts\n", start, end);
+    if (end < start || end > 1ULL << cpu.phys_bits) {
+        printk(LOG_ERR "Boot module at %lx to %lx: it %s\n", start, end, end < start ? "ends before it starts" : "lies beyond the processor's addresses");
         return false;
     }
     if (bi->nr_modules == BOOT_MAX_MODULES) {

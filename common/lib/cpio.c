@@ -34,7 +34,7 @@ bool cpio_named(const struct cpio_member *m, const char *name)
     return m->name_size == strlen(name) + 1 && !memcmp(m->name, name, m->name_size);
 }
 
-/* Inside kernel/x86/microcode, or a folder on the way there. */
+/* Inside kernel/x86/microcode, or a folder on the way there, or the mark of dracut's early archives. */
 static bool of_microcode(const struct cpio_member *m)
 {
     static const char folder[] = "kernel/x86/microcode/";
@@ -42,27 +42,30 @@ static bool of_microcode(const struct cpio_member *m)
     const char *name = m->name + 2 * dot;
     u64 n = m->name_size - 1 - 2 * dot;
 
-    return cpio_named(m, ".") || !memcmp(name, folder, MIN(n, sizeof(folder) - 1));
+    return cpio_named(m, ".") || cpio_named(m, "early_cpio") || !memcmp(name, folder, MIN(n, sizeof(folder) - 1));
 }
 
-static bool all_zero(const u8 *p, u64 n)
+/* Archives may be padded, and one may follow another. */
+static u64 skip_zeros(const u8 *data, u64 off, u64 size)
 {
-    while (n && !*p) {
-        p++;
-        n--;
-    }
-    return !n;
+    while (off < size && !data[off])
+        off++;
+    return off;
 }
 
 bool cpio_is_microcode(const u8 *data, u64 size)
 {
     struct cpio_member m;
+    u64 off = 0;
 
-    for (u64 off = 0; off <= size && cpio_member((const char *)data + off, off, size, &m); off = ROUND_UP(m.end, 4)) {
-        if (cpio_named(&m, "TRAILER!!!"))
-            return off && all_zero(data + m.end, size - m.end); /* an initrd may follow its own microcode */
-        if (!of_microcode(&m))
+    while (off < size && cpio_member((const char *)data + off, off, size, &m)) {
+        bool last = cpio_named(&m, "TRAILER!!!");
+
+        if (last ? !off : !of_microcode(&m)) /* an initrd may follow its own microcode */
             return false;
+        off = last ? skip_zeros(data, m.end, size) : ROUND_UP(m.end, 4);
+        if (last && off == size)
+            return true;
     }
     return false;
 }

@@ -247,6 +247,14 @@ static void microcode(void **state)
     end = member(end, "TRAILER!!!", "");
     assert_true(cpio_is_microcode(archive, end));
     assert_true(cpio_is_microcode(archive, end + 512)); /* padded */
+    u32 second = member(end + 64, "early_cpio", "1");
+
+    second = member(second, "kernel/x86/microcode/AuthenticAMD.bin", "MICROCODE");
+    second = member(second, "TRAILER!!!", "");
+    assert_true(cpio_is_microcode(archive, second)); /* one vendor's behind the other's */
+    second = member(second, "init", "#!/bin/sh");
+    assert_false(cpio_is_microcode(archive, second));
+    memset(archive + end, 0, sizeof(archive) - end);
     archive[end + 100] = 0x1f; /* an initrd behind it, as Debian makes them */
     assert_false(cpio_is_microcode(archive, end + 512));
     assert_false(cpio_is_microcode(archive, end - 120)); /* cut */
@@ -317,10 +325,22 @@ static void long_maps(void **state)
     assert_non_null(strstr(fake_log, "are left out"));
     /* Sizes that wrap. */
     memset(&bi, 0, sizeof(bi));
-    boot_info_add_e820(&bi, MiB(1), ~0UL, 1);
+    boot_info_add_e820(&bi, MiB(1), ~0UL, 2);
     boot_info_add_e820(&bi, ~0UL - 4095, 8192, 0);
     assert_int_equal(bi.ranges[0].end, ~0UL);
     assert_int_equal(bi.ranges[1].type, E820_RESERVED);
+    /* RAM that no processor, or not this one, can reach. */
+    fake_reset();
+    memset(&bi, 0, sizeof(bi));
+    boot_info_add_e820(&bi, MiB(1), ~0UL, 1);
+    boot_info_add_e820(&bi, GiB(4), 1UL << 53, 1);
+    boot_info_add_e820(&bi, 1UL << 41, MiB(1), 1);
+    boot_info_add_memory(&bi, 1UL << 51, ~0UL, E820_RAM);
+    assert_int_equal(bi.nr_ranges, 0);
+    assert_non_null(strstr(fake_log, "RAM at 100000 to ffffffffffffffff cannot be: it is left out"));
+    boot_info_add_e820(&bi, (1UL << 40) - MiB(1), MiB(2), 1);
+    assert_int_equal(bi.ranges[0].end, 1UL << 40);
+    assert_non_null(strstr(fake_log, "it is cut where the processor's addresses end"));
 }
 
 /* PVH's structures, in the first frames of memory. */
@@ -365,6 +385,10 @@ static void pvh(void **state)
     memset(&bi, 0, sizeof(bi));
     assert_int_not_equal(pvh_parse(&bi, 0x1000), 0);
     assert_non_null(strstr(fake_log, "ends before it starts"));
+    modules[1].size = 1UL << 40;
+    memset(&bi, 0, sizeof(bi));
+    assert_int_not_equal(pvh_parse(&bi, 0x1000), 0);
+    assert_non_null(strstr(fake_log, "lies beyond the processor's addresses"));
     modules[1].size = 1;
     si->nr_modules = 0xffffffff;
     memset(&bi, 0, sizeof(bi));
