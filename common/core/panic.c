@@ -20,9 +20,11 @@ const char *panic_code_name(enum panic_code code)
         "T10", "T11", "T12", "T13", "T14", "T15", "T16", "T17", "T18", "T19", "T1A", "T1B", "T1C", "T1D", "T1E", "T1F",
     };
 
+    u32 vector = (u32)code - PANIC_TRAP(0);
+
     if (code < PANIC_CODE_COUNT)
         return codes[code].name;
-    return code - PANIC_TRAP(0) < 32 ? traps[code - PANIC_TRAP(0)] : "T20"; /* an interrupt */
+    return vector < 32 ? traps[vector] : "T20"; /* an interrupt */
 }
 
 const char *panic_code_cause(enum panic_code code)

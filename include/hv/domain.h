@@ -19,7 +19,7 @@
 
 #define MAX_VIRT_CPUS 64
 #define VCPU_NO_PERIOD ~0ULL
-#define TIME_UNPUBLISHED ((s64)1 << 63)
+#define TIME_UNPUBLISHED ((s64)(1ULL << 63))
 
 /* Why a vCPU does not run: bits of vcpu.pause_flags. */
 #define PAUSE_DOWN 1u     /* VCPUOP_down, or never up */

@@ -257,14 +257,16 @@ static void choose_shadow_stacks(struct spec_plan *p, const struct spec_facts *f
 struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_options *o)
 {
     struct spec_plan p = { 0 };
-    struct needs n = f->emulated ? (struct needs){ 0 } : needs_of(f);
     bool speculates = !f->emulated;
+    struct needs n = { 0 };
     bool ibrs = f->leaf7_edx & L7D_IBRS_IBPB || f->ext8_ebx & E8B_IBRS;
     bool ibpb = f->leaf7_edx & L7D_IBRS_IBPB || f->ext8_ebx & E8B_IBPB;
     bool stibp = f->leaf7_edx & L7D_STIBP || f->ext8_ebx & E8B_STIBP;
     bool ssbd = f->leaf7_edx & L7D_SSBD || f->ext8_ebx & E8B_SSBD;
     bool md_clear = f->leaf7_edx & L7D_MD_CLEAR, tsa_clear = f->ext21_eax & E21A_VERW_CLEAR;
 
+    if (speculates)
+        n = needs_of(f);
     name_needs(&p, &n);
     if (speculates)
         choose_branches(&p, f, o, ibrs, stibp, ssbd);
