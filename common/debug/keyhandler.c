@@ -7,11 +7,11 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/recorder.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/page_type.h>
 #include <hv/x86/trap.h>
 
 #define SWITCH_CHAR 0x01

@@ -1,4 +1,5 @@
 /* Domains: creation, ownership of frames, the end of one. */
+#include <hv/arch.h>
 #include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/evtchn.h>
@@ -6,13 +7,13 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/recorder.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/system_state.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/page_type.h>
 #include <hv/x86/speculation.h>
 #include <hv/x86/tlb.h>
 
@@ -44,7 +45,7 @@ struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
     d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
     sched_domain_init(d);
     d->shared_info = hv_alloc_page();
-    if (!d->shared_info || timers_reserve(DOMAIN_TIMERS) || pv_domain_init(d) || evtchn_init_domain(d) || grant_init_domain(d))
+    if (!d->shared_info || timers_reserve(DOMAIN_TIMERS) || arch_domain_create(d) || evtchn_init_domain(d) || grant_init_domain(d))
         return NULL; /* boot only: the builder reports, nothing is worth taking back */
     domain_share_page(d, mfn_to_page(virt_to_mfn(d->shared_info)));
     for (u32 i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
@@ -96,7 +97,7 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
     timer_init(&v->periodic_timer, periodic_fired, v);
     timer_init(&v->poll_timer, poll_fired, v);
     v->stack_block = stack_block_alloc();
-    if (!v->stack_block || pv_vcpu_init(v)) {
+    if (!v->stack_block || arch_vcpu_create(v)) {
         stack_block_free(v->stack_block);
         timers_release(VCPU_TIMERS);
         hv_free(v);

@@ -9,7 +9,6 @@
 #include <hv/irq.h>
 #include <hv/nospec.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/softirq.h>
 
 struct evtchn *evtchn_from_port(struct domain *d, u32 port)

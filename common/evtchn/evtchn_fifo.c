@@ -7,7 +7,7 @@
 #include <hv/evtchn.h>
 #include <hv/lib.h>
 #include <hv/nospec.h>
-#include <hv/pv.h>
+#include <hv/x86/page_type.h>
 
 #define PENDING (1u << EVTCHN_FIFO_PENDING)
 #define MASKED (1u << EVTCHN_FIFO_MASKED)

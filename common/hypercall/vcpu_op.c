@@ -1,9 +1,10 @@
 /* vcpu_op: secondary vCPUs, timers, shared areas. */
+#include <hv/arch.h>
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/nospec.h>
-#include <hv/pv.h>
+#include <hv/x86/page_type.h>
 
 #define PERIOD_MIN_NS 1000000ULL
 #define PERIOD_MAX_NS (3600ULL * 1000000000ULL)
@@ -21,13 +22,13 @@ static long op_initialise(struct vcpu *v, u64 arg)
     rc = copy_from_guest(c, (void *)arg, sizeof(*c));
     if (!rc) {
         /*
-         * One caller at a time: pv_set_context() may let other vCPUs run. It sets `initialised` at its end, so that is looked at by
+         * One caller at a time: arch_vcpu_set_context() may let other vCPUs run. It sets `initialised` at its end, so that is looked at by
          * who has the turn: CPU A sees it clear, CPU B initialises v and starts it, A then has the turn and writes to a vCPU that runs.
          */
         if (__atomic_exchange_n(&v->initialising, true, __ATOMIC_ACQ_REL)) {
             rc = -EEXIST;
         } else {
-            rc = v->initialised ? -EEXIST : pv_set_context(v, c);
+            rc = v->initialised ? -EEXIST : arch_vcpu_set_context(v, c);
             __atomic_store_n(&v->initialising, false, __ATOMIC_RELEASE);
         }
     }

@@ -4,6 +4,7 @@
  */
 #include "runqueue.h"
 
+#include <hv/arch.h>
 #include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/evtchn.h>
@@ -11,7 +12,6 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/x86/cet.h>
@@ -146,7 +146,7 @@ void schedule_tail(void)
     if (READ_ONCE(v->pause_flags))
         softirq_raise(SOFTIRQ_PAUSE);
     cpu_set_stack(c, v->stack_block);
-    pv_state_load(v);
+    arch_vcpu_load(v);
     runstate_publish(v);
     if (v->info && v->tsc_offset != c->tsc_offset)
         vcpu_time_publish(v);
@@ -277,7 +277,7 @@ void schedule(void)
     rq->nr_switches++;
     if (!prev->is_idle) {
         timer_stop(&prev->sched.slice_timer);
-        pv_state_save(prev);
+        arch_vcpu_save(prev);
     }
     stack_block_top(next->stack_block)->cpu = c;
     c->curr = next;
@@ -334,7 +334,7 @@ bool sched_cpu_is_empty(const struct percpu *c)
 /* A sleeping CPU holds no guest's tables: flushes need not reach it. */
 static void sleep(void)
 {
-    pv_leave_address_space();
+    arch_cpu_leave_guests();
     if (!softirq_pending())
         __asm__ volatile("sti; hlt; cli" ::: "memory");
 }

@@ -12,12 +12,12 @@
 #include <hv/softirq.h>
 #include <hv/spinlock.h>
 #include <hv/time.h>
+#include <hv/x86/domain.h>
 #include <hv/x86/percpu.h>
 #include <public/event_channel.h>
 #include <public/vcpu.h>
 #include <public/xen.h>
 
-#define MAX_VIRT_CPUS 64
 #define VCPU_NO_PERIOD ~0ULL
 #define TIME_UNPUBLISHED ((s64)(1ULL << 63))
 
@@ -29,65 +29,8 @@
 #define PAUSE_CAP 16u     /* its domain has used its CPU time of this period */
 #define PAUSE_ONE 256u    /* vcpu_pause(): a count, in the bits from here on */
 
-struct callback {
-    u64 address; /* 0: not registered */
-    bool mask_events;
-};
-
 struct fifo_queue {
     u32 tail; /* port linked last; 0: unknown or empty */
-};
-
-/* What a guest's machine-check MSRs show; pending: its #MC has not been delivered yet. */
-struct vmce {
-    u64 mcg_status, status, address, misc;
-    bool pending;
-};
-
-/* The CPU state of a PV guest that the hardware does not hold for us. */
-struct pv_vcpu {
-    bool guest_kernel_mode;
-    mfn_t kernel_l4, user_l4; /* user_l4 0: none loaded */
-    u64 kernel_sp;
-    u64 bounce_sp;       /* kernel_sp, aligned, if a frame below it cannot reach the hypervisor; else 0 */
-    u16 kernel_ss;
-    struct trap_info traps[256];
-    struct callback event_cb, failsafe_cb, syscall_cb, syscall32_cb, sysenter_cb; /* sysenter: CPUID does not show SEP */
-    u32 iopl;            /* virtual; the real one is always 0 */
-    u64 frame_iopl;      /* the RFLAGS bits of frames that show it */
-    u64 iobitmap;        /* guest-kernel address of the ports that user mode may use, */
-    u32 iobitmap_ports;  /* and how many it tells of */
-    u64 cr4;             /* guest-owned bits */
-    bool cr0_ts;
-    u64 dr[8];           /* dr[4], dr[5] unused */
-    u64 xcr0;
-    u32 pci_cf8;         /* last address written to port cf8h */
-
-    /* Descriptor tables: frames hold a seg_desc type reference each. */
-    u32 gdt_entries, gdt_nr_frames;
-    mfn_t gdt_frames[16];
-    u64 ldt_base;
-    u32 ldt_entries;
-    mfn_t ldt_frames[16]; /* mapped on demand; 0: not mapped */
-
-    /* Valid while the vCPU's state is not loaded (percpu.state_owner). */
-    u16 ds, es, fs, gs;
-    bool selectors_lost; /* some could not be loaded again: above is what they were, loaded is null */
-    bool selectors_due; /* loaded they are null as yet: pages of the LDT are to be mapped first */
-    u64 fs_base, gs_base, gs_base_shadow;
-    void *fpu_area;      /* XSAVE format */
-    u64 tsc_aux;
-
-    u64 spec_ctrl, spec_ctrl_hw; /* as the guest has it, and the processor for it */
-
-    /* Tables that the guest runs on where it may not see the hypervisor's memory (isolation.c). */
-    struct {
-        u64 *l4[2], *l3;     /* copies of the kernel's and the user L4 */
-        paddr_t root[2];
-        spinlock_t lock;     /* what l4[] is a copy of */
-    } isolated;
-
-    struct vmce vmce;
 };
 
 struct vcpu {
@@ -165,9 +108,7 @@ struct domain {
     struct sched_domain sched;
 
     struct shared_info *shared_info;
-    u64 *perdomain_l3;   /* slot 258 */
-    u64 *perdomain_l2;
-    u64 *perdomain_l1[MAX_VIRT_CPUS];
+    struct pv_domain pv;
 
     /* page_lock */
     spinlock_t page_lock;
@@ -274,7 +215,6 @@ void domain_share_page(struct domain *d, struct page_info *pg);
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u32 reason);
 void domains_init(void);
-void arch_domains_init(void); /* what the kind of guests needs of that */
 
 void vcpu_start(struct vcpu *v);            /* VCPUOP_up, with the default periodic timer the first time */
 void vcpu_set_period(struct vcpu *v, u64 period_ns);

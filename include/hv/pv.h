@@ -154,7 +154,8 @@ void pv_state_load(struct vcpu *v);
  * its CPU remembers of the window.
  */
 void pv_state_changed(struct vcpu *v);
-void pv_load_due_selectors(void); /* SOFTIRQ_SELECTORS */
+void pv_load_due_selectors(void);
+void pv_selectors_on_exit(void); /* SOFTIRQ_SELECTORS */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
 
 /* I/O memory a domain may map. */

@@ -157,7 +157,7 @@ struct domain *fake_domain(domid_t id, bool privileged)
     d->max_pages = ~0ULL;
     d->max_vcpus = 1;
     d->shared_info = hv_alloc_page();
-    d->perdomain_l3 = hv_alloc_page();
+    d->pv.perdomain_l3 = hv_alloc_page();
     *v = (struct vcpu){ .domain = d, .info = &d->shared_info->vcpu_info[0] };
     d->vcpu[0] = v;
     replace_in_table(d, id);

@@ -120,7 +120,7 @@ int isolation_init_vcpu(struct vcpu *v)
             return -ENOMEM;
         l4[HV_SLOT_FIRST] = hv_l4[HV_SLOT_FIRST]; /* the M2P table, which guests may read */
         l4[PT_INDEX(VMAP_VIRT_START, 4)] = link(v->pv.isolated.l3);
-        l4[PERDOMAIN_SLOT] = link(v->domain->perdomain_l3);
+        l4[PERDOMAIN_SLOT] = link(v->domain->pv.perdomain_l3);
         v->pv.isolated.l4[i] = l4;
         v->pv.isolated.root[i] = virt_to_phys(l4);
     }

@@ -11,16 +11,16 @@
 
 int pv_domain_init(struct domain *d)
 {
-    d->perdomain_l3 = hv_alloc_page();
-    d->perdomain_l2 = hv_alloc_page();
-    if (!d->perdomain_l3 || !d->perdomain_l2)
+    d->pv.perdomain_l3 = hv_alloc_page();
+    d->pv.perdomain_l2 = hv_alloc_page();
+    if (!d->pv.perdomain_l3 || !d->pv.perdomain_l2)
         return -ENOMEM;
-    d->perdomain_l3[0] = make_pte(virt_to_mfn(d->perdomain_l2), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+    d->pv.perdomain_l3[0] = make_pte(virt_to_mfn(d->pv.perdomain_l2), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
     for (unsigned i = 0; i < MAX_VIRT_CPUS / 16; i++) {
-        d->perdomain_l1[i] = hv_alloc_page();
-        if (!d->perdomain_l1[i])
+        d->pv.perdomain_l1[i] = hv_alloc_page();
+        if (!d->pv.perdomain_l1[i])
             return -ENOMEM;
-        d->perdomain_l2[i] = make_pte(virt_to_mfn(d->perdomain_l1[i]), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+        d->pv.perdomain_l2[i] = make_pte(virt_to_mfn(d->pv.perdomain_l1[i]), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
     }
     return 0;
 }
@@ -125,7 +125,7 @@ void pv_load_due_selectors(void)
 }
 
 /* The guest is told of selectors that could not be loaded again, with what they were: the failsafe callback, if it has one. */
-static void selectors_on_exit(void)
+void pv_selectors_on_exit(void)
 {
     struct vcpu *v = current;
 
@@ -135,11 +135,6 @@ static void selectors_on_exit(void)
     v->pv.selectors_lost = false;
     if (v->pv.failsafe_cb.address && !pv_failsafe_bounce(v, guest_cpu_user_regs()))
         guest_crash(v, guest_cpu_user_regs(), CRASH_RETURN, 0, "the failsafe callback's frame cannot be written to the guest's kernel stack");
-}
-
-void arch_domains_init(void)
-{
-    softirq_register(SOFTIRQ_SELECTORS, selectors_on_exit);
 }
 
 static void load_gdt(u64 base)

@@ -28,7 +28,7 @@ int segdesc_page_validate(struct page_info *pg)
 static u64 *window_l1(struct vcpu *v)
 {
     /* 32 entries a vCPU: one L1 table serves 16 vCPUs. */
-    return v->domain->perdomain_l1[v->id / 16] + (v->id % 16) * GDT_LDT_PAGES;
+    return v->domain->pv.perdomain_l1[v->id / 16] + (v->id % 16) * GDT_LDT_PAGES;
 }
 
 static u64 window_va(const struct vcpu *v)

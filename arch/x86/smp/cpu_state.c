@@ -1,11 +1,11 @@
 /* CPUs that are online: counting and parking them. */
+#include <hv/arch.h>
 #include <hv/boot_step.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
 #include <hv/irq.h>
 #include <hv/nospec.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/sched.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
@@ -36,7 +36,7 @@ void smp_park(void)
 
     irq_drain();
     timers_move_away(&boot_percpu);
-    pv_leave_address_space();
+    arch_cpu_leave_guests();
     __atomic_fetch_and(&cpus_online, ~cpu_bit(c), __ATOMIC_SEQ_CST);
     tlb_serve(); /* whoever asked before that waits for it */
     __atomic_store_n(&c->state, CPU_PARKED, __ATOMIC_SEQ_CST);

@@ -140,5 +140,5 @@ void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4)
 {
     for (unsigned i = HV_SLOT_FIRST; i <= HV_SLOT_LAST; i++)
         l4[i] = hv_l4[i];
-    l4[PERDOMAIN_SLOT] = make_pte(virt_to_mfn(d->perdomain_l3), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+    l4[PERDOMAIN_SLOT] = make_pte(virt_to_mfn(d->pv.perdomain_l3), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
 }

@@ -1,0 +1,39 @@
+/* What common code asks of a kind of guest. There is one kind, so each question has one answer. */
+#include <hv/arch.h>
+#include <hv/pv.h>
+#include <hv/softirq.h>
+
+void arch_domains_init(void)
+{
+    softirq_register(SOFTIRQ_SELECTORS, pv_selectors_on_exit);
+}
+
+int arch_domain_create(struct domain *d)
+{
+    return pv_domain_init(d);
+}
+
+int arch_vcpu_create(struct vcpu *v)
+{
+    return pv_vcpu_init(v);
+}
+
+void arch_vcpu_save(struct vcpu *v)
+{
+    pv_state_save(v);
+}
+
+void arch_vcpu_load(struct vcpu *v)
+{
+    pv_state_load(v);
+}
+
+void arch_cpu_leave_guests(void)
+{
+    pv_leave_address_space();
+}
+
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    return pv_set_context(v, c);
+}

@@ -1,0 +1,25 @@
+/*
+ * All that common code asks of a kind of guest, which is PV: arch/x86/domain.c passes it on. A second kind would be told apart there.
+ */
+#ifndef HV_ARCH_H
+#define HV_ARCH_H
+
+#include <hv/types.h>
+
+struct domain;
+struct vcpu;
+struct vcpu_guest_context;
+
+void arch_domains_init(void); /* at boot, before the first domain */
+/* Their parts of a domain and of a vCPU that are new and zeroed: 0, -ENOMEM. */
+int arch_domain_create(struct domain *d) __must_check;
+int arch_vcpu_create(struct vcpu *v) __must_check;
+/* A vCPU's state between its memory and this CPU's registers. Interrupts are off, no lock is held. */
+void arch_vcpu_save(struct vcpu *v);
+void arch_vcpu_load(struct vcpu *v);
+/* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
+void arch_cpu_leave_guests(void);
+/* The state that the guest chooses for a vCPU that does not run: 0, -EINVAL, -ENOMEM. May run other vCPUs. */
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
+
+#endif
