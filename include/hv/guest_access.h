@@ -50,29 +50,36 @@ u64 guest_copy_raw_from(void *dst, const void *guest, u64 n);
 #define UNROLL_WORDS _Pragma("GCC unroll 8")
 #endif
 
-static force_inline bool guest_read_words(u64 *dst, const u64 *guest, unsigned words)
+static force_inline bool guest_read_words(void *dst, const u64 *guest, unsigned words)
 {
     u32 failed = 0;
+    u64 word;
 
     guest = (const u64 *)guest_address(guest);
     GUEST_ACCESS_SITE(".smap_stac");
     UNROLL_WORDS
-    for (unsigned i = 0; i < words; i++)
+    for (unsigned i = 0; i < words; i++) {
         __asm__ volatile("1: mov %2, %0\n2:\n"
                          ".pushsection .text.fixup, \"ax\"\n3: mov $1, %1\n   xor %0, %0\n   jmp 2b\n.popsection\n"
                          EXTABLE("1b", "3b")
-                         : "=r"(dst[i]), "+r"(failed) : "m"(guest[i]));
+                         : "=r"(word), "+r"(failed) : "m"(guest[i]));
+        memcpy((u8 *)dst + 8 * i, &word, sizeof(word));
+    }
     GUEST_ACCESS_SITE(".smap_clac");
     return !failed;
 }
 
-static force_inline bool guest_write_words(u64 *guest, const u64 *src, unsigned words)
+static force_inline bool guest_write_words(u64 *guest, const void *src, unsigned words)
 {
+    u64 word;
+
     guest = (u64 *)guest_address(guest);
     GUEST_ACCESS_SITE(".smap_stac");
     UNROLL_WORDS
-    for (unsigned i = 0; i < words; i++)
-        __asm__ goto("1: mov %1, %0\n" EXTABLE("1b", "%l2") : : "m"(guest[i]), "r"(src[i]) : "memory" : fault);
+    for (unsigned i = 0; i < words; i++) {
+        memcpy(&word, (const u8 *)src + 8 * i, sizeof(word));
+        __asm__ goto("1: mov %1, %0\n" EXTABLE("1b", "%l2") : : "m"(guest[i]), "r"(word) : "memory" : fault);
+    }
     GUEST_ACCESS_SITE(".smap_clac");
     return true;
 fault:
@@ -83,24 +90,14 @@ fault:
 /* 0 or -EFAULT. */
 static force_inline int __must_check copy_to_guest(void *guest, const void *src, u64 n)
 {
-    if (__builtin_constant_p(n) && n % 8 == 0 && n / 8 <= GUEST_WORDS) {
-        u64 words[GUEST_WORDS];
-
-        memcpy(words, src, n);
-        return guest_write_words(guest, words, (unsigned)(n / 8)) ? 0 : -EFAULT;
-    }
+    if (__builtin_constant_p(n) && n % 8 == 0 && n / 8 <= GUEST_WORDS)
+        return guest_write_words(guest, src, (unsigned)(n / 8)) ? 0 : -EFAULT;
     return guest_copy_raw_to(guest, src, n) ? -EFAULT : 0;
 }
 static force_inline int __must_check copy_from_guest(void *dst, const void *guest, u64 n)
 {
-    if (__builtin_constant_p(n) && n % 8 == 0 && n / 8 <= GUEST_WORDS) {
-        u64 words[GUEST_WORDS];
-
-        if (!guest_read_words(words, guest, (unsigned)(n / 8)))
-            return -EFAULT;
-        memcpy(dst, words, n);
-        return 0;
-    }
+    if (__builtin_constant_p(n) && n % 8 == 0 && n / 8 <= GUEST_WORDS)
+        return guest_read_words(dst, guest, (unsigned)(n / 8)) ? 0 : -EFAULT;
     return guest_copy_raw_from(dst, guest, n) ? -EFAULT : 0;
 }
 
