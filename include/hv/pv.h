@@ -85,6 +85,7 @@ bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);
 bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);
 bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val);
+void pv_hide_ports(void); /* from guests, those that the hypervisor drives itself: at boot, when its devices are known */
 u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);
 void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val);
 /* ---- vmce.c: machine checks for guests ---- */

@@ -11,12 +11,12 @@
 enum segment { SEG_DEFAULT, SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 
 struct insn {
-    u8 bytes[INSN_MAX + 1]; /* two words */
+    u8 bytes[INSN_MAX + 9]; /* two words, and room behind them for a look at eight bytes */
     u8 available;   /* bytes that could be fetched */
     u8 len;         /* of the whole instruction */
     u16 opcode;
     u8 rex, modrm;
-    bool has_modrm, lock, rep, repne, op16, addr32;
+    bool has_modrm, lock, rep, op16, addr32; /* rep: either of the two */
     u8 size;        /* operand: 1, 2, 4 or 8 bytes */
     u8 code, address; /* bytes of an address: by the code segment, and in this instruction */
     u8 sib;

@@ -1,44 +1,29 @@
+/* Instructions taken apart. Intel SDM vol. 2, chapter 2 and appendix A. */
 #include <hv/lib.h>
 #include <hv/x86/insn.h>
 
-enum { NONE = 0, MODRM = 1, IMM8 = 2, IMM = 4, BYTE = 8, KNOWN = 16, DEF64 = 32 };
+enum { KNOWN = 1, MODRM = 2, IMM8 = 4, IMM = 8, BYTE = 16, CONTROL = 32 };
 
-/* How the opcode continues; 0: not known here. */
-static u8 attributes(u16 op)
-{
-    switch (op) {
-    case 0x00: case 0x08: case 0x10: case 0x20: case 0x28: case 0x30: /* ALU Eb,Gb */
-    case 0x86: case 0x88: case 0x8a:
-    case OP_0F | 0xb0: case OP_0F | 0xc0:
-        return KNOWN | MODRM | BYTE;
-    case 0x01: case 0x09: case 0x11: case 0x21: case 0x29: case 0x31: /* ALU Ev,Gv */
-    case 0x87: case 0x89: case 0x8b:
-    case OP_0F | 0xb1: case OP_0F | 0xc1:
-    case OP_0F | 0xab: case OP_0F | 0xb3: case OP_0F | 0xbb: /* BTS BTR BTC Ev,Gv */
-        return KNOWN | MODRM;
-    case 0x80: case 0xc6:
-        return KNOWN | MODRM | BYTE | IMM8;
-    case 0x83: case OP_0F | 0xba:
-        return KNOWN | MODRM | IMM8;
-    case 0x81: case 0xc7:
-        return KNOWN | MODRM | IMM;
-    case OP_0F | 0x20: case OP_0F | 0x21: case OP_0F | 0x22: case OP_0F | 0x23: /* MOV CRn, DRn */
-        return KNOWN | MODRM | DEF64;
-    case OP_0F | 0x00: case OP_0F | 0x01: case OP_0F | 0xae: /* XSETBV, SMSW, INVLPG...; groups */
-        return KNOWN | MODRM;
-    case OP_0F | 0x06: case OP_0F | 0x08: case OP_0F | 0x09: case OP_0F | 0x30: case OP_0F | 0x31:
-    case OP_0F | 0x32: case OP_0F | 0xa2: case 0xf4: case 0xfa: case 0xfb:
-    case 0x6d: case 0x6f: case 0xed: case 0xef:
-        return KNOWN;
-    case 0x6c: case 0x6e: case 0xec: case 0xee:
-        return KNOWN | BYTE;
-    case 0xe4: case 0xe6: case 0xcd: /* IN, OUT, INT */
-        return KNOWN | BYTE | IMM8;
-    case 0xe5: case 0xe7:
-        return KNOWN | IMM8;
-    }
-    return NONE;
-}
+/* How opcodes continue, those of one byte and those behind 0Fh; 0: not known here. Pairs are of bytes and of the operand size. */
+#define PAIR(op, what) [op] = (what) | BYTE, [(op) + 1] = (what)
+static const u8 attributes[2][256] = {
+    {
+        PAIR(0x00, MODRM), PAIR(0x08, MODRM), PAIR(0x20, MODRM), PAIR(0x28, MODRM), PAIR(0x30, MODRM), /* ADD OR AND SUB XOR E,G */
+        PAIR(0x80, MODRM | IMM), [0x83] = MODRM | IMM8, PAIR(0x86, MODRM), PAIR(0x88, MODRM), /* the same with immediates, XCHG, MOV */
+        PAIR(0xc6, MODRM | IMM), [OPCODE_INT] = IMM8 | BYTE,
+        PAIR(0x6c, KNOWN), PAIR(0x6e, KNOWN), /* INS OUTS */
+        PAIR(0xe4, IMM8), PAIR(0xe6, IMM8), PAIR(0xec, KNOWN), PAIR(0xee, KNOWN), /* IN OUT */
+        [0xfa] = KNOWN, [0xfb] = KNOWN, /* CLI STI */
+    },
+    {
+        [0x00] = MODRM, [0x01] = MODRM, /* groups of SLDT, SGDT, XSETBV */
+        [0x06] = KNOWN, [0x08] = KNOWN, [0x09] = KNOWN, /* CLTS INVD WBINVD */
+        [0x20 ... 0x23] = MODRM | CONTROL, /* MOV CRn, DRn */
+        [0x30 ... 0x32] = KNOWN, [0xa2] = KNOWN, /* WRMSR RDTSC RDMSR CPUID */
+        [0xab] = MODRM, [0xb3] = MODRM, [0xbb] = MODRM, [0xba] = MODRM | IMM8, /* BTS BTR BTC */
+        PAIR(0xb0, MODRM), PAIR(0xc0, MODRM), /* CMPXCHG XADD */
+    },
+};
 
 static bool next(struct insn *in, u8 *b)
 {
@@ -48,52 +33,53 @@ static bool next(struct insn *in, u8 *b)
     return true;
 }
 
-enum { OPERAND_SIZE = SEG_GS + 1, ADDRESS_SIZE, LOCK, REPNE, REP };
+/* Of 1 to 8 bytes, sign-extended. */
+static bool number(struct insn *in, unsigned bytes, u64 *v)
+{
+    unsigned others = 64 - 8 * bytes;
+    u64 word;
+
+    if (in->len + bytes > in->available)
+        return false;
+    memcpy(&word, in->bytes + in->len, sizeof(word));
+    in->len = (u8)(in->len + bytes);
+    *v = (u64)((s64)(word << others) >> others);
+    return true;
+}
+
+enum { OPERAND_SIZE = SEG_GS + 1, ADDRESS_SIZE, LOCK, REPNE, REP, REX };
 static const u8 prefix[256] = {
     [0x26] = SEG_ES, [0x2e] = SEG_CS, [0x36] = SEG_SS, [0x3e] = SEG_DS, [0x64] = SEG_FS, [0x65] = SEG_GS,
-    [0x66] = OPERAND_SIZE, [0x67] = ADDRESS_SIZE, [0xf0] = LOCK, [0xf2] = REPNE, [0xf3] = REP,
+    [0x66] = OPERAND_SIZE, [0x67] = ADDRESS_SIZE, [0xf0] = LOCK, [0xf2] = REPNE, [0xf3] = REP, [0x40 ... 0x4f] = REX,
 };
 
+/* And the first byte behind them. Only a REX right before that counts. */
 static bool prefixes(struct insn *in, u8 *b)
 {
-    for (;;) {
-        if (!next(in, b))
-            return false;
+    while (next(in, b)) {
         u8 kind = prefix[*b];
 
+        if (likely(!kind) || (kind == REX && in->code != 8))
+            return true;
+        in->rex = kind == REX ? *b : 0;
         switch (kind) {
-        case 0:
-            if ((*b & 0xf0) != 0x40 || in->code != 8)
-                return true;
-            in->rex = *b;
-            return next(in, b);
+        case REX: break;
         case OPERAND_SIZE: in->op16 = true; break;
         case ADDRESS_SIZE: in->addr32 = true; break;
         case LOCK: in->lock = true; break;
-        case REPNE: in->repne = true; break;
-        case REP: in->rep = true; break;
-        default: in->segment = kind;
+        case REPNE: case REP: in->rep = true; break;
+        default:
+            if (in->code != 8 || kind >= SEG_FS) /* 64-bit code ignores the others */
+                in->segment = kind;
         }
     }
-}
-
-static bool displacement(struct insn *in, unsigned bytes)
-{
-    u32 v = 0;
-    u8 b;
-
-    for (unsigned i = 0; i < bytes; i++) {
-        if (!next(in, &b))
-            return false;
-        v |= (u32)b << (8 * i);
-    }
-    in->displacement = bytes == 1 ? (s8)v : bytes == 2 ? (s32)(v << 16) >> 16 : (s32)v;
-    return true;
+    return false;
 }
 
 static bool address_bytes(struct insn *in)
 {
     unsigned mod = in->modrm >> 6, rm = in->modrm & 7, bytes = mod == 1 ? 1 : mod != 2 ? 0 : in->address == 2 ? 2 : 4;
+    u64 displacement = 0;
 
     if (mod == 3)
         return true;
@@ -108,22 +94,9 @@ static bool address_bytes(struct insn *in)
     } else if (rm == 5 && mod == 0) {
         bytes = 4;
     }
-    return displacement(in, bytes);
-}
-
-static bool immediate(struct insn *in, unsigned bytes)
-{
-    u64 v = 0;
-    u8 b = 0;
-
-    for (unsigned i = 0; i < bytes; i++) {
-        if (!next(in, &b))
-            return false;
-        v |= (u64)b << (8 * i);
-    }
-    if (b & 0x80)
-        v |= bytes < 8 ? ~0ULL << (8 * bytes) : 0;
-    in->imm = v;
+    if (bytes && !number(in, bytes, &displacement))
+        return false;
+    in->displacement = (s32)displacement;
     return true;
 }
 
@@ -133,36 +106,37 @@ bool insn_decode_bytes(struct insn *in)
 
     if (!prefixes(in, &b))
         return false;
-    in->address = in->code == 8 ? (in->addr32 ? 4 : 8) : (in->code == 4) != in->addr32 ? 4 : 2;
     in->opcode = b;
     if (b == 0x0f) {
         if (!next(in, &b))
             return false;
         in->opcode = OP_0F | b;
     }
-    u8 a = attributes(in->opcode);
+    u8 a = attributes[in->opcode >= OP_0F][b];
 
     if (!a)
         return false;
-    in->size = a & BYTE ? 1 : (a & DEF64) || (in->rex & 8) ? 8 : in->op16 == (in->code != 2) ? 2 : 4;
+    in->address = in->code == 8 ? (in->addr32 ? 4 : 8) : (in->code == 4) != in->addr32 ? 4 : 2;
+    in->size = a & BYTE ? 1 : (a & CONTROL) || (in->rex & 8) ? 8 : in->op16 == (in->code != 2) ? 2 : 4;
     if (a & MODRM) {
         in->has_modrm = true;
-        if (!next(in, &in->modrm) || !address_bytes(in))
+        if (!next(in, &in->modrm))
+            return false;
+        if (a & CONTROL)
+            in->modrm |= 0xc0; /* registers, whatever it says */
+        if (!address_bytes(in))
             return false;
     }
-    if (a & IMM8)
-        return immediate(in, 1);
-    if (a & IMM)
-        return immediate(in, in->size == 2 ? 2 : 4);
-    return true;
+    return !(a & (IMM8 | IMM)) || number(in, a & IMM8 ? 1 : MIN(in->size, 4u), &in->imm);
 }
 
 u64 *insn_gpr(struct cpu_user_regs *r, unsigned n)
 {
-    u64 *const map[16] = { &r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp, &r->rsi, &r->rdi,
-                           &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15 };
+#define AT(reg) offsetof(struct cpu_user_regs, reg)
+    static const u8 at[16] = { AT(rax), AT(rcx), AT(rdx), AT(rbx), AT(rsp), AT(rbp), AT(rsi), AT(rdi),
+                               AT(r8),  AT(r9),  AT(r10), AT(r11), AT(r12), AT(r13), AT(r14), AT(r15) };
 
-    return map[n & 15];
+    return (u64 *)((char *)r + at[n & 15]);
 }
 
 /* BX+SI, BX+DI, BP+SI, BP+DI, SI, DI, BP, BX */

@@ -13,11 +13,26 @@ static bool port_within(u16 port, u16 first, u16 last)
     return port >= first && port <= last;
 }
 
+/* A bit for each port, set before the first guest runs: every IN and OUT of theirs looks here. */
+static u64 hidden[0x10000 / 64];
+
 /* PICs, PIT channels 0 and 1, the PM timer, our UARTs. */
-static bool port_hidden(u16 port)
+static bool __init port_driven_here(u16 port)
 {
     return port_within(port, 0x20, 0x21) || port_within(port, 0xa0, 0xa1) || port_within(port, 0x40, 0x41) ||
            (acpi.pm_timer && port_within(port, acpi.pm_timer, (u16)(acpi.pm_timer + 3))) || serial_owns_port(port);
+}
+
+void __init pv_hide_ports(void)
+{
+    for (u32 port = 0; port < 64 * ARRAY_SIZE(hidden); port++)
+        if (port_driven_here((u16)port))
+            hidden[port / 64] |= 1UL << (port % 64);
+}
+
+static bool port_hidden(u16 port)
+{
+    return hidden[port / 64] >> (port % 64) & 1;
 }
 
 static u32 all_ones(unsigned bytes)

@@ -56,7 +56,7 @@ bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
 
     memset(&in->available, 0, sizeof(*in) - offsetof(struct insn, available));
     in->code = cs & DESC_L ? 8 : cs & DESC_D ? 4 : 2;
-    if (likely(!copy_from_guest(in->bytes, (void *)at, sizeof(in->bytes))))
+    if (likely(!copy_from_guest(in->bytes, (void *)at, 16)))
         in->available = INSN_MAX;
     else /* the next page is not there, and perhaps not needed */
         in->available = fetch(in->bytes, at, MIN((u64)INSN_MAX, PAGE_SIZE - (at & (PAGE_SIZE - 1))));

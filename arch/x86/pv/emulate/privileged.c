@@ -50,16 +50,11 @@ static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const str
     if (!io_permitted(v, port, size))
         return false;
     if (write) {
-        u32 val = (u32)regs->rax;
-
-        pv_io_write(v, port, size, size == 4 ? val : val & ((1u << (8 * size)) - 1));
+        pv_io_write(v, port, size, (u32)regs->rax);
     } else {
-        u32 val = pv_io_read(v, port, size);
+        u64 kept = size == 4 ? 0 : ~0ULL << (8 * size);
 
-        if (size == 4)
-            regs->rax = val;
-        else
-            regs->rax = (regs->rax & ~((1ULL << (8 * size)) - 1)) | (val & ((1u << (8 * size)) - 1));
+        regs->rax = (regs->rax & kept) | pv_io_read(v, port, size);
     }
     *breakpoints = pv_io_breakpoints(v, port, size);
     return true;
@@ -68,7 +63,7 @@ static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const str
 /* One element of INS/OUTS; REP continues by re-execution until RCX is 0. */
 static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct insn *in, u64 *breakpoints)
 {
-    bool write = in->opcode & 2, rep = in->rep || in->repne;
+    bool write = in->opcode & 2, rep = in->rep;
     unsigned size = MIN(in->size, 4u);
     u64 *index = write ? &regs->rsi : &regs->rdi;
     u32 val = 0;
