@@ -24,6 +24,8 @@ static void lengths(void **state)
         { "\xf0\x48\x0f\xb1\x0d\x00\x00\x00\x00", 9, 8 },     /* lock cmpxchg %rcx, 0(%rip) */
         { "\xf0\x48\x0f\xba\x32\x01", 6, 8 },                 /* lock btr $1, (%rdx) */
         { "\xe4\x80", 2, 1 }, { "\xef", 1, 4 }, { "\x66\xef", 2, 2 }, { "\x0f\x22\xd8", 3, 8 }, { "\x0f\x30", 2, 4 },
+        { "\x0f\x20\x05", 3, 8 },                            /* mov %cr0, %rbp: mod is not looked at */
+        { "\x48\x66\xef", 3, 2 }, { "\x40\x48\x89\x07", 4, 8 }, /* only a REX right before the opcode counts */
         { "\x66\xc7\x00\x34\x12", 5, 2 }, { "\xcd\x80", 2, 1 }, { "\x66\x2e\xf3\x48\xcd\x80", 6, 1 },
     };
 
@@ -54,6 +56,8 @@ static void addresses(void **state)
         { 8, "\x0f\x01\x05\x10\x00\x00\x00", 7, 0x1017, SEG_DS },         /* from the next instruction */
         { 8, "\x0f\x01\x04\x25\x00\x00\x00\x80", 8, 0xffffffff80000000, SEG_DS },
         { 8, "\x65\x0f\x01\x04\x24", 5, 0x4000, SEG_GS },
+        { 8, "\x65\x36\x0f\x01\x03", 5, 0x120000, SEG_GS },           /* SS is no segment there */
+        { 8, "\x36\x0f\x01\x03", 4, 0x120000, SEG_DS },
         { 8, "\x0f\x01\x44\xb3\x04", 5, 0x120144, SEG_DS },               /* 4(%rbx, %rsi, 4) */
         { 8, "\x43\x0f\x01\x44\x25\x00", 6, 16, SEG_DS },                /* 0(%r13, %r12): base 13 is not 5, index 12 not 4 */
         { 8, "\x0f\x01\x45\x08", 4, 0x30008, SEG_SS },
