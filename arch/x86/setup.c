@@ -200,7 +200,7 @@ static void boot(void)
     system_phase_advance(PHASE_SMP_BOOT);
     smp_start_others();
     trap_test_phase("smp_boot");
-    pv_hide_ports();                  /* after the consoles and ACPI's tables */
+    pv_hide_ports();
     build_dom0();
     image_release_init();             /* nothing below is __init */
     consoles_go_async();              /* after dom0's memory is taken: boot messages are synchronous */

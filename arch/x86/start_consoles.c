@@ -96,7 +96,7 @@ void consoles_start_acpi(void)
             start_usual(n);
     }
 }
-BOOT_STEP(consoles_start_acpi, NEEDS(consoles, acpi_tables), GIVES(NOTHING), EVERYWHERE);
+BOOT_STEP(consoles_start_acpi, NEEDS(consoles, acpi_tables), GIVES(all_serial_lines), EVERYWHERE);
 
 void consoles_start_video(void)
 {

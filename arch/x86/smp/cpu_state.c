@@ -28,7 +28,7 @@ void smp_use_others(void)
     for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
         sched_cpu_use(c);
 }
-BOOT_STEP(smp_use_others, NEEDS(released_image, other_cpus, guest_nmis, apic_timer), GIVES(NOTHING), EVERYWHERE);
+BOOT_STEP(smp_use_others, NEEDS(released_image, hidden_ports, other_cpus, guest_nmis, apic_timer), GIVES(NOTHING), EVERYWHERE);
 
 void smp_park(void)
 {

@@ -3,6 +3,7 @@
  * hypervisor drives itself: those read as ones and swallow writes. Others reach nothing.
  */
 #include <hv/acpi.h>
+#include <hv/boot_step.h>
 #include <hv/pci.h>
 #include <hv/pv.h>
 #include <hv/serial.h>
@@ -29,6 +30,7 @@ void __init pv_hide_ports(void)
         if (port_driven_here((u16)port))
             hidden[port / 64] |= 1UL << (port % 64);
 }
+BOOT_STEP(pv_hide_ports, NEEDS(acpi_tables, all_serial_lines), GIVES(hidden_ports), EVERYWHERE);
 
 static bool port_hidden(u16 port)
 {
