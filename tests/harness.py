@@ -1,7 +1,9 @@
-"""What the tests share: their registry, checks, machines, the QEMU monitor, and the runner."""
+"""What the tests share: their registry, checks, what machines boot, machines, and the QEMU monitor."""
 import atexit
-import concurrent.futures
+import functools
 import os
+import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -12,7 +14,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tools"))
-from caisson import images, machine  # noqa: E402
+from caisson import bochs, images, machine, packages  # noqa: E402
 
 BUILD = os.path.join(TOP, "build")
 COVERAGE = os.environ.get("CAISSON_COVERAGE")
@@ -23,28 +25,63 @@ REACHED = "caisson: userspace reached"
 # A socket's path has 107 characters at most: not below the tree, which may lie anywhere.
 SOCKETS = tempfile.mkdtemp(prefix="caisson-")
 atexit.register(shutil.rmtree, SOCKETS, ignore_errors=True)
-tests = []
+tests = []  # all that are registered, in the order of modules and of lines in them
 
 
 class Failed(Exception):
     pass
 
 
-def test(title, **parameters):
-    """Registers a function; it fails by raising."""
+class Test:
+    """
+    A test: its title, the function, which fails by raising, and what was declared. minutes: it takes that long, so it starts before the shorter
+    ones. alone: nothing else runs beside it. full: only with --full.
+    """
+
+    def __init__(self, title, function, minutes, alone, full):
+        self.title, self.function, self.minutes, self.alone, self.full = title, function, minutes, alone, full
+
+
+def test(title, each=({},), minutes=0, alone=False, full=False, **parameters):
+    """Registers a function as a test, or as one for each set of parameters, which the title then names as {parameter}."""
     def register(f):
-        tests.append((title, lambda: f(**parameters)))
+        for row in each:
+            tests.append(Test(title.format(**row) if row else title, functools.partial(f, **parameters, **row), minutes, alone, full))
         return f
     return register
 
 
+def once(f):
+    """What several tests need: the first that asks makes it, others wait. Failing fails each of them."""
+    lock, results = threading.Lock(), {}
+
+    @functools.wraps(f)
+    def made(*args):
+        with lock:
+            if args not in results:
+                try:
+                    results[args] = f(*args), None
+                except Exception as e:
+                    results[args] = None, e
+        value, error = results[args]
+        if error:
+            raise error
+        return value
+    return made
+
+
 def need(condition, what, result=None):
-    if not condition:
-        tail = "\n".join(result.output.splitlines()[-25:]) if result else ""
-        raise Failed(what + ("\n" + tail if tail else ""))
+    """result: a machine's. What a test kernel found wrong is shown first, then the console's end; all of it is in the test's log."""
+    if condition:
+        return
+    lines = result.output.splitlines() if result else []
+    found = [line for line in lines if "check failed:" in line][:10]
+    end = [line for line in lines[-25:] if line not in found]
+    raise Failed("\n".join([what] + found + (["The console ends:"] if end else []) + end))
 
 
 def command(*args, **kw):
+    """What the command prints; the end of that is the failure if it fails."""
     r = subprocess.run(args, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
     need(r.returncode == 0, f"{' '.join(args)} failed\n{r.stdout[-3000:]}")
     return r.stdout
@@ -56,22 +93,139 @@ def symbols(image=f"{HV}/caisson.debug"):
     return {name: int(value, 16) for value, _, name in rows}
 
 
-# ---- machines ----
+# ---- logs ----
+
+class Log:
+    """The log of a test: of each machine that it runs, the command line and the whole console; and what the test prints."""
+
+    def __init__(self, title):
+        self.path, self.written, self.file = f"{OUT}/{re.sub(r'[^A-Za-z0-9_.]+', '-', title).strip('-')}.log", False, None
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+    def write(self, data):
+        if not self.file:
+            self.file = open(self.path, "wb", buffering=0)
+            self.written = True
+        self.file.write(data.encode() if isinstance(data, str) else data)
+
+    def flush(self):
+        pass
+
+    def machine(self, args):
+        """The head of a machine's console: it can be given to a shell."""
+        self.write(f"{'' if not self.written else chr(10)}# {shlex.join(args)}\n\n")
+
+
+_running = threading.local()
+
+
+def start_log(title):
+    """The log of the test that this thread runs from here on."""
+    _running.log = Log(title)
+    return _running.log
+
+
+def end_log():
+    if _running.log.file:
+        _running.log.file.close()
+    _running.log = None
+
+
+def current_log():
+    """None outside of a test."""
+    return getattr(_running, "log", None)
+
+
+# ---- what machines boot: made when the first test asks for it ----
+
+@once
+def test_kernel(name):
+    """The test kernel tests/kernels/NAME.c, compiled."""
+    command("make", "-s", "-C", "tests/kernels", f"../../build/kernels/{name}.elf")
+    return f"{BUILD}/kernels/{name}.elf"
+
+
+@once
+def debug_elf():
+    """The hypervisor that checks the order of locks and more; when coverage is measured, the one that counts."""
+    if COVERAGE:
+        return ELF
+    command("make", "-s", "-j2", "O=build/debug", "DEBUG=1")
+    return f"{BUILD}/debug/caisson.elf"
+
+
+@once
+def linux(version="6.1"):
+    """Debian's kernel, downloaded."""
+    return packages.download_kernel(f"{BUILD}/cache", version)
+
+
+@once
+def initramfs():
+    """The initrd that reports from dom0."""
+    return images.initramfs(f"{OUT}/initramfs.cpio")
+
+
+@once
+def bundle(name):
+    """A test kernel as the one module that a direct boot takes."""
+    return images.bundle(f"{OUT}/{name}.cpio", test_kernel(name))
+
+
+@once
+def linux_bundle():
+    """Debian's kernel and the initrd that reports."""
+    return images.bundle(f"{OUT}/linux.cpio", linux(), initramfs())
+
+
+# ---- machines: each has its console in the test's log ----
+
+def run_machine(args, timeout, **how):
+    """machine.run()."""
+    log = current_log()
+    if log:
+        log.machine(args)
+    return machine.run(args, timeout, log=log, **how)
+
+
+def run_machine_to_file(args, timeout, path):
+    """machine.run_to_file()."""
+    r = machine.run_to_file(args, timeout, path)
+    log_machine(args, r.output)
+    return r
+
+
+def run_bochs(iso, stem, *args, **how):
+    """bochs.run()."""
+    r = bochs.run(iso, stem, *args, **how)
+    log_machine(["bochs-bin", "-q", "-f", stem + ".bochsrc", "-rc", stem + ".debugger"], r.output)
+    return r
+
+
+def log_machine(args, output):
+    """The console of a machine that has ended."""
+    log = current_log()
+    if log:
+        log.machine(args)
+        log.write(output)
+
 
 def direct(module, args, **kw):
-    return machine.run(machine.command(("direct", ELF, module, args), **kw.pop("machine", {})), **kw)
+    """A machine that QEMU starts itself, without a loader: module, the hypervisor's words; machine= has machine.command()'s words."""
+    return run_machine(machine.command(("direct", ELF, module, args), **kw.pop("machine", {})), **kw)
 
 
 def run_linux(boot, timeout, **machine_words):
     """
-    machine.run(machine.command(boot, ...)) for a Linux with several vCPUs. QEMU before 8.1 translates code without holding its page: Linux, which
+    run_machine(machine.command(boot, ...)) for a Linux with several vCPUs. QEMU before 8.1 translates code without holding its page: Linux, which
     patches its code with INT3 for a moment, can meet one on another CPU after it is gone. Such a run says nothing.
     """
     for _ in range(3):
-        r = machine.run(machine.command(boot, **machine_words), timeout)
+        r = run_machine(machine.command(boot, **machine_words), timeout)
         if not ("Oops: int3" in r.output or "] int3: 0000" in r.output):
             break
-        print("     the emulator ran code that was patched meanwhile; once more", flush=True)
+        print("the emulator ran code that was patched meanwhile; once more", flush=True)
     return r
 
 
@@ -174,39 +328,6 @@ def provoke(at, damage, until, bundle=None, words="noreboot", timeout=60, mem="2
     args = machine.command(boot or ("direct", ELF, bundle, words), mem=mem, extra=extra)
     gdb = subprocess.Popen(["gdb", "-batch", "-nx", "-ex", "set tcp connect-timeout 20"] +
                            [a for s in steps for a in ("-ex", s)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    r = machine.run(args + ["-gdb", f"tcp::{port}", "-S"], timeout, until=until)
+    r = run_machine(args + ["-gdb", f"tcp::{port}", "-S"], timeout, until=until)
     gdb.wait(20)
     return r
-
-
-# ---- running ----
-
-def run_all(selected, workers):
-    passed, failed, lock = 0, [], threading.Lock()
-
-    def one(item):
-        nonlocal passed
-        name, f = item
-        start = time.monotonic()
-        try:
-            f()
-            error = None
-        except Failed as e:
-            error = str(e)
-        except Exception as e:  # a broken test is a failed one
-            error = f"{type(e).__name__}: {e}"
-        with lock:
-            if error:
-                failed.append(name)
-            else:
-                passed += 1
-            print(f"{'FAIL' if error else 'ok  '} {name} ({time.monotonic() - start:.1f} s)", flush=True)
-            if error:
-                print("     " + error.replace("\n", "\n     "), flush=True)
-
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        list(pool.map(one, selected))
-    for name in failed:
-        print(f"failed: {name}")
-    print(f"{passed} passed, {len(failed)} failed")
-    return not failed

@@ -5,8 +5,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tables import (CAPABLE, cpu, entry, fadt, io_apic, madt, override, rsdp, rsdt, x2cpu, xsdt)  # noqa: E402
-from caisson import bochs, images, machine, packages  # noqa: E402
-from harness import BUILD, ELF, OUT, clean, direct, need, test  # noqa: E402
+from caisson import images, machine, packages  # noqa: E402
+from harness import BUILD, ELF, OUT, clean, direct, need, run_bochs, run_machine, test, test_kernel  # noqa: E402
 
 BASE = 0x8000000  # RAM that neither the BIOS nor the hypervisor uses before the tables have been read
 RSDT, XSDT, FADT, MADT = (BASE + i * 0x1000 for i in range(4))
@@ -33,7 +33,7 @@ def firmware(name, root, chunks):
 def run(name, *entries, chunks=None, root=None, words="noreboot", cpus=2, **machine):
     memory = {RSDT: rsdt(FADT, MADT), XSDT: xsdt(FADT, MADT), FADT: fadt(), MADT: madt(*(entries or SOUND)), **(chunks or {})}
     args = firmware(name, root or rsdp(RSDT, XSDT), memory)
-    bundle = images.bundle(f"{OUT}/acpi.cpio", f"{BUILD}/kernels/memory.elf")
+    bundle = images.bundle(f"{OUT}/acpi.cpio", test_kernel("memory"))
     r = direct(bundle, words, timeout=60, machine={"smp": cpus, "mem": "256M", "extra": args, **machine})
     need("test kernel: PASS" in r.output and not r.timed_out, f"{name}: the machine did not get through", r)
     clean(r)
@@ -72,14 +72,14 @@ def register():
 
     @test("acpi: CPUs start from wherever low memory is free")
     def _():
-        iso = images.iso(f"{OUT}/cutmem.iso", ELF, f"{BUILD}/kernels/memory.elf", None, "com1=115200,8n1 noreboot", "", first="cutmem 300K 640K")
-        r = machine.run(machine.command(("bios", iso), smp=2, mem="256M"), 90)
+        iso = images.iso(f"{OUT}/cutmem.iso", ELF, test_kernel("memory"), None, "com1=115200,8n1 noreboot", "", first="cutmem 300K 640K")
+        r = run_machine(machine.command(("bios", iso), smp=2, mem="256M"), 90)
         need("SMP: 2 of 2 CPUs online" in r.output and "test kernel: PASS" in r.output, "not all CPUs were started", r)
         clean(r)
 
     @test("irq: more vectors than one CPU has, and interrupts that follow when their CPU goes")
     def _():
-        r = direct(images.bundle(f"{OUT}/vectors.cpio", f"{BUILD}/kernels/smp_vectors.elf"), "noreboot dom0_max_vcpus=2 guest_loglvl=all", timeout=90,
+        r = direct(images.bundle(f"{OUT}/vectors.cpio", test_kernel("smp_vectors")), "noreboot dom0_max_vcpus=2 guest_loglvl=all", timeout=90,
                    machine={"smp": 2, "mem": "256M", "extra": ["-device", "edu,addr=5", "-device", "virtio-serial-pci,vectors=600,addr=6"]})
         need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
         need("no CPU that device interrupts can reach has a vector left" in r.output, "the end of vectors was not told", r)
@@ -91,8 +91,8 @@ def register():
         path = f"{OUT}/x2apic.madt"
         with open(path, "wb") as f:
             f.write(madt(*SOUND[:2], x2cpu(300), io_apic(), IRQ0))
-        iso = images.iso(f"{OUT}/x2apic.iso", ELF, f"{BUILD}/kernels/events.elf", None, "com1=115200,8n1 noreboot dom0_max_vcpus=2 maxcpus=2", "", madt=path)
-        r = bochs.run(iso, f"{OUT}/x2apic", 120, ["dom0 has ended"], cpus=2)
+        iso = images.iso(f"{OUT}/x2apic.iso", ELF, test_kernel("events"), None, "com1=115200,8n1 noreboot dom0_max_vcpus=2 maxcpus=2", "", madt=path)
+        r = run_bochs(iso, f"{OUT}/x2apic", 120, ["dom0 has ended"], cpus=2)
         for text in ("Local APIC: id 0, x2APIC", "SMP: 2 of 3 CPUs online", "test kernel: PASS"):
             need(text in r.output and not r.timed_out, f"'{text}' was not printed", r)
         clean(r)
@@ -105,9 +105,9 @@ def register():
         for socket in (287, 7):
             extra += ["-device", f"max-x86_64-cpu,socket-id={socket},core-id=0,thread-id=0"]
         for kernel, vcpus in (("smp_vectors", 2), ("smp_memory", 5)):
-            bundle = images.bundle(f"{OUT}/far-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
+            bundle = images.bundle(f"{OUT}/far-{kernel}.cpio", test_kernel(kernel))
             args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), smp="1,sockets=288,maxcpus=288", mem="256M", extra=extra)
-            r = machine.run(emulator + args[1:], 120)
+            r = run_machine(emulator + args[1:], 120)
             for text in ("Local APIC: id 0, x2APIC", "SMP: 3 of 3 CPUs online", "test kernel: PASS"):
                 need(text in r.output and not r.timed_out, f"{kernel}: '{text}' was not printed", r)
             clean(r)

@@ -2,7 +2,7 @@
 import re
 
 from caisson import images, machine
-from harness import BUILD, COVERAGE, ELF, OUT, clean, need, test
+from harness import COVERAGE, ELF, OUT, clean, need, run_machine, test, test_kernel
 
 # About a tenth above what tools/bench measured: lower them when something becomes cheaper.
 LIMITS = {
@@ -18,9 +18,9 @@ BALLOON = {"give": 490, "get": 1520, "interrupts": 60}
 
 
 def balloon(vcpus, extra):
-    bundle = images.bundle(f"{OUT}/balloon.cpio", f"{BUILD}/kernels/mmu_balloon.elf")
+    bundle = images.bundle(f"{OUT}/balloon.cpio", test_kernel("mmu_balloon"))
     words = f"noreboot loglvl=warning dom0_mem=128M dom0_max_vcpus={vcpus}"
-    r = machine.run(machine.command(("direct", ELF, bundle, words), cpu="qemu64", smp=4, mem="256M", extra=extra), 120)
+    r = run_machine(machine.command(("direct", ELF, bundle, words), cpu="qemu64", smp=4, mem="256M", extra=extra), 120)
     clean(r)
     need("test kernel: PASS" in r.output, "the balloon did not end in order", r)
     return [int(n, 16) for n in re.search(r"balloon: 0x(\w+) others, 0x(\w+) .*, 0x(\w+) to get", r.output).groups()]
@@ -39,9 +39,9 @@ def register():
 
     @test("bench: no operation costs more than it did")
     def _():
-        bundle = images.bundle(f"{OUT}/bench.cpio", f"{BUILD}/kernels/bench_micro.elf")
+        bundle = images.bundle(f"{OUT}/bench.cpio", test_kernel("bench_micro"))
         args = machine.command(("direct", ELF, bundle, "noreboot loglvl=warning"), cpu="qemu64", mem="256M", extra=["-icount", "shift=0"])
-        r = machine.run(args, 120)
+        r = run_machine(args, 120)
         clean(r)
         costs = {n: int(v, 16) for n, v in re.findall(r"bench: (.*) 0x(\w+)", r.output)}
         need("test kernel: PASS" in r.output and costs.keys() == LIMITS.keys(), "the benchmark did not end in order", r)

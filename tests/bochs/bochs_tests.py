@@ -2,8 +2,8 @@
 The hypervisor on Bochs' processors: every check that the manuals promise is made, and some of them have what QEMU's have not: shadow
 stacks, #AC and #CP for real.
 """
-from caisson import bochs, images
-from harness import BUILD, ELF, OUT, clean, need, symbols, test
+from caisson import images
+from harness import ELF, OUT, clean, need, run_bochs, symbols, test, test_kernel
 from trap import matrix_tests
 
 KERNELS = "debug_registers descriptors emulation events exceptions memory page_types user_mode writable_tables".split()
@@ -12,8 +12,8 @@ ENDS = ["dom0 has ended"]
 
 
 def boot(name, hypervisor, kernel, words, timeout, until=ENDS, **how):
-    iso = images.iso(f"{OUT}/bochs-{name}.iso", hypervisor, f"{BUILD}/kernels/{kernel}.elf", None, f"com1=115200,8n1 loglvl=all {words}", "")
-    return bochs.run(iso, f"{OUT}/bochs-{name}", timeout, until, **how)
+    iso = images.iso(f"{OUT}/bochs-{name}.iso", hypervisor, test_kernel(kernel), None, f"com1=115200,8n1 loglvl=all {words}", "")
+    return run_bochs(iso, f"{OUT}/bochs-{name}", timeout, until, **how)
 
 
 def register():

@@ -2,7 +2,7 @@
 import shutil
 
 from caisson import images, machine, packages
-from harness import BUILD, HV, OUT, REACHED, SOCKETS, Seen, clean, monitor, need, provoke, test
+from harness import BUILD, HV, OUT, REACHED, SOCKETS, Seen, clean, monitor, need, provoke, run_machine, test, test_kernel
 
 
 def own_variables(name):
@@ -15,15 +15,15 @@ def own_variables(name):
 def register():
     image = f"{HV}/caisson.elf"
 
-    def test_kernel(words=""):
-        return images.iso(f"{OUT}/efi{words.replace('=', '-')}.iso", image, f"{BUILD}/kernels/efi.elf", None, f"noreboot {words}", "")
+    def efi_kernel(words=""):
+        return images.iso(f"{OUT}/efi{words.replace('=', '-')}.iso", image, test_kernel("efi"), None, f"noreboot {words}", "")
 
     @test("efi: every runtime service, and what is written stays")
     def _():
         flash = own_variables("efi-kernel")
         for said in ("is new", "is there from before"):
             for smp in (1, 2):
-                r = machine.run(machine.command(("uefi", test_kernel()), mem="256M", smp=smp, flash=flash), 120)
+                r = run_machine(machine.command(("uefi", efi_kernel()), mem="256M", smp=smp, flash=flash), 120)
                 need("UEFI and its runtime services" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
                 need(f"the variable {said}" in r.output, f"the variable should be: {said}", r)
                 clean(r)
@@ -31,16 +31,16 @@ def register():
 
     @test("efi: under isolation; without runtime services")
     def _():
-        r = machine.run(machine.command(("uefi", test_kernel("xpti=yes")), mem="256M"), 120)
+        r = run_machine(machine.command(("uefi", efi_kernel("xpti=yes")), mem="256M"), 120)
         need("UEFI and its runtime services" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
         clean(r)
-        r = machine.run(machine.command(("uefi", test_kernel("efi=no-rs")), mem="256M"), 120)
+        r = run_machine(machine.command(("uefi", efi_kernel("efi=no-rs")), mem="256M"), 120)
         need("no runtime services" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
         clean(r)
 
     @test("efi: a firmware that faults is not called again, and the machine goes on")
     def _():
-        r = provoke("efi_enter", "set $rdi = 0x7fff12345678", "test kernel: FAIL", boot=("uefi", test_kernel()))
+        r = provoke("efi_enter", "set $rdi = 0x7fff12345678", "test kernel: FAIL", boot=("uefi", efi_kernel()))
         need("raised an exception at 7fff12345678. Runtime services are off from here on." in r.output, "not said", r)
         need("efi.c" in r.output and "test kernel: FAIL" in r.output, "the guest did not go on without them", r)
         clean(r)
@@ -59,7 +59,7 @@ sleep 4
         iso = images.iso(f"{OUT}/framebuffer.iso", image, packages.download_kernel(f"{BUILD}/cache", "6.1"), initrd, "loglvl=all",
                          "console=hvc0 caisson.batch")
         white = Seen("the screen is white")
-        r = machine.run(machine.command(("uefi", iso)) + monitor(f"{SOCKETS}/framebuffer.sock", [f"screendump {shot}"], 1, white), 120, echo=white)
+        r = run_machine(machine.command(("uefi", iso)) + monitor(f"{SOCKETS}/framebuffer.sock", [f"screendump {shot}"], 1, white), 120, echo=white)
         need("EFI VGA" in r.output, "Linux has no framebuffer", r)
         pixels = open(shot, "rb").read().split(b"\n", 3)[3]
         need(pixels.count(b"\xff") > len(pixels) * 0.9, "what it draws is not on the screen", r)
@@ -90,7 +90,7 @@ exit 0
             iso = images.iso(f"{OUT}/efi-{version}.iso", image, linux, initrd, "loglvl=all guest_loglvl=all", "console=hvc0 caisson.batch")
             flash = own_variables(f"efi-{version}")
             for boot in range(2):
-                r = machine.run(machine.command(("uefi", iso), mem="512M", flash=flash), 200)
+                r = run_machine(machine.command(("uefi", iso), mem="512M", flash=flash), 200)
                 need(REACHED in r.output and "caisson: selftest passed" in r.output, "the script did not pass", r)
                 need("EFI v2.70 by EDK II" in r.output, "Linux does not see the firmware", r)
                 need(boot == 0 or "from the last boot: hello" in r.output, "the variable was lost", r)

@@ -1,13 +1,13 @@
 """Where the loader puts modules, how memory is cut up, and what dom0 finds in it when it starts."""
 from caisson import images, machine
-from harness import BUILD, ELF, OUT, REACHED, clean, command, direct, need, provoke, symbols, test
+from harness import BUILD, ELF, OUT, REACHED, clean, command, direct, need, provoke, run_machine, symbols, test, test_kernel
 
 INITRD = b"initrd" * 700000  # what start_of_day.c expects, over several large pages
 
 
 def start_bundle(name):
     path = f"{OUT}/{name}.cpio"
-    kernel = open(f"{BUILD}/kernels/{name}.elf", "rb").read()
+    kernel = open(test_kernel(name), "rb").read()
     with open(path, "wb") as f:
         f.write(images.cpio([("kernel", kernel, 0o100644), ("initrd", INITRD, 0o100644)]))
     return path
@@ -30,7 +30,7 @@ def register(linux):
     def _():
         command("make", "-s", "O=build/scattered", "EXTRA_CFLAGS=-DMAX_ORDER=6")
         bundle = images.bundle(f"{OUT}/linux.cpio", linux, images.initramfs(f"{OUT}/initramfs.cpio"))
-        r = machine.run(machine.command(("direct", f"{BUILD}/scattered/caisson.elf", bundle, "-- console=hvc0 caisson.batch")), 120)
+        r = run_machine(machine.command(("direct", f"{BUILD}/scattered/caisson.elf", bundle, "-- console=hvc0 caisson.batch")), 120)
         need(REACHED in r.output and not r.timed_out, "userspace was not reached", r)
         clean(r)
 
@@ -40,7 +40,7 @@ def register(linux):
         for mem, word in (("64M", "CAI-K05: dom0 kernel: too little memory to unpack the kernel"), ("128M", "CAI-K03: too little memory for dom0")):
             r = direct(bundle, "noreboot", timeout=60, until="Halted (noreboot)", machine={"mem": mem})
             need(word in r.output and "damaged" not in r.output, f"'{word}' was not printed", r)
-        r = machine.run(machine.command(("direct", ELF, bundle, "-- console=hvc0 caisson.batch"), mem="192M"), 120)
+        r = run_machine(machine.command(("direct", ELF, bundle, "-- console=hvc0 caisson.batch"), mem="192M"), 120)
         need(REACHED in r.output and not r.timed_out, "192 MiB were not enough", r)
 
     @test("memory: modules where firmware has reserved memory meanwhile")
@@ -75,8 +75,8 @@ def register(linux):
         initrd = f"{OUT}/initrd.txt"
         with open(initrd, "wb") as f:
             f.write(INITRD)
-        iso = images.iso(f"{OUT}/microcode.iso", ELF, f"{BUILD}/kernels/start_p2m.elf", initrd, "noreboot", "", (microcode,), (microcode, initrd) * 4)
-        r = machine.run(machine.command(("bios", iso), mem="256M"), 90, until="dom0 has ended")
+        iso = images.iso(f"{OUT}/microcode.iso", ELF, test_kernel("start_p2m"), initrd, "noreboot", "", (microcode,), (microcode, initrd) * 4)
+        r = run_machine(machine.command(("bios", iso), mem="256M"), 90, until="dom0 has ended")
         passed(r)
         need("Module 2 holds only microcode" in r.output and "Module 5 (4101 KiB) is not used" in r.output, "unused modules are not named", r)
         need("is not used: there are more than 8" in r.output, "modules beyond the eighth are not named", r)
@@ -89,7 +89,7 @@ def register(linux):
         levels = ["python import re", "python cr3 = int(re.search('PDBR=([0-9]+)', str(gdb.parse_and_eval('$cr3'))).group(1)) << 12",
                   f"python gdb.execute(f'set {word}{table:#x} = {word}{{cr3:#x}}')", f"python gdb.execute(f'set {word}{{cr3:#x}} = {table | 7:#x}')",
                   "set $cr4 = ((unsigned long)$cr4) | 0x1000"]
-        iso = images.iso(f"{OUT}/five-levels.iso", ELF, f"{BUILD}/kernels/start_of_day.elf", None, "noreboot", "")
+        iso = images.iso(f"{OUT}/five-levels.iso", ELF, test_kernel("start_of_day"), None, "noreboot", "")
         r = provoke("multiboot2_entry_efi64", levels, "dom0 has ended", boot=("uefi", iso))
         need("test kernel: PASS" in r.output, "the test kernel did not pass", r)
         clean(r)

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from caisson import images
-from harness import BUILD, ELF, OUT, clean, machine, need, test
+from harness import ELF, OUT, clean, machine, need, run_machine, test, test_kernel
 
 RATE = r"""
 #include <time.h>
@@ -52,12 +52,12 @@ def host_rate():
 
 def boot(bundle, kind, extra, **how):
     args = [kind if a == "q35" else a for a in machine.command(("direct", ELF, bundle, "noreboot"), mem="256M")]
-    return machine.run(args + extra, 60, **how)
+    return run_machine(args + extra, 60, **how)
 
 
 def register():
     tsc_hz = host_rate()
-    bundle = images.bundle(f"{OUT}/clock.cpio", f"{BUILD}/kernels/memory.elf")
+    bundle = images.bundle(f"{OUT}/clock.cpio", test_kernel("memory"))
     # (title, machine, its options, the source that is left, boots)
     machines = (("all clocks", "q35", [], "HPET", 3),
                 ("no PIT", "q35", ["-machine", "pit=off"], "HPET", 1),

@@ -4,18 +4,15 @@ import re
 import struct
 
 from caisson import images, machine
-from harness import BUILD, ELF, OUT, direct, need, provoke, test
+from harness import ELF, OUT, direct, need, provoke, run_machine, test, test_kernel
 
 BANNER = "Caisson 0.1, booted by"
-KERNEL = f"{BUILD}/kernels/memory.elf"
-
-
 numbers = itertools.count()
 
 
-def bundle(name, kernel=KERNEL):
+def bundle(name, kernel="memory"):
     """A file of its own for each machine: tests run side by side."""
-    return images.bundle(f"{OUT}/console-{name}-{next(numbers)}.cpio", kernel)
+    return images.bundle(f"{OUT}/console-{name}-{next(numbers)}.cpio", test_kernel(kernel))
 
 
 def to_file(name, device):
@@ -60,7 +57,7 @@ def places():
     @test("console: a PCI card, which dom0 cannot switch off")
     def _():
         extra, path = to_file("card", "pci-serial,addr=9")
-        r = direct(bundle("card", f"{BUILD}/kernels/debug_serial_card.elf"), "com1=115200,8n1,pci", timeout=60,
+        r = direct(bundle("card", "debug_serial_card"), "com1=115200,8n1,pci", timeout=60,
                    machine={"mem": "256M", "extra": ["-serial", "none"] + extra})
         whole(open(path).read(), r)
         r = direct(bundle("card"), "com1=9600,8n1,pci,0,00:09.0 com2=115200,8n1 console=com1,com2", timeout=60,
@@ -70,7 +67,7 @@ def places():
 
     @test("console: a person types at a card, which is polled")
     def _():
-        r = machine.run(machine.command(("direct", ELF, bundle("typed", f"{BUILD}/kernels/spin.elf"), "noreboot com1=115200,8n1,0x2f8,0"), mem="256M",
+        r = run_machine(machine.command(("direct", ELF, bundle("typed", "spin"), "noreboot com1=115200,8n1,0x2f8,0"), mem="256M",
                                         extra=["-serial", "none"]), 60,
                         typed=[("Input goes to dom0", "\x01\x01\x01"), ("Input goes to Caisson", "h")], until="=> this list")
         need("=> this list" in r.output, "the key was not read", r)
@@ -144,8 +141,8 @@ def command_lines():
     words = " ".join(f"w{n:04}" for n in range(400))
 
     def boot(how):
-        iso = images.iso(f"{OUT}/long-lines-{how}.iso", ELF, f"{BUILD}/kernels/debug_cmdline.elf", None, "noreboot " + "placeholder " * 300, words)
-        r = machine.run(machine.command((how, iso), mem="256M"), 120, until="Halted")
+        iso = images.iso(f"{OUT}/long-lines-{how}.iso", ELF, test_kernel("debug_cmdline"), None, "noreboot " + "placeholder " * 300, words)
+        r = run_machine(machine.command((how, iso), mem="256M"), 120, until="Halted")
         whole(r.output, r)
         need("The command line of the hypervisor is longer than 2047 characters" in r.output, "the cut of the hypervisor's line was not said", r)
         need("The command line of a module is longer than 1023 characters" in r.output, "the cut of the module's line was not said", r)
@@ -166,7 +163,7 @@ def command_lines():
 def options():
     @test("options: max: of dom0_mem= bounds what dom0 can ask for later")
     def _():
-        r = direct(bundle("reservation", f"{BUILD}/kernels/debug_reservation.elf"), "dom0_mem=64M,max:80M", timeout=60, machine={"mem": "256M"})
+        r = direct(bundle("reservation", "debug_reservation"), "dom0_mem=64M,max:80M", timeout=60, machine={"mem": "256M"})
         whole(r.output, r)
 
     @test("options: noreboot and com1= hold for a panic before the first message")

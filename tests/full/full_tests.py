@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 from caisson import debian, images, machine, packages
-from harness import BUILD, ELF, OUT, TOP, Dialogue, clean, command, need, test
+from harness import BUILD, ELF, OUT, TOP, Dialogue, clean, command, need, run_machine, test, test_kernel
 
 STRESS = int(os.environ.get("CAISSON_STRESS_SECONDS", "600"))
 AUDIT = re.compile(r"unused (\d+) writable (\d+) L1 (\d+) L2 (\d+) L3 (\d+) L4 (\d+) descriptors (\d+): audit (\w+)")
@@ -37,54 +37,55 @@ def package_source(path):
     return server.server_address[1]
 
 
-def register():
+@test("full: Debian under load", full=True, alone=True)
+def load():
+    """Packages are installed, disks and the network are busy, and as many frames are in use after it as before."""
     packages.ensure(["iperf3"])
+    disk = debian.root_disk(f"{BUILD}/cache")
+    port, iperf_port = package_source(f"{OUT}/packages"), 5201
+    script = open(f"{TOP}/tests/full/full.sh").read()
+    for name, value in (("URL", f"http://10.0.2.2:{port}"), ("PORT", iperf_port), ("SECONDS", STRESS)):
+        script = script.replace(f"@{name}@", str(value))
+    scratch = f"{OUT}/scratch.img"
+    with open(scratch, "wb") as f:
+        f.truncate(256 << 20)
+    args = debian.command(OUT, ELF, disk, script, hv="loglvl=all guest_loglvl=all", cpu="max", smp=2, mem="3G", extra=[
+        "-drive", f"file={scratch},format=raw,if=none,id=scratch", "-device", "virtio-blk-pci,drive=scratch,serial=scratch"])
+    iperf = subprocess.Popen(["iperf3", "-s", "-p", str(iperf_port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
+    try:
+        button = Dialogue("full", [("full: over", ["system_powerdown"])])
+        r = run_machine(args + button.arguments, STRESS + 3000, echo=button, typed=[("full: audit before", KEY_AUDIT), ("full: audit after", KEY_AUDIT)])
+    finally:
+        iperf.terminate()
+        iperf.wait()
+    need("full: over" in r.output and "FAILED" not in r.output, "a part failed", r)
+    need(not r.timed_out and "entering S5" in r.output, "the machine did not switch itself off", r)
+    clean(r)
+    audits = [m.groups() for m in AUDIT.finditer(r.output)]
+    need(len(audits) == 2 and all(a[7] == "ok" for a in audits), f"audits of dom0's frames: {audits}", r)
+    before, after = ([int(n) for n in a[:7]] for a in audits)
+    need(sum(before) == sum(after), f"frames before: {sum(before)}, after: {sum(after)}")
+    # Tables belong to processes, which are the same ones again, more or less.
+    for n, what in ((2, "L1"), (3, "L2"), (4, "L3"), (5, "L4")):
+        need(after[n] <= before[n] * 1.2 + 40, f"{what} tables: {before[n]} before, {after[n]} after")
+    print(re.sub(r"\s+", " ", f"frames by type before {before}, after {after}"))
 
-    @test("full: Debian under load")
-    def _():
-        disk = debian.root_disk(f"{BUILD}/cache")
-        port, iperf_port = package_source(f"{OUT}/packages"), 5201
-        script = open(f"{TOP}/tests/full/full.sh").read()
-        for name, value in (("URL", f"http://10.0.2.2:{port}"), ("PORT", iperf_port), ("SECONDS", STRESS)):
-            script = script.replace(f"@{name}@", str(value))
-        scratch, log = f"{OUT}/scratch.img", f"{OUT}/full.log"
-        with open(scratch, "wb") as f:
-            f.truncate(256 << 20)
-        args = debian.command(OUT, ELF, disk, script, hv="loglvl=all guest_loglvl=all", cpu="max", smp=2, mem="3G", extra=[
-            "-drive", f"file={scratch},format=raw,if=none,id=scratch", "-device", "virtio-blk-pci,drive=scratch,serial=scratch"])
-        iperf = subprocess.Popen(["iperf3", "-s", "-p", str(iperf_port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
-        try:
-            button = Dialogue("full", [("full: over", ["system_powerdown"])])
-            with open(log, "wb") as f:
-                r = machine.run(args + button.arguments, STRESS + 3000, echo=button, log=f, typed=[("full: audit before", KEY_AUDIT), ("full: audit after", KEY_AUDIT)])
-        finally:
-            iperf.terminate()
-            iperf.wait()
-        need("full: over" in r.output and "FAILED" not in r.output, f"a part failed; the console is in {log}", r)
-        need(not r.timed_out and "entering S5" in r.output, "the machine did not switch itself off", r)
-        clean(r)
-        audits = [m.groups() for m in AUDIT.finditer(r.output)]
-        need(len(audits) == 2 and all(a[7] == "ok" for a in audits), f"audits of dom0's frames: {audits}", r)
-        before, after = ([int(n) for n in a[:7]] for a in audits)
-        need(sum(before) == sum(after), f"frames before: {sum(before)}, after: {sum(after)}")
-        # Tables belong to processes, which are the same ones again, more or less.
-        for n, what in ((2, "L1"), (3, "L2"), (4, "L3"), (5, "L4")):
-            need(after[n] <= before[n] * 1.2 + 40, f"{what} tables: {before[n]} before, {after[n]} after")
-        print("     " + re.sub(r"\s+", " ", f"frames by type before {before}, after {after}"), flush=True)
 
-    @test("full: a machine with 520 GiB")
-    def _():
-        # 6 GiB of the host's for the tables of frames; the p2m is longer than the largest block of the page allocator.
-        command("make", "-s", "-C", "tests/kernels")
-        bundle = images.bundle(f"{OUT}/large.cpio", f"{BUILD}/kernels/start_p2m.elf")
-        r = machine.run(machine.command(("direct", ELF, bundle, "noreboot"), mem="520G"), 600)
-        need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
-        clean(r)
+@test("full: a machine with 520 GiB", full=True, alone=True)
+def large_machine():
+    """The largest that the tables are for."""
+    # 6 GiB of the host's for the tables of frames; the p2m is longer than the largest block of the page allocator.
+    bundle = images.bundle(f"{OUT}/large.cpio", test_kernel("start_p2m"))
+    r = run_machine(machine.command(("direct", ELF, bundle, "noreboot"), mem="520G"), 600)
+    need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+    clean(r)
 
-    for verb, said in (("reboot", "dom0 has ended: reboot"), ("poweroff", "entering S5"), ("halt", "reboot: System halted")):
-        @test(f"full: systemctl {verb}", verb=verb, said=said)
-        def _(verb, said):
-            args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache"), f"systemctl {verb}\n", hv="loglvl=all", cpu="max", smp=2, mem="1G")
-            r = machine.run(args, 400, until=said if verb == "halt" else None)
-            need(said in r.output and not r.timed_out, f"the machine did not {verb}", r)
-            clean(r)
+
+@test("full: systemctl {verb}", full=True, alone=True, each=[
+    {"verb": "reboot", "said": "dom0 has ended: reboot"}, {"verb": "poweroff", "said": "entering S5"}, {"verb": "halt", "said": "reboot: System halted"}])
+def systemctl(verb, said):
+    """The machine does what dom0 is told."""
+    args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache"), f"systemctl {verb}\n", hv="loglvl=all", cpu="max", smp=2, mem="1G")
+    r = run_machine(args, 400, until=said if verb == "halt" else None)
+    need(said in r.output and not r.timed_out, f"the machine did not {verb}", r)
+    clean(r)

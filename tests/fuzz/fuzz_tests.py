@@ -3,7 +3,7 @@ import os
 import re
 
 from caisson import images, machine, packages
-from harness import BUILD, OUT, clean, command, need, test
+from harness import BUILD, OUT, clean, command, need, run_machine, test, test_kernel
 from smp.smp_tests import DEBUG_ELF
 from speculation import speculation_tests
 
@@ -12,10 +12,10 @@ SEEDS, OPERATIONS = 16, 0x10000  # a million in all
 
 def run(seed, operations, smp=2, cpu="max", timeout=240, more=""):
     """(operations done, result); more: words for the hypervisor."""
-    bundle = images.bundle(f"{OUT}/fuzz.cpio", f"{BUILD}/kernels/fuzz_ops.elf")
+    bundle = images.bundle(f"{OUT}/fuzz.cpio", test_kernel("fuzz_ops"))
     words = f"loglvl=warning guest_loglvl=none dom0_max_vcpus=6 {more} -- seed={seed:x} ops={operations:x}"
     typed = [("fuzz: done", "\x01\x01\x01"), ("Input goes to Caisson", "m")]
-    r = machine.run(machine.command(("direct", DEBUG_ELF, bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n", typed=typed)
+    r = run_machine(machine.command(("direct", DEBUG_ELF, bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n", typed=typed)
     done = re.search(r"fuzz: done", r.output)
     counts = [int(n, 16) for n in re.findall(r"fuzz: 0x(\w+) operations", r.output)]
     return operations if done else max(counts + [0]), r
@@ -39,7 +39,7 @@ def parsers(seconds, seed):
     corpus = f"{BUILD}/fuzz/corpus"
     os.makedirs(corpus, exist_ok=True)
     # Something of each kind to begin with.
-    for n, (kind, name, limit) in enumerate(((2, f"{BUILD}/kernels/memory.elf", 8192), (3, packages.download_kernel(f"{BUILD}/cache"), 4096))):
+    for n, (kind, name, limit) in enumerate(((2, test_kernel("memory"), 8192), (3, packages.download_kernel(f"{BUILD}/cache"), 4096))):
         with open(f"{corpus}/start-{n}", "wb") as f:
             f.write(bytes([kind]) + open(name, "rb").read(limit))
     return command(f"{BUILD}/fuzz/parsers", f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=8192", "-rss_limit_mb=2048",

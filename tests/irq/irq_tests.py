@@ -3,7 +3,7 @@ import os
 import re
 
 from caisson import images
-from harness import BUILD, ELF, OUT, TOP, Failed, command, direct, need, test
+from harness import BUILD, ELF, OUT, TOP, Failed, command, direct, need, test, test_kernel
 
 # Numbers of frames as badpage= would take for others: hexadecimal, without 0x.
 BARE_FRAME = re.compile(r'"[^"]*\b(?:mfn|frames?|table)\b:? %[0-9.]*l*x')
@@ -40,7 +40,7 @@ def register():
 
     @test("console: debug keys, unknown ones, a terminal's answers, and R twice")
     def _():
-        bundle = images.bundle(f"{OUT}/irq-keys.cpio", f"{BUILD}/kernels/spin.elf")
+        bundle = images.bundle(f"{OUT}/irq-keys.cpio", test_kernel("spin"))
         typed = [("Input goes to dom0", "\x01\x01\x01"), ("Input goes to Caisson", "\x1b[24;80Rx"), ("'x': no such key", "l"),
                  ("'l' pressed", "r"), ("'r' pressed", "R"), ("Once more 'R'", "h"), ("=> this list", "R"), ("Once more 'R'", "R")]
         r = direct(bundle, "noreboot", timeout=90, typed=typed, machine={"mem": "256M"})

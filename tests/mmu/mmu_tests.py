@@ -2,14 +2,14 @@
 import re
 
 from caisson import images, machine
-from harness import BUILD, COVERAGE, OUT, SOCKETS, Seen, clean, direct, monitor, need, test
+from harness import COVERAGE, OUT, SOCKETS, Seen, clean, direct, monitor, need, run_machine, test, test_kernel
 from trap.matrix_tests import TEST_ELF
 
 DIRECT_MAP, DIRECT_MAP_END = 0xffff830000000000, 0xffff880000000000
 
 
 def kernel(name):
-    return images.bundle(f"{OUT}/{name}.cpio", f"{BUILD}/kernels/{name}.elf")
+    return images.bundle(f"{OUT}/{name}.cpio", test_kernel(name))
 
 
 def mapped_outside_ram(answers, log):
@@ -27,7 +27,7 @@ def register():
     def _():
         for words in ("tlb-tick=0x100000", "tlb-tick=0x100000 tlb-clock=0xfff00000"):
             args = machine.command(("direct", TEST_ELF, kernel("mmu_tlb_clock"), f"noreboot dom0_max_vcpus=2 {words}"), smp=2, mem="256M")
-            r = machine.run(args, 120, until="Halted (noreboot)")
+            r = run_machine(args, 120, until="Halted (noreboot)")
             need("pinned" in r.output, "the test kernel came to nothing", r)
             need(re.search(r"d0:v1: unhandled page fault", r.output) and "reached the table" not in r.output, "a stale translation was used", r)
             clean(r)
@@ -38,7 +38,7 @@ def register():
         def _(name, vcpus, cpus, clocks):
             for clock in clocks:
                 words = f"noreboot dom0_max_vcpus={vcpus} tlb-clock={clock:#x}"
-                r = machine.run(machine.command(("direct", TEST_ELF, kernel(name), words), smp=cpus, mem="256M"), 120)
+                r = run_machine(machine.command(("direct", TEST_ELF, kernel(name), words), smp=cpus, mem="256M"), 120)
                 need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
                 clean(r)
 

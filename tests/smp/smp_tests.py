@@ -2,7 +2,7 @@
 import re
 
 from caisson import images
-from harness import BUILD, COVERAGE, ELF, OUT, REACHED, clean, command, direct, machine, need, run_linux, test
+from harness import BUILD, COVERAGE, ELF, OUT, REACHED, clean, command, direct, machine, need, run_linux, run_machine, test, test_kernel
 
 DEBUG_ELF = ELF if COVERAGE else f"{BUILD}/debug/caisson.elf"
 
@@ -55,9 +55,9 @@ def register(kernel):
     def racing(name, smp, vcpus, cpu):
         @test(f"smp: {name}, {vcpus} vCPUs on {smp} CPUs, {cpu}")
         def _():
-            bundle = images.bundle(f"{OUT}/{name}-{smp}.cpio", f"{BUILD}/kernels/{name}.elf")
+            bundle = images.bundle(f"{OUT}/{name}-{smp}.cpio", test_kernel(name))
             args = machine.command(("direct", DEBUG_ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), cpu=cpu, smp=smp, mem="256M")
-            r = machine.run(args, 120)
+            r = run_machine(args, 120)
             need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
             need(f"SMP: {smp} of {smp} CPUs online" in r.output, "not all CPUs are there", r)
             clean(r)
@@ -92,7 +92,7 @@ def register(kernel):
 
     @test("smp: nosmp and maxcpus")
     def _():
-        bundle = images.bundle(f"{OUT}/smp-limit.cpio", f"{BUILD}/kernels/memory.elf")
+        bundle = images.bundle(f"{OUT}/smp-limit.cpio", test_kernel("memory"))
         for words, said in (("nosmp", None), ("maxcpus=2", "SMP: 2 of 4 CPUs online"), ("maxcpus=1", None)):
             r = direct(bundle, f"noreboot {words}", timeout=60, machine={"smp": 4, "mem": "256M"})
             need("test kernel: PASS" in r.output, f"{words}: the kernel did not pass", r)

@@ -5,7 +5,7 @@ for, or the facts are changed through gdb before the decision. What is chosen fo
 import re
 
 from caisson import images, machine
-from harness import BUILD, ELF, OUT, REACHED, SOCKETS, Seen, clean, direct, monitor, need, provoke, run_linux, test
+from harness import ELF, OUT, REACHED, SOCKETS, Seen, clean, direct, monitor, need, provoke, run_linux, run_machine, test, test_kernel
 from smp.smp_tests import DEBUG_ELF
 
 ALL = "xpti=yes spec-ctrl=rsb,verw,bti-thunk=retpoline"
@@ -20,7 +20,7 @@ MAPPED_PAGES = 10
 def register(kernel):
     @test("speculation: what an isolated guest's tables hold of the hypervisor")
     def _():
-        bundle = images.bundle(f"{OUT}/isolated.cpio", f"{BUILD}/kernels/spin.elf")
+        bundle = images.bundle(f"{OUT}/isolated.cpio", test_kernel("spin"))
         for smp in (1, 2):
             for words, isolated in (("xpti=yes", True), ("xpti=no", False)):
                 started = Seen("Input goes to dom0")
@@ -29,7 +29,7 @@ def register(kernel):
                 # Stopped, as a CPU that runs may be in the hypervisor again when its tables are asked for.
                 look = ["stop", *(c for n in range(smp) for c in (f"cpu {n}", "info registers", "info mem")), "cont"]
                 said = []
-                r = machine.run(args + monitor(f"{SOCKETS}/isolated.sock", look * 3 + ["quit"], 0.1, started, said=said), 60, echo=started)
+                r = run_machine(args + monitor(f"{SOCKETS}/isolated.sock", look * 3 + ["quit"], 0.1, started, said=said), 60, echo=started)
                 cpus = "".join(said).split("CPL=")[1:]
                 guests = [c for c in cpus if c.startswith("3")]
                 need(guests, "no CPU was seen in the guest", r)
@@ -43,7 +43,7 @@ def register(kernel):
         @test(f"speculation: kernel {name} under all that can be asked for", name=name)
         def _(name):
             for cpu in ("max", "qemu64"):
-                bundle = images.bundle(f"{OUT}/spec-{name}.cpio", f"{BUILD}/kernels/{name}.elf")
+                bundle = images.bundle(f"{OUT}/spec-{name}.cpio", test_kernel(name))
                 r = direct(bundle, f"noreboot {ALL}", timeout=60, machine={"cpu": cpu, "mem": "256M"})
                 need(IN_USE in r.output, "not in use", r)
                 need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
@@ -52,7 +52,7 @@ def register(kernel):
     @test("speculation: NMIs at every instruction of an isolated guest's ways in and out")
     def _():
         for name in ("sweep_nmi", "debug_registers"):
-            bundle = images.bundle(f"{OUT}/spec-{name}.cpio", f"{BUILD}/kernels/{name}.elf")
+            bundle = images.bundle(f"{OUT}/spec-{name}.cpio", test_kernel(name))
             r = direct(bundle, f"noreboot {ALL}", timeout=200,
                        machine={"mem": "256M", "extra": ["-icount", "shift=0", "-global", "hpet.msi=on"]})
             need("test kernel: PASS" in r.output and "PANIC" not in r.output, "the test kernel did not pass", r)
@@ -60,9 +60,9 @@ def register(kernel):
     for name, vcpus in (("smp_memory", 5), ("smp_time", 5), ("smp_sched", 4)):
         @test(f"speculation: {name} isolated, on 2 CPUs", name=name, vcpus=vcpus)
         def _(name, vcpus):
-            bundle = images.bundle(f"{OUT}/spec-{name}.cpio", f"{BUILD}/kernels/{name}.elf")
+            bundle = images.bundle(f"{OUT}/spec-{name}.cpio", test_kernel(name))
             args = machine.command(("direct", DEBUG_ELF, bundle, f"noreboot dom0_max_vcpus={vcpus} {ALL}"), smp=2, mem="256M")
-            r = machine.run(args, 150)
+            r = run_machine(args, 150)
             need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
             clean(r)
 
@@ -92,7 +92,7 @@ def register(kernel):
 
     @test("speculation: an absent entry that names memory ends the guest")
     def _():
-        bundle = images.bundle(f"{OUT}/absent.cpio", f"{BUILD}/kernels/dies_absent_entry.elf")
+        bundle = images.bundle(f"{OUT}/absent.cpio", test_kernel("dies_absent_entry"))
         r = direct(bundle, "noreboot pv-l1tf=yes", timeout=60, until="Halted (noreboot)", machine={"mem": "256M"})
         for words in ("empty and inverted entries are in order", "an absent page-table entry names memory (L1TF)", "dom0 has ended: crash"):
             need(words in r.output, f"'{words}' was not printed", r)
@@ -103,7 +103,7 @@ def register(kernel):
 
     @test("speculation: a wrong word in spec-ctrl= is named")
     def _():
-        bundle = images.bundle(f"{OUT}/spec-word.cpio", f"{BUILD}/kernels/memory.elf")
+        bundle = images.bundle(f"{OUT}/spec-word.cpio", test_kernel("memory"))
         r = direct(bundle, "noreboot spec-ctrl=retpolin xpti=perhaps", timeout=60, machine={"mem": "256M"})
         need("Option 'spec-ctrl': value 'retpolin'" in r.output and "Option 'xpti': value 'perhaps'" in r.output, "not named", r)
         need("test kernel: PASS" in r.output, "the boot did not go on", r)

@@ -2,7 +2,7 @@
 from caisson import images, machine, packages
 from bochs import bochs_tests
 from build import guest_input
-from harness import BUILD, ELF, OUT, REACHED, clean, command, direct, need, test
+from harness import BUILD, ELF, OUT, REACHED, clean, command, direct, need, run_machine, test, test_kernel
 
 
 def register(linux):
@@ -18,7 +18,7 @@ def register(linux):
     def kernel(name, cpu, words="noreboot", said=(), unsaid=(), **how):
         @test(f"state: {name} on {cpu}")
         def _():
-            r = direct(images.bundle(f"{OUT}/{name}.cpio", f"{BUILD}/kernels/{name}.elf"), words, timeout=90, machine={"cpu": cpu, "mem": "256M", **how})
+            r = direct(images.bundle(f"{OUT}/{name}.cpio", test_kernel(name)), words, timeout=90, machine={"cpu": cpu, "mem": "256M", **how})
             need("test kernel: PASS" in r.output and "FAIL" not in r.output and not r.timed_out, "the test kernel did not pass", r)
             for text in said:
                 need(text in r.output, f"'{text}' was not printed", r)
@@ -49,11 +49,11 @@ def register(linux):
             program = packages.download_qemu(f"{BUILD}/cache")
             bundle = images.bundle(f"{OUT}/newer-{name}.cpio", *files())
             args = machine.command(("direct", ELF, bundle, words), mem="512M")
-            r = machine.run(program + args[1:], timeout)
+            r = run_machine(program + args[1:], timeout)
             need(passed in r.output and not r.timed_out, "it did not pass", r)
             need("SMEP SMAP" in r.output, "SMAP is not used", r)
             clean(r)
 
     for name in ("user_mode", "exceptions", "memory", "guest_pointers"):
-        newer(name, lambda name=name: [f"{BUILD}/kernels/{name}.elf"], "noreboot", 90, "test kernel: PASS")
+        newer(name, lambda name=name: [test_kernel(name)], "noreboot", 90, "test kernel: PASS")
     newer("Linux", lambda: [linux, images.initramfs(f"{OUT}/newer-initramfs.cpio")], "loglvl=all -- console=hvc0 caisson.batch", 300, REACHED)

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from harness import BUILD, COVERAGE, ELF, HV, OUT, TOP, command, direct, need, symbols, test
+from harness import COVERAGE, ELF, HV, OUT, TOP, command, need, run_machine, run_machine_to_file, symbols, test, test_kernel
 from caisson import images, machine
 sys.path.insert(0, os.path.join(TOP, "tools"))
 import gen_trap_matrix  # noqa: E402
@@ -146,7 +146,7 @@ ENDS = [("early_boot", "hypervisor", "UD"), ("boot", "hypervisor", "PF"), ("smp_
 
 
 def register():
-    boot_kernel = f"{BUILD}/kernels/memory.elf"
+    boot_kernel = test_kernel("memory")
     if not COVERAGE:
         # Relative, as by hand: dependency files name their objects as make was told to.
         command("make", "-s", "TRAP_TEST=1", f"O={os.path.relpath(TEST_O, TOP)}")
@@ -167,18 +167,18 @@ def register():
             @test(f"matrix: {len(batch_cells())} cells of the hypervisor, {how}, {cpu}", how=how, cpu=cpu)
             def _(how, cpu):
                 args = machine.command(boot(how, boot_kernel, f"{hv} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all"), cpu=cpu, smp=2, mem="256M")
-                check_batch(machine.run_to_file(args, 120, f"{OUT}/matrix-{how}-{cpu}.console"), batch_cells())
+                check_batch(run_machine_to_file(args, 120, f"{OUT}/matrix-{how}-{cpu}.console"), batch_cells())
 
         @test(f"matrix: {len(guest_cells())} cells of guests, {how}", how=how)
         def _(how):
-            args = machine.command(boot(how, f"{BUILD}/kernels/trap_cells.elf", f"{hv} traptest=guest"), mem="256M")
-            check_guest(machine.run_to_file(args, 60, f"{OUT}/matrix-guest-{how}.console"))
+            args = machine.command(boot(how, test_kernel("trap_cells"), f"{hv} traptest=guest"), mem="256M")
+            check_guest(run_machine_to_file(args, 60, f"{OUT}/matrix-guest-{how}.console"))
 
     @test("matrix: the first line of a report within 10,000 instructions of the fault")
     def _():
         # Under -icount shift=0 the TSC counts instructions.
         args = machine.command(boot("direct", boot_kernel, f"{hv} traptest=all"), mem="256M", extra=["-icount", "shift=0"])
-        r = machine.run_to_file(args, 120, f"{OUT}/matrix-latency.console")
+        r = run_machine_to_file(args, 120, f"{OUT}/matrix-latency.console")
         latencies = [int(block[-1]) for block in BLOCK.findall(r.output.replace("\r", "")) if int(block[-1])]
         need(len(latencies) > 500, f"only {len(latencies)} reports", r)
         need(max(latencies) <= 10000, f"the slowest took {max(latencies)} instructions", r)
@@ -189,7 +189,7 @@ def register():
             if cell.phase != "stub32":
                 continue
             vector = M.vectors[cell.vector]
-            r = machine.run(machine.command(("direct", stub_image(vector), None, ""), mem="256M"), 20, until="numbers.")
+            r = run_machine(machine.command(("direct", stub_image(vector), None, ""), mem="256M"), 20, until="numbers.")
             check_stub(r, vector)
 
     @test("matrix: the 32-bit stub, 32 cells through GRUB")
@@ -199,7 +199,7 @@ def register():
                 continue
             vector = M.vectors[cell.vector]
             iso = images.iso(f"{OUT}/matrix-stub.iso", stub_image(vector), None, None, "", "")
-            check_stub(machine.run(machine.command(("bios", iso), mem="256M"), 30, until="numbers."), vector)
+            check_stub(run_machine(machine.command(("bios", iso), mem="256M"), 30, until="numbers."), vector)
 
     @test("matrix: a cell without a rule, and a rule without a cell, fail the build")
     def _():
@@ -222,14 +222,14 @@ def register():
         direct = ("direct", stub_image("UD", "pvh_entry32", skip), None, "")
         bios = ("bios", images.iso(f"{OUT}/matrix-entry.iso", stub_image("UD", "multiboot2_entry32", skip), None, None, "", ""))
         for how in (direct, bios):
-            check_stub(machine.run(machine.command(how, mem="256M"), 30, until="numbers."), "UD")
+            check_stub(run_machine(machine.command(how, mem="256M"), 30, until="numbers."), "UD")
 
     for stays in (True, False):
         @test(f"matrix: a fault inside a report, then it {'halts' if stays else 'reboots'}", stays=stays)
         def _(stays):
             words = f"traptest=panic/hypervisor/#GP recorder=off {'noreboot' if stays else 'panic=0'}"
             args = machine.command(boot("direct", boot_kernel, words), mem="256M", smp=2)
-            r = machine.run(args, 30, until="Halted (noreboot)" if stays else None)
+            r = run_machine(args, 30, until="Halted (noreboot)" if stays else None)
             need(re.findall(r"PANIC (CAI-\w+)", r.output) == ["CAI-T06"], "not exactly one report", r)
             need(re.search(r"A second fault while reporting: general protection at \w+ raise_GP\+", r.output), "the second fault is not named", r)
             need(("Halted (noreboot)" in r.output) if stays else not r.timed_out, "it did not end as it should", r)
@@ -241,7 +241,7 @@ def register():
                 bundle = images.bundle(f"{OUT}/matrix-end.cpio", boot_kernel)
                 words = f"traptest={phase}/{context}/#{vector} recorder=off {'noreboot' if stays else 'panic=0'}"
                 args = machine.command(("direct", TEST_ELF, bundle, words), mem="256M", smp=2)
-                r = machine.run(args, 30, until="Halted (noreboot)" if stays else None)
+                r = run_machine(args, 30, until="Halted (noreboot)" if stays else None)
                 wanted = "CAI-M01" if vector == "MC" else code(NUMBER[vector])
                 need(re.findall(r"PANIC (CAI-\w+)", r.output) == [wanted], f"not exactly one report of {wanted}", r)
                 need(f"phase {phase}, context {context}, CPU" in r.output, "the report names another phase or context", r)

@@ -1,7 +1,7 @@
 """Memory errors, sent with QEMU's mce command into frames of every owner, and what becomes of them."""
 import re
 
-from harness import BUILD, ELF, OUT, Dialogue, need, symbols, test
+from harness import ELF, OUT, Dialogue, need, run_machine, symbols, test, test_kernel
 from caisson import images, machine
 
 VAL, OVER, UC, EN, MISCV, ADDRV, PCC, S, AR = (1 << n for n in (63, 62, 61, 60, 59, 58, 57, 56, 55))
@@ -44,7 +44,7 @@ def linux(kernel, vcpus):
     bundle = images.bundle(f"{OUT}/mce-linux-{vcpus}.cpio", kernel, initrd)
     d = Dialogue(f"mce-linux-{vcpus}", [("waiting for an error", [0.5, mce(OPTIONAL | ADDRESS, address=0x10000000)])])
     args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus} -- console=hvc0 caisson.batch"), cpu="Skylake-Client", extra=d.arguments)
-    r = machine.run(args, 120, echo=d)
+    r = run_machine(args, 120, echo=d)
     need("address 0x10000000, a guest's frame: to be retired" in r.output, "the frame is not dom0's", r)
     need("CPU 0: Machine Check Exception: 5 Bank 1: bd00000000000000" in r.output, "dom0's kernel was not told", r)
     need(re.search(r"0000000010000000 0000000000000005", r.output), "/dev/mcelog has no record", r)
@@ -62,9 +62,9 @@ def register(kernel):
         @test(f"mce: {name}")
         def _():
             d = Dialogue("mce-" + re.sub(r"\W+", "-", name), steps)
-            bundle = images.bundle(f"{OUT}/mce-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
+            bundle = images.bundle(f"{OUT}/mce-{kernel}.cpio", test_kernel(kernel))
             kw.setdefault("cpu", "Skylake-Client")
-            r = machine.run(machine.command(("direct", ELF, bundle, args + " dom0_vcpus_pin"), mem="256M", extra=d.arguments, **kw), 30,
+            r = run_machine(machine.command(("direct", ELF, bundle, args + " dom0_vcpus_pin"), mem="256M", extra=d.arguments, **kw), 30,
                             until=end or None, echo=d)
             for text in expected:
                 text = text(r.output) if callable(text) else text
@@ -123,14 +123,14 @@ def register(kernel):
 
     @test("mce: a toolstack reads and sets the state of a vCPU")
     def _():
-        bundle = images.bundle(f"{OUT}/mce-domctl.cpio", f"{BUILD}/kernels/trap_domctl.elf")
-        r = machine.run(machine.command(("direct", ELF, bundle, "noreboot dom0_max_vcpus=2"), mem="256M"), 30)
+        bundle = images.bundle(f"{OUT}/mce-domctl.cpio", test_kernel("trap_domctl"))
+        r = run_machine(machine.command(("direct", ELF, bundle, "noreboot dom0_max_vcpus=2"), mem="256M"), 30)
         need("test kernel: PASS" in r.output and "PANIC" not in r.output, "the test kernel did not pass", r)
 
     @test("mce: badpage= keeps frames out")
     def _():
-        bundle = images.bundle(f"{OUT}/mce-badpage.cpio", f"{BUILD}/kernels/trap_mce.elf")
+        bundle = images.bundle(f"{OUT}/mce-badpage.cpio", test_kernel("trap_mce"))
         d = Dialogue("mce-badpage", [("victim frame", [mce(OPTIONAL | ADDRESS, address=0x801000)]), ("a retired frame", ["quit"])])
-        r = machine.run(machine.command(("direct", ELF, bundle, "noreboot badpage=0x801-0x803,0x900"), cpu="Skylake-Client", mem="256M",
+        r = run_machine(machine.command(("direct", ELF, bundle, "noreboot badpage=0x801-0x803,0x900"), cpu="Skylake-Client", mem="256M",
                                         extra=d.arguments), 30, echo=d)
         need("badpage: frames 0x801 to 0x803 are not used" in r.output and "address 0x801000, a retired frame" in r.output, "not kept out", r)

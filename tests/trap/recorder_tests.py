@@ -1,7 +1,7 @@
 """The flight recorder: a crash in each phase is found again by the next boot, and failing boots do not loop."""
 import re
 
-from harness import BUILD, ELF, OUT, Dialogue, need, test
+from harness import ELF, OUT, Dialogue, need, run_machine, test, test_kernel
 from caisson import images, machine
 from trap.matrix_tests import TEST_ELF
 
@@ -12,7 +12,7 @@ def rebooting(boot, until, steps=(), name="", timeout=60, **kw):
     d = Dialogue(f"recorder-{name}", steps)
     args = machine.command(boot, extra=d.arguments, **kw)
     args.remove("-no-reboot")
-    return machine.run(args, timeout, until=until, echo=d)
+    return run_machine(args, timeout, until=until, echo=d)
 
 
 def boots(r):
@@ -21,7 +21,7 @@ def boots(r):
 
 def register():
     def direct(kernel, words, elf=ELF):
-        return ("direct", elf, images.bundle(f"{OUT}/recorder-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf"), words)
+        return ("direct", elf, images.bundle(f"{OUT}/recorder-{kernel}.cpio", test_kernel(kernel)), words)
 
     for phase, cpu in (("early_boot", 0), ("boot", 0), ("smp_boot", 0), ("ap_64", 1), ("active", 0), ("shutdown", 0)):
         @test(f"recorder: a crash in phase {phase}", phase=phase, cpu=cpu)
@@ -68,7 +68,7 @@ def register():
         def _(name, steps, typed):
             d = Dialogue("key-" + name[4:7], steps)
             args = machine.command(direct("memory", "traptest=boot/hypervisor/#UD panic=60", TEST_ELF), mem="256M", extra=d.arguments)
-            r = machine.run(args, 30, echo=d, typed=typed)
+            r = run_machine(args, 30, echo=d, typed=typed)
             need("PANIC CAI-T06" in r.output and not r.timed_out, "the machine waited on", r)
 
     for how in ("direct", "bios", "uefi"):
@@ -77,7 +77,7 @@ def register():
             if how == "direct":
                 boot = direct("trap_hypfs", "nmi=fatal panic=0")
             else:
-                boot = (how, images.iso(f"{OUT}/recorder-{how}.iso", ELF, f"{BUILD}/kernels/trap_hypfs.elf", None, "nmi=fatal panic=0", ""))
+                boot = (how, images.iso(f"{OUT}/recorder-{how}.iso", ELF, test_kernel("trap_hypfs"), None, "nmi=fatal panic=0", ""))
             r = rebooting(boot, "test kernel: ", [("waiting for a crash", [0.2, "nmi"])], f"hypfs-{how}", 90, mem="256M")
             second = boots(r)[1]
             need("/: previous-boot type 0x0" in second and "/previous-boot: log type 0x2" in second, "the tree is not as it should be", r)

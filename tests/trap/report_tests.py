@@ -1,7 +1,7 @@
 """Reports of a hypervisor whose own state is damaged: gdb does the damage, and the report must still be whole."""
 import re
 
-from harness import BUILD, ELF, OUT, SOCKETS, Seen, clean, monitor, need, provoke, test
+from harness import ELF, OUT, SOCKETS, Seen, clean, monitor, need, provoke, run_machine, test, test_kernel
 from caisson import images, machine
 from trap.matrix_tests import TEST_ELF
 
@@ -13,7 +13,7 @@ def register():
     def report(name, damage, code, text, **machine_words):
         @test(f"report: {name}")
         def _():
-            bundle = images.bundle(f"{OUT}/report.cpio", f"{BUILD}/kernels/memory.elf")
+            bundle = images.bundle(f"{OUT}/report.cpio", test_kernel("memory"))
             r = provoke("do_xen_version", damage, "(noreboot", bundle, "noreboot dom0_mem=128M", **machine_words)
             need(f"PANIC CAI-{code}" in r.output, "no report", r)
             need(r.output.count("PANIC") == 1 and "second fault" not in r.output, "the report has met a fault of its own", r)
@@ -29,18 +29,18 @@ def register():
 
     @test("report: dom0 ends while one CPU hears no NMI and another holds the console's lock")
     def _():
-        bundle = images.bundle(f"{OUT}/stuck.cpio", f"{BUILD}/kernels/trap_stuck_cpus.elf")
-        r = machine.run(machine.command(("direct", TEST_ELF, bundle, "noreboot dom0_max_vcpus=3"), smp=3, mem="256M"), 60)
+        bundle = images.bundle(f"{OUT}/stuck.cpio", test_kernel("trap_stuck_cpus"))
+        r = run_machine(machine.command(("direct", TEST_ELF, bundle, "noreboot dom0_max_vcpus=3"), smp=3, mem="256M"), 60)
         need("1 other CPUs did not stop" in r.output, "no CPU was in the way", r)
         need("dom0 has ended: reboot" in r.output and not r.timed_out, "the machine did not end", r)
         clean(r)
 
     # The watchdog's own NMIs come 18 times a second; these come faster, so that a late one of its own cannot stand for all of them.
     def button(name, words, before, after):
-        bundle = images.bundle(f"{OUT}/{name}.cpio", f"{BUILD}/kernels/trap_nmi_told.elf")
+        bundle = images.bundle(f"{OUT}/{name}.cpio", test_kernel("trap_nmi_told"))
         waits = Seen("waiting for an NMI")
         args = machine.command(("direct", ELF, bundle, f"noreboot watchdog {words}"), mem="256M")
-        r = machine.run(args + monitor(f"{SOCKETS}/{name}.sock", ["nmi"], 0.02, waits, True), 60, until=after, echo=waits)
+        r = run_machine(args + monitor(f"{SOCKETS}/{name}.sock", ["nmi"], 0.02, waits, True), 60, until=after, echo=waits)
         need("watchdog: on" in r.output, "the watchdog was not on", r)
         need(after in r.output and before in r.output, f"'{before}' was not said", r)
         return r

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from harness import BUILD, ELF, HV, OUT, SOCKETS, command, need, symbols
+from harness import ELF, HV, OUT, SOCKETS, command, need, run_machine, symbols, test_kernel
 from caisson import images, machine
 
 HPET = 0xFED00000
@@ -80,7 +80,7 @@ class Gdb:
 
 def start(kernel, words, extra, name):
     """QEMU, stopped before its first instruction, and a Gdb to it. The console goes to a file."""
-    bundle = images.bundle(f"{OUT}/sweep-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
+    bundle = images.bundle(f"{OUT}/sweep-{kernel}.cpio", test_kernel(kernel))
     path, console, log = f"{SOCKETS}/{name}.gdb", f"{OUT}/sweep-{name}.console", f"{OUT}/sweep-{name}.int"
     for old in (path, console, log):
         if os.path.exists(old):
@@ -140,9 +140,9 @@ def boot_under_nmis(period, delay, name="boot", kernel="memory"):
 def executed(kernel="memory"):
     """The hypervisor's instructions that a boot to that kernel's end runs, from the first 64-bit one at its virtual address."""
     log = f"{OUT}/executed.asm"
-    bundle = images.bundle(f"{OUT}/sweep-{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
+    bundle = images.bundle(f"{OUT}/sweep-{kernel}.cpio", test_kernel(kernel))
     args = machine.command(("direct", ELF, bundle, "noreboot nmi=ignore"), mem="256M", extra=["-d", "in_asm", "-D", log])
-    need("test kernel: PASS" in machine.run(args, 60).output, "the boot did not end well")
+    need("test kernel: PASS" in run_machine(args, 60).output, "the boot did not end well")
     text = open(log).read()
     os.unlink(log)
     return {int(a, 16) for a in re.findall(r"^0x(ffff82d04\w+):", text, re.M)}

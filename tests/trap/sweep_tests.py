@@ -2,7 +2,7 @@
 import random
 import time
 
-from harness import BUILD, ELF, OUT, direct, need, test
+from harness import OUT, direct, need, test, test_kernel
 from caisson import images
 from trap import sweep
 
@@ -15,7 +15,7 @@ def register():
     for kernel in ("sweep_nmi", "debug_registers"):
         @test(f"sweep: {kernel}", kernel=kernel)
         def _(kernel):
-            bundle = images.bundle(f"{OUT}/{kernel}.cpio", f"{BUILD}/kernels/{kernel}.elf")
+            bundle = images.bundle(f"{OUT}/{kernel}.cpio", test_kernel(kernel))
             r = direct(bundle, "noreboot", timeout=120, machine={"mem": "256M", "extra": ["-icount", "shift=0", "-global", "hpet.msi=on"]})
             need("test kernel: PASS" in r.output and "PANIC" not in r.output, "the test kernel did not pass", r)
 

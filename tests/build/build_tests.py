@@ -1,0 +1,64 @@
+"""The build itself: compilers, layers, documents and ABI that must agree with the code."""
+import os
+import re
+
+from harness import TOP, command, debug_elf, need, test
+
+
+@test("build: clang 14, warning-free")
+def clang():
+    """The whole hypervisor with the other compiler."""
+    command("make", "-s", "O=build/clang", "CC=clang")
+
+
+@test("build: debug variant")
+def debug_variant():
+    """The variant that checks the order of locks, which other tests run."""
+    debug_elf()
+
+
+@test("build: image, gates, W^X")
+def image():
+    """What is in the image, byte by byte where it matters."""
+    command("python3", "tests/build/image.py")
+
+
+@test("build: layers")
+def layers():
+    """No file uses a layer above its own, but for the exceptions."""
+    command("tools/check-layers")
+
+
+@test("build: generated documents are those that the tables give")
+def generated_documents():
+    """Somebody who changes a table runs 'make docs'."""
+    for tool, name in (("gen_trap_matrix.py markdown", "trap-matrix"), ("gen_panic_codes.py", "panic-codes"), ("gen_options.py", "options")):
+        text = command("python3", *f"tools/{tool}".split())
+        need(text == open(f"{TOP}/docs/{name}.md").read(), f"docs/{name}.md is stale: run 'make docs'")
+
+
+@test("build: ABI layouts against libxen-dev")
+def abi_layouts():
+    """Our public headers and the distribution's have the same sizes and offsets."""
+    command("python3", "tests/build/abi_layout.py")
+
+
+@test("build: every header compiles alone")
+def headers_alone():
+    """A header includes what it uses."""
+    for root, _, files in os.walk(os.path.join(TOP, "include")):
+        for f in files:
+            if not f.endswith("_asm.h"):
+                command("gcc", "-fsyntax-only", "-std=gnu11", "-Iinclude", "-Ibuild/include", "-ffreestanding", "-Wall", "-Werror",
+                        "-mgeneral-regs-only", "-x", "c", os.path.join(root, f), "-Wno-pragma-once-outside-header")
+
+
+@test("build: documented options are those that exist")
+def documented_options():
+    """docs/options.md and the declarations name the same options; none is called absent that is there."""
+    declared = set(re.findall(r'^OPTION\("([\w-]+)"', command("grep", "-rhE", r'^OPTION\("', "common", "arch", "drivers"), re.M))
+    rows = open(f"{TOP}/docs/options.md").read().partition("## Options of Xen")
+    documented = set(re.findall(r"^\| `([\w-]+)", rows[0], re.M))
+    need(declared == documented, f"docs/options.md and the code differ: {declared ^ documented}")
+    both = declared & set(re.findall(r"`([\w.-]+)`", rows[2]))
+    need(not both, f"offered, and in the list of those that are not: {both}")
