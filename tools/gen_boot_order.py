@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """docs/boot-order.md, from the lists in arch/x86/setup.c and the BOOT_STEP() lines of the code; fails where they contradict each other."""
-import argparse
 import os
 import re
 import sys
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from caisson import cli
+from caisson.cli import TOP
+
 PLATFORMS = ("BIOS", "UEFI", "PVH")
 LISTS = ("early_boot", "protect", "boot")  # of setup.c, in the order that boot_main() calls them
 NO_STEPS = {"panic", "printk", "page_free_count", "rdtsc", "system_time_ns", "this_cpu", "trap_test_phase", "if", "idle_loop"} | set(LISTS)
@@ -107,7 +108,7 @@ step declares nothing.
 
 
 def main():
-    args = argparse.ArgumentParser(description=__doc__)
+    args = cli.Words(__doc__)
     args.add_argument("--check", action="store_true", help="only say what is wrong")
     args.add_argument("--tree", default=TOP, help="the source to read")
     options = args.parse_args()
@@ -124,4 +125,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.start(main)
