@@ -170,11 +170,13 @@ class Run:
             self.several([t for t in self.tests if not t.alone], self.jobs)
             self.several([t for t in self.tests if t.alone], 1)
             return True
-        except KeyboardInterrupt:
+        except BaseException as e:  # Ctrl-C, or this process is to end
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             with self.lock:
                 self.stopped = True
             end_children()
+            if not isinstance(e, KeyboardInterrupt):
+                raise
             return False
 
     def report(self):

@@ -46,21 +46,20 @@ void *memset(void *d, int c, size_t n);
 void *memcpy(void *d, const void *s, size_t n) { memory_copy(d, s, n); return d; }
 void *memset(void *d, int c, size_t n) { memory_set(d, c, n); return d; }
 
-static void put_hex(char **p, u64 v)
+static void put_number(char **p, u64 v, u32 base)
 {
-    bool started = false;
+    char digits[20];
+    u32 n = 0;
 
-    for (int shift = 60; shift >= 0; shift -= 4) {
-        u32 digit = (v >> shift) & 15;
-
-        if (digit || started || !shift) {
-            *(*p)++ = "0123456789abcdef"[digit];
-            started = true;
-        }
-    }
+    do {
+        digits[n++] = "0123456789abcdef"[v % base];
+        v /= base;
+    } while (v);
+    while (n)
+        *(*p)++ = digits[--n];
 }
 
-/* %s, %x and %lx only. */
+/* %s, %x, %lx and %u only. */
 void print(const char *fmt, ...)
 {
     char line[256], *p = line;
@@ -76,10 +75,12 @@ void print(const char *fmt, ...)
             for (const char *s = va_arg(ap, const char *); *s && p < line + 220; s++)
                 *p++ = *s;
         else if (*fmt == 'x')
-            put_hex(&p, va_arg(ap, u32));
+            put_number(&p, va_arg(ap, u32), 16);
+        else if (*fmt == 'u')
+            put_number(&p, va_arg(ap, u32), 10);
         else if (*fmt == 'l') {
             fmt++;
-            put_hex(&p, va_arg(ap, u64));
+            put_number(&p, va_arg(ap, u64), 16);
         }
     }
     va_end(ap);
@@ -89,7 +90,7 @@ void print(const char *fmt, ...)
 void check_failed(const char *file, int line, const char *what, long got, long want)
 {
     checks_failed++;
-    print("%s:0x%x: check failed: %s (got 0x%lx, want 0x%lx)\n", file, line, what, (u64)got, (u64)want);
+    print("%s:%u: check failed: %s (got 0x%lx, want 0x%lx)\n", file, line, what, (u64)got, (u64)want);
 }
 
 void finish(void)
