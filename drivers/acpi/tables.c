@@ -164,6 +164,55 @@ static void use_override(struct acpi_info *a, const u8 *e)
     a->nr_overrides++;
 }
 
+/* lint: of a local APIC, which has two such inputs. */
+static void use_nmi(struct acpi_info *a, u32 uid, u8 lint, u16 flags)
+{
+    bool level = (flags >> 2 & 3) == 3, active_low = (flags & 3) == 3;
+
+    for (u32 i = 0; i < a->nr_nmis; i++)
+        if (a->nmis[i].uid == uid && a->nmis[i].lint == lint) {
+            if (a->nmis[i].level != level || a->nmis[i].active_low != active_low)
+                left_out(a, LOG_WARN "ACPI: NMI at LINT%u of UID %#x comes a second time, with other flags: it is left out\n", lint, uid);
+            return;
+        }
+    if (lint > 1 || a->nr_nmis == ACPI_MAX_CPUS) {
+        left_out(a, LOG_WARN "ACPI: NMI at LINT%u of UID %#x %s: it is left out\n", lint, uid,
+                 lint > 1 ? "is at none of the two inputs" : "is one too many");
+        return;
+    }
+    a->nmis[a->nr_nmis].uid = uid;
+    a->nmis[a->nr_nmis].lint = lint;
+    a->nmis[a->nr_nmis].level = level;
+    a->nmis[a->nr_nmis++].active_low = active_low;
+}
+
+static void use_local_apic_nmi(struct acpi_info *a, const u8 *e)
+{
+    use_nmi(a, e[2] == 0xff ? ACPI_ALL_CPUS : e[2], e[5], (u16)get(e + 3, 2));
+}
+
+static void use_x2apic_nmi(struct acpi_info *a, const u8 *e)
+{
+    use_nmi(a, (u32)get(e + 4, 4), e[8], (u16)get(e + 2, 2));
+}
+
+bool acpi_nmi_at(u32 apic_id, u8 lint, bool *level, bool *active_low)
+{
+    u32 uid = ACPI_ALL_CPUS;
+
+    *level = *active_low = false;
+    for (u32 i = 0; i < acpi.nr_cpus; i++)
+        if (acpi.cpus[i].apic_id == apic_id)
+            uid = acpi.cpus[i].acpi_id;
+    for (u32 i = 0; i < acpi.nr_nmis; i++)
+        if (acpi.nmis[i].lint == lint && (acpi.nmis[i].uid == uid || acpi.nmis[i].uid == ACPI_ALL_CPUS)) {
+            *level = acpi.nmis[i].level;
+            *active_low = acpi.nmis[i].active_low;
+            return true;
+        }
+    return !acpi.nr_nmis && lint == 1;
+}
+
 static void use_local_apic_address(struct acpi_info *a, const u8 *e)
 {
     a->local_apic = get(e + 4, 8);
@@ -175,7 +224,7 @@ static const struct {
     void (*use)(struct acpi_info *a, const u8 *e);
 } madt_entries[] = {
     { 0, 8, use_local_apic }, { 1, 12, use_io_apic },  { 2, 10, use_override },
-    { 5, 12, use_local_apic_address }, { 9, 16, use_x2apic },
+    { 4, 6, use_local_apic_nmi }, { 5, 12, use_local_apic_address }, { 9, 16, use_x2apic }, { 10, 12, use_x2apic_nmi },
 };
 
 static void use_entry(struct acpi_info *a, const u8 *e)

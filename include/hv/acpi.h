@@ -7,6 +7,7 @@
 #define ACPI_MAX_IO_APICS 128
 #define ACPI_MAX_OVERRIDES 16 /* ISA interrupts, each once */
 #define ACPI_MAX_CPUS 256
+#define ACPI_ALL_CPUS (~0u) /* as a processor's UID */
 
 struct acpi_gas {
     u8 space, width, offset, access;
@@ -33,6 +34,12 @@ struct acpi_info {
         u32 gsi;
         bool level, active_low;
     } overrides[ACPI_MAX_OVERRIDES];
+    u32 nr_nmis; /* wires from the machine's NMI to local APICs */
+    struct {
+        u32 uid; /* as cpus[].acpi_id, or ACPI_ALL_CPUS */
+        u8 lint;
+        bool level, active_low;
+    } nmis[ACPI_MAX_CPUS];
     u16 pm1a_control, pm1b_control, pm_timer; /* ports, 0: none */
     bool no_x2apic; /* the firmware asks that x2APIC mode be left off (DMAR, X2APIC_OPT_OUT) */
     u8 rtc_century; /* the real-time clock's register for it; 0: none */
@@ -53,6 +60,11 @@ const void *acpi_find_table(const char *signature, bool any_sum, u32 *length) __
 /* Parsers of single tables: 0, or -EINVAL (too short). Nothing in them is trusted. */
 int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length);
 int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length);
+/*
+ * Does the machine's NMI come to this input, 0 or 1, of the processor (ACPI 6.4, 5.2.12.7 and 5.2.12.13)? A MADT that says nothing of
+ * NMIs leaves the PC's wiring, which is LINT1 of each.
+ */
+bool acpi_nmi_at(u32 apic_id, u8 lint, bool *level, bool *active_low);
 /* The HPET's registers. False: the table is too short, or they lie in RAM, in no memory at all, or beyond what the processor reaches. */
 bool acpi_hpet_address(const void *table, u32 length, paddr_t *address) __must_check;
 /* SPCR: a 16550 at an I/O port (below 64 Ki) or in memory, its registers as in struct uart_place; baud 0: the firmware's. */

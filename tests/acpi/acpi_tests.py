@@ -4,7 +4,7 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tables import (CAPABLE, cpu, entry, fadt, io_apic, madt, override, rsdp, rsdt, x2cpu, xsdt)  # noqa: E402
+from tables import (CAPABLE, cpu, entry, fadt, io_apic, local_nmi, madt, override, rsdp, rsdt, x2cpu, xsdt)  # noqa: E402
 from caisson import images, machine, packages  # noqa: E402
 from harness import BUILD, ELF, OUT, clean, direct, need, run_bochs, run_machine, test, test_kernel  # noqa: E402
 
@@ -58,6 +58,7 @@ MACHINES = [
     ("absent", ["no answer within a second"], (2, 4), SOUND + (cpu(7), cpu(9, flags=CAPABLE)), {}),
     ("local-apic", ["Local APIC: at fee00000, not where ACPI has it (fed00000)"], (2, 2), (), {"chunks": {MADT: madt(*SOUND, local_apic=0xFED00000)}}),
     ("boot-cpu", ["the MADT does not list the processor that boots, APIC id 0"], (2, 2), (cpu(1), io_apic(), IRQ0), {}),
+    ("nmi-elsewhere", ["NMIs come to other processors than the first"], (2, 2), SOUND + (local_nmi(1, 0),), {}),
     ("no-io-apic", ["No I/O APIC"], (2, 2), (cpu(0), cpu(1)), {}),
 ]
 

@@ -11,7 +11,7 @@ from tables import (CAPABLE, ENABLED, cpu, dmar, entry, fadt, io_apic, local_api
 
 # Where the standard tables lie. Memory is RAM but for the last 64 KiB below 1 MiB and the 256 KiB above, which are the firmware's.
 RSDP, RSDT, XSDT, MADT, FADT, MORE = 0xF0000, 0x100000, 0x101000, 0x102000, 0x110000, 0x111000
-NORMAL = {"cpus": "0 1", "io_apics": "fec00000@0+24", "overrides": "0>2", "local_apic": "fee00000", "pm": "604 0 608", "reset": "1:cf9=f", "x2apic": "free"}
+NORMAL = {"cpus": "0 1", "io_apics": "fec00000@0+24", "overrides": "0>2", "local_apic": "fee00000", "pm": "604 0 608", "reset": "1:cf9=f", "x2apic": "free", "nmis": "0:1 1:1"}
 IRQ0 = override(0, 2)
 SOUND = (cpu(0), cpu(1), io_apic(), IRQ0)
 cases = []
@@ -116,7 +116,21 @@ with_madt("two interrupts on one GSI", entries=SOUND + (override(5, 9, 0xD), ove
 with_madt("reserved polarity and trigger", entries=SOUND + (override(9, 9, 0xFFFA),), overrides="0>2 9>9")
 with_madt("all sixteen overrides, some twice", *[f"interrupt {i} comes a second time" for i in range(4)], overrides=" ".join(f"{i}>{i + 4}" for i in range(16)),
           entries=(cpu(0), cpu(1), io_apic()) + tuple(override(i % 16, i % 16 + 4) for i in range(20)))
-with_madt("NMI entries of all kinds", entries=SOUND + (local_nmi(), local_nmi(1, 0, 0xF), x2_nmi(), x2_nmi(7, 200), nmi_source(2), nmi_source(0xFFFFFFFF)))
+with_madt("NMI entries of all kinds", "LINT200 of UID 0x7 is at none", nmis="0:1 1:0LA 1:1",
+          entries=SOUND + (local_nmi(), local_nmi(1, 0, 0xF), x2_nmi(), x2_nmi(7, 200), nmi_source(2), nmi_source(0xFFFFFFFF)))
+with_madt("NMI at LINT0 of all", entries=(local_nmi(lint=0),) + SOUND, nmis="0:0 1:0")
+with_madt("NMI at LINT0 of all, in an x2APIC entry", entries=SOUND + (x2_nmi(lint=0, flags=3),), nmis="0:0A 1:0A")
+with_madt("NMI at one processor, by its UID", entries=(cpu(0, 8), cpu(1, 9), io_apic(), IRQ0, local_nmi(9, 1, 0xC)), nmis="1:1L")
+with_madt("NMI at one processor, by a long UID", entries=(x2cpu(0, 0x108), x2cpu(1, 8), io_apic(), IRQ0, x2_nmi(0x108, 1)), nmis="0:1")
+with_madt("NMI at each processor, by UID", entries=SOUND + (local_nmi(0), x2_nmi(1, 0)), nmis="0:1 1:0")
+with_madt("NMI at a processor that is not there", entries=SOUND + (local_nmi(77),), nmis="none")
+with_madt("UID 255 in an x2APIC entry is one processor's", entries=(x2cpu(0, 255), x2cpu(1), io_apic(), IRQ0, x2_nmi(255)), nmis="0:1")
+with_madt("reserved polarity and trigger of an NMI", entries=SOUND + (local_nmi(flags=0xFFFA),))
+with_madt("NMI twice, with other flags", "LINT1 of UID 0xffffffff comes a second time", entries=SOUND + (local_nmi(), x2_nmi(flags=0xF)))
+with_madt("NMI at LINT2 alone", "LINT2 of UID 0 is at none", entries=SOUND + (local_nmi(0, 2),))
+with_madt("an NMI entry too short for its type", "type 4 has only 5 bytes", "type 10 has only 11 bytes", entries=SOUND + (entry(4, bytes(3)), entry(10, bytes(9))))
+with_madt("more NMI entries than there is room for", *["is one too many"] * 2, nmis="0:0 1:0",
+          entries=SOUND + tuple(x2_nmi(i, 0) for i in range(258)))
 with_madt("an address override for the local APIC", entries=SOUND + (local_apic_address(0xFEE00000),), words={"local_apic": 0})
 with_madt("a local APIC above 4 GiB", entries=SOUND + (local_apic_address(0x123456789000),), local_apic="123456789000")
 # ---- checksums and roots ----

@@ -81,7 +81,20 @@ static void describe(char *out, size_t size)
         fprintf(f, "%u:%lx=%x", acpi.reset_register.space, acpi.reset_register.address, acpi.reset_value);
     else
         fprintf(f, "none");
-    fprintf(f, "; x2apic %s", acpi.no_x2apic ? "off" : "free");
+    fprintf(f, "; x2apic %s; nmis", acpi.no_x2apic ? "off" : "free");
+    bool some = false;
+
+    for (u32 id = 0; id < 2; id++)
+        for (u8 lint = 0; lint < 2; lint++) {
+            bool level, active_low;
+
+            if (!acpi_nmi_at(id, lint, &level, &active_low))
+                continue;
+            some = true;
+            fprintf(f, " %u:%u%s%s", id, lint, level ? "L" : "", active_low ? "A" : "");
+        }
+    if (!some)
+        fprintf(f, " none");
     fclose(f);
 }
 

@@ -18,6 +18,8 @@ enum {
 #define ICR_PENDING 0x1000
 #define LVT_MASKED 0x10000
 #define LVT_NMI 0x400
+#define LVT_ACTIVE_LOW 0x2000
+#define LVT_LEVEL 0x8000 /* processors take an NMI as an edge all the same (SDM vol. 3, 11.5.1) */
 #define LVT_TSC_DEADLINE 0x40000
 #define APIC_BASE_ENABLE 0x800
 #define APIC_BASE_X2APIC 0x400
@@ -79,10 +81,25 @@ static void program_defaults(void)
     apic_write(APIC_TPR, 0);
     apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     apic_write(APIC_LVT_LINT0, LVT_MASKED);
-    apic_write(APIC_LVT_LINT1, LVT_NMI);
+    apic_write(APIC_LVT_LINT1, LVT_MASKED);
     apic_write(APIC_LVT_ERROR, VECTOR_LAPIC_ERROR);
     apic_write(APIC_TIMER_DIVIDE, 0xb); /* divide by 1 */
     leave_c1e();
+}
+
+/* The machine's NMIs are the first CPU's. */
+static void open_nmi_inputs(void)
+{
+    static const u32 inputs[] = { APIC_LVT_LINT0, APIC_LVT_LINT1 };
+    bool level, active_low, some = false;
+
+    for (u8 i = 0; i < 2; i++)
+        if (acpi_nmi_at(this_cpu()->apic_id, i, &level, &active_low)) {
+            apic_write(inputs[i], LVT_NMI | (level ? LVT_LEVEL : 0) | (active_low ? LVT_ACTIVE_LOW : 0));
+            some = true;
+        }
+    if (!some)
+        printk(LOG_WARN "ACPI: NMIs come to other processors than the first: they are not taken, and an NMI button does nothing\n");
 }
 
 /* The write to the LVT must have arrived before the first deadline is set (SDM vol. 3, 11.5.4.1): one is memory, the other is not. */
@@ -100,7 +117,6 @@ void local_apic_init_cpu(void)
     if (x2apic)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     program_defaults();
-    apic_write(APIC_LVT_LINT1, LVT_MASKED); /* the machine's NMIs are the first CPU's */
     start_timer();
 }
 
@@ -168,6 +184,7 @@ void local_apic_init(void)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     this_cpu()->apic_id = local_apic_id();
     program_defaults();
+    open_nmi_inputs();
     tsc_deadline = cpu.tsc_deadline && cpu.invariant_tsc;
     printk(LOG_INFO "Local APIC: id %u, %s%s\n", this_cpu()->apic_id, x2apic ? "x2APIC" : "xAPIC",
            tsc_deadline ? ", TSC deadline timer" : "");
