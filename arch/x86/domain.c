@@ -2,6 +2,7 @@
 #include <hv/arch.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
+#include <hv/x86/pv/mmu.h>
 
 void arch_domains_init(void)
 {

@@ -13,7 +13,6 @@
 #include <hv/mca.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/recorder.h>
 #include <hv/sched.h>
 #include <hv/serial.h>
@@ -27,6 +26,8 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/mmu.h>
 #include <hv/x86/trap.h>
 
 static u64 first_tsc; /* at the first C line */

@@ -5,6 +5,7 @@
  * Lock: mca_lock (a leaf) guards the records for dom0, and who makes up errors.
  */
 #include <hv/boot_step.h>
+#include <hv/domain.h>
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
@@ -16,6 +17,7 @@
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
+#include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 #include <public/mca.h>
@@ -87,7 +89,7 @@ static void tell_guest(const struct mc_event *e, struct domain *owner, mfn_t mfn
 }
 
 /* Held until domain_put(), or NULL: the owner may be going. */
-static struct domain *owner_of(const struct page_info *pg)
+static struct domain *domain_owning(const struct page_info *pg)
 {
     struct domain *d;
 
@@ -111,7 +113,7 @@ static void deal_with(const struct mc_event *e)
     }
     if (e->nr_frames) {
         if (frame_owner(mfn) == FRAME_GUEST) {
-            owner = owner_of(mfn_to_page(mfn));
+            owner = domain_owning(mfn_to_page(mfn));
             r.owner = owner ? owner->id : DOMID_INVALID;
         }
         kind = e->severity >= MC_DEFERRED ? page_retire(mfn) : frame_owner(mfn);

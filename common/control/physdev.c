@@ -3,7 +3,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/irq.h>
-#include <hv/pv.h>
+#include <hv/x86/pv/trap.h>
 #include <public/physdev.h>
 
 static long op_irq_status(void *arg)

@@ -134,7 +134,8 @@ void vcpu_set_period(struct vcpu *v, u64 period_ns)
 
 int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
 {
-    u32 owner = (u32)virt_to_mfn(d), stamp = tlb_clock();
+    owner_t owner = owner_of(d);
+    u32 stamp = tlb_clock();
     mfn_t mfn = page_to_mfn(pg), last = mfn + count - 1;
 
     spin_lock(&d->page_lock);
@@ -164,7 +165,7 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
 
 void domain_share_page(struct domain *d, struct page_info *pg)
 {
-    pg->owner = (u32)virt_to_mfn(d);
+    pg->owner = owner_of(d);
     /* The hypervisor's own reference, never dropped while it uses the page; always writable. */
     pg->type_info = ((u64)PGT_WRITABLE << PGT_TYPE_SHIFT) | PGT_VALIDATED | 1;
     __atomic_store_n(&pg->ref_info, PGR_SPECIAL | 1, __ATOMIC_RELEASE);

@@ -1,10 +1,12 @@
 /* memory_op: reservations, exchange, maps. */
 #include <hv/boot_info.h>
 #include <hv/acpi.h>
+#include <hv/domain.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/pv.h>
 #include <hv/softirq.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/page_type.h>
 #include <public/memory.h>
 
 #define GUEST_MAX_ORDER 9      /* what an unprivileged domain may ask for in one extent (XSA-31) */

@@ -185,7 +185,7 @@ static inline void domain_done_at(struct domain **d) { domain_done(*d); }
 
 static inline bool page_owned_by(const struct page_info *pg, const struct domain *d)
 {
-    return pg->owner == (u32)virt_to_mfn(d);
+    return pg->owner == owner_of(d);
 }
 
 /*

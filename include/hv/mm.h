@@ -13,10 +13,12 @@
 
 struct domain;
 
+typedef u32 owner_t; /* the frame of a struct domain: who owns a frame */
+
 struct page_info {
     u64 type_info; /* free: order of the block */
     u64 ref_info;
-    u32 owner;     /* frame of the owner's struct domain; 0: nobody */
+    owner_t owner; /* 0: nobody */
     u32 tlb_stamp; /* TLB clock when the type was last dropped, or when it was freed */
     u32 next, prev; /* frame numbers: free list, or the owner's page list */
 };
@@ -53,6 +55,8 @@ static inline paddr_t virt_to_phys(const void *va) { return (u64)va - DIRECTMAP_
 static inline void *mfn_to_virt(mfn_t mfn) { return phys_to_virt(mfn << PAGE_SHIFT); }
 static inline mfn_t virt_to_mfn(const void *va) { return virt_to_phys(va) >> PAGE_SHIFT; }
 static inline void *page_to_virt(const struct page_info *pg) { return mfn_to_virt(page_to_mfn(pg)); }
+static inline owner_t owner_of(const struct domain *d) { return (owner_t)virt_to_mfn(d); }
+static inline struct domain *page_owner(const struct page_info *pg) { return mfn_to_virt(pg->owner); } /* that has one */
 /* For addresses inside the image. */
 paddr_t image_to_phys(const void *va);
 

@@ -3,7 +3,7 @@
  *
  * Stands for:
  *   arch/x86/mm/tlb.c: ask, tlb_serve, served, flush_others, cpus_with_guests, tlb_flush_cpus
- *   arch/x86/pv/pv_vcpu.c: enter_address_space, pv_leave_address_space
+ *   arch/x86/pv/mmu/address_space.c: pv_enter_address_space, pv_leave_address_space
  *
  * Two of three CPUs have an address of their own each, whose mapping they take away, flush and make anew; all three load
  * the address space and leave it, and have what is mapped in their TLBs. Requests are counted in C; here each CPU's is a
@@ -64,7 +64,7 @@ proctype Cpu(byte me)
 
 end:
     do
-    :: !has[me] -> /* enter_address_space() */
+    :: !has[me] -> /* pv_enter_address_space() */
 #ifndef LOADED_LATE
        loaded[me] = 1;
 #endif

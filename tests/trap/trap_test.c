@@ -13,12 +13,12 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"

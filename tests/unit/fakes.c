@@ -9,11 +9,11 @@
 #include <hv/efi_boot.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/pv/mmu.h>
 #include <hv/x86/speculation.h>
 #include <hv/x86/tlb.h>
 
@@ -171,7 +171,7 @@ struct page_info *fake_page(struct domain *d)
 
     assert_non_null(pg);
     memset(page_to_virt(pg), 0, PAGE_SIZE);
-    pg->owner = (u32)virt_to_mfn(d);
+    pg->owner = owner_of(d);
     pg->type_info = 0;
     pg->prev = 0;
     pg->next = d->page_list;

@@ -4,7 +4,7 @@
 
 #include <hv/evtchn.h>
 #include <hv/hypercall.h>
-#include <hv/pv.h>
+#include <hv/x86/page_type.h>
 
 static struct domain *d;
 static struct shared_info *s;

@@ -5,10 +5,10 @@
 
 #include <hv/evtchn.h>
 #include <hv/irq.h>
-#include <hv/pv.h>
 #include <hv/recorder.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
+#include <hv/x86/page_type.h>
 #include <hv/x86/trap.h>
 
 #include "../../common/debug/keyhandler.c"

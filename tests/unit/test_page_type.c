@@ -4,6 +4,7 @@
 
 #include <hv/hypercall.h>
 #include <hv/pv.h>
+#include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
 
 /*

@@ -15,10 +15,11 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/smp.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/mmu.h>
+#include <hv/x86/pv/trap.h>
 
 #define TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 #define RO_FLAGS (PTE_PRESENT | PTE_USER | PTE_ACCESSED)

@@ -19,6 +19,7 @@
 #include <hv/x86/cet.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/mmu.h>
 
 #define ATTRIBUTE_WB 8ULL
 #define ATTRIBUTE_RUNTIME (1ULL << 63)

@@ -25,7 +25,7 @@
 
 bool page_get(struct page_info *pg, const struct domain *d)
 {
-    return ref_get(pg, (u32)virt_to_mfn(d));
+    return ref_get(pg, owner_of(d));
 }
 
 static void flush_cache_of(struct page_info *pg)
@@ -39,7 +39,7 @@ static void flush_cache_of(struct page_info *pg)
 /* The last reference is gone: back to the allocator. */
 static void release(struct page_info *pg)
 {
-    struct domain *d = mfn_to_virt(pg->owner);
+    struct domain *d = page_owner(pg);
 
     /* Type references hold general ones, so none is left. */
     ASSERT(!(pg->type_info & PGT_COUNT_MASK) && !(pg->ref_info & PGR_SPECIAL));
@@ -169,7 +169,7 @@ void page_put_type(struct page_info *pg)
 
 int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type)
 {
-    if (!mfn_valid(mfn) || !ref_get(mfn_to_page(mfn), (u32)virt_to_mfn(d)))
+    if (!mfn_valid(mfn) || !ref_get(mfn_to_page(mfn), owner_of(d)))
         return -EINVAL;
     struct page_info *pg = mfn_to_page(mfn);
     int rc = type_get_quick(pg, type) ? 0 : page_get_type(pg, type);

@@ -4,8 +4,9 @@
  * vol. 3, 17.2.
  */
 #include <hv/guest_access.h>
-#include <hv/pv.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 
 #define DR6_WRITABLE 0xe00fUL /* B0 to B3, BD, BS, BT */

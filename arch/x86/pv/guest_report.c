@@ -5,8 +5,8 @@
 #include <hv/guest_access.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 
 static void print_code(const struct cpu_user_regs *regs)

@@ -6,6 +6,9 @@
 #include <hv/pv.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/mmu.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 
 #define PFEC_PRESENT 1

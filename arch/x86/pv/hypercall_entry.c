@@ -2,7 +2,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/nospec.h>
-#include <hv/pv.h>
+#include <hv/x86/pv/trap.h>
 
 void pv_hypercall(struct cpu_user_regs *regs)
 {

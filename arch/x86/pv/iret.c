@@ -1,7 +1,7 @@
 /* The iret hypercall: the guest kernel's way back to its user mode, or to itself. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/pv.h>
+#include <hv/x86/pv/trap.h>
 
 HYPERCALL_HANDLER(do_iret)
 {

@@ -8,8 +8,8 @@
  */
 #include <hv/boot_step.h>
 #include <hv/lib.h>
-#include <hv/pv.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/pv/mmu.h>
 #include <hv/x86/vectors.h>
 
 extern const char vector_stubs[], entry_text_end[], idt_table[];

@@ -2,9 +2,10 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/nospec.h>
-#include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>
 
 HYPERCALL_HANDLER(do_set_trap_table)

@@ -7,6 +7,9 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/mmu.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/speculation.h>
 
 int pv_domain_init(struct domain *d)
@@ -137,35 +140,6 @@ void pv_selectors_on_exit(void)
         guest_crash(v, guest_cpu_user_regs(), CRASH_RETURN, 0, "the failsafe callback's frame cannot be written to the guest's kernel stack");
 }
 
-static void load_gdt(u64 base)
-{
-    struct {
-        u16 limit;
-        u64 base;
-    } __packed gdtr = { GDT_LIMIT, base };
-
-    __asm__ volatile("lgdt %0" ::"m"(gdtr));
-}
-
-static void enter_address_space(struct percpu *c, struct vcpu *v)
-{
-    __atomic_store_n(&c->loaded, v->domain, __ATOMIC_SEQ_CST); /* who flushes from here on asks us (tlb.c) */
-    pv_load_address_space(v);
-    load_gdt(PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT));
-}
-
-void pv_leave_address_space(void)
-{
-    struct percpu *c = this_cpu();
-
-    if (!c->loaded)
-        return;
-    load_gdt((u64)c->gdt - GDT_RESERVED_BASE);
-    write_cr3(image_to_phys(hv_l4));
-    c->guest_cr3 = 0;
-    __atomic_store_n(&c->loaded, NULL, __ATOMIC_RELEASE);
-}
-
 void pv_state_load(struct vcpu *v)
 {
     struct percpu *c = this_cpu();
@@ -174,7 +148,7 @@ void pv_state_load(struct vcpu *v)
     /* Registers that nobody used since it left: the idle vCPU leaves them alone. */
     if (c->state_owner == v && v->state_cpu == c->id) {
         if (!c->loaded)
-            enter_address_space(c, v);
+            pv_enter_address_space(c, v);
         fpu_load_xcr0(p->xcr0);
         ask_for_selectors(p);
         if (p->cr0_ts)
@@ -188,7 +162,7 @@ void pv_state_load(struct vcpu *v)
 
     /* The new window has our GDT page before anything can load a segment through it. */
     pv_window_set_cpu_page(v);
-    enter_address_space(c, v);
+    pv_enter_address_space(c, v);
     pv_load_ldt(v);
 
     cpu_write_cr4((c->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | p->cr4);

@@ -9,6 +9,7 @@
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/mmu.h>
 
 int segdesc_page_validate(struct page_info *pg)
 {

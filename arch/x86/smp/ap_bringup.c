@@ -12,7 +12,6 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/sched.h>
 #include <hv/smp.h>
 #include <hv/time.h>
@@ -22,6 +21,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/trap.h>
 

@@ -7,11 +7,11 @@
 #include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
-#include <hv/pv.h>
 #include <hv/softirq.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"
 

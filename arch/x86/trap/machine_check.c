@@ -199,7 +199,7 @@ static void end(const struct cpu_user_regs *regs, enum panic_code code, const st
     fatal_trap(regs, code, "machine check: %s (bank %u, status %016lx, MCG_STATUS %lx)", why, e->bank, e->status, e->mcg_status);
 }
 
-static enum frame_owner owner_of(const struct mc_event *e)
+static enum frame_owner owner_of_area(const struct mc_event *e)
 {
     enum frame_owner first = e->nr_frames ? frame_owner(e->address >> PAGE_SHIFT) : FRAME_NONE;
 
@@ -212,7 +212,7 @@ static enum frame_owner owner_of(const struct mc_event *e)
 /* Ends the machine, or leaves *e to be dealt with later. */
 static void contain(struct cpu_user_regs *regs, struct mc_event *e)
 {
-    enum frame_owner owner = owner_of(e);
+    enum frame_owner owner = owner_of_area(e);
 
     if (e->severity == MC_FATAL)
         end(regs, PANIC_MC_CONTEXT, e, "an uncorrected error, the processor's context is corrupt");

@@ -1,7 +1,7 @@
 /* The trap matrix as the code asks it, and where this CPU stands in it. */
+#include <hv/domain.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
-#include <hv/pv.h>
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"
 

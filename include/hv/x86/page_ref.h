@@ -49,8 +49,7 @@ static force_inline bool type_put_quick(struct page_info *pg, bool writable)
     return true;
 }
 
-/* owner: the frame of its struct domain (page_info.owner). */
-static force_inline bool ref_get(struct page_info *pg, u32 owner)
+static force_inline bool ref_get(struct page_info *pg, owner_t owner)
 {
     u64 x = READ_ONCE(pg->ref_info);
 

@@ -3,11 +3,11 @@
  * features that work without the hypervisor's help; what is not known is hidden.
  */
 #include <hv/lib.h>
-#include <hv/pv.h>
 #include <hv/time.h>
 #include <hv/version.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
 #include <hv/x86/speculation.h>
 
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND */

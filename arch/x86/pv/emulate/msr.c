@@ -4,7 +4,10 @@
  */
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/page_type.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/speculation.h>
 #include <hv/x86/trap.h>
 

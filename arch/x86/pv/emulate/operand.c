@@ -6,6 +6,7 @@
 #include <hv/pv.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 
 #define DESC_PRESENT (1ULL << 47)

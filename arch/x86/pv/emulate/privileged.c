@@ -4,11 +4,13 @@
  */
 #include <hv/guest_access.h>
 #include <hv/nospec.h>
-#include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/mmu.h>
+#include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>
 
 static bool iopl_suffices(const struct vcpu *v)

@@ -3,9 +3,9 @@
  * CPUID hides UMIP, so no kernel would emulate them for its programs. Here they show nothing of anybody: the bases that
  * Linux shows where it does so, limits of 0.
  */
-#include <hv/pv.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
 
 #define SHOWN_GDT_BASE 0xfffffffffffe0000UL
 #define SHOWN_IDT_BASE 0xffffffffffff0000UL

@@ -1,6 +1,6 @@
 /* Writes to a guest kernel's memory when its address space may not be the loaded one. */
 #include <hv/guest_access.h>
-#include <hv/pv.h>
+#include <hv/x86/pv/mmu.h>
 
 /* The frame that va maps writable, with both references held, or NULL. */
 static struct page_info *get_writable(struct vcpu *v, u64 va)

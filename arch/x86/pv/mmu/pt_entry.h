@@ -7,14 +7,14 @@
 #define PV_MMU_PT_ENTRY_H
 
 #include <hv/x86/cpu.h>
-#include <hv/pv.h>
 #include <hv/x86/page_ref.h>
+#include <hv/x86/page_type.h>
 
 /* Entries above L1 link tables: no large pages (XSA-148), nothing cached oddly, never global. */
 #define UPPER_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
 
-/* pt_validate.c: what is not a frame of the owner (I/O memory, or refused); a frame that is to become writable. */
-int pt_get_io(const struct domain *d, pte_t e);
+/* pt_validate.c: what is not a frame of the domain that was named (I/O memory, or refused); a frame that is to become writable. */
+int pt_get_io(const struct domain *table_dom, pte_t e);
 int pt_get_writable(struct page_info *pg);
 
 /* The entry as it will be stored. */
@@ -41,11 +41,11 @@ static inline bool absent_names_memory(pte_t e)
 }
 
 /* True: the entry is refused, and its guest ended. */
-static inline bool absent_refused(struct domain *d, pte_t e)
+static inline bool absent_refused(struct domain *table_dom, pte_t e)
 {
-    if (likely(!d->absent_checked) || !absent_names_memory(e))
+    if (likely(!table_dom->absent_checked) || !absent_names_memory(e))
         return false;
-    domain_crash(d, "an absent page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no");
+    domain_crash(table_dom, "an absent page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no");
     return true;
 }
 
@@ -54,29 +54,28 @@ static inline bool frame_in_range(pte_t e)
     return pte_mfn(e) < 1ULL << (cpu.phys_bits - PAGE_SHIFT);
 }
 
-/* owner: the frame of its struct domain. */
-static force_inline int get_l1(const struct domain *d, pte_t e, u32 owner)
+static force_inline int get_l1(const struct domain *table_dom, pte_t e, owner_t page_owner)
 {
     mfn_t mfn = pte_mfn(e);
     struct page_info *pg = mfn_to_page(mfn);
 
-    if (unlikely(e & PTE_CACHE_MASK) && !d->privileged)
+    if (unlikely(e & PTE_CACHE_MASK) && !table_dom->privileged)
         return -EINVAL;
-    if (unlikely(!mfn_valid(mfn) || !ref_get(pg, owner)))
-        return pt_get_io(d, e);
+    if (unlikely(!mfn_valid(mfn) || !ref_get(pg, page_owner)))
+        return pt_get_io(table_dom, e);
     if (unlikely(e & PTE_CACHE_MASK))
         __atomic_fetch_or(&pg->ref_info, PGR_UNCACHED, __ATOMIC_RELAXED);
     return !(e & PTE_RW) || likely(type_get_quick(pg, PGT_WRITABLE)) ? 0 : pt_get_writable(pg);
 }
 
-/* Of a present entry. */
-static force_inline int entry_get(struct domain *d, unsigned level, pte_t e, struct domain *owner)
+/* The references of a present entry in a table of table_dom; what an L1 entry maps is page_dom's. */
+static force_inline int entry_get(struct domain *table_dom, unsigned level, pte_t e, struct domain *page_dom)
 {
     if (level == 1)
-        return get_l1(d, e, (u32)virt_to_mfn(owner));
+        return get_l1(table_dom, e, owner_of(page_dom));
     if (!frame_in_range(e) || (e & UPPER_REFUSED))
         return -EINVAL;
-    return page_get_and_type(pte_mfn(e), d, PGT_L1 + (level - 2));
+    return page_get_and_type(pte_mfn(e), table_dom, PGT_L1 + (level - 2));
 }
 
 static force_inline void entry_put(unsigned level, pte_t e)
@@ -90,6 +89,26 @@ static force_inline void entry_put(unsigned level, pte_t e)
     if ((level > 1 || (e & PTE_RW)) && !type_put_quick(pg, level == 1))
         page_put_type(pg);
     ref_put(pg);
+}
+
+/* Machine address of the entry of `level` that va goes through below this L4, 0: none. */
+static force_inline paddr_t pt_walk(mfn_t l4, u64 va, unsigned level)
+{
+    mfn_t mfn = l4;
+
+    for (unsigned l = 4;; l--) {
+        if (!mfn_valid(mfn))
+            return 0;
+        paddr_t at = (mfn << PAGE_SHIFT) + PT_INDEX(va, l) * sizeof(pte_t);
+
+        if (l == level)
+            return at;
+        pte_t e = READ_ONCE(*(pte_t *)phys_to_virt(at));
+
+        if (!(e & PTE_PRESENT) || (l < 4 && (e & PTE_PSE)))
+            return 0;
+        mfn = pte_mfn(e);
+    }
 }
 
 #endif

@@ -5,10 +5,10 @@
  */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/pv.h>
 #include <hv/softirq.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
 #include "pt_entry.h"
 
@@ -32,14 +32,14 @@ static force_inline bool in_hypervisor_slot(unsigned level, paddr_t at)
  * A CPU says which table it changes, then looks whether that still is one; who tears a table down
  * marks it, then looks whether a CPU has said so. Interrupts are off in between: it is short.
  */
-static force_inline bool update_begin(const struct page_info *pg, u32 owner, unsigned level)
+static force_inline bool update_begin(const struct page_info *pg, owner_t table_owner, unsigned level)
 {
     const u64 settled = (u64)(PGT_L1 + level - 1) << PGT_TYPE_SHIFT | PGT_VALIDATED;
 
     (void)__atomic_exchange_n(&this_cpu()->updating, pg, __ATOMIC_SEQ_CST);
     u64 x = READ_ONCE(pg->type_info);
 
-    return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK)) == settled && (u32)x && READ_ONCE(pg->owner) == owner);
+    return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK)) == settled && (u32)x && READ_ONCE(pg->owner) == table_owner);
 }
 
 static force_inline void update_end(void)
@@ -61,40 +61,40 @@ void pt_updates_wait(const struct page_info *pg)
 
 enum exchanged { EXCHANGED, ENTRY_CHANGED, NOT_THAT_TABLE };
 
-static force_inline enum exchanged exchange_in_table(u32 owner, unsigned level, pte_t *p, pte_t old, pte_t val)
+static force_inline enum exchanged exchange_in_table(owner_t table_owner, unsigned level, pte_t *p, pte_t old, pte_t val)
 {
     enum exchanged result = NOT_THAT_TABLE;
 
-    if (update_begin(mfn_to_page(virt_to_mfn(p)), owner, level))
+    if (update_begin(mfn_to_page(virt_to_mfn(p)), table_owner, level))
         result = __atomic_compare_exchange_n(p, &old, val, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ? EXCHANGED : ENTRY_CHANGED;
     update_end();
     return result;
 }
 
 /* One attempt against `old`. The references of the new entry are there before it is, those of the old one go after it. */
-static force_inline int exchange(struct domain *d, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *owner,
+static force_inline int exchange(struct domain *table_dom, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *page_dom,
                                  enum exchanged *result)
 {
     bool same = same_references(level, old, val);
     int rc = 0;
 
     if (!(val & PTE_PRESENT))
-        rc = absent_refused(d, val) ? -EPERM : 0;
+        rc = absent_refused(table_dom, val) ? -EPERM : 0;
     else if (!same)
-        rc = entry_get(d, level, val, owner);
+        rc = entry_get(table_dom, level, val, page_dom);
     if (rc)
         return rc;
-    *result = exchange_in_table((u32)virt_to_mfn(d), level, p, old, val);
+    *result = exchange_in_table(owner_of(table_dom), level, p, old, val);
     pte_t drop = *result == EXCHANGED ? old : val;
 
     if (level == 4 && guests_isolated())
-        isolation_l4_changed(d, p); /* before the old entry's table may go */
+        isolation_l4_changed(table_dom, p); /* before the old entry's table may go */
     if (!same && (drop & PTE_PRESENT))
         entry_put(level, drop);
     return *result == EXCHANGED ? 0 : -EAGAIN;
 }
 
-static force_inline int update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *owner)
+static force_inline int update(struct domain *table_dom, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *page_dom)
 {
     pte_t *p = phys_to_virt(at);
     enum exchanged result = EXCHANGED;
@@ -107,53 +107,34 @@ static force_inline int update(struct domain *d, unsigned level, paddr_t at, pte
         pte_t old = READ_ONCE(*p);
         pte_t ad = preserve_ad && (old & PTE_PRESENT) ? old & (PTE_ACCESSED | PTE_DIRTY) : 0;
 
-        rc = exchange(d, level, p, old, val | ad, owner, &result);
+        rc = exchange(table_dom, level, p, old, val | ad, page_dom, &result);
     } while (unlikely(rc == -EAGAIN && result == ENTRY_CHANGED));
     return rc;
 }
 
-int pt_entry_update(struct domain *d, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *owner)
+int pt_entry_update(struct domain *table_dom, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *page_dom)
 {
-    return level == 1 ? update(d, 1, at, val, preserve_ad, owner) : update(d, level, at, val, preserve_ad, owner);
+    return level == 1 ? update(table_dom, 1, at, val, preserve_ad, page_dom) : update(table_dom, level, at, val, preserve_ad, page_dom);
 }
 
-int pt_entry_cmpxchg_l1(struct domain *d, paddr_t at, pte_t expected, pte_t val)
+int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pte_t val)
 {
     enum exchanged result;
 
-    return exchange(d, 1, phys_to_virt(at), expected, entry_adjust(1, val), d, &result);
-}
-
-paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level)
-{
-    mfn_t mfn = v->pv.kernel_l4;
-
-    for (unsigned l = 4;; l--) {
-        if (!mfn_valid(mfn))
-            return 0;
-        paddr_t at = (mfn << PAGE_SHIFT) + PT_INDEX(va, l) * sizeof(pte_t);
-
-        if (l == level)
-            return at;
-        pte_t e = READ_ONCE(*(pte_t *)phys_to_virt(at));
-
-        if (!(e & PTE_PRESENT) || (l < 4 && (e & PTE_PSE)))
-            return 0;
-        mfn = pte_mfn(e);
-    }
+    return exchange(table_dom, 1, phys_to_virt(at), expected, entry_adjust(1, val), table_dom, &result);
 }
 
 /* ---- hypercalls ---- */
 
 struct update_target {
-    struct domain *table_owner, *page_owner;
+    struct domain *table_dom, *page_dom;
 };
 
 /* No table (yet): a plain store, as the guest could do itself. */
 static long store_word(const struct update_target *t, paddr_t at, u64 val)
 {
     mfn_t mfn = at >> PAGE_SHIFT;
-    int rc = page_get_and_type(mfn, t->table_owner, PGT_WRITABLE);
+    int rc = page_get_and_type(mfn, t->table_dom, PGT_WRITABLE);
 
     if (rc)
         return rc;
@@ -175,9 +156,9 @@ static long update_table(const struct update_target *t, paddr_t at, u64 val, boo
 
         if (!(x & PGT_COUNT_MASK) || type < PGT_L1 || type > PGT_L4)
             return store_word(t, at, val);
-        if (!page_owned_by(mfn_to_page(mfn), t->table_owner))
+        if (!page_owned_by(mfn_to_page(mfn), t->table_dom))
             return -EINVAL;
-        rc = pt_entry_update(t->table_owner, type - PGT_L1 + 1, at, val, preserve_ad, t->page_owner);
+        rc = pt_entry_update(t->table_dom, type - PGT_L1 + 1, at, val, preserve_ad, t->page_dom);
         if (rc != -EAGAIN)
             return rc;
         preempt_point(); /* it becomes a table, or ceases to be one */
@@ -188,7 +169,7 @@ static long update_m2p(const struct update_target *t, paddr_t at, u64 pfn)
 {
     mfn_t mfn = at >> PAGE_SHIFT;
 
-    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), t->page_owner))
+    if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), t->page_dom))
         return -EINVAL;
     m2p_set(mfn, pfn);
     page_put(mfn_to_page(mfn));
@@ -236,12 +217,12 @@ HYPERCALL_HANDLER(do_mmu_update)
 
     if (likely((u32)a4 == DOMID_SELF))
         return apply_updates(&(struct update_target){ self, self }, a1, a2, a3, 0);
-    struct domain *table __held_domain = NULL, *page __held_domain = NULL;
-    long rc = domain_for_caller((u32)a4 >> 16 ? (domid_t)((a4 >> 16) - 1) : DOMID_SELF, &table);
+    struct domain *table_dom __held_domain = NULL, *page_dom __held_domain = NULL;
+    long rc = domain_for_caller((u32)a4 >> 16 ? (domid_t)((a4 >> 16) - 1) : DOMID_SELF, &table_dom);
 
     if (!rc)
-        rc = domain_for_caller((domid_t)a4, &page);
-    return apply_updates(&(struct update_target){ table, page }, a1, a2, a3, rc);
+        rc = domain_for_caller((domid_t)a4, &page_dom);
+    return apply_updates(&(struct update_target){ table_dom, page_dom }, a1, a2, a3, rc);
 }
 
 static int flush_after(u64 va, u64 flags)
@@ -259,14 +240,14 @@ static int flush_after(u64 va, u64 flags)
     return 0;
 }
 
-static long update_va(u64 va, u64 val, u64 flags, struct domain *owner)
+static long update_va(u64 va, u64 val, u64 flags, struct domain *page_dom)
 {
     struct vcpu *v = current;
-    paddr_t at = guest_range_ok(va, 1) ? pv_walk(v, va, 1) : 0;
+    paddr_t at = guest_range_ok(va, 1) ? pt_walk(v->pv.kernel_l4, va, 1) : 0;
 
     if (!at)
         return -EINVAL;
-    long rc = pt_entry_update(v->domain, 1, at, val, false, owner);
+    long rc = pt_entry_update(v->domain, 1, at, val, false, page_dom);
 
     if (rc == -EAGAIN)
         return -EINVAL; /* another vCPU took the table away meanwhile */
@@ -278,10 +259,10 @@ static long update_va(u64 va, u64 val, u64 flags, struct domain *owner)
 HYPERCALL_HANDLER(do_update_va_mapping_otherdomain)
 {
     UNUSED_ARGS(a5, a6);
-    struct domain *owner __held_domain = NULL;
-    long rc = domain_for_caller((domid_t)a4, &owner);
+    struct domain *page_dom __held_domain = NULL;
+    long rc = domain_for_caller((domid_t)a4, &page_dom);
 
-    return rc ? rc : update_va(a1, a2, a3, owner);
+    return rc ? rc : update_va(a1, a2, a3, page_dom);
 }
 
 HYPERCALL_HANDLER(do_update_va_mapping)

@@ -9,6 +9,7 @@
 #include <hv/pv.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/pv/mmu.h>
 #include "pt_entry.h"
 
 bool iomem_permitted(const struct domain *d, mfn_t mfn)
@@ -24,14 +25,14 @@ bool iomem_permitted(const struct domain *d, mfn_t mfn)
     return pa < 0xfee00000 || pa >= 0xfef00000; /* the MSI window */
 }
 
-/* Not a frame of the owner: I/O memory, or refused. */
-int pt_get_io(const struct domain *d, pte_t e)
+/* Not a frame of the domain that was named: I/O memory, or refused. */
+int pt_get_io(const struct domain *table_dom, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
 
     if (!frame_in_range(e) || (mfn_valid(mfn) && mfn_to_page(mfn)->owner))
         return -EINVAL;
-    return iomem_permitted(d, mfn) ? 0 : -EPERM;
+    return iomem_permitted(table_dom, mfn) ? 0 : -EPERM;
 }
 
 int pt_get_writable(struct page_info *pg)
@@ -107,7 +108,7 @@ static force_inline int validate_entries(struct domain *d, unsigned level, pte_t
 
 static int table_validate(struct page_info *pg, unsigned level)
 {
-    struct domain *d = mfn_to_virt(pg->owner);
+    struct domain *d = page_owner(pg);
     pte_t *table = page_to_virt(pg);
     int rc;
 

@@ -4,9 +4,10 @@
  * XADD and the read-modify-write group, 1 to 8 bytes inside one entry.
  */
 #include <hv/guest_access.h>
-#include <hv/pv.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/mmu.h>
 #include <hv/x86/trap.h>
 
 struct write {

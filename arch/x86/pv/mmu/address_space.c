@@ -1,0 +1,112 @@
+/*
+ * What a CPU walks for a vCPU: the base tables, what CR3 holds, where translations of it may be, and a walk in software. A base holds a
+ * reference of its table, which goes only when no CPU has the table in CR3 any more.
+ */
+#include <hv/guest_access.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/pv/mmu.h>
+#include <hv/x86/tlb.h>
+#include "pt_entry.h"
+
+void pv_load_address_space(struct vcpu *v)
+{
+    mfn_t l4 = v->pv.guest_kernel_mode ? v->pv.kernel_l4 : v->pv.user_l4;
+
+    tlb_load_cr3(l4 << PAGE_SHIFT);
+}
+
+static void load_gdt(u64 base)
+{
+    struct {
+        u16 limit;
+        u64 base;
+    } __packed gdtr = { GDT_LIMIT, base };
+
+    __asm__ volatile("lgdt %0" ::"m"(gdtr));
+}
+
+void pv_enter_address_space(struct percpu *c, struct vcpu *v)
+{
+    __atomic_store_n(&c->loaded, v->domain, __ATOMIC_SEQ_CST); /* who flushes from here on asks us (tlb.c) */
+    pv_load_address_space(v);
+    load_gdt(PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT));
+}
+
+void pv_leave_address_space(void)
+{
+    struct percpu *c = this_cpu();
+
+    if (!c->loaded)
+        return;
+    load_gdt((u64)c->gdt - GDT_RESERVED_BASE);
+    write_cr3(image_to_phys(hv_l4));
+    c->guest_cr3 = 0;
+    __atomic_store_n(&c->loaded, NULL, __ATOMIC_RELEASE);
+}
+
+int pv_set_kernel_base(struct vcpu *v, mfn_t mfn)
+{
+    mfn_t old = v->pv.kernel_l4;
+    int rc = page_get_and_type(mfn, v->domain, PGT_L4);
+
+    if (rc)
+        return rc;
+    v->pv.kernel_l4 = mfn;
+    if (guests_isolated())
+        isolation_load_l4(v, false, mfn);
+    if (v == current)
+        pv_load_address_space(v);
+    /* Only now, when no CPU walks it any more, may the old table go. */
+    if (old)
+        page_put_and_type(mfn_to_page(old));
+    return 0;
+}
+
+int pv_set_user_base(struct vcpu *v, mfn_t mfn)
+{
+    mfn_t old = v->pv.user_l4;
+    int rc = mfn ? page_get_and_type(mfn, v->domain, PGT_L4) : 0;
+
+    if (rc)
+        return rc;
+    v->pv.user_l4 = mfn; /* loaded on the way to user mode */
+    if (guests_isolated())
+        isolation_load_l4(v, true, mfn);
+    if (old)
+        page_put_and_type(mfn_to_page(old));
+    return 0;
+}
+
+/* The CPUs on which translations of some of the domain's vCPUs may be. */
+static u64 cpus_of(const struct domain *d, u64 vcpus)
+{
+    struct percpu *c;
+    u64 set = 0;
+
+    smp_mb();
+    for_each_cpu(c, READ_ONCE(cpus_online)) {
+        const struct vcpu *v = READ_ONCE(c->state_owner);
+
+        if (v && v->domain == d && (vcpus >> v->id & 1))
+            set |= cpu_bit(c);
+    }
+    return set;
+}
+
+int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address)
+{
+    u64 vcpus = ~0ULL;
+
+    if (guest_bitmap) {
+        vcpus = 0;
+        if (copy_from_guest(&vcpus, guest_bitmap, (d->max_vcpus + 7) / 8))
+            return -EFAULT;
+    }
+    tlb_flush_cpus(cpus_of(d, vcpus), address);
+    return 0;
+}
+
+paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level)
+{
+    return pt_walk(v->pv.kernel_l4, va, level);
+}

@@ -1,0 +1,47 @@
+/* Instructions that are emulated for PV guests: decoded by emulate/insn.c, done by the file named for each. */
+#ifndef HV_X86_PV_EMULATE_H
+#define HV_X86_PV_EMULATE_H
+
+#include <hv/domain.h>
+#include <hv/x86/regs.h>
+
+/* ---- emulate/ ---- */
+/* RAISED: an exception of the guest's has been delivered, and the frame is that of its handler. */
+enum outcome { REFUSED, DONE, RAISED };
+struct insn;
+enum outcome pv_emulate_umip(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in);
+bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);
+bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
+void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);
+bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);
+bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val);
+void pv_hide_ports(void); /* from guests, those that the hypervisor drives itself: at boot, when its devices are known */
+u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);
+void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val);
+
+/* ---- debug_registers.c ---- */
+void pv_load_debug_registers(const struct vcpu *v);
+/* By the guest's number, with its aliases: 0, -ENODEV (no such register), -EINVAL or -EPERM (the old value stays). */
+long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val);
+long pv_get_debugreg(const struct vcpu *v, u64 reg, u64 *val);
+/* The bits of DR6 for an access that was emulated. */
+#define DR7_ENABLES 0xffUL
+u64 pv_find_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes);
+static inline u64 pv_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes)
+{
+    return unlikely(v->pv.dr[7] & DR7_ENABLES) ? pv_find_io_breakpoints(v, port, bytes) : 0;
+}
+#define DR6_BS 0x4000UL
+void pv_raise_debug(struct vcpu *v, struct cpu_user_regs *regs, u64 dr6);
+/* An emulated instruction is over: RIP goes on, and what it hit, or a single step over it, is the guest's #DB behind it. */
+static inline void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs, unsigned length, u64 breakpoints)
+{
+    u64 debug = breakpoints | (regs->rflags & RFLAGS_TF ? DR6_BS : 0);
+
+    regs->rip += length;
+    regs->rflags &= ~RFLAGS_RF;
+    if (unlikely(debug))
+        pv_raise_debug(v, regs, debug);
+}
+
+#endif

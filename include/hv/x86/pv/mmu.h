@@ -1,0 +1,56 @@
+/* The MMU of PV guests: their page-table entries, base tables, and where translations of theirs may be. docs/pv-mmu.md has the rules. */
+#ifndef HV_X86_PV_MMU_H
+#define HV_X86_PV_MMU_H
+
+#include <hv/domain.h>
+#include <hv/x86/page_table.h>
+#include <hv/x86/page_type.h>
+#include <hv/x86/regs.h>
+#include <hv/x86/speculation.h>
+
+/* ---- pt_update.c ---- */
+/*
+ * Replaces the entry at machine address `at` of a table of `level` that table_dom owns; an L1 entry maps a frame of page_dom. 0; -EAGAIN:
+ * the frame is no such table (any more, or yet); -EINVAL, -EPERM: the entry is refused.
+ */
+int pt_entry_update(struct domain *table_dom, unsigned level, paddr_t at, pte_t val, bool preserve_ad,
+                    struct domain *page_dom) __must_check;
+/* By compare-and-exchange for emulated guest instructions: -EAGAIN also if *at is not `expected` any more. */
+int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pte_t val) __must_check;
+
+/* The table is torn down: returns when no CPU changes an entry of it any more, and none will. */
+void pt_updates_wait(const struct page_info *pg);
+
+/* ---- address_space.c ---- */
+void pv_load_address_space(struct vcpu *v); /* CR3 of this CPU, for the mode that v is in */
+void pv_enter_address_space(struct percpu *c, struct vcpu *v); /* from another domain's, or from the hypervisor's own */
+/* References of the new base and of the old one: 0, -EINVAL. mfn 0 as the user base: none. */
+int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __must_check;
+int pv_set_user_base(struct vcpu *v, mfn_t mfn) __must_check;
+/* Flushes translations of the domain's vCPUs that the guest's bitmap names (NULL: all); address 0: all of them. */
+int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address) __must_check;
+/* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
+void pv_leave_address_space(void);
+/* Machine address of the entry of `level` that va goes through in v's kernel tables, 0: none. */
+paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);
+
+/* ---- isolation.c: what guests run on where they may not see the hypervisor's memory ---- */
+static inline bool guests_isolated(void) { return spec.what & SPEC_ISOLATE; }
+/* Do nothing where guests are not isolated. */
+int isolation_init_cpu(struct percpu *c) __must_check; /* after its IST stacks */
+int isolation_init_vcpu(struct vcpu *v) __must_check;
+void isolation_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or another one here */
+/* Only where they are. */
+void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
+/* An entry of an L4 table of d, not in the hypervisor's slots, has changed. */
+void isolation_l4_changed(const struct domain *d, const pte_t *entry);
+
+/* ---- ptwr.c ---- */
+bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va);
+
+/* ---- pt_validate.c ---- */
+void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);
+/* I/O memory a domain may map. */
+bool iomem_permitted(const struct domain *d, mfn_t mfn);
+
+#endif
