@@ -30,12 +30,12 @@ def command(boot, cpu="max", smp=1, mem="512M", extra=(), flash=None):
                      "-drive", f"if=pflash,format=raw,file={value(flash or _fresh_vars())}"]
     streams = os.environ.get("CAISSON_COVERAGE")
     if streams:
-        args += ["-debugcon", f"file:{value(tempfile.mkstemp(dir=streams)[1])}"]
+        args += ["-debugcon", f"file:{tempfile.mkstemp(dir=streams)[1]}"]
     return args + list(extra)
 
 
 def value(path):
-    """A path inside one of QEMU's options, where commas separate."""
+    """A path as the value of one of QEMU's options, where commas separate. Behind `-serial file:` and the like nothing does."""
     return path.replace(",", ",,")
 
 
@@ -70,7 +70,7 @@ class Result:
 def run_to_file(args, timeout, path):
     """As run() without its options; the console goes through a file, which loses nothing however busy this machine is."""
     start, timed_out = time.monotonic(), False
-    q = subprocess.Popen(args + ["-serial", f"file:{value(path)}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    q = subprocess.Popen(args + ["-serial", f"file:{path}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL)
     try:
         q.wait(timeout)

@@ -33,18 +33,17 @@ PROVIDES = {
 UPDATE = ["-o", "APT::Update::Error-Mode=any", "update"]
 
 
-def _installed(package):
+def _installed(packages):
+    """Which of them dpkg has."""
     if not shutil.which("dpkg-query"):
-        return False
-    r = subprocess.run(["dpkg-query", "-W", "-f", "${Status}", package], capture_output=True, text=True)
-    return r.stdout.endswith("ok installed")
+        return set()
+    r = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Status}\n", *packages], capture_output=True, text=True)
+    return {line.split()[0] for line in r.stdout.splitlines() if line.endswith(" ok installed")}
 
 
 def _usable(package):
-    """The program or file is there, whoever put it there."""
-    what = PROVIDES.get(package)
-    if what is None:
-        return _installed(package) if shutil.which("dpkg-query") else True  # the build says what it lacks
+    """The program or file is there, whoever put it there. Libraries the build looks for itself."""
+    what = PROVIDES.get(package, "/")
     return os.path.exists(what) if what.startswith("/") else bool(shutil.which(what))
 
 
@@ -60,12 +59,12 @@ def as_root(command):
 def ensure(packages):
     """Installs those that are missing, unless --no-install was given; afterwards all that they provide can be used."""
     own = bool(os.environ.get("CAISSON_NO_INSTALL"))
-    missing = [p for p in packages if not (_usable(p) if own else _installed(p))]
+    missing = [p for p in packages if not _usable(p)] if own else sorted(set(packages) - _installed(packages), key=packages.index)
     if missing and own:
-        raise Trouble("missing: " + ", ".join(f"{PROVIDES.get(p, 'a library')} (Debian's package {p})" for p in missing))
+        raise Trouble("missing: " + ", ".join(f"{PROVIDES[p]} (Debian's package {p})" for p in missing))
     if missing:
         _install(missing)
-    lost = [f"{PROVIDES[p]} (package {p})" for p in packages if p in PROVIDES and not _usable(p)]
+    lost = [f"{PROVIDES[p]} (package {p})" for p in packages if not _usable(p)]
     if lost:
         raise Trouble(f"not found although installed: {', '.join(lost)}. PATH is {os.environ.get('PATH', '')}")
 

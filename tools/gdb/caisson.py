@@ -62,8 +62,8 @@ def find_domain(number):
 
 
 def words(argument, usage, most):
-    """The numbers in an argument, of which there are at most that many."""
-    found = gdb.string_to_argv(argument)
+    """The values of an argument's words, of which there are at most that many; a single one may have blanks in it."""
+    found = gdb.string_to_argv(argument) if most > 1 else [argument] if argument else []
     if len(found) > most:
         raise gdb.GdbError(f"usage: {usage}")
     return [int(value(w)) & (1 << 64) - 1 for w in found]
