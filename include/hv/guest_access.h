@@ -87,6 +87,20 @@ fault:
     return false;
 }
 
+/* Whether a byte of memory can be written to, by a write that changes nothing, not even for a moment. */
+static inline bool guest_writable(void *guest)
+{
+    u8 *at = (u8 *)guest_address(guest);
+
+    GUEST_ACCESS_SITE(".smap_stac");
+    __asm__ goto("1: lock orb $0, %0\n" EXTABLE("1b", "%l1") : : "m"(*at) : "memory", "cc" : fault);
+    GUEST_ACCESS_SITE(".smap_clac");
+    return true;
+fault:
+    GUEST_ACCESS_SITE(".smap_clac");
+    return false;
+}
+
 /* 0 or -EFAULT. */
 static force_inline int __must_check copy_to_guest(void *guest, const void *src, u64 n)
 {

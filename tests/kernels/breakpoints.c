@@ -97,7 +97,7 @@ static void on_debug(struct frame *f)
 {
     debugs++;
     debug_rip = f->rip;
-    f->rflags &= ~0x100UL;
+    f->rflags = (f->rflags & ~0x100UL) | 0x10000; /* no step, and a breakpoint on the instruction is over */
 }
 
 /* Which of DR6's bits the instruction raised behind itself; ~0 if not there. */
@@ -115,6 +115,8 @@ static u64 port_hits(u16 port)
 
     return RAISED("inb %%dx, %%al", "=a"(a) : "d"(port));
 }
+
+extern const char watched[];
 
 static void on_io(void)
 {
@@ -150,6 +152,13 @@ static void on_io(void)
 
     __asm__ volatile("rep insb" : "=D"(a) : "D"(buf), "c"(4), "d"(0x83) : "memory");
     CHECK_EQ(debugs, before + 4);
+    /* One on the instruction itself is met once, however many elements there are. */
+    CHECK_EQ(set_dr(0, (u64)watched), 0);
+    CHECK_EQ(set_dr(7, 1), 0);
+    before = debugs;
+    __asm__ volatile("watched: rep insb" : "=D"(a) : "D"(buf), "c"(4), "d"(0x83) : "memory");
+    CHECK_EQ(debugs, before + 1);
+    CHECK_EQ(debug_rip, (u64)watched);
     /* What the hypervisor does with the port on its own account is not the guest's: the console's port. */
     CHECK_EQ(set_dr(0, 0x3f8), 0);
     CHECK_EQ(set_dr(7, 0xe0001), 0);

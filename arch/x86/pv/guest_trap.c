@@ -11,10 +11,6 @@
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 
-#define PFEC_PRESENT 1
-#define PFEC_WRITE 2
-#define PFEC_USER 4
-#define PFEC_RSVD 8
 #define ERROR_IDT 2 /* selector error codes: the selector names an IDT gate */
 
 static void inject(struct cpu_user_regs *regs, u32 vector, bool has_error, u32 error)

@@ -9,7 +9,6 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-#define PFEC_PRESENT 1
 
 bool page_fault_early(const struct cpu_user_regs *regs)
 {

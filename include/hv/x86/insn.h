@@ -17,6 +17,7 @@ struct insn {
     u16 opcode;
     u8 rex, modrm;
     bool has_modrm, lock, rep, op16, addr32; /* rep: either of the two */
+    bool truncated; /* more bytes are needed than are available */
     u8 size;        /* operand: 1, 2, 4 or 8 bytes */
     u8 code, address; /* bytes of an address: by the code segment, and in this instruction */
     u8 sib;
@@ -36,8 +37,13 @@ static inline bool insn_is_memory(const struct insn *in) { return in->has_modrm 
 
 /* Offset of the memory operand, and its segment. */
 u64 insn_address(const struct insn *in, struct cpu_user_regs *regs, enum segment *segment);
-/* Stores n bytes to an operand; false: that raised an exception, which has been delivered. */
+/* n bytes of an operand, all of them; false: that raised an exception, which has been delivered. */
+bool pv_operand_load(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, void *dst, u64 n);
 bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src, u64 n);
+/* As if it were stored to: for what cannot be done again if the store fails in the end. */
+bool pv_operand_writable(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, u64 n);
+/* Whether the instruction could not be decoded for lack of a page, whose #PF has been delivered then. */
+bool pv_fetch_failed(struct cpu_user_regs *regs, const struct insn *in);
 /* Register by its number in instruction encoding. */
 u64 *insn_gpr(struct cpu_user_regs *regs, unsigned n);
 /* Low `size` bytes; AH..BH as byte registers 4 to 7 without REX are not supported (false). */

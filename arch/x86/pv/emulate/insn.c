@@ -25,10 +25,16 @@ static const u8 attributes[2][256] = {
     },
 };
 
+static bool truncated(struct insn *in)
+{
+    in->truncated = true;
+    return false;
+}
+
 static bool next(struct insn *in, u8 *b)
 {
     if (in->len >= in->available)
-        return false;
+        return truncated(in);
     *b = in->bytes[in->len++];
     return true;
 }
@@ -40,7 +46,7 @@ static bool number(struct insn *in, unsigned bytes, u64 *v)
     u64 word;
 
     if (in->len + bytes > in->available)
-        return false;
+        return truncated(in);
     memcpy(&word, in->bytes + in->len, sizeof(word));
     in->len = (u8)(in->len + bytes);
     *v = (u64)((s64)(word << others) >> others);

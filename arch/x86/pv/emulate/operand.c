@@ -13,7 +13,9 @@
 #define DESC_L (1ULL << 53)
 #define DESC_D (1ULL << 54)
 #define DESC_G (1ULL << 55)
-#define PFEC_WRITE 2
+#define DESC_RW (1ULL << 41) /* data: writable; code: readable */
+#define DESC_EXPAND_DOWN (1ULL << 42)
+#define DESC_CODE (1ULL << 43)
 
 /* The descriptor, as the processor finds it through the vCPU's window; 0: there is none. */
 static u64 descriptor(struct vcpu *v, u16 selector)
@@ -68,6 +70,7 @@ static u16 selector_of(const struct cpu_user_regs *regs, enum segment segment)
 {
     u16 sel;
 
+    pv_load_due_selectors(); /* other vCPUs may have had a turn */
     switch (segment) {
     case SEG_CS: return regs->cs;
     case SEG_SS: return regs->ss;
@@ -76,8 +79,23 @@ static u16 selector_of(const struct cpu_user_regs *regs, enum segment segment)
     }
 }
 
+enum access { LOAD, STORE, PROBE };
+
+/* Intel SDM vol. 3, 5.3 and 5.5. */
+static bool permitted(u64 d, u64 first, u64 last, enum access what)
+{
+    u32 limit = limit_of(d);
+    bool code = d & DESC_CODE;
+
+    if (!d || (what == LOAD ? code && !(d & DESC_RW) : code || !(d & DESC_RW)))
+        return false;
+    if (!code && (d & DESC_EXPAND_DOWN))
+        return first > limit && last <= (d & DESC_D ? ~0u : 0xffffu);
+    return last <= limit;
+}
+
 /* The linear address of `n` bytes; false: beyond the segment. FS and GS have bases of their own, which the processor holds. */
-static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum segment segment, u64 offset, u64 n, u64 *va)
+static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum segment segment, u64 offset, u64 n, enum access what, u64 *va)
 {
     u64 fs_gs = segment == SEG_FS ? rdmsr(MSR_FS_BASE) : segment == SEG_GS ? rdmsr(MSR_GS_BASE) : 0;
 
@@ -86,7 +104,7 @@ static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum
     } else {
         u64 d = descriptor(current, selector_of(regs, segment));
 
-        if (!d || offset + n - 1 > limit_of(d))
+        if (!permitted(d, offset, offset + n - 1, what))
             return false;
         *va = offset + base_of(d);
     }
@@ -95,20 +113,65 @@ static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum
     return true;
 }
 
-bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src, u64 n)
+/* Stores are of all bytes or of none: both pages are asked first. */
+static bool reach(u64 va, enum access what, void *data, u64 n)
+{
+    u64 last_page = (va + n - 1) & ~(PAGE_SIZE - 1);
+
+    if (what == LOAD)
+        return !guest_copy_raw_from(data, (void *)va, n);
+    if (!guest_writable((void *)va) || (last_page > va && !guest_writable((void *)last_page)))
+        return false;
+    return what == PROBE || !guest_copy_raw_to((void *)va, data, n);
+}
+
+/* False: it raised an exception, which has been delivered. */
+static bool operand(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, enum access what, void *data, u64 n)
 {
     struct mended fault = { segment == SEG_SS ? VEC_SS : VEC_GP, 0, 0 };
+    u32 write = what == LOAD ? 0 : PFEC_WRITE;
     u64 va;
 
-    if (linear(in, regs, segment, offset, n, &va)) {
+    if (linear(in, regs, segment, offset, n, what, &va)) {
         if (guest_range_ok(va, n)) {
-            if (!guest_copy_raw_to((void *)va, src, n))
+            if (reach(va, what, data, n))
                 return true;
             fault = this_cpu()->mended;
+            fault.error |= write; /* it is one from its first look on */
         } else if (is_canonical(va) && is_canonical(va + n - 1)) {
-            fault = (struct mended){ VEC_PF, PFEC_WRITE, va };
+            fault = (struct mended){ VEC_PF, write, va };
         }
     }
     pv_access_failed(regs, &fault);
     return false;
+}
+
+bool pv_operand_load(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, void *dst, u64 n)
+{
+    return operand(regs, in, segment, offset, LOAD, dst, n);
+}
+
+bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src, u64 n)
+{
+    return operand(regs, in, segment, offset, STORE, (void *)src, n);
+}
+
+bool pv_operand_writable(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, u64 n)
+{
+    return operand(regs, in, segment, offset, PROBE, NULL, n);
+}
+
+bool pv_fetch_failed(struct cpu_user_regs *regs, const struct insn *in)
+{
+    struct mended fault = this_cpu()->mended;
+
+    if (!in->truncated || in->available == INSN_MAX)
+        return false;
+    if (fault.vector == VEC_PF) {
+        fault.error |= PFEC_FETCH;
+        if (in->available)
+            fault.address &= ~(PAGE_SIZE - 1); /* where the bytes end */
+    }
+    pv_access_failed(regs, &fault);
+    return true;
 }

@@ -62,31 +62,52 @@ static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const str
     return true;
 }
 
-/* One element of INS/OUTS; REP continues by re-execution until RCX is 0. */
+/* Registers of addresses and counts are as wide as addresses are. */
+static void add_to(u64 *reg, u64 n, unsigned width)
+{
+    u64 mask = width == 8 ? ~0ULL : (1ULL << (8 * width)) - 1, kept = width == 2 ? ~mask : 0;
+
+    *reg = (*reg & kept) | ((*reg + n) & mask);
+}
+
+static u64 low_bytes(u64 v, unsigned width)
+{
+    return width == 8 ? v : v & ((1ULL << (8 * width)) - 1);
+}
+
+/*
+ * One element of INS or OUTS. REP continues by re-execution until the count is 0, so that between two elements all is as
+ * between two instructions. A device gives a byte once: it is asked when the byte has a place.
+ */
 static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct insn *in, u64 *breakpoints)
 {
-    bool write = in->opcode & 2, rep = in->rep;
+    bool write = in->opcode & 2;
     unsigned size = MIN(in->size, 4u);
-    u64 *index = write ? &regs->rsi : &regs->rdi;
+    u16 port = (u16)regs->rdx;
+    u64 *index = write ? &regs->rsi : &regs->rdi, at = low_bytes(*index, in->address);
     u32 val = 0;
 
-    if (in->address != 8 || in->segment || !io_permitted(v, (u16)regs->rdx, size))
+    if (!io_permitted(v, port, size))
         return REFUSED;
-    if (rep && !regs->rcx)
+    if (in->rep && !low_bytes(regs->rcx, in->address))
         return DONE;
     if (write) {
-        if (copy_from_guest(&val, (void *)*index, size))
-            return REFUSED;
-        pv_io_write(v, (u16)regs->rdx, size, val);
+        if (!pv_operand_load(regs, in, in->segment ? in->segment : SEG_DS, at, &val, size))
+            return RAISED;
+        pv_io_write(v, port, size, val);
     } else {
-        val = pv_io_read(v, (u16)regs->rdx, size);
-        if (!pv_operand_store(regs, in, SEG_ES, *index, &val, size))
+        if (!pv_operand_writable(regs, in, SEG_ES, at, size))
+            return RAISED;
+        val = pv_io_read(v, port, size);
+        if (!pv_operand_store(regs, in, SEG_ES, at, &val, size))
             return RAISED;
     }
-    *index += regs->rflags & RFLAGS_DF ? -(u64)size : size;
-    if (rep && --regs->rcx)
-        in->len = 0; /* stay on the instruction: events are delivered between elements */
-    *breakpoints = pv_io_breakpoints(v, (u16)regs->rdx, size);
+    add_to(index, regs->rflags & RFLAGS_DF ? -(u64)size : size, in->address);
+    if (in->rep)
+        add_to(&regs->rcx, -1ULL, in->address);
+    if (in->rep && low_bytes(regs->rcx, in->address))
+        in->len = 0;
+    *breakpoints = pv_io_breakpoints(v, port, size);
     return DONE;
 }
 
@@ -225,7 +246,9 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
     enum outcome outcome;
     u64 breakpoints = 0;
 
-    if (!insn_decode(&in, regs) || in.lock)
+    if (!insn_decode(&in, regs))
+        return pv_fetch_failed(regs, &in);
+    if (in.lock)
         return false;
     switch (in.opcode) {
     case 0x6c ... 0x6f:

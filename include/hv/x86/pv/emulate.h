@@ -33,13 +33,16 @@ static inline u64 pv_io_breakpoints(const struct vcpu *v, u16 port, unsigned byt
 }
 #define DR6_BS 0x4000UL
 void pv_raise_debug(struct vcpu *v, struct cpu_user_regs *regs, u64 dr6);
-/* An emulated instruction is over: RIP goes on, and what it hit, or a single step over it, is the guest's #DB behind it. */
+/*
+ * An emulated instruction is over: RIP goes on, and what it hit, or a single step over it, is the guest's #DB behind it. Length 0: REP has
+ * elements left, and a breakpoint on the instruction is not met again (Intel SDM vol. 3, 17.3.1.1).
+ */
 static inline void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs, unsigned length, u64 breakpoints)
 {
     u64 debug = breakpoints | (regs->rflags & RFLAGS_TF ? DR6_BS : 0);
 
     regs->rip += length;
-    regs->rflags &= ~RFLAGS_RF;
+    regs->rflags = (regs->rflags & ~RFLAGS_RF) | (unlikely(!length) ? RFLAGS_RF : 0);
     if (unlikely(debug))
         pv_raise_debug(v, regs, debug);
 }
