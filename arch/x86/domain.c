@@ -19,6 +19,21 @@ int arch_vcpu_create(struct vcpu *v)
     return pv_vcpu_init(v);
 }
 
+void arch_domain_relinquish(struct domain *d)
+{
+    pv_domain_relinquish(d);
+}
+
+void arch_domain_free(struct domain *d)
+{
+    pv_domain_free(d);
+}
+
+void arch_vcpu_free(struct vcpu *v)
+{
+    pv_vcpu_free(v);
+}
+
 void arch_vcpu_save(struct vcpu *v)
 {
     pv_state_save(v);

@@ -7,51 +7,89 @@
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/recorder.h>
-#include <hv/smp.h>
 #include <hv/softirq.h>
-#include <hv/system_state.h>
-#include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_type.h>
 #include <hv/x86/speculation.h>
 #include <hv/x86/tlb.h>
 
-static struct domain *domain_alloc(void)
-{
-    /* Frame-aligned: page_info.owner holds its frame number. */
-    u64 pages = (sizeof(struct domain) + PAGE_SIZE - 1) >> PAGE_SHIFT;
-    struct page_info *pg = page_alloc_contiguous(pages);
+#define STRUCT_PAGES ((sizeof(struct domain) + PAGE_SIZE - 1) >> PAGE_SHIFT)
 
-    return pg ? memset(page_to_virt(pg), 0, pages << PAGE_SHIFT) : NULL;
+/* Frame-aligned: page_info.owner holds its frame number. */
+static struct domain *struct_alloc(void)
+{
+    struct page_info *pg = page_alloc_contiguous(STRUCT_PAGES);
+
+    return pg ? memset(page_to_virt(pg), 0, STRUCT_PAGES << PAGE_SHIFT) : NULL;
 }
+
+static void struct_free(struct domain *d)
+{
+    page_free_range(virt_to_mfn(d), STRUCT_PAGES);
+}
+
+static void vcpu_free(struct vcpu *v);
 
 #define DOMAIN_TIMERS 1 /* cap */
 #define VCPU_TIMERS 4   /* periodic, singleshot, poll, slice */
 
-struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged)
+static int fill(struct domain *d)
 {
-    struct domain *d = domain_alloc();
-
-    if (!d)
-        return NULL;
-    d->refs = 1;
-    d->privileged = privileged;
-    d->absent_checked = privileged ? spec.l1tf_dom0 : spec.l1tf;
-    d->max_vcpus = max_vcpus;
-    d->max_pages = ~0ULL;
-    d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);
-    d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);
-    d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
-    sched_domain_init(d);
     d->shared_info = hv_alloc_page();
-    if (!d->shared_info || timers_reserve(DOMAIN_TIMERS) || arch_domain_create(d) || evtchn_init_domain(d) || grant_init_domain(d))
-        return NULL; /* boot only: the builder reports, nothing is worth taking back */
+    if (!d->shared_info || arch_domain_create(d) || evtchn_init_domain(d) || grant_init_domain(d))
+        return -ENOMEM;
     domain_share_page(d, mfn_to_page(virt_to_mfn(d->shared_info)));
     for (u32 i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
         d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
     wallclock_publish(d);
-    return domain_table_add(d, id) ? NULL : d;
+    return 0;
+}
+
+int domain_create(domid_t id, u32 max_vcpus, bool privileged, struct domain **created)
+{
+    struct domain *d = struct_alloc();
+
+    if (!d)
+        return -ENOMEM;
+    if (timers_reserve(DOMAIN_TIMERS)) {
+        struct_free(d);
+        return -ENOMEM;
+    }
+    d->refs = 1;
+    d->pauses = 1;
+    d->shutdown_code = SHUTDOWN_NONE;
+    d->privileged = privileged;
+    d->absent_checked = privileged ? spec.l1tf_dom0 : spec.l1tf;
+    d->max_vcpus = max_vcpus;
+    d->max_pages = ~0ULL;
+    d->life_lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
+    d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);
+    d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);
+    d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
+    sched_domain_init(d);
+    int rc = fill(d);
+
+    if (!rc)
+        rc = domain_table_add(d, id);
+    if (rc)
+        domain_free(d);
+    else
+        *created = d;
+    return rc;
+}
+
+void domain_free(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        vcpu_free(v);
+    evtchn_free_domain(d);
+    grant_free_domain(d);
+    arch_domain_free(d);
+    hv_free_page(d->shared_info);
+    timers_release(DOMAIN_TIMERS);
+    struct_free(d);
 }
 
 static void singleshot_fired(void *data)
@@ -79,6 +117,11 @@ static void poll_fired(void *data)
     vcpu_pause_flag_clear(data, PAUSE_POLL);
 }
 
+static struct vcpu_info *first_info(const struct vcpu *v)
+{
+    return v->id < XEN_LEGACY_MAX_VCPUS ? &v->domain->shared_info->vcpu_info[v->id] : NULL;
+}
+
 struct vcpu *vcpu_create(struct domain *d, u32 id)
 {
     struct vcpu *v = hv_alloc(sizeof(*v));
@@ -92,21 +135,44 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
     v->pause_flags = PAUSE_DOWN;
     v->runstate.state = RUNSTATE_offline;
     v->runstate.state_entry_time = system_time_ns();
-    v->info = id < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[id] : NULL;
+    v->info = first_info(v);
+    v->tsc_offset = TIME_UNPUBLISHED;
     timer_init(&v->singleshot_timer, singleshot_fired, v);
     timer_init(&v->periodic_timer, periodic_fired, v);
     timer_init(&v->poll_timer, poll_fired, v);
     v->stack_block = stack_block_alloc();
-    if (!v->stack_block || arch_vcpu_create(v)) {
-        stack_block_free(v->stack_block);
-        timers_release(VCPU_TIMERS);
-        hv_free(v);
-        return NULL;
+    if (v->stack_block && !arch_vcpu_create(v)) {
+        sched_vcpu_init(v);
+        if (domain_add_vcpu(v))
+            return v;
     }
-    sched_vcpu_init(v);
-    v->tsc_offset = TIME_UNPUBLISHED;
-    d->vcpu[id] = v;
-    return v;
+    vcpu_free(v);
+    return NULL;
+}
+
+static void vcpu_free(struct vcpu *v)
+{
+    arch_vcpu_free(v);
+    stack_block_free(v->stack_block);
+    timers_release(VCPU_TIMERS);
+    hv_free(v);
+}
+
+void vcpu_stop_for_good(struct vcpu *v)
+{
+    struct page_info *info_page;
+
+    sched_vcpu_remove(v);
+    timer_kill(&v->singleshot_timer);
+    timer_kill(&v->periodic_timer);
+    timer_kill(&v->poll_timer);
+    spin_lock(&v->domain->event_lock);
+    info_page = v->info_page;
+    v->info = first_info(v);
+    v->info_page = NULL;
+    spin_unlock(&v->domain->event_lock);
+    if (info_page)
+        page_put_and_type(info_page);
 }
 
 /* The ABI: a vCPU starts with a 10 ms tick, until it says otherwise. */
@@ -139,7 +205,7 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
     mfn_t mfn = page_to_mfn(pg), last = mfn + count - 1;
 
     spin_lock(&d->page_lock);
-    if (d->tot_pages > d->max_pages || count > d->max_pages - d->tot_pages) {
+    if (d->state >= DOMAIN_DYING || d->tot_pages > d->max_pages || count > d->max_pages - d->tot_pages) {
         spin_unlock(&d->page_lock);
         return -E2BIG;
     }
@@ -165,83 +231,11 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
 
 void domain_share_page(struct domain *d, struct page_info *pg)
 {
+    domain_get(d); /* release() gives it back */
     pg->owner = owner_of(d);
     /* The hypervisor's own reference, never dropped while it uses the page; always writable. */
     pg->type_info = ((u64)PGT_WRITABLE << PGT_TYPE_SHIFT) | PGT_VALIDATED | 1;
     __atomic_store_n(&pg->ref_info, PGR_SPECIAL | 1, __ATOMIC_RELEASE);
-}
-
-static void stop_vcpus(struct domain *d)
-{
-    for (u32 i = 0; i < d->max_vcpus; i++)
-        if (d->vcpu[i])
-            vcpu_pause_flag_set(d->vcpu[i], PAUSE_SHUTDOWN);
-}
-
-static void hardware_domain_shutdown(u32 reason)
-{
-    static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
-
-    console_force_unlock(true); /* first: who is stopped may hold the lock, and not all may stop; synchronous from here on */
-    smp_stop_others();
-    system_phase_advance(PHASE_SHUTDOWN);
-    console_flush_late();
-    trap_test_phase("shutdown");
-    if (reason == SHUTDOWN_poweroff || reason == SHUTDOWN_reboot)
-        recorder_orderly_end();
-    else
-        recorder_guest_end(hardware_domain->crash_reason);
-    coverage_dump();
-    printk(LOG_INFO "dom0 has ended: %s\n", reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason");
-    if (reason == SHUTDOWN_poweroff)
-        machine_power_off();
-    if (opt_noreboot && reason != SHUTDOWN_reboot) {
-        printk(LOG_INFO "Halted (noreboot).\n");
-        machine_halt();
-    }
-    printk(LOG_INFO "Rebooting the machine.\n");
-    machine_restart();
-}
-
-void domain_shutdown(struct domain *d, u32 reason)
-{
-    if (__atomic_exchange_n(&d->shutdown_claimed, true, __ATOMIC_SEQ_CST))
-        return; /* of two vCPUs the first decides how */
-    d->is_shut_down = true;
-    d->shutdown_code = reason;
-    stop_vcpus(d);
-    if (d == hardware_domain)
-        hardware_domain_shutdown(reason);
-    evtchn_send_virq(hardware_domain, NULL, VIRQ_DOM_EXC);
-}
-
-void domain_crash(struct domain *d, const char *fmt, ...)
-{
-    char why[160];
-    va_list ap;
-
-    va_start(ap, fmt);
-    hv_vsnprintf(why, sizeof(why), fmt, ap);
-    va_end(ap);
-    if (__atomic_exchange_n(&d->crash_claimed, true, __ATOMIC_SEQ_CST))
-        return;
-    strlcpy(d->crash_reason, why, sizeof(d->crash_reason));
-    d->is_shut_down = true;
-    d->shutdown_code = SHUTDOWN_crash;
-    __atomic_store_n(&d->crashed, true, __ATOMIC_RELEASE);
-    printk(LOG_ERR "d%u: domain crashed: %s\n", d->id, why);
-    stop_vcpus(d);
-    /* The caller goes on with consistent state; the end comes when no lock is held. */
-    softirq_raise(SOFTIRQ_DOMAIN_END);
-}
-
-static void end_crashed(void)
-{
-    struct domain *d;
-
-    for_each_domain(d)
-        if (d->crashed && !__atomic_exchange_n(&d->ended, true, __ATOMIC_SEQ_CST))
-            domain_shutdown(d, SHUTDOWN_crash);
 }
 
 static void look_at_events(void)
@@ -251,7 +245,7 @@ static void look_at_events(void)
 void domains_init(void)
 {
     softirq_register(SOFTIRQ_EVENT, look_at_events);
-    softirq_register(SOFTIRQ_DOMAIN_END, end_crashed);
+    domain_life_init();
     arch_domains_init();
 }
 BOOT_STEP(domains_init, NEEDS(page_allocator), GIVES(domains), EVERYWHERE);
@@ -274,28 +268,6 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
         __atomic_fetch_sub(&v->domain->polling, 1, __ATOMIC_SEQ_CST);
     if (old & flag)
         vcpu_wake(v); /* looks at the others, which may not hold it yet */
-}
-
-int vcpu_pause(struct vcpu *v)
-{
-    __atomic_fetch_add(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
-    if (vcpu_is_running(v))
-        softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_PAUSE);
-    for (u32 turns = 0; !sched_is_outside(v);) {
-        /* Two that wait for each other's exit would do so for ever. */
-        if (READ_ONCE(current->pause_flags)) {
-            vcpu_unpause(v);
-            return -EBUSY;
-        }
-        preempt_wait(&turns);
-    }
-    return 0;
-}
-
-void vcpu_unpause(struct vcpu *v)
-{
-    __atomic_fetch_sub(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
-    vcpu_wake(v);
 }
 
 void vcpu_unblock(struct vcpu *v)
@@ -329,12 +301,13 @@ static const char *state_name(const struct vcpu *v)
 
 static void print_domains(char key)
 {
+    static const char *const states[] = { ", being built", "", ", crashed", ", shut down", ", dying", ", dead, but in use by others" };
     struct domain *d;
 
     (void)key;
     for_each_domain(d) {
         printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist,
-               d->crashed ? ", crashed" : "");
+               states[d->state]);
         for (u32 j = 0; j < d->max_vcpus; j++) {
             struct vcpu *v = d->vcpu[j];
 

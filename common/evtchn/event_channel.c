@@ -515,6 +515,37 @@ static bool drop_last_page(struct domain *d)
     return page;
 }
 
+/* One at a time. No new ports from here on. */
+static bool reset_claim(struct domain *d)
+{
+    spin_lock(&d->event_lock);
+    bool claimed = !d->evtchn_resetting;
+
+    d->evtchn_resetting = true;
+    spin_unlock(&d->event_lock);
+    return claimed;
+}
+
+int evtchn_destroy(struct domain *d)
+{
+    if (!d->kill_port++)
+        for (u32 turns = 0; !reset_claim(d);)
+            preempt_wait(&turns); /* dom0 resets it at this moment */
+    for (; d->kill_port < READ_ONCE(d->nr_ports); d->kill_port++) {
+        close_in_domain(d, d->kill_port);
+        if (d->kill_port % 64 == 0 && domain_work_point())
+            return -ERESTART;
+    }
+    evtchn_fifo_reset(d);
+    return 0;
+}
+
+void evtchn_free_domain(struct domain *d)
+{
+    for (u32 i = 0; i < d->nr_ports / EVTCHNS_PER_PAGE; i++)
+        hv_free(d->evtchn_pages[i]);
+}
+
 /* Back to what a new domain has. Others may go on meanwhile, with what is left. */
 static long op_reset(void *arg)
 {
@@ -523,12 +554,7 @@ static long op_reset(void *arg)
 
     if (denied)
         return denied;
-    spin_lock(&d->event_lock);
-    bool busy = d->evtchn_resetting;
-
-    d->evtchn_resetting = true;
-    spin_unlock(&d->event_lock);
-    if (busy)
+    if (!reset_claim(d))
         return -EBUSY;
     for (u32 port = 1; port < READ_ONCE(d->nr_ports); port++) {
         close_in_domain(d, port); /* -EINVAL for unused ones is as good */

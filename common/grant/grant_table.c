@@ -4,6 +4,7 @@
 #include <hv/hypercall.h>
 #include <hv/nospec.h>
 #include <hv/softirq.h>
+#include <hv/x86/page_type.h>
 #include <public/grant_table.h>
 
 static int grow(struct domain *d, u32 frames)
@@ -25,6 +26,23 @@ int grant_init_domain(struct domain *d)
     return grow(d, 1);
 }
 
+void grant_destroy(struct domain *d)
+{
+    u32 n;
+
+    spin_lock(&d->grant_lock); /* from here on there are no more: see op_setup_table() */
+    n = d->nr_grant_frames;
+    spin_unlock(&d->grant_lock);
+    for (u32 i = 0; i < n; i++)
+        page_put_and_type(mfn_to_page(virt_to_mfn(d->grant_frames[i])));
+}
+
+void grant_free_domain(struct domain *d)
+{
+    for (u32 i = 0; i < d->nr_grant_frames; i++)
+        hv_free_page(d->grant_frames[i]);
+}
+
 static int16_t named_domain(domid_t id, struct domain **d)
 {
     int denied = domain_for_caller(id, d);
@@ -43,7 +61,7 @@ static long op_setup_table(void *arg)
     if (op->status)
         return 0;
     spin_lock(&d->grant_lock);
-    if (grow(d, op->nr_frames))
+    if (d->state >= DOMAIN_DYING || grow(d, op->nr_frames))
         op->status = GNTST_general_error;
     spin_unlock(&d->grant_lock);
     for (u32 i = 0; !op->status && i < op->nr_frames; i++) {

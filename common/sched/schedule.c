@@ -17,6 +17,7 @@
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 
 void switch_stack(u64 *save_rsp, u64 load_rsp);
 void schedule_tail(void);
@@ -118,6 +119,23 @@ bool sched_is_outside(struct vcpu *v)
 
     spin_unlock(&rq->lock);
     return outside;
+}
+
+void sched_vcpu_remove(struct vcpu *v)
+{
+    struct runqueue *rq;
+
+    for (rq = rq_lock_of(v); v->sched.place == SCHED_MOVING; rq = rq_lock_of(v)) {
+        spin_unlock(&rq->lock);
+        tlb_serve(); /* another CPU is about to put it on a queue */
+        cpu_relax();
+    }
+    ASSERT(v->sched.place != SCHED_RUNNING && held_by(v));
+    if (v->sched.place == SCHED_QUEUED)
+        rq_remove(rq, v);
+    v->sched.place = SCHED_BLOCKED;
+    spin_unlock(&rq->lock);
+    timer_kill(&v->sched.slice_timer);
 }
 
 /* One that may not stay here goes elsewhere, now that its registers are saved. */

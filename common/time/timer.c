@@ -12,6 +12,8 @@
 #include <hv/softirq.h>
 #include <hv/time.h>
 #include <hv/x86/percpu.h>
+#include <hv/x86/processor.h>
+#include <hv/x86/tlb.h>
 
 #define OWN_TIMERS 64 /* the hypervisor's own; others are reserved before they are made */
 
@@ -19,6 +21,7 @@ struct timer_heap {
     spinlock_t lock;
     u32 size, capacity; /* capacity: for all timers that there are, as any may be set here */
     struct timer **at;
+    struct timer *running; /* whose handler runs on this CPU */
 };
 
 static struct timer *boot_slots[OWN_TIMERS];
@@ -180,6 +183,21 @@ void timer_stop(struct timer *t)
     spin_unlock(&h->lock);
 }
 
+/*
+ * CPU A kills a timer, CPU B's handler of it sets it anew: A takes the handler away, then the timer out of its heap, under the lock
+ * that B inserts it under. B comes first, and A finds it there, or later, and sees that it has no handler. Then A waits for B's handler to end.
+ */
+void timer_kill(struct timer *t)
+{
+    __atomic_store_n(&t->fn, NULL, __ATOMIC_SEQ_CST);
+    timer_stop(t);
+    for (u32 i = 0; i < MAX_CPUS; i++)
+        while (heaps[i] && __atomic_load_n(&heaps[i]->running, __ATOMIC_ACQUIRE) == t) {
+            tlb_serve();
+            cpu_relax();
+        }
+}
+
 void timer_set(struct timer *t, u64 expires)
 {
     struct timer_heap *own = own_heap(), *h = lock_heap_of(t);
@@ -197,6 +215,10 @@ void timer_set(struct timer *t, u64 expires)
             spin_unlock(&h->lock);
             return;
         }
+    }
+    if (unlikely(!t->fn)) { /* killed */
+        spin_unlock(&own->lock);
+        return;
     }
     t->expires = expires;
     if (t->slot)
@@ -224,7 +246,7 @@ void timers_move_away(struct percpu *to)
         if (!t)
             break;
         spin_lock(&h->lock);
-        if (t->heap == h && !t->slot)
+        if (t->heap == h && !t->slot && t->fn)
             heap_insert(h, t);
         spin_unlock(&h->lock);
     }
@@ -237,19 +259,24 @@ static void timer_softirq(void)
     for (;;) {
         struct timer_heap *h = own_heap();
         struct timer *due = NULL;
+        void (*fn)(void *) = NULL;
         u64 now = system_time_ns();
 
         spin_lock(&h->lock);
         if (h->size && h->at[0]->expires <= now) {
             due = h->at[0];
             heap_remove(h, due);
+            h->running = due;
+            fn = due->fn;
         } else {
             program_next(h);
         }
         spin_unlock(&h->lock);
         if (!due)
             return;
-        due->fn(due->data);
+        if (fn)
+            fn(due->data);
+        __atomic_store_n(&h->running, NULL, __ATOMIC_RELEASE);
     }
 }
 

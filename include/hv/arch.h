@@ -14,6 +14,11 @@ void arch_domains_init(void); /* at boot, before the first domain */
 /* Their parts of a domain and of a vCPU that are new and zeroed: 0, -ENOMEM. */
 int arch_domain_create(struct domain *d) __must_check;
 int arch_vcpu_create(struct vcpu *v) __must_check;
+/* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. May run other vCPUs. */
+void arch_domain_relinquish(struct domain *d);
+/* What arch_domain_create() and arch_vcpu_create() have made, also where they could not finish. */
+void arch_domain_free(struct domain *d);
+void arch_vcpu_free(struct vcpu *v);
 /* A vCPU's state between its memory and this CPU's registers. Interrupts are off, no lock is held. */
 void arch_vcpu_save(struct vcpu *v);
 void arch_vcpu_load(struct vcpu *v);

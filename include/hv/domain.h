@@ -93,15 +93,24 @@ struct evtchn {
 #define FIFO_WORDS_PER_PAGE (PAGE_SIZE / sizeof(u32))
 #define FIFO_MAX_PAGES (EVTCHN_FIFO_NR_CHANNELS / FIFO_WORDS_PER_PAGE)
 
+enum domain_state { DOMAIN_CREATED, DOMAIN_RUNNING, DOMAIN_CRASHED, DOMAIN_SHUT_DOWN, DOMAIN_DYING, DOMAIN_DEAD };
+#define SHUTDOWN_NONE (~0u)
+
 struct domain {
     domid_t id;
     u32 refs;                     /* domain_table.c; changed atomically */
     struct domain *next_in_table;
     bool privileged;  /* the hardware domain: I/O memory, ports, PIRQs */
     bool absent_checked; /* its absent page-table entries may not name memory (L1TF) */
-    bool is_shut_down, crashed, ended; /* ended: its crash has been dealt with */
-    bool crash_claimed, shutdown_claimed; /* of several vCPUs one does it */
-    u32 shutdown_code;
+
+    /* life_lock; written by domain_life.c alone */
+    spinlock_t life_lock;
+    enum domain_state state;      /* may be read without it */
+    u32 pauses;
+    u32 shutdown_code;            /* SHUTDOWN_*, of the ABI; SHUTDOWN_NONE */
+    u32 kill_step, kill_port;     /* where domain_kill() goes on: one caller at a time */
+    struct page_info *kill_frame; /* held */
+
     char crash_reason[160];
     u32 max_vcpus;
     struct vcpu *vcpu[MAX_VIRT_CPUS];
@@ -203,14 +212,39 @@ static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
     return *d ? 0 : self->privileged ? -ESRCH : -EPERM;
 }
 
-struct domain *domain_create(domid_t id, u32 max_vcpus, bool privileged) __must_check;
+#define for_each_vcpu(d, v)                          \
+    for (u32 n_ = 0; n_ < (d)->max_vcpus; n_++)      \
+        if (!((v) = READ_ONCE((d)->vcpu[n_]))) {     \
+        } else
+
+/* A domain without vCPUs and frames, paused once. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
+int domain_create(domid_t id, u32 max_vcpus, bool privileged, struct domain **created) __must_check;
+void domain_free(struct domain *d); /* no reference and no pointer to it is left; parts of it may never have been there */
+/* Before the domain's first run, one at a time. NULL: no memory, and nothing is left of it. */
 struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;
+void vcpu_stop_for_good(struct vcpu *v); /* it is paused for ever: no queue, timer or frame of the guest's has to do with it any more */
 
 /* Gives `count` frames from pg on (at least one) to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG, and none, over max_pages. */
 int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count) __must_check;
 /* A hypervisor frame that d may map read-write (shared_info, grant table). */
 void domain_share_page(struct domain *d, struct page_info *pg);
 
+/* ---- domain_life.c ---- */
+/*
+ * Paused: none of its vCPUs is in the hypervisor or gets there, until domain_unpause() has been called as often. Not of the caller's own
+ * domain: -EINVAL. -EBUSY: as vcpu_pause(); nothing is paused then. May run other vCPUs.
+ */
+int domain_pause(struct domain *d) __must_check;
+void domain_unpause(struct domain *d);
+bool domain_add_vcpu(struct vcpu *v); /* for vcpu_create(); false: the domain has run already */
+/*
+ * Ends the domain and takes back all that it has; what others still have mapped goes when they let go. In steps that may be left
+ * (-ERESTART, domain_work_point()): to be called again then, by one caller at a time. 0 also when it is dead. -EINVAL: dom0, and the
+ * caller's own. May run other vCPUs.
+ */
+int domain_kill(struct domain *d) __must_check;
+int domain_work_point(void) __must_check; /* softirq.h has the rule */
+void domain_life_init(void);
 /* The domain did what nobody can recover from. Says why, stops all its vCPUs; dom0's end is the machine's. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u32 reason);

@@ -5,6 +5,9 @@
 #include <hv/domain.h>
 
 int evtchn_init_domain(struct domain *d);
+/* Closes all ports, for good: 0, or -ERESTART where domain_work_point() says so (kill_port keeps the place). May run other vCPUs. */
+int evtchn_destroy(struct domain *d) __must_check;
+void evtchn_free_domain(struct domain *d);
 /* Raises a VIRQ: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
 void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq);
 void evtchn_send_pirq(struct domain *d, u32 port);

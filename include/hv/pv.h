@@ -40,6 +40,11 @@ int segdesc_page_validate(struct page_info *pg) __must_check;
 /* ---- pv_vcpu.c: context ---- */
 int pv_vcpu_init(struct vcpu *v) __must_check;
 int pv_domain_init(struct domain *d) __must_check;
+/* Also what the above could not finish. */
+void pv_vcpu_free(struct vcpu *v);
+void pv_domain_free(struct domain *d);
+/* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. May run other vCPUs. */
+void pv_domain_relinquish(struct domain *d);
 void pv_state_save(struct vcpu *v);
 void pv_state_load(struct vcpu *v);
 /*

@@ -53,6 +53,8 @@ void sched_vcpu_init(struct vcpu *v);
 void schedule(void);
 /* v neither runs nor is in the middle of an operation: it does not come back as long as a pause flag is set. */
 bool sched_is_outside(struct vcpu *v);
+/* v is outside and paused for ever: it is on no queue any more, and comes on none. */
+void sched_vcpu_remove(struct vcpu *v);
 void idle_loop(void) __noreturn;
 
 /* 0; -EINVAL: weight 0 or above SCHED_WEIGHT_MAX, or more than 100 percent for each vCPU. */

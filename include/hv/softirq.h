@@ -31,6 +31,10 @@ bool softirq_pending(void); /* something that this context may run */
  * For long operations in hypercalls: takes pending interrupts and may run other vCPUs before
  * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted, and
  * whoever pauses it meanwhile waits until it is through (docs/locking.md, Pausing).
+ *
+ * But the caller's own events wait as long: it gets no upcall before its hypercall ends. Where one call may take milliseconds and the ABI keeps
+ * the progress (in its arguments, or, for destroydomain, in the domain), domain_work_point() (domain.h) stands instead, and the call is
+ * left with -ERESTART while an event that the caller wants is pending: it goes back to its SYSCALL, takes the event, and calls again (domctl.c).
  */
 void preempt_point(void);
 /* One turn of waiting for what another vCPU has in its hands, which may need this CPU to go on. *turns: 0 at first. */

@@ -41,7 +41,7 @@ INDICES = {
     "common/control/mca.c cpu_table[e->cpu]": OURS, "common/evtchn/event_channel.c evtchn_pages[first / EVTCHNS_PER_PAGE]": OURS,
     "common/evtchn/event_channel.c virq_port[virq]": OURS,
     "common/domain/domain.c vcpu_info[id]": OURS, "common/domain/domain.c vcpu[id]": OURS,
-    "common/domain/domain.c names[reason]": "dom0's, for the log; its text goes nowhere else",
+    "common/domain/domain_life.c names[reason]": "dom0's, for the log; its text goes nowhere else",
     "arch/x86/pv/guest_report.c vector_infos[vector]": OURS, "arch/x86/pv/guest_trap.c vector_infos[vector]": OURS,
     "arch/x86/pv/guest_trap.c traps[vector]": OURS, "arch/x86/pv/guest_trap.c vector_infos[fault->vector]": OURS,
     "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/isolation.c l4[user]": NARROW,

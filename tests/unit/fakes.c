@@ -83,11 +83,12 @@ WEAK void vcpu_add_nmis(struct vcpu *v, u32 n) { v->nmi_pending = vcpu_nmis_afte
 WEAK bool vcpu_is_running(const struct vcpu *v) { return v == current; }
 WEAK void softirq_register(enum softirq nr, void (*fn)(void)) { (void)nr; (void)fn; }
 WEAK void preempt_point(void) {}
+WEAK int domain_work_point(void) { return 0; }
 WEAK void preempt_wait(u32 *turns) { ++*turns; }
 WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~PAUSE_BLOCKED; }
 WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }
 WEAK void isolation_l4_changed(const struct domain *d, const pte_t *entry) { (void)d; (void)entry; }
-WEAK void domain_crash(struct domain *d, const char *fmt, ...) { (void)fmt; d->crashed = true; }
+WEAK void domain_crash(struct domain *d, const char *fmt, ...) { (void)fmt; d->state = DOMAIN_CRASHED; }
 WEAK void spin_lock(spinlock_t *lock) { assert_int_equal(lock->head, lock->tail); lock->tail++; }
 WEAK void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->head, lock->tail); }
 

@@ -312,16 +312,16 @@ static void absent_entries(void **state)
     u->absent_checked = true;
     assert_int_equal(page_get_and_type(page_to_mfn(l1), u, PGT_L1), 0);
     assert_int_equal(pt_entry_update(u, 1, at, bad, false, u), -EPERM);
-    assert_true(u->crashed);
-    u->crashed = false;
+    assert_int_equal(u->state, DOMAIN_CRASHED);
+    u->state = DOMAIN_RUNNING;
     assert_int_equal(pt_entry_cmpxchg_l1(u, at, 0, bad), -EPERM);
-    assert_true(u->crashed);
-    u->crashed = false;
+    assert_int_equal(u->state, DOMAIN_CRASHED);
+    u->state = DOMAIN_RUNNING;
     assert_int_equal(table(l1)[0], 0);
     assert_int_equal(pt_entry_cmpxchg_l1(u, at, 0, ~0xfffULL & PTE_ADDR_MASK), 0); /* inverted, as Linux does it */
     table(fresh)[1] = bad;
     assert_true(page_get_and_type(page_to_mfn(fresh), u, PGT_L1) < 0);
-    assert_true(u->crashed);
+    assert_int_equal(u->state, DOMAIN_CRASHED);
     boot_percpu.curr = d->vcpu[0];
 }
 

@@ -12,6 +12,7 @@ long subop_dispatch(const struct subop *table, u64 count, u64 cmd, u64 guest_arg
     return table[cmd].run((void *)guest_arg); /* the guest's copy is the hypervisor's */
 }
 
+void page_put_and_type(struct page_info *pg) { (void)pg; }
 void domain_share_page(struct domain *d, struct page_info *pg) { (void)d; (void)pg; }
 
 static struct domain *dom0, *guest;

@@ -145,10 +145,51 @@ static void many(void **state)
     timers_release(100);
 }
 
+static struct timer rearms;
+static u32 rearmed;
+
+/* Killed from its own handler's side as if another CPU did so meanwhile: what it sets then stays unset. */
+static void rearm(void *data)
+{
+    rearmed++;
+    if (data)
+        rearms.fn = NULL;
+    timer_set(&rearms, fake_now + 10);
+}
+
+static void killed(void **state)
+{
+    (void)state;
+    timer_init(&rearms, rearm, NULL);
+    timer_set(&rearms, 10);
+    timer_set(&timers[1], 50);
+    fake_now = 10;
+    run_timers();
+    assert_int_equal(rearmed, 1);
+    timer_kill(&rearms);
+    assert_int_equal(fake_timer_deadline, 50);
+    timer_set(&rearms, 15);
+    assert_int_equal(fake_timer_deadline, 50);
+    fake_now = 40;
+    run_timers();
+    assert_int_equal(rearmed, 1);
+    timer_kill(&rearms); /* as good twice */
+
+    timer_init(&rearms, rearm, &rearms);
+    timer_set(&rearms, 45);
+    fake_now = 100;
+    run_timers();
+    fake_now = 200;
+    run_timers();
+    assert_int_equal(rearmed, 2);
+    assert_int_equal(fired[1], 1);
+    assert_int_equal(rearms.slot, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test_setup(ordered, setup), cmocka_unit_test_setup(many, setup), cmocka_unit_test_setup(replaced, setup),
-                                        cmocka_unit_test_setup(random_load, setup) };
+                                        cmocka_unit_test_setup(killed, setup), cmocka_unit_test_setup(random_load, setup) };
 
     return cmocka_run_group_tests_name("timers", tests, NULL, NULL);
 }

@@ -416,8 +416,7 @@ void build_dom0(void)
     choose_size(&b);
     u32 cpus = smp_online_count(), vcpus = dom0_choose_vcpus(cpus);
 
-    b.d = domain_create(0, vcpus, true);
-    if (!b.d)
+    if (domain_create(0, vcpus, true, &b.d))
         panic(PANIC_BESIDE_DOM0, "no memory for dom0's structures");
     hardware_domain = b.d;
     for (u32 i = 0; i < vcpus; i++) {
@@ -442,6 +441,7 @@ void build_dom0(void)
         free_module(i);
     scratch_end();
     vcpu_start(b.d->vcpu[0]);
+    domain_unpause(b.d);
 }
 BOOT_STEP(build_dom0, NEEDS(options, modules, page_allocator, m2p, acpi_tables, domains, scheduler, timers, interrupts, wallclock, other_cpus),
           GIVES(dom0), EVERYWHERE);

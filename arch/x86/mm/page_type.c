@@ -42,7 +42,12 @@ static void release(struct page_info *pg)
     struct domain *d = page_owner(pg);
 
     /* Type references hold general ones, so none is left. */
-    ASSERT(!(pg->type_info & PGT_COUNT_MASK) && !(pg->ref_info & PGR_SPECIAL));
+    ASSERT(!(pg->type_info & PGT_COUNT_MASK));
+    if (pg->ref_info & PGR_SPECIAL) { /* nobody sees it any more; domain_free() frees it */
+        pg->owner = 0;
+        domain_put(d);
+        return;
+    }
     spin_lock(&d->page_lock);
     if (pg->prev)
         mfn_to_page(pg->prev)->next = pg->next;
@@ -186,14 +191,28 @@ void page_put_and_type(struct page_info *pg)
     ref_put(pg);
 }
 
+static bool unpin(struct page_info *pg)
+{
+    bool was = __atomic_fetch_and(&pg->type_info, ~PGT_PINNED, __ATOMIC_ACQ_REL) & PGT_PINNED;
+
+    if (was)
+        page_put_and_type(pg);
+    return was;
+}
+
 int page_pin(struct domain *d, mfn_t mfn, enum page_type type)
 {
     int rc = page_get_and_type(mfn, d, type);
 
     if (rc)
         return rc;
-    if (__atomic_fetch_or(&mfn_to_page(mfn)->type_info, PGT_PINNED, __ATOMIC_ACQ_REL) & PGT_PINNED) {
+    if (__atomic_fetch_or(&mfn_to_page(mfn)->type_info, PGT_PINNED, __ATOMIC_SEQ_CST) & PGT_PINNED) {
         page_put_and_type(mfn_to_page(mfn));
+        return -EINVAL;
+    }
+    /* domain_kill() says that the domain is dying, then looks for pins; here it is the other way round. */
+    if (unlikely(READ_ONCE(d->state) >= DOMAIN_DYING)) {
+        unpin(mfn_to_page(mfn));
         return -EINVAL;
     }
     return 0;
@@ -204,12 +223,28 @@ int page_unpin(struct domain *d, mfn_t mfn)
     if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), d))
         return -EINVAL;
     struct page_info *pg = mfn_to_page(mfn);
-    bool was = __atomic_fetch_and(&pg->type_info, ~PGT_PINNED, __ATOMIC_ACQ_REL) & PGT_PINNED;
+    bool was = unpin(pg);
 
-    if (was)
-        page_put_and_type(pg);
     page_put(pg);
     return was ? 0 : -EINVAL;
+}
+
+struct page_info *page_list_next(struct domain *d, const struct page_info *after)
+{
+    spin_lock(&d->page_lock);
+    u32 mfn = after ? after->next : d->page_list;
+
+    while (mfn && !ref_get(mfn_to_page(mfn), owner_of(d))) /* release() is about to take it out */
+        mfn = mfn_to_page(mfn)->next;
+    spin_unlock(&d->page_lock);
+    return mfn ? mfn_to_page(mfn) : NULL;
+}
+
+void page_disown(struct page_info *pg)
+{
+    unpin(pg);
+    if (__atomic_fetch_and(&pg->ref_info, ~PGR_ALLOCATED, __ATOMIC_ACQ_REL) & PGR_ALLOCATED)
+        page_put(pg);
 }
 
 /* Counts of one domain's frames by type, and what cannot be. */

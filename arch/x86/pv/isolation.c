@@ -127,6 +127,24 @@ int isolation_init_vcpu(struct vcpu *v)
     return 0;
 }
 
+static void free_tables(pte_t *table, unsigned level)
+{
+    for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++)
+        if (table[i])
+            free_tables(mfn_to_virt(pte_mfn(table[i])), level - 1);
+    hv_free_page(table);
+}
+
+void isolation_free_vcpu(struct vcpu *v)
+{
+    if (v->pv.isolated.l3) {
+        v->pv.isolated.l3[PT_INDEX(VMAP_CPUS_VIRT_START, 3)] = 0; /* a CPU's, not ours */
+        free_tables(v->pv.isolated.l3, 3);
+    }
+    hv_free_page(v->pv.isolated.l4[0]);
+    hv_free_page(v->pv.isolated.l4[1]);
+}
+
 /* What handlers have left on this CPU's IST stacks is no business of another guest. */
 static void wipe_ist_stacks(const struct percpu *c)
 {

@@ -43,6 +43,56 @@ int pv_vcpu_init(struct vcpu *v)
     return isolation_init_vcpu(v);
 }
 
+void pv_vcpu_free(struct vcpu *v)
+{
+    isolation_free_vcpu(v);
+    hv_free(v->pv.fpu_area);
+}
+
+void pv_domain_free(struct domain *d)
+{
+    for (unsigned i = 0; i < MAX_VIRT_CPUS / 16; i++)
+        hv_free_page(d->pv.perdomain_l1[i]);
+    hv_free_page(d->pv.perdomain_l2);
+    hv_free_page(d->pv.perdomain_l3);
+}
+
+/* No CPU takes v for whose state it has. Not if v were to run again. */
+static void forget_state(struct vcpu *v)
+{
+    for (u32 i = 0; i < MAX_CPUS; i++) {
+        struct vcpu *had = v;
+
+        if (cpu_table[i])
+            __atomic_compare_exchange_n(&cpu_table[i]->state_owner, &had, NULL, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    }
+}
+
+static void drop_base(mfn_t *base)
+{
+    if (*base)
+        page_put_and_type(mfn_to_page(*base));
+    *base = 0;
+}
+
+void pv_domain_relinquish(struct domain *d)
+{
+    struct percpu *c;
+    struct vcpu *v;
+
+    /* A CPU that ran it last and now idles goes to the hypervisor's tables by itself before it sleeps. */
+    for_each_cpu(c, READ_ONCE(cpus_online))
+        for (u32 turns = 0; READ_ONCE(c->loaded) == d;)
+            preempt_wait(&turns);
+    for_each_vcpu(d, v) {
+        forget_state(v);
+        drop_base(&v->pv.kernel_l4);
+        drop_base(&v->pv.user_l4);
+        pv_release_gdt(v);
+        pv_release_ldt(v);
+    }
+}
+
 static void save_bases(struct pv_vcpu *p)
 {
     p->fs_base = rdmsr(MSR_FS_BASE);

@@ -39,6 +39,7 @@ static inline bool guests_isolated(void) { return spec.what & SPEC_ISOLATE; }
 /* Do nothing where guests are not isolated. */
 int isolation_init_cpu(struct percpu *c) __must_check; /* after its IST stacks */
 int isolation_init_vcpu(struct vcpu *v) __must_check;
+void isolation_free_vcpu(struct vcpu *v); /* also what isolation_init_vcpu() could not finish */
 void isolation_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or another one here */
 /* Only where they are. */
 void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */

@@ -1,0 +1,315 @@
+/*
+ * A domain's life: the only writer of its state and of its pauses, and its end.
+ *
+ *   DOMAIN_CREATED -> DOMAIN_RUNNING -> DOMAIN_CRASHED -> DOMAIN_SHUT_DOWN -> DOMAIN_DYING -> DOMAIN_DEAD
+ *
+ * A domain is created paused, and moves to the right only; any state may be left out. Of two that move it to the same state the first one
+ * does what belongs to that. Pauses are counted beside the state: in the domain, and in each of its vCPUs.
+ *
+ * Lock: domain.life_lock (a leaf), for the state, the pauses and which vCPUs there are.
+ */
+#include <hv/arch.h>
+#include <hv/console.h>
+#include <hv/evtchn.h>
+#include <hv/grant.h>
+#include <hv/lib.h>
+#include <hv/printk.h>
+#include <hv/recorder.h>
+#include <hv/smp.h>
+#include <hv/softirq.h>
+#include <hv/system_state.h>
+#include <hv/trap_test.h>
+#include <hv/x86/page_type.h>
+#include <hv/x86/tlb.h>
+
+/* life_lock held. False: it is there already, or past it. */
+static bool advance(struct domain *d, enum domain_state to)
+{
+    if (d->state >= to)
+        return false;
+    __atomic_store_n(&d->state, to, __ATOMIC_SEQ_CST);
+    return true;
+}
+
+static bool advance_alone(struct domain *d, enum domain_state to)
+{
+    spin_lock(&d->life_lock);
+    bool moved = advance(d, to);
+
+    spin_unlock(&d->life_lock);
+    return moved;
+}
+
+bool domain_add_vcpu(struct vcpu *v)
+{
+    struct domain *d = v->domain;
+
+    spin_lock(&d->life_lock);
+    bool fits = d->state == DOMAIN_CREATED;
+
+    if (fits) {
+        v->pause_flags += d->pauses * PAUSE_ONE;
+        __atomic_store_n(&d->vcpu[v->id], v, __ATOMIC_RELEASE);
+    }
+    spin_unlock(&d->life_lock);
+    return fits;
+}
+
+/* ---- pauses ---- */
+
+static void pause_begin(struct vcpu *v)
+{
+    __atomic_fetch_add(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
+    if (vcpu_is_running(v))
+        softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_PAUSE);
+}
+
+/* Two that wait for each other's exit would do so for ever: -EBUSY, if the caller is to stop as well. */
+static int pause_wait(struct vcpu *v)
+{
+    for (u32 turns = 0; !sched_is_outside(v); preempt_wait(&turns))
+        if (READ_ONCE(current->pause_flags))
+            return -EBUSY;
+    return 0;
+}
+
+int vcpu_pause(struct vcpu *v)
+{
+    pause_begin(v);
+    int rc = pause_wait(v);
+
+    if (rc)
+        vcpu_unpause(v);
+    return rc;
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+    __atomic_fetch_sub(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
+    vcpu_wake(v);
+}
+
+int domain_pause(struct domain *d)
+{
+    struct vcpu *v;
+    int rc = d == current->domain ? -EINVAL : 0;
+
+    if (rc)
+        return rc;
+    spin_lock(&d->life_lock);
+    d->pauses++;
+    for_each_vcpu(d, v)
+        pause_begin(v);
+    spin_unlock(&d->life_lock);
+    for_each_vcpu(d, v)
+        if (!rc)
+            rc = pause_wait(v);
+    if (rc)
+        domain_unpause(d);
+    return rc;
+}
+
+void domain_unpause(struct domain *d)
+{
+    struct vcpu *v;
+
+    spin_lock(&d->life_lock);
+    if (!--d->pauses)
+        advance(d, DOMAIN_RUNNING);
+    for_each_vcpu(d, v)
+        __atomic_fetch_sub(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
+    spin_unlock(&d->life_lock);
+    for_each_vcpu(d, v)
+        vcpu_wake(v);
+}
+
+/* ---- the guest's end ---- */
+
+static void stop_vcpus(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        vcpu_pause_flag_set(v, PAUSE_SHUTDOWN);
+}
+
+static void hardware_domain_shutdown(u32 reason)
+{
+    static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
+
+    console_force_unlock(true); /* first: who is stopped may hold the lock, and not all may stop; synchronous from here on */
+    smp_stop_others();
+    system_phase_advance(PHASE_SHUTDOWN);
+    console_flush_late();
+    trap_test_phase("shutdown");
+    if (reason == SHUTDOWN_poweroff || reason == SHUTDOWN_reboot)
+        recorder_orderly_end();
+    else
+        recorder_guest_end(hardware_domain->crash_reason);
+    coverage_dump();
+    printk(LOG_INFO "dom0 has ended: %s\n", reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason");
+    if (reason == SHUTDOWN_poweroff)
+        machine_power_off();
+    if (opt_noreboot && reason != SHUTDOWN_reboot) {
+        printk(LOG_INFO "Halted (noreboot).\n");
+        machine_halt();
+    }
+    printk(LOG_INFO "Rebooting the machine.\n");
+    machine_restart();
+}
+
+static void shut_down(struct domain *d, u32 reason)
+{
+    d->shutdown_code = reason;
+    stop_vcpus(d);
+    if (d == hardware_domain)
+        hardware_domain_shutdown(reason);
+    evtchn_send_virq(hardware_domain, NULL, VIRQ_DOM_EXC);
+}
+
+void domain_shutdown(struct domain *d, u32 reason)
+{
+    spin_lock(&d->life_lock);
+    bool first = d->state < DOMAIN_CRASHED && advance(d, DOMAIN_SHUT_DOWN); /* a crash before it decides */
+
+    spin_unlock(&d->life_lock);
+    if (first)
+        shut_down(d, reason);
+}
+
+void domain_crash(struct domain *d, const char *fmt, ...)
+{
+    char why[sizeof(d->crash_reason)];
+    va_list ap;
+
+    va_start(ap, fmt);
+    hv_vsnprintf(why, sizeof(why), fmt, ap);
+    va_end(ap);
+    spin_lock(&d->life_lock);
+    bool first = advance(d, DOMAIN_CRASHED);
+
+    if (first)
+        strlcpy(d->crash_reason, why, sizeof(d->crash_reason));
+    spin_unlock(&d->life_lock);
+    if (!first)
+        return;
+    printk(LOG_ERR "d%u: domain crashed: %s\n", d->id, why);
+    stop_vcpus(d);
+    /* The caller goes on with consistent state; the end comes when no lock is held. */
+    softirq_raise(SOFTIRQ_DOMAIN_END);
+}
+
+/* ---- the domain's end ---- */
+
+int domain_work_point(void)
+{
+    const struct vcpu *v = current;
+    const struct vcpu_info *info = v->info;
+
+    if (READ_ONCE(v->pause_flags) || (READ_ONCE(v->nmi_pending) && !v->nmi_masked) ||
+        (info && READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask)))
+        return -ERESTART;
+    preempt_point();
+    return 0;
+}
+
+/* For good: no vCPU of it runs again, and no timer of it fires. */
+static int kill_stop(struct domain *d)
+{
+    int rc = domain_pause(d);
+    struct vcpu *v;
+
+    if (rc)
+        return -ERESTART;
+    for_each_vcpu(d, v)
+        vcpu_stop_for_good(v);
+    timer_kill(&d->sched.cap_timer);
+    return 0;
+}
+
+/* What keeps a frame is dropped; one that another domain has mapped stays until that lets go of it. */
+static int kill_frames(struct domain *d)
+{
+    struct page_info *pg;
+
+    /* The frame done last is held: its place in the list is where to go on, and its successor is found from there. */
+    for (u32 n = 1; (pg = page_list_next(d, d->kill_frame)); n++) {
+        if (d->kill_frame)
+            page_put(d->kill_frame);
+        d->kill_frame = pg;
+        page_disown(pg);
+        if (n % 64 == 0 && domain_work_point())
+            return -ERESTART;
+    }
+    if (d->kill_frame)
+        page_put(d->kill_frame);
+    d->kill_frame = NULL;
+    return 0;
+}
+
+static int kill_shared_pages(struct domain *d)
+{
+    grant_destroy(d);
+    page_put_and_type(mfn_to_page(virt_to_mfn(d->shared_info)));
+    return 0;
+}
+
+static int kill_vcpus(struct domain *d)
+{
+    arch_domain_relinquish(d);
+    return 0;
+}
+
+int domain_kill(struct domain *d)
+{
+    /* In this order: nothing runs; nobody is told any more; the vCPUs' tables before the frames that they are in. */
+    static int (*const steps[])(struct domain *d) = { kill_stop, evtchn_destroy, kill_vcpus, kill_frames, kill_shared_pages };
+
+    if (d == hardware_domain || d == current->domain)
+        return -EINVAL;
+    advance_alone(d, DOMAIN_DYING);
+    for (; d->kill_step < ARRAY_SIZE(steps); d->kill_step++, d->kill_port = 0) {
+        int rc = steps[d->kill_step](d);
+
+        if (rc)
+            return rc;
+    }
+    if (advance_alone(d, DOMAIN_DEAD)) {
+        evtchn_send_virq(hardware_domain, NULL, VIRQ_DOM_EXC);
+        domain_put(d); /* the reference that it was created with */
+    }
+    return 0;
+}
+
+static bool crash_to_deal_with(struct domain *d)
+{
+    spin_lock(&d->life_lock);
+    bool first = d->state == DOMAIN_CRASHED && advance(d, DOMAIN_SHUT_DOWN);
+
+    spin_unlock(&d->life_lock);
+    return first;
+}
+
+/* SOFTIRQ_DOMAIN_END: what domain_crash() and domain_put() have left, with no lock held. */
+static void domains_end(void)
+{
+    struct domain *d;
+
+    for_each_domain(d)
+        if (crash_to_deal_with(d))
+            shut_down(d, SHUTDOWN_crash);
+    while ((d = domain_table_take_unheld())) {
+        /*
+         * CPU A reads percpu.state_owner of another CPU, a vCPU of d, and looks at its domain (cpus_of). CPU B has cleared that pointer
+         * (arch_domain_relinquish) and frees the vCPU. A does so with interrupts off and serves no flush in between: when all CPUs have
+         * served the one below, nobody has such a pointer any more.
+         */
+        tlb_flush_global_all_cpus();
+        domain_free(d);
+    }
+}
+
+void domain_life_init(void)
+{
+    softirq_register(SOFTIRQ_DOMAIN_END, domains_end);
+}
