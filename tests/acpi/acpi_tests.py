@@ -63,52 +63,60 @@ MACHINES = [
 ]
 
 
-def register():
-    @test("acpi: machines whose tables are wrong")
-    def _():
-        for name, said, (online, listed), entries, how in MACHINES:
-            r = run(name, *entries, **how)
-            for text in said + [f"SMP: {online} of {listed} CPUs online", "Rebooting the machine."]:
-                need(text in r.output, f"{name}: '{text}' was not printed", r)
+@test("acpi: machines whose tables are wrong")
+def wrong_tables():
+    """The processors that are there run, and each fault is told in its line."""
+    for name, said, (online, listed), entries, how in MACHINES:
+        r = run(name, *entries, **how)
+        for text in said + [f"SMP: {online} of {listed} CPUs online", "Rebooting the machine."]:
+            need(text in r.output, f"{name}: '{text}' was not printed", r)
 
-    @test("acpi: CPUs start from wherever low memory is free")
-    def _():
-        iso = images.iso(f"{OUT}/cutmem.iso", ELF, test_kernel("memory"), None, "com1=115200,8n1 noreboot", "", first="cutmem 300K 640K")
-        r = run_machine(machine.command(("bios", iso), smp=2, mem="256M"), 90)
-        need("SMP: 2 of 2 CPUs online" in r.output and "test kernel: PASS" in r.output, "not all CPUs were started", r)
+
+@test("acpi: CPUs start from wherever low memory is free")
+def low_memory():
+    """The trampoline goes where the firmware leaves room."""
+    iso = images.iso(f"{OUT}/cutmem.iso", ELF, test_kernel("memory"), None, "com1=115200,8n1 noreboot", "", first="cutmem 300K 640K")
+    r = run_machine(machine.command(("bios", iso), smp=2, mem="256M"), 90)
+    need("SMP: 2 of 2 CPUs online" in r.output and "test kernel: PASS" in r.output, "not all CPUs were started", r)
+    clean(r)
+
+
+@test("irq: more vectors than one CPU has, and interrupts that follow when their CPU goes")
+def vectors():
+    """The end of vectors is told; those of a CPU that goes move to another."""
+    r = direct(images.bundle(f"{OUT}/vectors.cpio", test_kernel("smp_vectors")), "noreboot dom0_max_vcpus=2 guest_loglvl=all", timeout=90,
+               machine={"smp": 2, "mem": "256M", "extra": ["-device", "edu,addr=5", "-device", "virtio-serial-pci,vectors=600,addr=6"]})
+    need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+    need("no CPU that device interrupts can reach has a vector left" in r.output, "the end of vectors was not told", r)
+    clean(r)
+
+
+@test("acpi: x2APIC mode, two CPUs, because of an id that needs it")
+def x2apic():
+    """The mode is switched on before the others start."""
+    # The processor with the long id is not there, and is not waited for; the others are reached by MSRs.
+    path = f"{OUT}/x2apic.madt"
+    with open(path, "wb") as f:
+        f.write(madt(*SOUND[:2], x2cpu(300), io_apic(), IRQ0))
+    iso = images.iso(f"{OUT}/x2apic.iso", ELF, test_kernel("events"), None, "com1=115200,8n1 noreboot dom0_max_vcpus=2 maxcpus=2", "", madt=path)
+    r = run_bochs(iso, f"{OUT}/x2apic", 120, ["dom0 has ended"], cpus=2)
+    for text in ("Local APIC: id 0, x2APIC", "SMP: 2 of 3 CPUs online", "test kernel: PASS"):
+        need(text in r.output and not r.timed_out, f"'{text}' was not printed", r)
+    clean(r)
+
+
+@test("acpi: APIC id 287 runs in x2APIC mode, and gets no device interrupts")
+def far_cpu():
+    """A CPU whose id has more than eight bits runs vCPUs."""
+    # CPUs 0, 7 and 287, which an emulator from QEMU 9 on can have. smp_vectors sees the vectors of two CPUs, though three run.
+    emulator = packages.download_qemu(f"{BUILD}/cache")
+    extra = ["-device", "edu,addr=5", "-device", "virtio-serial-pci,vectors=600,addr=6"]
+    for socket in (287, 7):
+        extra += ["-device", f"max-x86_64-cpu,socket-id={socket},core-id=0,thread-id=0"]
+    for kernel, vcpus in (("smp_vectors", 2), ("smp_memory", 5)):
+        bundle = images.bundle(f"{OUT}/far-{kernel}.cpio", test_kernel(kernel))
+        args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), smp="1,sockets=288,maxcpus=288", mem="256M", extra=extra)
+        r = run_machine(emulator + args[1:], 120)
+        for text in ("Local APIC: id 0, x2APIC", "SMP: 3 of 3 CPUs online", "test kernel: PASS"):
+            need(text in r.output and not r.timed_out, f"{kernel}: '{text}' was not printed", r)
         clean(r)
-
-    @test("irq: more vectors than one CPU has, and interrupts that follow when their CPU goes")
-    def _():
-        r = direct(images.bundle(f"{OUT}/vectors.cpio", test_kernel("smp_vectors")), "noreboot dom0_max_vcpus=2 guest_loglvl=all", timeout=90,
-                   machine={"smp": 2, "mem": "256M", "extra": ["-device", "edu,addr=5", "-device", "virtio-serial-pci,vectors=600,addr=6"]})
-        need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
-        need("no CPU that device interrupts can reach has a vector left" in r.output, "the end of vectors was not told", r)
-        clean(r)
-
-    @test("acpi: x2APIC mode, two CPUs, because of an id that needs it")
-    def _():
-        # The processor with the long id is not there, and is not waited for; the others are reached by MSRs.
-        path = f"{OUT}/x2apic.madt"
-        with open(path, "wb") as f:
-            f.write(madt(*SOUND[:2], x2cpu(300), io_apic(), IRQ0))
-        iso = images.iso(f"{OUT}/x2apic.iso", ELF, test_kernel("events"), None, "com1=115200,8n1 noreboot dom0_max_vcpus=2 maxcpus=2", "", madt=path)
-        r = run_bochs(iso, f"{OUT}/x2apic", 120, ["dom0 has ended"], cpus=2)
-        for text in ("Local APIC: id 0, x2APIC", "SMP: 2 of 3 CPUs online", "test kernel: PASS"):
-            need(text in r.output and not r.timed_out, f"'{text}' was not printed", r)
-        clean(r)
-
-    @test("acpi: APIC id 287 runs in x2APIC mode, and gets no device interrupts")
-    def _():
-        # CPUs 0, 7 and 287, which an emulator from QEMU 9 on can have. smp_vectors sees the vectors of two CPUs, though three run.
-        emulator = packages.download_qemu(f"{BUILD}/cache")
-        extra = ["-device", "edu,addr=5", "-device", "virtio-serial-pci,vectors=600,addr=6"]
-        for socket in (287, 7):
-            extra += ["-device", f"max-x86_64-cpu,socket-id={socket},core-id=0,thread-id=0"]
-        for kernel, vcpus in (("smp_vectors", 2), ("smp_memory", 5)):
-            bundle = images.bundle(f"{OUT}/far-{kernel}.cpio", test_kernel(kernel))
-            args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), smp="1,sockets=288,maxcpus=288", mem="256M", extra=extra)
-            r = run_machine(emulator + args[1:], 120)
-            for text in ("Local APIC: id 0, x2APIC", "SMP: 3 of 3 CPUs online", "test kernel: PASS"):
-                need(text in r.output and not r.timed_out, f"{kernel}: '{text}' was not printed", r)
-            clean(r)

@@ -2,9 +2,8 @@
 import os
 import re
 
-from caisson import images, machine, packages
-from harness import BUILD, OUT, clean, command, need, run_machine, test, test_kernel
-from smp.smp_tests import DEBUG_ELF
+from caisson import images, machine
+from harness import BUILD, OUT, clean, command, debug_elf, linux, need, run_machine, test, test_kernel
 from speculation import speculation_tests
 
 SEEDS, OPERATIONS = 16, 0x10000  # a million in all
@@ -15,7 +14,7 @@ def run(seed, operations, smp=2, cpu="max", timeout=240, more=""):
     bundle = images.bundle(f"{OUT}/fuzz.cpio", test_kernel("fuzz_ops"))
     words = f"loglvl=warning guest_loglvl=none dom0_max_vcpus=6 {more} -- seed={seed:x} ops={operations:x}"
     typed = [("fuzz: done", "\x01\x01\x01"), ("Input goes to Caisson", "m")]
-    r = run_machine(machine.command(("direct", DEBUG_ELF, bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n", typed=typed)
+    r = run_machine(machine.command(("direct", debug_elf(), bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n", typed=typed)
     done = re.search(r"fuzz: done", r.output)
     counts = [int(n, 16) for n in re.findall(r"fuzz: 0x(\w+) operations", r.output)]
     return operations if done else max(counts + [0]), r
@@ -39,26 +38,27 @@ def parsers(seconds, seed):
     corpus = f"{BUILD}/fuzz/corpus"
     os.makedirs(corpus, exist_ok=True)
     # Something of each kind to begin with.
-    for n, (kind, name, limit) in enumerate(((2, test_kernel("memory"), 8192), (3, packages.download_kernel(f"{BUILD}/cache"), 4096))):
+    for n, (kind, name, limit) in enumerate(((2, test_kernel("memory"), 8192), (3, linux(), 4096))):
         with open(f"{corpus}/start-{n}", "wb") as f:
             f.write(bytes([kind]) + open(name, "rb").read(limit))
     return command(f"{BUILD}/fuzz/parsers", f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=8192", "-rss_limit_mb=2048",
                    f"-artifact_prefix={BUILD}/fuzz/", "-print_final_stats=1", corpus)
 
 
-def register():
-    @test("fuzz: libFuzzer on the parsers of boot")
-    def _():
-        said = parsers(PARSER_SECONDS, 1)
-        runs = int(re.search(r"number_of_executed_units: (\d+)", said)[1])
-        need(runs > 10000, f"only {runs} inputs were tried")
+@test("fuzz: libFuzzer on the parsers of boot")
+def boot_parsers():
+    """No input makes them read or write where they must not."""
+    said = parsers(PARSER_SECONDS, 1)
+    runs = int(re.search(r"number_of_executed_units: (\d+)", said)[1])
+    need(runs > 10000, f"only {runs} inputs were tried")
 
-    for seed in range(1, SEEDS + 1):
-        @test(f"fuzz: seed {seed:x}, {OPERATIONS} operations", seed=seed)
-        def _(seed):
-            done, r = run(seed, OPERATIONS, cpu="qemu64" if seed % 4 == 0 else "max",
-                          more=speculation_tests.ALL if seed % 4 == 1 else "")
-            died = check(r)
-            need(done > OPERATIONS // 20, f"only {done} operations were done", r)
-            if died:
-                print(f"     fuzz: seed {seed:x} ended itself after {done} operations", flush=True)
+
+@test(f"fuzz: seed {{seed:x}}, {OPERATIONS} operations", each=[{"seed": seed} for seed in range(1, SEEDS + 1)])
+def operations(seed):
+    """Whatever becomes of the guest, check() holds."""
+    done, r = run(seed, OPERATIONS, cpu="qemu64" if seed % 4 == 0 else "max",
+                  more=speculation_tests.ALL if seed % 4 == 1 else "")
+    died = check(r)
+    need(done > OPERATIONS // 20, f"only {done} operations were done", r)
+    if died:
+        print(f"fuzz: seed {seed:x} ended itself after {done} operations")

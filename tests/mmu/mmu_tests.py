@@ -1,15 +1,11 @@
 """Frames, tables and TLBs on whole machines; tests/unit has the rules one by one."""
 import re
 
-from caisson import images, machine
-from harness import COVERAGE, OUT, SOCKETS, Seen, clean, direct, monitor, need, run_machine, test, test_kernel
+from caisson import machine
+from harness import COVERAGE, SOCKETS, Seen, bundle, clean, direct, monitor, need, run_machine, test
 from trap.matrix_tests import TEST_ELF
 
 DIRECT_MAP, DIRECT_MAP_END = 0xffff830000000000, 0xffff880000000000
-
-
-def kernel(name):
-    return images.bundle(f"{OUT}/{name}.cpio", test_kernel(name))
 
 
 def mapped_outside_ram(answers, log):
@@ -22,45 +18,54 @@ def mapped_outside_ram(answers, log):
     return mapped, sum(b - a for a, b in mapped) - inside
 
 
-def register():
-    @test("mmu: a vCPU that never flushes, over the wrap of the TLB clock")
-    def _():
-        for words in ("tlb-tick=0x100000", "tlb-tick=0x100000 tlb-clock=0xfff00000"):
-            args = machine.command(("direct", TEST_ELF, kernel("mmu_tlb_clock"), f"noreboot dom0_max_vcpus=2 {words}"), smp=2, mem="256M")
-            r = run_machine(args, 120, until="Halted (noreboot)")
-            need("pinned" in r.output, "the test kernel came to nothing", r)
-            need(re.search(r"d0:v1: unhandled page fault", r.output) and "reached the table" not in r.output, "a stale translation was used", r)
-            clean(r)
+@test("mmu: a vCPU that never flushes, over the wrap of the TLB clock")
+def never_flushes():
+    """It loses the translation of a page that has become a table."""
+    for words in ("tlb-tick=0x100000", "tlb-tick=0x100000 tlb-clock=0xfff00000"):
+        args = machine.command(("direct", TEST_ELF, bundle("mmu_tlb_clock"), f"noreboot dom0_max_vcpus=2 {words}"), smp=2, mem="256M")
+        r = run_machine(args, 120, until="Halted (noreboot)")
+        need("pinned" in r.output, "the test kernel came to nothing", r)
+        need(re.search(r"d0:v1: unhandled page fault", r.output) and "reached the table" not in r.output, "a stale translation was used", r)
+        clean(r)
 
-    # Among them the one that maps and unmaps from all CPUs at once.
-    for name, vcpus, cpus, clocks in (("page_types", 1, 1, (0xfffffff0, 0x7fffffff, 0x3ffffffe)), ("smp_memory", 5, 4, (0xfffffff0,))):
-        @test(f"mmu: {name} while the TLB clock wraps", name=name, vcpus=vcpus, cpus=cpus, clocks=clocks)
-        def _(name, vcpus, cpus, clocks):
-            for clock in clocks:
-                words = f"noreboot dom0_max_vcpus={vcpus} tlb-clock={clock:#x}"
-                r = run_machine(machine.command(("direct", TEST_ELF, kernel(name), words), smp=cpus, mem="256M"), 120)
-                need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
-                clean(r)
 
-    @test("mmu: frames of the boot code become page tables; addresses come back")
-    def _():
-        r = direct(kernel("mmu_released_frames"), "noreboot", timeout=120, machine={"mem": "128M", "extra": ["-device", "virtio-rng-pci,addr=5"]})
+# Among them the one that maps and unmaps from all CPUs at once.
+@test("mmu: {name} while the TLB clock wraps", each=[
+    {"name": "page_types", "vcpus": 1, "cpus": 1, "clocks": (0xfffffff0, 0x7fffffff, 0x3ffffffe)},
+    {"name": "smp_memory", "vcpus": 5, "cpus": 4, "clocks": (0xfffffff0,)}])
+def clock_wraps(name, vcpus, cpus, clocks):
+    """No flush is forgotten."""
+    for clock in clocks:
+        words = f"noreboot dom0_max_vcpus={vcpus} tlb-clock={clock:#x}"
+        r = run_machine(machine.command(("direct", TEST_ELF, bundle(name), words), smp=cpus, mem="256M"), 120)
         need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
         clean(r)
 
-    @test("mmu: a store that makes an entry absent and names memory ends the guest")
-    def _():
-        r = direct(kernel("dies_absent_store"), "noreboot pv-l1tf=yes", timeout=60, until="Halted (noreboot)", machine={"mem": "256M"})
-        for words in ("empty and inverted entries are in order", "an absent page-table entry names memory (L1TF)", "dom0 has ended: crash"):
-            need(words in r.output, f"'{words}' was not printed", r)
-        need("survived" not in r.output, "the guest went on", r)
-        clean(r)
 
-    @test("mmu: the direct map holds RAM and firmware tables, nothing else")
-    def _():
-        started, said = Seen("Input goes to dom0"), []
-        r = direct(kernel("spin"), "noreboot loglvl=all", timeout=60, echo=started,
-                   machine={"mem": "256M", "extra": monitor(f"{SOCKETS}/direct-map.sock", ["info mem", "quit"], 1, started, said=said)})
-        mapped, outside = mapped_outside_ram("".join(said), r.output)
-        need(mapped and outside >= 0, "the monitor said nothing of the direct map", r)
-        need(COVERAGE or outside < 24 * 4096, f"{outside >> 10} KiB of what is no memory are mapped", r)
+@test("mmu: frames of the boot code become page tables; addresses come back")
+def released_frames():
+    """They are like all others."""
+    r = direct(bundle("mmu_released_frames"), "noreboot", timeout=120, machine={"mem": "128M", "extra": ["-device", "virtio-rng-pci,addr=5"]})
+    need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+    clean(r)
+
+
+@test("mmu: a store that makes an entry absent and names memory ends the guest")
+def absent_entry():
+    """It is found when the entry is used, at the latest."""
+    r = direct(bundle("dies_absent_store"), "noreboot pv-l1tf=yes", timeout=60, until="Halted (noreboot)", machine={"mem": "256M"})
+    for words in ("empty and inverted entries are in order", "an absent page-table entry names memory (L1TF)", "dom0 has ended: crash"):
+        need(words in r.output, f"'{words}' was not printed", r)
+    need("survived" not in r.output, "the guest went on", r)
+    clean(r)
+
+
+@test("mmu: the direct map holds RAM and firmware tables, nothing else")
+def direct_map():
+    """What is no memory cannot be reached through it."""
+    started, said = Seen("Input goes to dom0"), []
+    r = direct(bundle("spin"), "noreboot loglvl=all", timeout=60, echo=started,
+               machine={"mem": "256M", "extra": monitor(f"{SOCKETS}/direct-map.sock", ["info mem", "quit"], 1, started, said=said)})
+    mapped, outside = mapped_outside_ram("".join(said), r.output)
+    need(mapped and outside >= 0, "the monitor said nothing of the direct map", r)
+    need(COVERAGE or outside < 24 * 4096, f"{outside >> 10} KiB of what is no memory are mapped", r)

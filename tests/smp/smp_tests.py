@@ -2,9 +2,7 @@
 import re
 
 from caisson import images
-from harness import BUILD, COVERAGE, ELF, OUT, REACHED, clean, command, direct, machine, need, run_linux, run_machine, test, test_kernel
-
-DEBUG_ELF = ELF if COVERAGE else f"{BUILD}/debug/caisson.elf"
+from harness import OUT, REACHED, bundle, clean, debug_elf, direct, linux, machine, need, run_linux, run_machine, test
 
 # Less than the self test's: more CPUs than this machine has wait for each other long.
 LOAD = """#!/bin/sh
@@ -48,54 +46,56 @@ exit 0
 """
 
 
-def register(kernel):
-    if not COVERAGE:
-        command("make", "-s", "-j2", "O=build/debug", "DEBUG=1")
+KERNELS = [
+    {"name": "smp_time", "smp": 2, "vcpus": 5, "cpu": "max"},
+    {"name": "smp_time", "smp": 4, "vcpus": 5, "cpu": "qemu64"},
+    {"name": "smp_memory", "smp": 2, "vcpus": 5, "cpu": "max"},
+    {"name": "smp_memory", "smp": 4, "vcpus": 5, "cpu": "qemu64"},
+    {"name": "smp_sched", "smp": 2, "vcpus": 4, "cpu": "max"},
+    {"name": "smp_pause", "smp": 2, "vcpus": 4, "cpu": "max"},
+    {"name": "smp_inject", "smp": 2, "vcpus": 2, "cpu": "max"},
+    {"name": "smp_timeouts", "smp": 2, "vcpus": 2, "cpu": "max"},
+]
 
-    def racing(name, smp, vcpus, cpu):
-        @test(f"smp: {name}, {vcpus} vCPUs on {smp} CPUs, {cpu}")
-        def _():
-            bundle = images.bundle(f"{OUT}/{name}-{smp}.cpio", test_kernel(name))
-            args = machine.command(("direct", DEBUG_ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), cpu=cpu, smp=smp, mem="256M")
-            r = run_machine(args, 120)
-            need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
-            need(f"SMP: {smp} of {smp} CPUs online" in r.output, "not all CPUs are there", r)
-            clean(r)
 
-    racing("smp_time", 2, 5, "max")
-    racing("smp_time", 4, 5, "qemu64")
-    racing("smp_memory", 2, 5, "max")
-    racing("smp_memory", 4, 5, "qemu64")
-    racing("smp_sched", 2, 4, "max")
-    racing("smp_pause", 2, 4, "max")
-    racing("smp_inject", 2, 2, "max")
-    racing("smp_timeouts", 2, 2, "max")
+@test("smp: {name}, {vcpus} vCPUs on {smp} CPUs, {cpu}", each=KERNELS)
+def racing(name, smp, vcpus, cpu):
+    """vCPUs of a test kernel that get into each other's way on purpose."""
+    args = machine.command(("direct", debug_elf(), bundle(name), f"noreboot dom0_max_vcpus={vcpus}"), cpu=cpu, smp=smp, mem="256M")
+    r = run_machine(args, 120)
+    need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+    need(f"SMP: {smp} of {smp} CPUs online" in r.output, "not all CPUs are there", r)
+    clean(r)
 
-    def linux(name, smp, vcpus, words="", script=None, until=None):
-        @test(f"smp: Linux, {name}")
-        def _():
-            initrd = images.initramfs(f"{OUT}/smp-{smp}-{vcpus}-initramfs.cpio", script)
-            bundle = images.bundle(f"{OUT}/smp-{smp}-{vcpus}.cpio", kernel, initrd)
-            boot = ("direct", DEBUG_ELF, bundle, f"dom0_max_vcpus={vcpus} {words} -- console=hvc0 caisson.batch")
-            r = run_linux(boot, 240, smp=smp)
-            need(REACHED in r.output and not r.timed_out, "userspace or power-off was not reached", r)
-            need(vcpus == 1 or re.search(rf"Brought up 1 node, {vcpus} CPUs", r.output), "not all vCPUs came up", r)
-            need(not script or "caisson: selftest passed" in r.output, "the script did not pass", r)
-            if until:
-                need(until in r.output, f"'{until}' was not printed", r)
-            clean(r)
 
-    linux("2 vCPUs on 4 CPUs", 4, 2)
-    linux("8 vCPUs on 2 CPUs under load", 2, 8, script=LOAD)
-    linux("4 vCPUs on 4 CPUs, each on its own", 4, 4, "dom0_vcpus_pin", script=LOAD)
-    linux("CPUs go offline and come back under load", 2, 4, script=HOTPLUG, until="CPU 1 is offline")
+MACHINES = [
+    {"name": "2 vCPUs on 4 CPUs", "smp": 4, "vcpus": 2},
+    {"name": "8 vCPUs on 2 CPUs under load", "smp": 2, "vcpus": 8, "script": LOAD},
+    {"name": "4 vCPUs on 4 CPUs, each on its own", "smp": 4, "vcpus": 4, "words": "dom0_vcpus_pin", "script": LOAD},
+    {"name": "CPUs go offline and come back under load", "smp": 2, "vcpus": 4, "script": HOTPLUG, "until": "CPU 1 is offline"},
+]
 
-    @test("smp: nosmp and maxcpus")
-    def _():
-        bundle = images.bundle(f"{OUT}/smp-limit.cpio", test_kernel("memory"))
-        for words, said in (("nosmp", None), ("maxcpus=2", "SMP: 2 of 4 CPUs online"), ("maxcpus=1", None)):
-            r = direct(bundle, f"noreboot {words}", timeout=60, machine={"smp": 4, "mem": "256M"})
-            need("test kernel: PASS" in r.output, f"{words}: the kernel did not pass", r)
-            # CPUs that never started have no IDT: whatever reaches them resets the machine before this is out.
-            need("Rebooting the machine." in r.output, f"{words}: the machine did not end in order", r)
-            need((said in r.output) if said else ("SMP:" not in r.output), f"{words}: another number of CPUs runs", r)
+
+@test("smp: Linux, {name}", each=MACHINES)
+def linux_smp(name, smp, vcpus, words="", script=None, until=None):
+    """More and fewer vCPUs than CPUs: all come up, work, and the machine is switched off."""
+    initrd = images.initramfs(f"{OUT}/smp-{smp}-{vcpus}-initramfs.cpio", script)
+    module = images.bundle(f"{OUT}/smp-{smp}-{vcpus}.cpio", linux(), initrd)
+    r = run_linux(("direct", debug_elf(), module, f"dom0_max_vcpus={vcpus} {words} -- console=hvc0 caisson.batch"), 240, smp=smp)
+    need(REACHED in r.output and not r.timed_out, f"{name}: userspace or power-off was not reached", r)
+    need(vcpus == 1 or re.search(rf"Brought up 1 node, {vcpus} CPUs", r.output), "not all vCPUs came up", r)
+    need(not script or "caisson: selftest passed" in r.output, "the script did not pass", r)
+    if until:
+        need(until in r.output, f"'{until}' was not printed", r)
+    clean(r)
+
+
+@test("smp: nosmp and maxcpus")
+def fewer():
+    """CPUs that are not wanted are not started."""
+    for words, said in (("nosmp", None), ("maxcpus=2", "SMP: 2 of 4 CPUs online"), ("maxcpus=1", None)):
+        r = direct(bundle("memory"), f"noreboot {words}", timeout=60, machine={"smp": 4, "mem": "256M"})
+        need("test kernel: PASS" in r.output, f"{words}: the kernel did not pass", r)
+        # CPUs that never started have no IDT: whatever reaches them resets the machine before this is out.
+        need("Rebooting the machine." in r.output, f"{words}: the machine did not end in order", r)
+        need((said in r.output) if said else ("SMP:" not in r.output), f"{words}: another number of CPUs runs", r)
