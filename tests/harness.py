@@ -156,6 +156,15 @@ def debug_elf():
 
 
 @once
+def trap_test_elf():
+    """The hypervisor that raises traps in itself."""
+    if not COVERAGE:
+        # Relative, as by hand: dependency files name their objects as make was told to.
+        command("make", "-s", "-j2", "O=build/traptest", "TRAP_TEST=1")
+    return f"{HV}/traptest/caisson.elf"
+
+
+@once
 def linux(version="6.1"):
     """Debian's kernel, downloaded."""
     return packages.download_kernel(f"{BUILD}/cache", version)

@@ -3,7 +3,7 @@ The hypervisor on Bochs' processors: every check that the manuals promise is mad
 stacks, #AC and #CP for real.
 """
 from caisson import images
-from harness import ELF, OUT, clean, need, run_bochs, symbols, test, test_kernel
+from harness import ELF, OUT, clean, need, run_bochs, symbols, test, test_kernel, trap_test_elf
 from trap import matrix_tests
 
 KERNELS = "debug_registers descriptors emulation events exceptions memory page_types user_mode writable_tables".split()
@@ -71,7 +71,7 @@ def reasons():
 @test("bochs: matrix: cells of the hypervisor with shadow stacks")
 def matrix():
     """The first line of defence is a fault there as well."""
-    r = boot("matrix", matrix_tests.TEST_ELF, "memory", f"{matrix_tests.WORDS} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all", 400)
+    r = boot("matrix", trap_test_elf(), "memory", f"{matrix_tests.WORDS} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all", 400)
     need(SHADOW_STACKS in r.output, "no shadow stacks", r)
     matrix_tests.check_batch(r, matrix_tests.batch_cells({"early_boot", "boot", "smp_boot", "active", "panic", "shutdown"}),
                              starts_others=False, shadow_stacks=True)
@@ -81,6 +81,6 @@ def matrix():
 @test("bochs: matrix: cells of guests with shadow stacks")
 def matrix_guests():
     """And none of theirs is the hypervisor's."""
-    r = boot("matrix-guests", matrix_tests.TEST_ELF, "trap_cells", f"{matrix_tests.WORDS} traptest=guest", 120)
+    r = boot("matrix-guests", trap_test_elf(), "trap_cells", f"{matrix_tests.WORDS} traptest=guest", 120)
     need(SHADOW_STACKS in r.output, "no shadow stacks", r)
     matrix_tests.check_guest(r)

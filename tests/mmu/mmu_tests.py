@@ -2,8 +2,7 @@
 import re
 
 from caisson import machine
-from harness import COVERAGE, SOCKETS, Seen, bundle, clean, direct, monitor, need, run_machine, test
-from trap.matrix_tests import TEST_ELF
+from harness import COVERAGE, SOCKETS, Seen, bundle, clean, direct, monitor, need, run_machine, test, trap_test_elf
 
 DIRECT_MAP, DIRECT_MAP_END = 0xffff830000000000, 0xffff880000000000
 
@@ -22,7 +21,7 @@ def mapped_outside_ram(answers, log):
 def never_flushes():
     """It loses the translation of a page that has become a table."""
     for words in ("tlb-tick=0x100000", "tlb-tick=0x100000 tlb-clock=0xfff00000"):
-        args = machine.command(("direct", TEST_ELF, bundle("mmu_tlb_clock"), f"noreboot dom0_max_vcpus=2 {words}"), smp=2, mem="256M")
+        args = machine.command(("direct", trap_test_elf(), bundle("mmu_tlb_clock"), f"noreboot dom0_max_vcpus=2 {words}"), smp=2, mem="256M")
         r = run_machine(args, 120, until="Halted (noreboot)")
         need("pinned" in r.output, "the test kernel came to nothing", r)
         need(re.search(r"d0:v1: unhandled page fault", r.output) and "reached the table" not in r.output, "a stale translation was used", r)
@@ -37,7 +36,7 @@ def clock_wraps(name, vcpus, cpus, clocks):
     """No flush is forgotten."""
     for clock in clocks:
         words = f"noreboot dom0_max_vcpus={vcpus} tlb-clock={clock:#x}"
-        r = run_machine(machine.command(("direct", TEST_ELF, bundle(name), words), smp=cpus, mem="256M"), 120)
+        r = run_machine(machine.command(("direct", trap_test_elf(), bundle(name), words), smp=cpus, mem="256M"), 120)
         need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
         clean(r)
 

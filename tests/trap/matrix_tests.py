@@ -6,18 +6,18 @@ import os
 import re
 import sys
 
-from harness import COVERAGE, ELF, HV, OUT, TOP, command, need, run_machine, run_machine_to_file, symbols, test, test_kernel
+from harness import ELF, OUT, TOP, bundle, need, run_machine, run_machine_to_file, symbols, test, test_kernel, trap_test_elf
 from caisson import images, machine
 sys.path.insert(0, os.path.join(TOP, "tools"))
 import gen_trap_matrix  # noqa: E402
 
 M = gen_trap_matrix.Matrix()
 NUMBER = {name: v for v, name in M.vectors.items()}
-TEST_O = f"{HV}/traptest"
-TEST_ELF = f"{TEST_O}/caisson.elf"
+WAYS = ("direct", "bios", "uefi")
 BLOCK = re.compile(r"\(CAI\) \{ (\S+) (\S+) #?(\w+) (\w+)\n(.*?)"
                    r"\(CAI\) \} \1 \2 #?\3 \4: (NOT RAISED, )?(\w+), result (\d+), NMIs (\d+), latency (\d+)", re.S)
 WORDS = "sync_console noreboot nmi=ignore recorder=off"
+HV_WORDS = f"com1=115200,8n1 {WORDS}"
 ASM_PHASES = {"stub32", "ap_real", "ap_32"}
 GUESTS = {"guest_kernel", "guest_user"}
 WHAT = dict(re.findall(r'X\(\d+, (\w+),.*"([^"]*)"\)', open(f"{TOP}/include/hv/x86/vectors.h").read()))
@@ -145,105 +145,117 @@ ENDS = [("early_boot", "hypervisor", "UD"), ("boot", "hypervisor", "PF"), ("smp_
         ("early_boot", "hypervisor", "MC"), ("smp_boot", "nmi", "DF"), ("ap_64", "hypervisor", "UD"), ("boot", "hypervisor", "VE")]
 
 
-def register():
-    boot_kernel = test_kernel("memory")
-    if not COVERAGE:
-        # Relative, as by hand: dependency files name their objects as make was told to.
-        command("make", "-s", "TRAP_TEST=1", f"O={os.path.relpath(TEST_O, TOP)}")
-    hv = f"com1=115200,8n1 {WORDS}"
+@test("matrix: every cell belongs to a test")
+def every_cell():
+    """None is raised by nobody."""
+    stub = {key(c) for c in M.real() if c.phase == "stub32"}
+    need(stub | batch_cells().keys() | guest_cells().keys() == {key(c) for c in M.real()}, "some cells belong to no test")
 
-    @test("matrix: every cell belongs to a test")
-    def _():
-        stub = {key(c) for c in M.real() if c.phase == "stub32"}
-        need(stub | batch_cells().keys() | guest_cells().keys() == {key(c) for c in M.real()}, "some cells belong to no test")
 
-    def boot(how, kernel, words):
-        if how == "direct":
-            return ("direct", TEST_ELF, images.bundle(f"{OUT}/matrix-{os.path.basename(kernel)}.cpio", kernel), words)
-        return (how, images.iso(f"{OUT}/matrix-{os.path.basename(kernel)}-{how}.iso", TEST_ELF, kernel, None, words, ""))
+def boot(how, kernel, words):
+    """For machine.command(): the hypervisor that raises traps, by any way to boot."""
+    if how == "direct":
+        return ("direct", trap_test_elf(), images.bundle(f"{OUT}/matrix-{os.path.basename(kernel)}.cpio", kernel), words)
+    return (how, images.iso(f"{OUT}/matrix-{os.path.basename(kernel)}-{how}.iso", trap_test_elf(), kernel, None, words, ""))
 
-    for how in ("direct", "bios", "uefi"):
-        for cpu in ("max", "qemu64"):
-            @test(f"matrix: {len(batch_cells())} cells of the hypervisor, {how}, {cpu}", how=how, cpu=cpu)
-            def _(how, cpu):
-                args = machine.command(boot(how, boot_kernel, f"{hv} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all"), cpu=cpu, smp=2, mem="256M")
-                check_batch(run_machine_to_file(args, 120, f"{OUT}/matrix-{how}-{cpu}.console"), batch_cells())
 
-        @test(f"matrix: {len(guest_cells())} cells of guests, {how}", how=how)
-        def _(how):
-            args = machine.command(boot(how, test_kernel("trap_cells"), f"{hv} traptest=guest"), mem="256M")
-            check_guest(run_machine_to_file(args, 60, f"{OUT}/matrix-guest-{how}.console"))
+@test(f"matrix: {len(batch_cells())} cells of the hypervisor, {{how}}, {{cpu}}",
+      each=[{"how": how, "cpu": cpu} for how in WAYS for cpu in ("max", "qemu64")])
+def hypervisor_cells(how, cpu):
+    """Each is raised once, and what comes of it is what the table says."""
+    args = machine.command(boot(how, test_kernel("memory"), f"{HV_WORDS} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all"), cpu=cpu, smp=2, mem="256M")
+    check_batch(run_machine_to_file(args, 120, f"{OUT}/matrix-{how}-{cpu}.console"), batch_cells())
 
-    @test("matrix: the first line of a report within 10,000 instructions of the fault")
-    def _():
-        # Under -icount shift=0 the TSC counts instructions.
-        args = machine.command(boot("direct", boot_kernel, f"{hv} traptest=all"), mem="256M", extra=["-icount", "shift=0"])
-        r = run_machine_to_file(args, 120, f"{OUT}/matrix-latency.console")
-        latencies = [int(block[-1]) for block in BLOCK.findall(r.output.replace("\r", "")) if int(block[-1])]
-        need(len(latencies) > 500, f"only {len(latencies)} reports", r)
-        need(max(latencies) <= 10000, f"the slowest took {max(latencies)} instructions", r)
 
-    @test("matrix: the 32-bit stub, 32 cells")
-    def _():
-        for cell in M.real():
-            if cell.phase != "stub32":
-                continue
-            vector = M.vectors[cell.vector]
-            r = run_machine(machine.command(("direct", stub_image(vector), None, ""), mem="256M"), 20, until="numbers.")
-            check_stub(r, vector)
+@test(f"matrix: {len(guest_cells())} cells of guests, {{how}}", each=[{"how": how} for how in WAYS])
+def guest_cells_raised(how):
+    """The same for what guests raise, in kernel and user mode."""
+    args = machine.command(boot(how, test_kernel("trap_cells"), f"{HV_WORDS} traptest=guest"), mem="256M")
+    check_guest(run_machine_to_file(args, 60, f"{OUT}/matrix-guest-{how}.console"))
 
-    @test("matrix: the 32-bit stub, 32 cells through GRUB")
-    def _():
-        for cell in M.real():
-            if cell.phase != "stub32":
-                continue
-            vector = M.vectors[cell.vector]
-            iso = images.iso(f"{OUT}/matrix-stub.iso", stub_image(vector), None, None, "", "")
-            check_stub(run_machine(machine.command(("bios", iso), mem="256M"), 30, until="numbers."), vector)
 
-    @test("matrix: a cell without a rule, and a rule without a cell, fail the build")
-    def _():
-        table = open(gen_trap_matrix.TABLE).read()
-        for change, words in ((lambda t: t.replace("rule HARDWARE * * report\n", ""), "no rule decides vector"),
-                              (lambda t: t + "rule NMI active hypervisor report\n", "this rule decides no cell"),
-                              (lambda t: t.replace("rule DB  * * debug", "rule DB  * * debugg"), "debugg is not known")):
-            path = f"{OUT}/broken.tbl"
-            with open(path, "w") as f:
-                f.write(change(table))
-            try:
-                gen_trap_matrix.Matrix(path)
-                need(False, f"'{words}' was not found")
-            except gen_trap_matrix.Trouble as e:
-                need(words in str(e), f"the generator says: {e}")
+@test("matrix: the first line of a report within 10,000 instructions of the fault")
+def latency():
+    """A machine that dies soon after a fault has still said which."""
+    # Under -icount shift=0 the TSC counts instructions.
+    args = machine.command(boot("direct", test_kernel("memory"), f"{HV_WORDS} traptest=all"), mem="256M", extra=["-icount", "shift=0"])
+    r = run_machine_to_file(args, 120, f"{OUT}/matrix-latency.console")
+    latencies = [int(block[-1]) for block in BLOCK.findall(r.output.replace("\r", "")) if int(block[-1])]
+    need(len(latencies) > 500, f"only {len(latencies)} reports", r)
+    need(max(latencies) <= 10000, f"the slowest took {max(latencies)} instructions", r)
 
-    @test("matrix: the third instruction of the 32-bit entries")
-    def _():
-        skip = 14  # LGDT and LIDT
-        direct = ("direct", stub_image("UD", "pvh_entry32", skip), None, "")
-        bios = ("bios", images.iso(f"{OUT}/matrix-entry.iso", stub_image("UD", "multiboot2_entry32", skip), None, None, "", ""))
-        for how in (direct, bios):
-            check_stub(run_machine(machine.command(how, mem="256M"), 30, until="numbers."), "UD")
 
-    for stays in (True, False):
-        @test(f"matrix: a fault inside a report, then it {'halts' if stays else 'reboots'}", stays=stays)
-        def _(stays):
-            words = f"traptest=panic/hypervisor/#GP recorder=off {'noreboot' if stays else 'panic=0'}"
-            args = machine.command(boot("direct", boot_kernel, words), mem="256M", smp=2)
-            r = run_machine(args, 30, until="Halted (noreboot)" if stays else None)
-            need(re.findall(r"PANIC (CAI-\w+)", r.output) == ["CAI-T06"], "not exactly one report", r)
-            need(re.search(r"A second fault while reporting: general protection at \w+ raise_GP\+", r.output), "the second fault is not named", r)
-            need(("Halted (noreboot)" in r.output) if stays else not r.timed_out, "it did not end as it should", r)
+@test("matrix: the 32-bit stub, 32 cells")
+def stub32():
+    """INT n, or what raises the exception itself."""
+    for cell in M.real():
+        if cell.phase != "stub32":
+            continue
+        vector = M.vectors[cell.vector]
+        r = run_machine(machine.command(("direct", stub_image(vector), None, ""), mem="256M"), 20, until="numbers.")
+        check_stub(r, vector)
 
-    for phase, context, vector in ENDS:
-        for stays in (True, False):
-            @test(f"matrix: {phase}/{context}/#{vector} {'halts' if stays else 'reboots'}", phase=phase, context=context, vector=vector, stays=stays)
-            def _(phase, context, vector, stays):
-                bundle = images.bundle(f"{OUT}/matrix-end.cpio", boot_kernel)
-                words = f"traptest={phase}/{context}/#{vector} recorder=off {'noreboot' if stays else 'panic=0'}"
-                args = machine.command(("direct", TEST_ELF, bundle, words), mem="256M", smp=2)
-                r = run_machine(args, 30, until="Halted (noreboot)" if stays else None)
-                wanted = "CAI-M01" if vector == "MC" else code(NUMBER[vector])
-                need(re.findall(r"PANIC (CAI-\w+)", r.output) == [wanted], f"not exactly one report of {wanted}", r)
-                need(f"phase {phase}, context {context}, CPU" in r.output, "the report names another phase or context", r)
-                need("second fault" not in r.output and "did not stop" not in r.output, "the report did not end in order", r)
-                need(("Halted (noreboot)" in r.output) if stays else not r.timed_out, "it did not end as it should", r)
+
+@test("matrix: the 32-bit stub, 32 cells through GRUB")
+def stub32_grub():
+    """The same by the other entry."""
+    for cell in M.real():
+        if cell.phase != "stub32":
+            continue
+        vector = M.vectors[cell.vector]
+        iso = images.iso(f"{OUT}/matrix-stub.iso", stub_image(vector), None, None, "", "")
+        check_stub(run_machine(machine.command(("bios", iso), mem="256M"), 30, until="numbers."), vector)
+
+
+@test("matrix: a cell without a rule, and a rule without a cell, fail the build")
+def broken_table():
+    """A table that is wrong makes no code."""
+    table = open(gen_trap_matrix.TABLE).read()
+    for change, words in ((lambda t: t.replace("rule HARDWARE * * report\n", ""), "no rule decides vector"),
+                          (lambda t: t + "rule NMI active hypervisor report\n", "this rule decides no cell"),
+                          (lambda t: t.replace("rule DB  * * debug", "rule DB  * * debugg"), "debugg is not known")):
+        path = f"{OUT}/broken.tbl"
+        with open(path, "w") as f:
+            f.write(change(table))
+        try:
+            gen_trap_matrix.Matrix(path)
+            need(False, f"'{words}' was not found")
+        except gen_trap_matrix.Trouble as e:
+            need(words in str(e), f"the generator says: {e}")
+
+
+@test("matrix: the third instruction of the 32-bit entries")
+def entries():
+    """The first two load the stub's descriptor tables."""
+    skip = 14  # LGDT and LIDT
+    direct = ("direct", stub_image("UD", "pvh_entry32", skip), None, "")
+    bios = ("bios", images.iso(f"{OUT}/matrix-entry.iso", stub_image("UD", "multiboot2_entry32", skip), None, None, "", ""))
+    for how in (direct, bios):
+        check_stub(run_machine(machine.command(how, mem="256M"), 30, until="numbers."), "UD")
+
+
+@test("matrix: a fault inside a report, then it {end}", each=[{"end": "halts"}, {"end": "reboots"}])
+def nested(end):
+    """The report goes on behind the second fault."""
+    stays = end == "halts"
+    words = f"traptest=panic/hypervisor/#GP recorder=off {'noreboot' if stays else 'panic=0'}"
+    args = machine.command(boot("direct", test_kernel("memory"), words), mem="256M", smp=2)
+    r = run_machine(args, 30, until="Halted (noreboot)" if stays else None)
+    need(re.findall(r"PANIC (CAI-\w+)", r.output) == ["CAI-T06"], "not exactly one report", r)
+    need(re.search(r"A second fault while reporting: general protection at \w+ raise_GP\+", r.output), "the second fault is not named", r)
+    need(("Halted (noreboot)" in r.output) if stays else not r.timed_out, "it did not end as it should", r)
+
+
+@test("matrix: {phase}/{context}/#{vector} {end}",
+      each=[dict(zip(("phase", "context", "vector"), cell), end=end) for cell in ENDS for end in ("halts", "reboots")])
+def ends(phase, context, vector, end):
+    """As the words on the command line have it."""
+    stays = end == "halts"
+    words = f"traptest={phase}/{context}/#{vector} recorder=off {'noreboot' if stays else 'panic=0'}"
+    args = machine.command(("direct", trap_test_elf(), bundle("memory"), words), mem="256M", smp=2)
+    r = run_machine(args, 30, until="Halted (noreboot)" if stays else None)
+    wanted = "CAI-M01" if vector == "MC" else code(NUMBER[vector])
+    need(re.findall(r"PANIC (CAI-\w+)", r.output) == [wanted], f"not exactly one report of {wanted}", r)
+    need(f"phase {phase}, context {context}, CPU" in r.output, "the report names another phase or context", r)
+    need("second fault" not in r.output and "did not stop" not in r.output, "the report did not end in order", r)
+    need(("Halted (noreboot)" in r.output) if stays else not r.timed_out, "it did not end as it should", r)

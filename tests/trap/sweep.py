@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from harness import ELF, HV, OUT, SOCKETS, command, need, run_machine, symbols, test_kernel
+from harness import ELF, HV, OUT, SOCKETS, command, log_machine, need, run_machine, symbols, test_kernel
 from caisson import images, machine
 
 HPET = 0xFED00000
@@ -106,6 +106,7 @@ class Run:
             q.kill()
             q.wait()
         self.output = open(console, errors="replace").read().replace("\r", "")
+        log_machine(q.args, self.output)
         text = open(log, errors="replace").read()
         self.places = {vector: [int(ip, 16) for ip in re.findall(rf"v={vector:02x} .* IP=\w+:(\w+)", text)] for vector in (2, 18)}
         os.unlink(log)
