@@ -80,6 +80,16 @@ static void control_registers(void)
     CHECK_EQ(read_cr(4), cr4);
     __asm__ volatile("mov %0, %%cr4" ::"r"(cr4 | 4)); /* TSD: RDTSC is emulated then */
     CHECK(rdtsc() > 0);
+    cpuid_forced(0x80000001, 0, r);
+    if (r[3] >> 27 & 1) { /* RDTSCP, and what WRMSR put there for it */
+        u32 lo, hi, aux;
+        u64 before = rdtsc();
+
+        write_msr(0xc0000103, 0x1234);
+        __asm__ volatile("rdtscp" : "=a"(lo), "=d"(hi), "=c"(aux) : "c"(0));
+        CHECK_EQ(aux, 0x1234);
+        CHECK(((u64)hi << 32 | lo) > before);
+    }
     __asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
     /* SMEP, SMAP, PGE are not the guest's: ignored. */
     __asm__ volatile("mov %0, %%cr4" ::"r"(cr4 | 0x300080));

@@ -64,6 +64,15 @@ void test_main(void)
     CHECK(TRAPS(14, *slot = 0xfee00000 | KFLAGS));
     CHECK(TRAPS(14, *slot = 0x000ff00000000000 | KFLAGS));
     CHECK_EQ(*slot, old);
+    /* Nor do flags change then; a bit's number counts inside the operand. */
+    *slot = table_pte & ~PTE_W;
+    CHECK(TRAPS(14, __asm__ volatile("stc\n lock btsq $1, %0" : "+m"(*slot))));
+    CHECK_EQ(last_trap.rflags & 1, 1);
+    *slot = old;
+    __asm__ volatile("lock btrl $33, %0" : "+m"(*(volatile u32 *)slot), "=@ccc"(carry));
+    CHECK(carry);
+    CHECK_EQ(*slot, old & ~PTE_W);
+    *slot = old;
     /* Stores across two entries, and instructions that are not on the list. */
     CHECK(TRAPS(14, *(volatile u64 *)((u64)slot + 4) = 0));
     CHECK(TRAPS(14, __asm__ volatile("movups %%xmm0, %0" : "=m"(*slot))));

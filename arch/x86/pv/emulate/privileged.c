@@ -208,6 +208,19 @@ static bool emulate_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
     return true;
 }
 
+/* For kernels that set CR4.TSD, which keeps it from user mode. */
+static enum outcome emulate_rdtsc(struct cpu_user_regs *regs)
+{
+    u64 t = rdtsc();
+
+    regs->rax = (u32)t;
+    regs->rdx = t >> 32;
+    return DONE;
+}
+
+#define MODRM_XSETBV 0xd1
+#define MODRM_RDTSCP 0xf9
+
 static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
 {
     switch (in->opcode) {
@@ -225,17 +238,15 @@ static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *re
         return emulate_mov_dr(v, regs, in);
     case OP_0F | 0x30: case OP_0F | 0x32:
         return emulate_msr(v, regs, in->opcode == (OP_0F | 0x30));
-    case OP_0F | 0x31: { /* RDTSC with CR4.TSD */
-        u64 t = rdtsc();
-
-        regs->rax = (u32)t;
-        regs->rdx = t >> 32;
-        return true;
-    }
+    case OP_0F | 0x31:
+        return emulate_rdtsc(regs);
     case OP_0F | 0xa2:
         return emulate_cpuid(v, regs);
     case OP_0F | 0x01:
-        return in->modrm == 0xd1 && emulate_xsetbv(v, regs);
+        if (in->modrm != MODRM_RDTSCP)
+            return in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs);
+        regs->rcx = v->pv.tsc_aux;
+        return emulate_rdtsc(regs);
     }
     return REFUSED;
 }

@@ -13,7 +13,7 @@
 struct write {
     u64 value;      /* new contents of the operand */
     u64 reg_result; /* for the register operand */
-    bool has_reg_result, store, to_rax, zf, set_zf;
+    bool has_reg_result, store, to_rax, zf, set_zf, cf, set_cf;
 };
 
 static u64 alu(unsigned op, u64 a, u64 b)
@@ -90,7 +90,7 @@ static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, 
         return true;
     case OP_0F | 0xba:
         /* A bit offset beyond the operand would address another word: only inside ones. */
-        bit = in->imm & 63;
+        bit = in->imm & (8u * in->size - 1);
         break;
     case OP_0F | 0xab: case OP_0F | 0xb3: case OP_0F | 0xbb:
         if (!insn_read_reg(regs, in, insn_reg(in), &bit) || bit >= 8ULL * in->size)
@@ -103,10 +103,8 @@ static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, 
     if (sub < 5)
         return false;
     w->value = sub == 5 ? old | 1ULL << bit : sub == 6 ? old & ~(1ULL << bit) : old ^ 1ULL << bit;
-    w->set_zf = false;
-    w->has_reg_result = false;
-    /* CF: the old bit */
-    regs->rflags = (regs->rflags & ~RFLAGS_CF) | ((old >> bit) & 1);
+    w->set_cf = true;
+    w->cf = old >> bit & 1;
     return true;
 }
 
@@ -132,6 +130,8 @@ static int emulate_once(struct domain *d, struct cpu_user_regs *regs, const stru
         insn_write_reg(regs, in, 0, w.reg_result);
     if (w.set_zf)
         regs->rflags = (regs->rflags & ~0x40UL) | (w.zf ? 0x40 : 0);
+    if (w.set_cf)
+        regs->rflags = (regs->rflags & ~RFLAGS_CF) | w.cf;
     pv_instruction_done(current, regs, in->len, 0);
     return 0;
 }
