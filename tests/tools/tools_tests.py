@@ -85,89 +85,103 @@ def programs(**scripts):
         yield folder
 
 
-def words_tests():
-    @test("tools: each has --help, and answers a typo with a hint")
-    def _():
-        need(len(TOOLS) > 10, f"only {TOOLS}")
-        for tool in TOOLS:
-            expect(f"{tool} --help", 0, f"usage: {tool}")
-            expect(f"{tool} --hlep", 2, "did you mean --help?")
-
-    @test("tools: wrong words are errors that name them")
-    def _():
-        for words, status, said in WRONG:
-            expect(words, status, said)
-
-    @test("tools: none works when it is imported")
-    def _():
-        silent = "import runpy, subprocess, sys\nsys.path.insert(0, 'tools')\ndef never(*a, **k): raise SystemExit('it starts a program')\n" \
-                 "subprocess.Popen = subprocess.run = never\nfor tool in sys.argv[1:]: runpy.run_path(tool, run_name='imported')\n"
-        out, status = run(["-c", silent] + TOOLS)
-        need(not status and not out, f"status {status}: {out}")
-
-    @test("tools: an interrupt and a request to end have their statuses")
-    def _():
-        for how, status in (("raise KeyboardInterrupt", 130), ("import signal; os.kill(os.getpid(), signal.SIGTERM); signal.pause()", 143),
-                            ("raise cli.Trouble('so it is')", 1), ("open('/nonexistent')", 1), ("return 0", 0)):
-            _, got = driven(how)
-            need(got == status, f"{how}: status {got}, not {status}")
+@test("tools: each has --help, and answers a typo with a hint")
+def help_and_hints():
+    """Status 0 and 2."""
+    need(len(TOOLS) > 10, f"only {TOOLS}")
+    for tool in TOOLS:
+        expect(f"{tool} --help", 0, f"usage: {tool}")
+        expect(f"{tool} --hlep", 2, "did you mean --help?")
 
 
-def surroundings_tests():
-    @test("tools: programs that are missing are named before anything is built")
-    def _():
-        with programs(dpkg_query=True) as path:
-            expect("tools/run --batch", 1, "qemu-system-x86_64 (package qemu-system-x86)", {"PATH": path})
-            expect("tools/bench micro", 1, "not found although installed", {"PATH": path})
-            expect("tools/run --batch --no-install", 1, "missing: gcc (Debian's package gcc)", {"PATH": path})
-        with programs() as path:
-            expect("tools/run --batch", 1, "this is not a Debian", {"PATH": path})
+@test("tools: wrong words are errors that name them")
+def wrong_words():
+    """None of them starts anything."""
+    for words, status, said in WRONG:
+        expect(words, status, said)
 
-    @test("tools: a mirror that cannot be reached is named")
-    def _():
-        with tempfile.TemporaryDirectory() as cache:
-            with open(f"{cache}/apt.conf", "w") as f:
-                f.write('Acquire::Retries "0";\n')
-            dead = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "APT_CONFIG": f"{cache}/apt.conf"}
-            out, status = driven(f"packages.download_kernel({cache!r})", dead)
-            need(status == 1 and "Cannot reach http" in out and "127.0.0.1:9" in out and "--kernel FILE" in out, out)
 
-    @test("tools: what apt cannot install is to be installed by hand")
-    def _():
-        said = "E: Failed to fetch http://mirror.example/debian/dists/x/InRelease  Could not connect\\n"
-        for euid, apt, words in ((0, f"printf '{said}'; exit 100", "Cannot reach http://mirror.example: Could not connect"),
-                                 (0, "echo E: no space; exit 100", "Install these packages by hand: no-such-package"),
-                                 (1000, "exit 0", "there is no sudo. Install them as root: apt-get install no-such-package")):
-            with programs(dpkg_query=True, **{"apt-get": apt}) as path:
-                out, status = driven(f"os.geteuid = lambda: {euid}\npackages.ensure(['no-such-package'])", {"PATH": path})
-                need(status == 1 and words in out, out)
+@test("tools: none works when it is imported")
+def imported():
+    """What a file defines can be used by others."""
+    silent = "import runpy, subprocess, sys\nsys.path.insert(0, 'tools')\ndef never(*a, **k): raise SystemExit('it starts a program')\n" \
+             "subprocess.Popen = subprocess.run = never\nfor tool in sys.argv[1:]: runpy.run_path(tool, run_name='imported')\n"
+    out, status = run(["-c", silent] + TOOLS)
+    need(not status and not out, f"status {status}: {out}")
 
-    @test("tools: a copied or moved cache of kernels is used where it is now, and no other's")
-    def _():
-        with tempfile.TemporaryDirectory() as top:
-            def cache(name, marked):
-                kernel = f"{top}/{name}/linux-image-1/boot/vmlinuz-1"
-                os.makedirs(os.path.dirname(kernel))
-                open(kernel, "w").close()
-                body = f"os.makedirs({top!r} + '/x', exist_ok=True)\npackages._private_root = lambda *_: sys.exit('it is downloaded')\n" \
-                       "print(packages.download_kernel(sys.argv[1]))"
-                name = f"linux-image-amd64-bookworm-{packages.zlib.crc32(' '.join(packages.modules).encode()):08x}.path"
-                with open(os.path.join(os.path.dirname(kernel), "..", "..", name), "w") as f:
-                    f.write(marked or kernel)
-                return driven(body.replace("sys.argv[1]", repr(kernel.split("/linux-image-1")[0])))[0].strip(), os.path.realpath(kernel)
-            for name, marked in (("relative", "linux-image-1/boot/vmlinuz-1"), ("absolute", None)):
-                said, kernel = cache(name, marked)
-                need(said == kernel, f"{name}: {said}")
-            said, _ = cache("copied", f"{top}/relative/linux-image-1/boot/vmlinuz-1")
-            need(said == "it is downloaded", f"another checkout's kernel is used: {said}")
 
-    @test("tools: blanks and commas in paths")
-    def _():
-        with tempfile.TemporaryDirectory(prefix="a b,c ") as folder:
-            shot, console = f"{folder}/shot.ppm", f"{folder}/console"
-            args = machine.command(("direct", ELF, None, "noreboot"), mem="256M", extra=["-S", "-serial", f"file:{console}", "-monitor", "stdio"])
-            subprocess.run(args, input=f"screendump {machine.monitor_word(shot)}\nquit\n".encode(), stdout=subprocess.DEVNULL, timeout=60)
-            need(os.path.exists(shot) and os.path.exists(console), f"made: {os.listdir(folder)}")
+@test("tools: an interrupt and a request to end have their statuses")
+def statuses():
+    """Whoever started the tool learns why it ended."""
+    for how, status in (("raise KeyboardInterrupt", 130), ("import signal; os.kill(os.getpid(), signal.SIGTERM); signal.pause()", 143),
+                        ("raise cli.Trouble('so it is')", 1), ("open('/nonexistent')", 1), ("return 0", 0)):
+        _, got = driven(how)
+        need(got == status, f"{how}: status {got}, not {status}")
+
+
+@test("tools: programs that are missing are named before anything is built")
+def missing_programs():
+    """With the package that has them."""
+    with programs(dpkg_query=True) as path:
+        expect("tools/run --batch", 1, "qemu-system-x86_64 (package qemu-system-x86)", {"PATH": path})
+        expect("tools/bench micro", 1, "not found although installed", {"PATH": path})
+        expect("tools/run --batch --no-install", 1, "missing: gcc (Debian's package gcc)", {"PATH": path})
+    with programs() as path:
+        expect("tools/run --batch", 1, "this is not a Debian", {"PATH": path})
+
+
+@test("tools: a mirror that cannot be reached is named")
+def no_mirror():
+    """An old list of packages is no success."""
+    with tempfile.TemporaryDirectory() as cache:
+        with open(f"{cache}/apt.conf", "w") as f:
+            f.write('Acquire::Retries "0";\n')
+        dead = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "APT_CONFIG": f"{cache}/apt.conf"}
+        out, status = driven(f"packages.download_kernel({cache!r})", dead)
+        need(status == 1 and "Cannot reach http" in out and "127.0.0.1:9" in out and "--kernel FILE" in out, out)
+
+
+@test("tools: what apt cannot install is to be installed by hand")
+def apt_fails():
+    """With the names of the packages."""
+    said = "E: Failed to fetch http://mirror.example/debian/dists/x/InRelease  Could not connect\\n"
+    for euid, apt, words in ((0, f"printf '{said}'; exit 100", "Cannot reach http://mirror.example: Could not connect"),
+                             (0, "echo E: no space; exit 100", "Install these packages by hand: no-such-package"),
+                             (1000, "exit 0", "there is no sudo. Install them as root: apt-get install no-such-package")):
+        with programs(dpkg_query=True, **{"apt-get": apt}) as path:
+            out, status = driven(f"os.geteuid = lambda: {euid}\npackages.ensure(['no-such-package'])", {"PATH": path})
+            need(status == 1 and words in out, out)
+
+
+@test("tools: a copied or moved cache of kernels is used where it is now, and no other's")
+def cache_moved():
+    """It names no absolute paths."""
+    with tempfile.TemporaryDirectory() as top:
+        def cache(name, marked):
+            kernel = f"{top}/{name}/linux-image-1/boot/vmlinuz-1"
+            os.makedirs(os.path.dirname(kernel))
+            open(kernel, "w").close()
+            body = f"os.makedirs({top!r} + '/x', exist_ok=True)\npackages._private_root = lambda *_: sys.exit('it is downloaded')\n" \
+                   "print(packages.download_kernel(sys.argv[1]))"
+            name = f"linux-image-amd64-bookworm-{packages.zlib.crc32(' '.join(packages.modules).encode()):08x}.path"
+            with open(os.path.join(os.path.dirname(kernel), "..", "..", name), "w") as f:
+                f.write(marked or kernel)
+            return driven(body.replace("sys.argv[1]", repr(kernel.split("/linux-image-1")[0])))[0].strip(), os.path.realpath(kernel)
+        for name, marked in (("relative", "linux-image-1/boot/vmlinuz-1"), ("absolute", None)):
+            said, kernel = cache(name, marked)
+            need(said == kernel, f"{name}: {said}")
+        said, _ = cache("copied", f"{top}/relative/linux-image-1/boot/vmlinuz-1")
+        need(said == "it is downloaded", f"another checkout's kernel is used: {said}")
+
+
+@test("tools: blanks and commas in paths")
+def odd_paths():
+    """QEMU's options have their own rules for commas."""
+    with tempfile.TemporaryDirectory(prefix="a b,c ") as folder:
+        shot, console = f"{folder}/shot.ppm", f"{folder}/console"
+        args = machine.command(("direct", ELF, None, "noreboot"), mem="256M", extra=["-S", "-serial", f"file:{console}", "-monitor", "stdio"])
+        subprocess.run(args, input=f"screendump {machine.monitor_word(shot)}\nquit\n".encode(), stdout=subprocess.DEVNULL, timeout=60)
+        need(os.path.exists(shot) and os.path.exists(console), f"made: {os.listdir(folder)}")
 
 
 def on_a_terminal(words, path):
@@ -192,117 +206,120 @@ def select_ready(fd):
     return select.select([fd], [], [], 0.2)[0]
 
 
-def run_tests():
-    words = f"--direct --kernel {BUILD}/kernels/memory.elf --initrd {BUILD}/kernels/memory.elf".replace(TOP + "/", "")
-
-    @test("tools: tools/run puts the terminal back, however QEMU ends")
-    def _():
-        test_kernel("memory")
-        ended = f"{SOCKETS}/asked-to-end"
-        for qemu, options, status, said in (
-                ("stty raw -echo; kill -9 $$", "", -9, "starting QEMU"),
-                (f"stty raw -echo; trap 'touch {ended}; exit' TERM; echo ready; while :; do sleep 0.1; done", "--timeout 2", 1, "ended after 2 s"),
-                ("stty raw -echo; echo it does not know this; exit 1", "", 1, "it does not know this")):
-            with programs(**{"qemu-system-x86_64": qemu}) as path:
-                out, got, before, after = on_a_terminal(f"tools/run {words} {options}", path)
-            need(before == after, f"{qemu}: the terminal was {before} and is {after}")
-            need(got in (status, status & 0xff) and said in out and "Traceback" not in out, f"{qemu}: status {got}: {out}")
-        need(os.path.exists(ended), "QEMU was not asked to end before it was killed")
-
-    @test("tools: tools/run says how far a machine without a terminal came")
-    def _():
-        test_kernel("memory")
-        for qemu, status, said in (
-                ("echo no such CPU >&2; exit 1", 1, "QEMU did not start"),
-                ("echo '(CAI) Starting dom0 1 ms after'; echo caisson: userspace reached", 0, "userspace reached after"),
-                ("echo '(CAI) it ends early'", 1, "userspace NOT reached"),
-                ("echo '(CAI)'; exec sleep 60", 1, "the machine was ended after")):
-            with programs(**{"qemu-system-x86_64": qemu}) as path:
-                out, got = run(f"tools/run --batch --timeout 3 {words}", {"PATH": f"{path}:{os.environ['PATH']}"})
-            need(got == status and said in out, f"{qemu}: status {got}: {out[-1000:]}")
-
-    @test("tools: the one who waits for a build sees a count")
-    def _():
-        with tempfile.TemporaryDirectory() as tree:
-            with open(f"{tree}/Makefile", "w") as f:
-                f.write("all: a b\na b:\n\t@echo \"compiling $@\"\n\t@touch $@\n")
-            body = f"build.TOP = {tree!r}\nbuild.hypervisor()\nbuild.hypervisor()"
-            out, status = driven(body)
-            need(not status and out.count("building: 2 files to compile") == 1 and "of 2" not in out, out)
-            os.unlink(f"{tree}/a")
-            out, status = driven(f"import pty\npty.spawn([sys.executable, '-c', {driver(body)!r}])")
-            need("building: 1 files to compile" in out and "1 of 1" in out, out)
+DIRECT = f"--direct --kernel {BUILD}/kernels/memory.elf --initrd {BUILD}/kernels/memory.elf".replace(TOP + "/", "")
 
 
-def make_tests():
-    def make(*words, env=None, status=0):
-        r = subprocess.run(["make", "--no-print-directory", *words], cwd=TOP, env=dict(os.environ, MAKEFLAGS="", **(env or {})), stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True)
-        need(r.returncode == status, f"make {' '.join(words)}: status {r.returncode}: {r.stdout[-1000:]}")
-        return r.stdout
-
-    @test("tools: make builds what its variables ask for")
-    def _():
-        folder = "build/check/variables"
-        shutil.rmtree(f"{TOP}/{folder}", ignore_errors=True)
-        target = f"{folder}/common/lib/parse_number.o"
-        for words, env, compiler in (([], {}, "GCC"), ([], {}, None), (["DEBUG=1"], {}, "GCC"), (["DEBUG=0"], {}, "GCC"), (["CC=clang"], {}, "clang"),
-                                     ([], {"CC": "clang"}, None), ([], {}, "GCC")):
-            before = os.stat(f"{TOP}/{target}").st_mtime_ns if os.path.exists(f"{TOP}/{target}") else 0
-            make("-s", f"O={folder}", *words, target, env=env)
-            again = os.stat(f"{TOP}/{target}").st_mtime_ns != before
-            need(again == bool(compiler), f"with {words} {env} it was {'' if again else 'not '}compiled")
-            need(not compiler or compiler.encode() in open(f"{TOP}/{target}", "rb").read(), f"with {words} {env} {compiler} was not used")
-
-    @test("tools: make knows its variables, explains them, and says what it did")
-    def _():
-        need("There is no variable DEBGU here" in make("DEBGU=1", status=2), "a wrong variable is taken")
-        variables = re.search(r"^VARIABLES := (.*)$", open(f"{TOP}/Makefile").read(), re.M)[1].split()
-        said = make("help")
-        missing = [v for v in variables if v != "PROGRESS" and f"{v}=" not in said]
-        need(not missing, f"'make help' does not explain {missing}")
-        need("is up to date" in make(), "make does not say that nothing was to be done")
-
-    @test("tools: make unit ends in a line that all is well, or shows what failed")
-    def _():
-        with programs(good="echo assertion x failed, as expected; echo '[  PASSED  ] 3 test(s).'", bad="echo '[  FAILED  ] 1 test(s)'; exit 1") as folder:
-            out, status = run(["tests/unit/run.py", f"{folder}/good", f"{folder}/good"])
-            need(not status and out.endswith("unit tests: all is well, 6 tests in 2 programs passed\n") and "assertion" not in out, out)
-            out, status = run(["tests/unit/run.py", f"{folder}/good", f"{folder}/bad"])
-            need(status == 1 and "[  FAILED  ] 1 test(s)" in out and out.endswith("1 of 2 programs failed: bad\n"), out)
+@test("tools: tools/run puts the terminal back, however QEMU ends")
+def terminal_kept():
+    """Without one more word from the user."""
+    test_kernel("memory")
+    ended = f"{SOCKETS}/asked-to-end"
+    for qemu, options, status, said in (
+            ("stty raw -echo; kill -9 $$", "", -9, "starting QEMU"),
+            (f"stty raw -echo; trap 'touch {ended}; exit' TERM; echo ready; while :; do sleep 0.1; done", "--timeout 2", 1, "ended after 2 s"),
+            ("stty raw -echo; echo it does not know this; exit 1", "", 1, "it does not know this")):
+        with programs(**{"qemu-system-x86_64": qemu}) as path:
+            out, got, before, after = on_a_terminal(f"tools/run {DIRECT} {options}", path)
+        need(before == after, f"{qemu}: the terminal was {before} and is {after}")
+        need(got in (status, status & 0xff) and said in out and "Traceback" not in out, f"{qemu}: status {got}: {out}")
+    need(os.path.exists(ended), "QEMU was not asked to end before it was killed")
 
 
-def gdb_tests():
-    @test("tools: gdb's commands read a halted machine")
-    def _():
-        bundle, socket = images.bundle(f"{OUT}/gdb.cpio", test_kernel("memory")), f"{SOCKETS}/gdb"
-        q = subprocess.Popen(machine.command(("direct", ELF, bundle, "noreboot"), mem="256M") +
-                             ["-serial", "null", "-chardev", f"socket,id=gdb,path={socket},server=on,wait=off", "-gdb", "chardev:gdb", "-S"],
-                             stderr=subprocess.DEVNULL)
-        try:
-            for _ in range(200):
-                if os.path.exists(socket):
-                    break
-                time.sleep(0.05)
-            steps = [f"target remote {socket}", "hbreak do_xen_version", "continue", "domain", "domain 0", "vcpu 0 0", "pte $rip", "pte 0x1234567000",
-                     "frame mfn hardware_domain->vcpu[0]->pv.kernel_l4", "frame mfn max_mfn + 1", "domain 7", "vcpu 1 2 3", "frame 0", "kill"]
-            r = subprocess.run(["gdb", "-batch", "-nx", "-x", "tools/gdb/caisson.py", f"{os.path.dirname(ELF)}/caisson.debug"] +
-                               [w for s in steps for w in ("-ex", s)], cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, timeout=120)
-        finally:
-            q.kill()
-            q.wait()
-        for said in (r"^d0: 1 vCPUs, \d+ frames, \d+ references, \(struct domain \*\) 0xffff83", r"^  event channels: \d+ with a structure, 2-level",
-                     r"^  v0: running on CPU 0", r"^d0:v0: running on CPU 0, \(struct vcpu", r"^  L4 of the kernel: frame 0x[1-9a-f]",
-                     r"^     rip ffffffff80", r"^L4\[0x105\] = \w+ P ", r"^0xffff82d04\w+ is at 0x\w+, frame 0x", r"^L4\[0x000\] = 0{16} not present",
-                     r"^frame 0x\w+: \d+ references, PGT_L4 [1-9]\d* times, owner d0", r"PGT_PINNED PGT_VALIDATED", r"is no RAM: the highest is 0x",
-                     r"^there is no domain 7; 'domain' lists them", r"^usage: vcpu \[DOMAIN \[NUMBER\]\]", r"^#0 .*do_xen_version"):
-            need(re.search(said, r.stdout, re.M), f"'{said}' is not in\n{r.stdout[-4000:]}")
+@test("tools: tools/run says how far a machine without a terminal came")
+def batch_report():
+    """Its status says whether userspace was reached."""
+    test_kernel("memory")
+    for qemu, status, said in (
+            ("echo no such CPU >&2; exit 1", 1, "QEMU did not start"),
+            ("echo '(CAI) Starting dom0 1 ms after'; echo caisson: userspace reached", 0, "userspace reached after"),
+            ("echo '(CAI) it ends early'", 1, "userspace NOT reached"),
+            ("echo '(CAI)'; exec sleep 60", 1, "the machine was ended after")):
+        with programs(**{"qemu-system-x86_64": qemu}) as path:
+            out, got = run(f"tools/run --batch --timeout 3 {DIRECT}", {"PATH": f"{path}:{os.environ['PATH']}"})
+        need(got == status and said in out, f"{qemu}: status {got}: {out[-1000:]}")
 
 
-def register():
-    words_tests()
-    surroundings_tests()
-    run_tests()
-    make_tests()
-    gdb_tests()
+@test("tools: the one who waits for a build sees a count")
+def count():
+    """On a terminal only."""
+    with tempfile.TemporaryDirectory() as tree:
+        with open(f"{tree}/Makefile", "w") as f:
+            f.write("all: a b\na b:\n\t@echo \"compiling $@\"\n\t@touch $@\n")
+        body = f"build.TOP = {tree!r}\nbuild.hypervisor()\nbuild.hypervisor()"
+        out, status = driven(body)
+        need(not status and out.count("building: 2 files to compile") == 1 and "of 2" not in out, out)
+        os.unlink(f"{tree}/a")
+        out, status = driven(f"import pty\npty.spawn([sys.executable, '-c', {driver(body)!r}])")
+        need("building: 1 files to compile" in out and "1 of 1" in out, out)
+
+
+def make(*words, env=None, status=0):
+    """make in the tree, which must end with that status: what it says."""
+    r = subprocess.run(["make", "--no-print-directory", *words], cwd=TOP, env=dict(os.environ, MAKEFLAGS="", **(env or {})), stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True)
+    need(r.returncode == status, f"make {' '.join(words)}: status {r.returncode}: {r.stdout[-1000:]}")
+    return r.stdout
+
+
+@test("tools: make builds what its variables ask for")
+def make_variables():
+    """Objects of other flags are not used."""
+    folder = "build/check/variables"
+    shutil.rmtree(f"{TOP}/{folder}", ignore_errors=True)
+    target = f"{folder}/common/lib/parse_number.o"
+    for words, env, compiler in (([], {}, "GCC"), ([], {}, None), (["DEBUG=1"], {}, "GCC"), (["DEBUG=0"], {}, "GCC"), (["CC=clang"], {}, "clang"),
+                                 ([], {"CC": "clang"}, None), ([], {}, "GCC")):
+        before = os.stat(f"{TOP}/{target}").st_mtime_ns if os.path.exists(f"{TOP}/{target}") else 0
+        make("-s", f"O={folder}", *words, target, env=env)
+        again = os.stat(f"{TOP}/{target}").st_mtime_ns != before
+        need(again == bool(compiler), f"with {words} {env} it was {'' if again else 'not '}compiled")
+        need(not compiler or compiler.encode() in open(f"{TOP}/{target}", "rb").read(), f"with {words} {env} {compiler} was not used")
+
+
+@test("tools: make knows its variables, explains them, and says what it did")
+def make_help():
+    """And a wrong one is refused."""
+    need("There is no variable DEBGU here" in make("DEBGU=1", status=2), "a wrong variable is taken")
+    variables = re.search(r"^VARIABLES := (.*)$", open(f"{TOP}/Makefile").read(), re.M)[1].split()
+    said = make("help")
+    missing = [v for v in variables if v != "PROGRESS" and f"{v}=" not in said]
+    need(not missing, f"'make help' does not explain {missing}")
+    need("is up to date" in make(), "make does not say that nothing was to be done")
+
+
+@test("tools: make unit ends in a line that all is well, or shows what failed")
+def make_unit():
+    """What cmocka prints of assertions that are wanted is no part of it."""
+    with programs(good="echo assertion x failed, as expected; echo '[  PASSED  ] 3 test(s).'", bad="echo '[  FAILED  ] 1 test(s)'; exit 1") as folder:
+        out, status = run(["tests/unit/run.py", f"{folder}/good", f"{folder}/good"])
+        need(not status and out.endswith("unit tests: all is well, 6 tests in 2 programs passed\n") and "assertion" not in out, out)
+        out, status = run(["tests/unit/run.py", f"{folder}/good", f"{folder}/bad"])
+        need(status == 1 and "[  FAILED  ] 1 test(s)" in out and out.endswith("1 of 2 programs failed: bad\n"), out)
+
+
+@test("tools: gdb's commands read a halted machine")
+def gdb():
+    """domain, vcpu, pte and frame."""
+    bundle, socket = images.bundle(f"{OUT}/gdb.cpio", test_kernel("memory")), f"{SOCKETS}/gdb"
+    q = subprocess.Popen(machine.command(("direct", ELF, bundle, "noreboot"), mem="256M") +
+                         ["-serial", "null", "-chardev", f"socket,id=gdb,path={socket},server=on,wait=off", "-gdb", "chardev:gdb", "-S"],
+                         stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            if os.path.exists(socket):
+                break
+            time.sleep(0.05)
+        steps = [f"target remote {socket}", "hbreak do_xen_version", "continue", "domain", "domain 0", "vcpu 0 0", "pte $rip", "pte 0x1234567000",
+                 "frame mfn hardware_domain->vcpu[0]->pv.kernel_l4", "frame mfn max_mfn + 1", "domain 7", "vcpu 1 2 3", "frame 0", "kill"]
+        r = subprocess.run(["gdb", "-batch", "-nx", "-x", "tools/gdb/caisson.py", f"{os.path.dirname(ELF)}/caisson.debug"] +
+                           [w for s in steps for w in ("-ex", s)], cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True, timeout=120)
+    finally:
+        q.kill()
+        q.wait()
+    for said in (r"^d0: 1 vCPUs, \d+ frames, \d+ references, \(struct domain \*\) 0xffff83", r"^  event channels: \d+ with a structure, 2-level",
+                 r"^  v0: running on CPU 0", r"^d0:v0: running on CPU 0, \(struct vcpu", r"^  L4 of the kernel: frame 0x[1-9a-f]",
+                 r"^     rip ffffffff80", r"^L4\[0x105\] = \w+ P ", r"^0xffff82d04\w+ is at 0x\w+, frame 0x", r"^L4\[0x000\] = 0{16} not present",
+                 r"^frame 0x\w+: \d+ references, PGT_L4 [1-9]\d* times, owner d0", r"PGT_PINNED PGT_VALIDATED", r"is no RAM: the highest is 0x",
+                 r"^there is no domain 7; 'domain' lists them", r"^usage: vcpu \[DOMAIN \[NUMBER\]\]", r"^#0 .*do_xen_version"):
+        need(re.search(said, r.stdout, re.M), f"'{said}' is not in\n{r.stdout[-4000:]}")
