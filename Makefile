@@ -40,7 +40,8 @@ OBJ := $(C_SRC:%.c=$(O)/%.o) $(S_SRC:%.S=$(O)/%.S.o) $(O)/font.o
 LIBS := $(LIBDIR)/libqrcodegen.a $(LIBDIR)/liblzma.a $(LIBDIR)/libzstd.a $(LIBDIR)/libz.a $(LIBDIR)/liblz4.a
 
 INCLUDES := -Iinclude -I$(O)/include
-WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wshadow -Wcast-qual -Wvla -Wundef -Wformat=2 -Wpointer-arith -Wwrite-strings -Wredundant-decls -Wnested-externs
 COMMON := $(INCLUDES) -include include/hv/visibility.h -g -m64 -fpie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fcf-protection=branch -fno-asynchronous-unwind-tables -fno-common -MMD -MP
 # Indirect branches go through arch/x86/speculation/harden.S.

@@ -2,6 +2,7 @@
 #ifndef BOOT_ASM_H
 #define BOOT_ASM_H
 
+#include <hv/x86/bits.h>
 #include <hv/x86/layout.h>
 #include "asm_offsets.h"
 
@@ -17,11 +18,7 @@
     lgdt    linked_gdt_pointer; \
     lidt    linked_idt_pointer
 
-#define PTE_P 0x1
-#define PTE_RW 0x2
-#define PTE_PSE 0x80
-#define PTE_G 0x100
-#define PTE_NX_HIGH 0x80000000
+#define PTE_NX_HIGH (PTE_NX >> 32) /* in an entry's upper half */
 
 #define L4_IDX(va) (((va) >> 39) & 511)
 #define L3_IDX(va) (((va) >> 30) & 511)

@@ -17,7 +17,7 @@ early_idt32_load:
     xor     %ecx, %ecx
 1:  mov     %edx, %eax
     and     $0xffff, %eax
-    or      $(0xe018 << 16), %eax
+    or      $(SEL_BOOT_CS32 << 16), %eax
     mov     %eax, (%edi, %ecx, 8)
     mov     %edx, %eax
     mov     $0x8e00, %ax
@@ -135,7 +135,7 @@ linked_idt:
     .set    v, 0
     .rept   32
     .short  (STUBS32_PHYS + STUB32_SIZE * v) & 0xffff
-    .short  0xe018
+    .short  SEL_BOOT_CS32
     .short  0x8e00
     .short  (STUBS32_PHYS + STUB32_SIZE * v) >> 16
     .set    v, v + 1

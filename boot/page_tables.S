@@ -10,7 +10,7 @@
 #include "boot_asm.h"
 
 .macro LINK_TABLE table, index, child
-    lea     OFF(\child) + PTE_P + PTE_RW(%ebp), %eax
+    lea     OFF(\child) + PTE_PRESENT + PTE_RW(%ebp), %eax
     mov     %eax, OFF(\table) + 8 * (\index)(%ebp)
 .endm
 
@@ -39,24 +39,24 @@
     LINK_TABLE image_l2, L2_IDX(IMAGE_VIRT_START), image_l1
 
     /* Guests may read the M2P: the user bit is needed at every level above it. */
-    orl     $4, OFF(hv_l4) + 8 * L4_IDX(RO_M2P_VIRT_START)(%ebp)
+    orl     $PTE_USER, OFF(hv_l4) + 8 * L4_IDX(RO_M2P_VIRT_START)(%ebp)
 
     xor     %ecx, %ecx
-    MAP_SECTION BOFF(__boot_end), (PTE_P | PTE_G), 0
+    MAP_SECTION BOFF(__boot_end), (PTE_PRESENT | PTE_GLOBAL), 0
     mov     $OFF(__text_start), %ecx
-    MAP_SECTION OFF(__text_end), (PTE_P | PTE_G), 0
-    MAP_SECTION OFF(__rodata_end), (PTE_P | PTE_G), PTE_NX_HIGH
-    MAP_SECTION OFF(__image_end), (PTE_P | PTE_RW | PTE_G), PTE_NX_HIGH
+    MAP_SECTION OFF(__text_end), (PTE_PRESENT | PTE_GLOBAL), 0
+    MAP_SECTION OFF(__rodata_end), (PTE_PRESENT | PTE_GLOBAL), PTE_NX_HIGH
+    MAP_SECTION OFF(__image_end), (PTE_PRESENT | PTE_RW | PTE_GLOBAL), PTE_NX_HIGH
 
     LINK_TABLE hv_l4, 0, identity_l3
     mov     %ebp, %ecx
     shr     $30, %ecx
-    lea     OFF(identity_l2) + PTE_P + PTE_RW(%ebp), %eax
+    lea     OFF(identity_l2) + PTE_PRESENT + PTE_RW(%ebp), %eax
     mov     %eax, OFF(identity_l3)(%ebp, %ecx, 8)
     mov     %ebp, %ecx
     shr     $21, %ecx
     and     $511, %ecx
-    lea     PTE_P | PTE_RW | PTE_PSE(%ebp), %eax
+    lea     PTE_PRESENT | PTE_RW | PTE_PSE(%ebp), %eax
     mov     %eax, OFF(identity_l2)(%ebp, %ecx, 8)
 .endm
 

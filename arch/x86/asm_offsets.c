@@ -35,6 +35,7 @@ void asm_offsets(void)
     DEFINE(VCPU_TRAPS, offsetof(struct vcpu, pv.traps));
     DEFINE(TRAP_SIZE, sizeof(struct trap_info));
     DEFINE(TRAP_FLAGS, offsetof(struct trap_info, flags));
+    DEFINE(TRAP_FLAG_MASK_EVENTS, TRAP_FLAG_MASK_EVENTS);
     DEFINE(TRAP_ADDRESS, offsetof(struct trap_info, address));
     DEFINE(INFO_PENDING, offsetof(struct vcpu_info, evtchn_upcall_pending));
     DEFINE(INFO_MASK, offsetof(struct vcpu_info, evtchn_upcall_mask));

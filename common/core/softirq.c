@@ -32,13 +32,13 @@ void softirq_raise_on(struct percpu *c, enum softirq nr)
 /* A vCPU in the middle of an operation goes on whoever pauses it: frames that it holds BUSY have others waiting. */
 #define EXIT_ONLY (1u << SOFTIRQ_PAUSE | 1u << SOFTIRQ_SELECTORS)
 
-static u32 due(const struct percpu *cpu)
+static u32 due(const struct percpu *c)
 {
-    u32 pending = READ_ONCE(cpu->softirq_pending);
+    u32 pending = READ_ONCE(c->softirq_pending);
 
     if (likely(!(pending & (IDLE_ONLY | EXIT_ONLY))))
         return pending;
-    return pending & ~((cpu->curr == cpu->idle ? 0 : IDLE_ONLY) | (cpu->curr->mid_operation ? EXIT_ONLY : 0));
+    return pending & ~((c->curr == c->idle ? 0 : IDLE_ONLY) | (c->curr->mid_operation ? EXIT_ONLY : 0));
 }
 
 bool softirq_pending(void)
@@ -50,15 +50,15 @@ void softirq_process(void)
 {
     for (;;) {
         /* this_cpu() anew each time: SOFTIRQ_SCHEDULE may return on another CPU. */
-        struct percpu *cpu = this_cpu();
-        u32 pending = due(cpu);
+        struct percpu *c = this_cpu();
+        u32 pending = due(c);
 
         if (!pending)
             return;
-        ASSERT(cpu->locks_held == 0);
+        ASSERT(c->locks_held == 0);
         unsigned nr = bit_first(pending);
 
-        __atomic_fetch_and(&cpu->softirq_pending, ~(1u << nr), __ATOMIC_RELAXED);
+        __atomic_fetch_and(&c->softirq_pending, ~(1u << nr), __ATOMIC_RELAXED);
         handlers[nr]();
     }
 }

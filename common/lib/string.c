@@ -89,7 +89,7 @@ char *strchr(const char *s, int c)
     for (; *s != (char)c; s++)
         if (!*s)
             return NULL;
-    return (char *)s;
+    return (char *)(u64)s;
 }
 
 char *strstr(const char *s, const char *word)
@@ -98,6 +98,6 @@ char *strstr(const char *s, const char *word)
 
     for (; *s; s++)
         if (!strncmp(s, word, n))
-            return (char *)s;
+            return (char *)(u64)s;
     return NULL;
 }

@@ -169,7 +169,7 @@ static int use_bgrt(const u8 *t, u32 len)
     if (!acpi_bgrt_image(t, len, &image))
         return -EINVAL;
     if (boot_info_memory_type(&boot_info, image) == E820_RAM)
-        acpi_bgrt_forget_image((u8 *)t, len);
+        acpi_bgrt_forget_image((u8 *)(u64)t, len);
     return 0;
 }
 

@@ -51,6 +51,10 @@ u32 pirq_status(struct domain *d, u32 pirq);              /* XENIRQSTAT_* */
 void irq_print(void);
 u32 pirq_count(void);
 
+/* Writes of devices to these addresses are MSIs (SDM vol. 3, 10.11.1). */
+#define MSI_WINDOW_START 0xfee00000UL
+#define MSI_WINDOW_END 0xfef00000UL
+
 /* local_apic.c */
 void local_apic_init(void);
 void local_apic_eoi(void);

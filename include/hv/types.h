@@ -43,7 +43,7 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
     _Static_assert(offsetof(type, field) == (off), #type "." #field " is at " #off)
 
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)(void *)&(x) = (v))
 #define barrier() __asm__ volatile("" ::: "memory")
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))

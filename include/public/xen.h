@@ -216,8 +216,10 @@ struct dom0_vga_console_info {
 #define XEN_VGATYPE_VESA_LFB 0x23
 #define XEN_VGATYPE_EFI_LFB 0x70
 
+#define TRAP_FLAG_DPL 3 /* from which rings INT n may come here */
+#define TRAP_FLAG_MASK_EVENTS 4
 struct trap_info {
-    uint8_t vector, flags;
+    uint8_t vector, flags; /* TRAP_FLAG_* */
     uint16_t cs;
     unsigned long address;
 };

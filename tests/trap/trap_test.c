@@ -318,7 +318,7 @@ static void install(void)
     u64 *gdt = this_cpu()->gdt;
 
     apic = phys_to_virt(rdmsr(MSR_APIC_BASE) & PTE_ADDR_MASK);
-    if (booted_past(PHASE_BOOT) && direct_map_add(virt_to_phys((void *)apic), PAGE_SIZE))
+    if (booted_past(PHASE_BOOT) && direct_map_add(virt_to_phys((void *)(u64)apic), PAGE_SIZE))
         panic(PANIC_ASSERT, "no memory to map the local APIC");
     gdt[7] = 0x00cf12000000ffffULL; /* e038: data, not present */
     if (!done)

@@ -110,7 +110,7 @@ static int unpack_zstd(const u8 *data, u64 size, u8 *out, u64 out_size)
 
 static int unpack_gzip(const u8 *data, u64 size, u8 *out, u64 out_size)
 {
-    z_stream z = { .next_in = (u8 *)data, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)out_size };
+    z_stream z = { .next_in = (u8 *)(u64)data /* zlib only reads */, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)out_size };
     int rc = inflateInit2(&z, 16 + MAX_WBITS);
 
     if (rc == Z_OK)

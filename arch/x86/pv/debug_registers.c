@@ -9,11 +9,6 @@
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 
-#define DR6_WRITABLE 0xe00fUL /* B0 to B3, BD, BS, BT */
-#define DR6_FIXED 0xffff0ff0UL
-#define DR7_GD (1UL << 13) /* would trap our own accesses */
-#define DR7_WRITABLE 0xffff03ffUL
-#define DR7_FIXED 0x400UL
 #define TYPE_IO 2
 #define NO_REGISTER 8
 
@@ -38,7 +33,7 @@ static u64 without_io(u64 dr7)
 
 void pv_load_debug_registers(const struct vcpu *v)
 {
-    __asm__ volatile("mov %0, %%dr7" ::"r"(DR7_FIXED));
+    __asm__ volatile("mov %0, %%dr7" ::"r"(DR7_RESERVED_1));
     __asm__ volatile("mov %0, %%dr0" ::"r"(v->pv.dr[0]));
     __asm__ volatile("mov %0, %%dr1" ::"r"(v->pv.dr[1]));
     __asm__ volatile("mov %0, %%dr2" ::"r"(v->pv.dr[2]));
@@ -58,7 +53,7 @@ static int check_dr7(const struct vcpu *v, u64 val)
 {
     if (val >> 32)
         return -EINVAL;
-    if (val & DR7_GD)
+    if (val & DR7_GD) /* would trap our own accesses */
         return -EPERM;
     if ((val & DR7_ENABLES) && !(v->pv.cr4 & CR4_DE) && without_io(val) != val)
         return -EPERM;
@@ -79,13 +74,13 @@ long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val)
     case 6:
         if (val >> 32)
             return -EINVAL;
-        v->pv.dr[6] = (val & DR6_WRITABLE) | DR6_FIXED;
+        v->pv.dr[6] = (val & DR6_WRITABLE) | DR6_RESERVED_1;
         return 0;
     case 7:
         rc = check_dr7(v, val);
         if (rc)
             return rc;
-        val = (val & DR7_WRITABLE) | DR7_FIXED;
+        val = (val & DR7_WRITABLE) | DR7_RESERVED_1;
         break;
     default:
         return -ENODEV;

@@ -11,22 +11,14 @@
  *
  * Work that another CPU asks for meanwhile comes with an interrupt, taken right after the return.
  */
+#include <hv/x86/bits.h>
 #include <hv/x86/layout.h>
 #include <hv/x86/percpu_asm.h>
 
-#define FLAG_FIXED 0x2
-#define FLAG_IF_BIT 9
-#define FLAG_IF 0x200
-#define FLAG_DF 0x400
-#define FLAGS_LOST 0x74100      /* AC, VM, RF, NT and TF: clear in a handler */
-#define FLAGS_NOT_OURS 0x1a7000 /* VIP, VIF, VM, NT, IOPL: of no guest */
-#define FLAGS_BY_IRET 0x10100   /* RF, TF: SYSRET does not restore them in time */
-#define TRAP_FLAG_MASK_EVENTS 4
+#define FLAGS_LOST (RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF) /* clear in a handler */
+#define FLAGS_NOT_OURS (RFLAGS_VIP | RFLAGS_VIF | RFLAGS_VM | RFLAGS_NT | RFLAGS_IOPL) /* of no guest */
+#define FLAGS_BY_IRET (RFLAGS_RF | RFLAGS_TF) /* SYSRET does not restore them in time */
 #define IN_SYSCALL 0x100        /* VGCF_in_syscall */
-#define PFEC_PRESENT 1
-#define PFEC_WRITE 2
-#define PFEC_USER 4
-#define PFEC_RESERVED 8
 
 /* Fields of this stack's struct stack_top, where %rsp is `pushed` bytes below the error code. */
 #define TOP(field, pushed) (field) - REGS_ERROR + (pushed)(%rsp)
@@ -210,7 +202,7 @@ syscall_from_user:
     sub     $16 + 40, %r11
     mov     $SEL_GUEST_CS64, %eax
     PUSH_FRAME 16
-    andl    $~FLAG_DF, TOP(REGS_RFLAGS, PUSHED)
+    andl    $~RFLAGS_DF, TOP(REGS_RFLAGS, PUSHED)
     cmpb    $0, VCPU_SYSCALL_MASK(%rcx)
     je      1f
     movb    $1, INFO_MASK(%rdx)
@@ -333,10 +325,10 @@ hypercall_iret:
     mov     %rdx, TOP(REGS_CS, IRET_PUSHED)
     mov     TOP(STACK_TOP_VCPU, IRET_PUSHED), %r11
     mov     VCPU_INFO(%r11), %rdx
-    bt      $FLAG_IF_BIT, %eax
+    bt      $RFLAGS_IF_BIT, %eax
     setnc   INFO_MASK(%rdx)
     and     $~FLAGS_NOT_OURS, %eax
-    or      $FLAG_IF | FLAG_FIXED, %eax
+    or      $RFLAGS_IF | RFLAGS_FIXED, %eax
     mov     %rax, TOP(REGS_RFLAGS, IRET_PUSHED)
     not     %ecx
     test    $3, %cl

@@ -20,7 +20,7 @@ static void inject(struct cpu_user_regs *regs, u32 vector, bool has_error, u32 e
 
     if (!t->address)
         guest_crash(v, regs, vector, error, "no handler is registered");
-    else if (!pv_bounce(v, regs, t->address, t->flags & 4, has_error, error))
+    else if (!pv_bounce(v, regs, t->address, t->flags & TRAP_FLAG_MASK_EVENTS, has_error, error))
         guest_crash(v, regs, vector, error, "its frame cannot be written to the guest's kernel stack");
 }
 
@@ -34,7 +34,7 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2, u32 
     u64 ldt = PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT) + 16 * PAGE_SIZE;
 
     /* Reserved bits are never let into a guest's tables. */
-    if (error & PFEC_RSVD)
+    if (error & PFEC_RESERVED)
         printk(GUEST_ERR "d%u: reserved-bit page fault at %016lx\n", v->domain->id, cr2);
     if (cr2 - ldt < 16 * PAGE_SIZE) {
         if (pv_ldt_fault(v, cr2 - ldt))
@@ -72,7 +72,7 @@ static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs, u32 *
     const struct trap_info *t = &v->pv.traps[index_nospec(n, ARRAY_SIZE(v->pv.traps))];
 
     *error = n * 8 + ERROR_IDT;
-    if (!t->address || (!v->pv.guest_kernel_mode && (t->flags & 3) != 3))
+    if (!t->address || (!v->pv.guest_kernel_mode && (t->flags & TRAP_FLAG_DPL) != TRAP_FLAG_DPL))
         return false;
     regs->rip += in.len;
     inject(regs, n, false, 0); /* INT n never pushes an error code */
@@ -90,11 +90,11 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 
 static void debug(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    u64 dr6, clear = 0xffff0ff0;
+    u64 dr6, clear = DR6_RESERVED_1;
 
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
     __asm__ volatile("mov %0, %%dr6" ::"r"(clear));
-    v->pv.dr[6] |= dr6 & 0xe00f;
+    v->pv.dr[6] |= dr6 & DR6_WRITABLE;
     pv_inject(regs, VEC_DB, 0);
 }
 

@@ -36,8 +36,8 @@ int pv_vcpu_init(struct vcpu *v)
     fpu_area_init(v->pv.fpu_area);
     v->pv.guest_kernel_mode = true;
     v->pv.xcr0 = cpu.xsave ? 1 : 0;
-    v->pv.dr[6] = 0xffff0ff0;
-    v->pv.dr[7] = 0x400;
+    v->pv.dr[6] = DR6_RESERVED_1;
+    v->pv.dr[7] = DR7_RESERVED_1;
     v->pv.spec_ctrl_hw = spec_ctrl_for(0);
     pv_init_gdt_window(v);
     return isolation_init_vcpu(v);

@@ -130,7 +130,7 @@ static void fill_mailbox(struct percpu *c)
 
         m->ivt[v].offset = (u16)(ap_vectors16 - ap_trampoline + 8 * v);
         m->ivt[v].segment = (u16)(base >> 4);
-        m->idt32[v] = (handler & 0xffff) | (0xe018ULL << 16) | (0x8e00ULL << 32) | ((u64)(handler >> 16) << 48);
+        m->idt32[v] = (handler & 0xffff) | ((u64)SEL_BOOT_CS32 << 16) | (0x8e00ULL << 32) | ((u64)(handler >> 16) << 48);
     }
     memcpy(m->gdt, c->gdt, sizeof(m->gdt));
     m->ivt_pointer = (struct table_pointer){ sizeof(m->ivt) - 1, page + AP_MAILBOX_IVT };

@@ -30,7 +30,7 @@ ap_test16:
     shl     $4, %ebx
     lgdtl   %ds:MB(GDT_POINTER)
     lea     T(ap_start32)(%ebx), %ecx
-    pushl   $0xe018
+    pushl   $SEL_BOOT_CS32
     pushl   %ecx
     mov     $(CR0_PE | CR0_ET | CR0_NE), %eax
     lidtl   %ds:MB(IDT32_POINTER)

@@ -6,7 +6,7 @@
 
 void debug_trap_from_hypervisor(struct cpu_user_regs *regs)
 {
-    u64 dr6_clear = 0xffff0ff0;
+    u64 dr6_clear = DR6_RESERVED_1;
 
     /* Breakpoint state belongs to the guest; it sees its own #DB when it runs into it itself. */
     regs->rflags &= ~RFLAGS_TF;

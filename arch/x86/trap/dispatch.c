@@ -117,21 +117,21 @@ static const struct {
 } may[OUTCOME_COUNT] = OUTCOME_MAY;
 
 /* With what the handler may not use out of its reach: spin_lock() refuses, `current` faults. */
-static void act(struct percpu *cpu, u32 outcome, struct cpu_user_regs *regs, u32 vector)
+static void act(struct percpu *c, u32 outcome, struct cpu_user_regs *regs, u32 vector)
 {
-    struct vcpu *curr = cpu->curr;
+    struct vcpu *curr = c->curr;
 
     if (may[outcome].follow_current) {
         acts[outcome](regs, vector);
         return;
     }
     if (!may[outcome].lock)
-        cpu->inside |= INSIDE_NO_LOCKS;
+        c->inside |= INSIDE_NO_LOCKS;
     if (curr != CURRENT_POISON)
-        cpu->hidden_curr = curr;
-    cpu->curr = CURRENT_POISON;
+        c->hidden_curr = curr;
+    c->curr = CURRENT_POISON;
     acts[outcome](regs, vector);
-    cpu->curr = curr;
+    c->curr = curr;
 }
 
 /*
@@ -152,35 +152,35 @@ static void *frame_without_iret(const struct cpu_user_regs *regs)
 
 void *trap_from_hypervisor(struct cpu_user_regs *regs)
 {
-    struct percpu *cpu = this_cpu();
-    u32 vector = regs->entry_vector & 0xff, before = cpu->inside;
+    struct percpu *c = this_cpu();
+    u32 vector = regs->entry_vector & 0xff, before = c->inside;
 
     /* An NMI handler that was interrupted before it could say so is known by its stack. */
-    if (cpu_on_ist_stack(cpu, IST_NMI, regs->rsp))
-        cpu->inside |= INSIDE_NMI;
-    if (cpu_on_ist_stack(cpu, IST_MC, regs->rsp))
-        cpu->inside |= INSIDE_MC;
+    if (cpu_on_ist_stack(c, IST_NMI, regs->rsp))
+        c->inside |= INSIDE_NMI;
+    if (cpu_on_ist_stack(c, IST_MC, regs->rsp))
+        c->inside |= INSIDE_MC;
 
-    bool nmis_blocked = cpu->inside & INSIDE_NMI;
+    bool nmis_blocked = c->inside & INSIDE_NMI;
     u32 outcome = trap_outcome_now(vector, regs);
 
-    act(cpu, outcome, regs, vector);
-    cpu->inside = before;
+    act(c, outcome, regs, vector);
+    c->inside = before;
     return nmis_blocked ? frame_without_iret(regs) : NULL;
 }
 
 void trap_from_guest(struct cpu_user_regs *regs)
 {
-    struct percpu *cpu = this_cpu();
+    struct percpu *c = this_cpu();
 
     trap_test_redirect(regs);
     u32 vector = regs->entry_vector & 0xff;
     u32 outcome = trap_outcome_now(vector, regs);
 
-    act(cpu, outcome, regs, vector);
+    act(c, outcome, regs, vector);
     if (may[outcome].lock)
         return; /* perhaps on another CPU than before */
-    cpu->inside = 0;
+    c->inside = 0;
     if (vector == VEC_NMI)
         nmi_unblock();
 }

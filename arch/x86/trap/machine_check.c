@@ -57,13 +57,13 @@ static void put_event(const struct mc_event *e)
 
 bool mc_event_take(struct mc_event *e)
 {
-    u32 cpu = this_cpu()->id;
+    u32 id = this_cpu()->id;
 
     for (u32 i = 0; i < MAX_EVENTS; i++) {
         if (__atomic_load_n(&events[i].full, __ATOMIC_ACQUIRE) != 1)
             continue;
         /* What hit a guest is for the CPU that runs it. */
-        if ((events[i].event.in_guest || events[i].event.copy_failed) && events[i].event.cpu != cpu)
+        if ((events[i].event.in_guest || events[i].event.copy_failed) && events[i].event.cpu != id)
             continue;
         *e = events[i].event;
         __atomic_store_n(&events[i].full, 0, __ATOMIC_RELEASE);

@@ -9,7 +9,6 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-
 bool page_fault_early(const struct cpu_user_regs *regs)
 {
     return !(regs->error_code & PFEC_PRESENT) && direct_map_fault(read_cr2());

@@ -3,23 +3,11 @@
 #define HV_X86_PAGE_TABLE_H
 
 #include <hv/mm.h>
+#include <hv/x86/bits.h>
 
 typedef u64 pte_t;
 
-#define PTE_PRESENT 0x001ULL
-#define PTE_RW 0x002ULL
-#define PTE_USER 0x004ULL
-#define PTE_PWT 0x008ULL
-#define PTE_PCD 0x010ULL
-#define PTE_ACCESSED 0x020ULL
-#define PTE_DIRTY 0x040ULL
-#define PTE_PAT 0x080ULL /* in an L1 entry */
-#define PTE_PSE 0x080ULL /* in an L2 or L3 entry */
-#define PTE_PAT_LARGE 0x1000ULL /* PTE_PAT's meaning in such an entry */
-#define PTE_GLOBAL 0x100ULL
-#define PTE_AVAIL 0xe00ULL
-#define PTE_EARLY 0x200ULL /* of these, in the direct map: mapped because boot touched it */
-#define PTE_NX (1ULL << 63)
+#define PTE_EARLY 0x200ULL /* of PTE_AVAIL, in the direct map: mapped because boot touched it */
 #define PTE_ADDR_MASK 0x000ffffffffff000ULL
 #define PTE_CACHE_MASK (PTE_PWT | PTE_PCD | PTE_PAT)
 

@@ -3,6 +3,7 @@
 #define HV_X86_REGS_H
 
 #include <hv/types.h>
+#include <hv/x86/bits.h>
 
 struct cpu_user_regs {
     u64 r15, r14, r13, r12, rbp, rbx;
@@ -27,19 +28,6 @@ CHECK_OFFSET(struct cpu_user_regs, es, 0xa8);
 
 /* entry_vector of a frame made by SYSCALL; the low byte of others is the vector. */
 #define ENTRY_SYSCALL 0x100
-
-#define RFLAGS_CF 0x1UL
-#define RFLAGS_FIXED 0x2UL
-#define RFLAGS_TF 0x100UL
-#define RFLAGS_IF 0x200UL
-#define RFLAGS_DF 0x400UL
-#define RFLAGS_IOPL 0x3000UL
-#define RFLAGS_NT 0x4000UL
-#define RFLAGS_RF 0x10000UL
-#define RFLAGS_VM 0x20000UL
-#define RFLAGS_AC 0x40000UL
-#define RFLAGS_VIF 0x80000UL
-#define RFLAGS_VIP 0x100000UL
 
 static inline bool regs_from_guest(const struct cpu_user_regs *regs)
 {

@@ -25,13 +25,6 @@ u32 trap_context(const struct cpu_user_regs *regs); /* NULL: no guest was runnin
 const char *trap_phase_name(u32 phase);
 const char *trap_context_name(u32 context);
 
-/* Error codes of page faults. Intel SDM vol. 3, figure 4-12. */
-#define PFEC_PRESENT 1
-#define PFEC_WRITE 2
-#define PFEC_USER 4
-#define PFEC_RSVD 8
-#define PFEC_FETCH 16
-
 void trap_from_guest(struct cpu_user_regs *regs);
 /* NULL: return by IRETQ. Else the frame to pop, made where NMIs are blocked and must stay so. */
 void *trap_from_hypervisor(struct cpu_user_regs *regs);

@@ -153,7 +153,7 @@ bool pv_operand_load(struct cpu_user_regs *regs, const struct insn *in, enum seg
 
 bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src, u64 n)
 {
-    return operand(regs, in, segment, offset, STORE, (void *)src, n);
+    return operand(regs, in, segment, offset, STORE, (void *)(u64)src, n);
 }
 
 bool pv_operand_writable(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, u64 n)

@@ -22,7 +22,7 @@ bool iomem_permitted(const struct domain *d, mfn_t mfn)
         return false; /* not free for the asking: the hypervisor's or nobody's */
     if (pa == acpi.local_apic || io_apic_owns_frame(mfn))
         return false;
-    return pa < 0xfee00000 || pa >= 0xfef00000; /* the MSI window */
+    return pa < MSI_WINDOW_START || pa >= MSI_WINDOW_END;
 }
 
 /* Not a frame of the domain that was named: I/O memory, or refused. */

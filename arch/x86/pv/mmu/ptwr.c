@@ -129,7 +129,7 @@ static int emulate_once(struct domain *d, struct cpu_user_regs *regs, const stru
     if (w.to_rax)
         insn_write_reg(regs, in, 0, w.reg_result);
     if (w.set_zf)
-        regs->rflags = (regs->rflags & ~0x40UL) | (w.zf ? 0x40 : 0);
+        regs->rflags = (regs->rflags & ~RFLAGS_ZF) | (w.zf ? RFLAGS_ZF : 0);
     if (w.set_cf)
         regs->rflags = (regs->rflags & ~RFLAGS_CF) | w.cf;
     pv_instruction_done(current, regs, in->len, 0);

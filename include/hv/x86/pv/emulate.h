@@ -25,13 +25,11 @@ void pv_load_debug_registers(const struct vcpu *v);
 long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val);
 long pv_get_debugreg(const struct vcpu *v, u64 reg, u64 *val);
 /* The bits of DR6 for an access that was emulated. */
-#define DR7_ENABLES 0xffUL
 u64 pv_find_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes);
 static inline u64 pv_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes)
 {
     return unlikely(v->pv.dr[7] & DR7_ENABLES) ? pv_find_io_breakpoints(v, port, bytes) : 0;
 }
-#define DR6_BS 0x4000UL
 void pv_raise_debug(struct vcpu *v, struct cpu_user_regs *regs, u64 dr6);
 /*
  * An emulated instruction is over: RIP goes on, and what it hit, or a single step over it, is the guest's #DB behind it. Length 0: REP has
