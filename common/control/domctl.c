@@ -7,6 +7,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/pv.h>
+#include <hv/softirq.h>
 #include <hv/x86/processor.h>
 
 static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX };
@@ -98,14 +99,22 @@ static const struct {
     long (*run)(struct domain *d, struct xen_domctl *op);
     long (*run_paused)(struct vcpu *v, struct xen_domctl *op); /* instead: on one vCPU, outside the hypervisor meanwhile */
     bool copy_out;
+    bool finds; /* it finds its domain by itself: there may be none of that id, and it takes no turn */
 } ops[] = {
-    { XEN_DOMCTL_set_ext_vcpucontext, NULL, set_ext, false },
-    { XEN_DOMCTL_get_ext_vcpucontext, NULL, get_ext, true },
-    { XEN_DOMCTL_get_vcpu_msrs, NULL, get_msrs, true },
-    { XEN_DOMCTL_set_vcpu_msrs, NULL, set_msrs, false },
-    { XEN_DOMCTL_setvcpuaffinity, domctl_set_affinity, NULL, false },
-    { XEN_DOMCTL_getvcpuaffinity, domctl_get_affinity, NULL, false },
-    { XEN_DOMCTL_scheduler_op, domctl_scheduler_op, NULL, true },
+    { XEN_DOMCTL_createdomain, domctl_create, NULL, true, true },
+    { XEN_DOMCTL_destroydomain, domctl_destroy, NULL, false, false },
+    { XEN_DOMCTL_pausedomain, domctl_pause, NULL, false, false },
+    { XEN_DOMCTL_unpausedomain, domctl_unpause, NULL, false, false },
+    { XEN_DOMCTL_getdomaininfo, domctl_info, NULL, true, true },
+    { XEN_DOMCTL_max_mem, domctl_max_mem, NULL, false, false },
+    { XEN_DOMCTL_max_vcpus, domctl_max_vcpus, NULL, false, false },
+    { XEN_DOMCTL_set_ext_vcpucontext, NULL, set_ext, false, false },
+    { XEN_DOMCTL_get_ext_vcpucontext, NULL, get_ext, true, false },
+    { XEN_DOMCTL_get_vcpu_msrs, NULL, get_msrs, true, false },
+    { XEN_DOMCTL_set_vcpu_msrs, NULL, set_msrs, false, false },
+    { XEN_DOMCTL_setvcpuaffinity, domctl_set_affinity, NULL, false, false },
+    { XEN_DOMCTL_getvcpuaffinity, domctl_get_affinity, NULL, false, false },
+    { XEN_DOMCTL_scheduler_op, domctl_scheduler_op, NULL, true, false },
 };
 
 /* Their first field names the vCPU. */
@@ -129,6 +138,33 @@ static long run_paused(struct domain *d, struct xen_domctl *op, long (*run)(stru
     return rc;
 }
 
+/*
+ * One operation on a domain at a time: what it has is not given and taken at once. Who waits gives up (-EBUSY) when it is to stop itself:
+ * the one that has the turn may be waiting for just that.
+ */
+static int turn_begin(struct domain *d)
+{
+    for (u32 turns = 0; __atomic_exchange_n(&d->in_domctl, true, __ATOMIC_ACQUIRE); preempt_wait(&turns))
+        if (READ_ONCE(current->pause_flags))
+            return -EBUSY;
+    return 0;
+}
+
+static long run_in_turn(size_t i, struct domain *d, struct xen_domctl *op)
+{
+    long rc = turn_begin(d);
+
+    if (rc)
+        return rc;
+    /* Of a domain that is going nothing changes any more. */
+    if (d->state >= DOMAIN_DYING && ops[i].run != domctl_destroy)
+        rc = -ESRCH;
+    else
+        rc = ops[i].run ? ops[i].run(d, op) : run_paused(d, op, ops[i].run_paused);
+    __atomic_store_n(&d->in_domctl, false, __ATOMIC_RELEASE);
+    return rc;
+}
+
 HYPERCALL_HANDLER(do_domctl)
 {
     UNUSED_ARGS(a2, a3, a4, a5, a6);
@@ -144,8 +180,14 @@ HYPERCALL_HANDLER(do_domctl)
         if (ops[i].cmd != op.cmd)
             continue;
         struct domain *d __held_domain = domain_by_id(op.domain);
-        long rc = !d ? -ESRCH : ops[i].run ? ops[i].run(d, &op) : run_paused(d, &op, ops[i].run_paused);
+        long rc = ops[i].finds ? ops[i].run(d, &op) : d ? run_in_turn(i, d, &op) : -ESRCH;
 
+        while (rc == -ERESTART) {
+            if (hypercall_again(__HYPERVISOR_domctl))
+                return __HYPERVISOR_domctl;
+            preempt_point();
+            rc = run_in_turn(i, d, &op);
+        }
         return !rc && ops[i].copy_out ? copy_to_guest((void *)a1, &op, sizeof(op)) : rc;
     }
     return -ENOSYS;

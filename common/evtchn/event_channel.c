@@ -100,7 +100,6 @@ static int port_alloc(struct domain *d)
 
 int evtchn_init_domain(struct domain *d)
 {
-    d->max_ports = EVTCHN_FIFO_NR_CHANNELS;
     int rc = grow(d);
 
     if (rc < 0)

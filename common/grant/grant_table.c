@@ -23,7 +23,7 @@ static int grow(struct domain *d, u32 frames)
 int grant_init_domain(struct domain *d)
 {
     d->grant_version = 1;
-    return grow(d, 1);
+    return grow(d, MIN(1u, d->max_grant_frames));
 }
 
 void grant_destroy(struct domain *d)
@@ -56,7 +56,7 @@ static long op_setup_table(void *arg)
     struct domain *d __held_domain = NULL;
 
     op->status = named_domain(op->dom, &d);
-    if (!op->status && op->nr_frames > GRANT_MAX_FRAMES)
+    if (!op->status && op->nr_frames > d->max_grant_frames)
         op->status = GNTST_general_error;
     if (op->status)
         return 0;
@@ -81,7 +81,7 @@ static long op_query_size(void *arg)
     op->status = named_domain(op->dom, &d);
     if (!op->status) {
         op->nr_frames = d->nr_grant_frames;
-        op->max_nr_frames = GRANT_MAX_FRAMES;
+        op->max_nr_frames = d->max_grant_frames;
     }
     return 0;
 }

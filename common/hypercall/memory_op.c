@@ -62,7 +62,7 @@ static struct page_info *frames_for(const struct domain *d, unsigned order, u32 
 
 static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
 {
-    if (d->tot_pages + (1ULL << order) > d->max_pages)
+    if (d->state >= DOMAIN_DYING || d->tot_pages + (1ULL << order) > d->max_pages)
         return NULL;
     return frames_for(d, order, flags);
 }

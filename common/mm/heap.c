@@ -8,6 +8,7 @@
 #include <hv/mm.h>
 #include <hv/panic.h>
 #include <hv/spinlock.h>
+#include <hv/trap_test.h>
 
 struct header {
     u64 size;  /* bytes with the header: a power of two up to MAX_SMALL, else whole frames */
@@ -73,7 +74,7 @@ void *hv_alloc(size_t size)
     if (total <= MAX_SMALL) {
         unsigned shift = MAX((unsigned)MIN_SHIFT, bit_last(total - 1) + 1);
 
-        h = small_alloc(shift);
+        h = trap_test_allocation_fails() ? NULL : small_alloc(shift);
     } else {
         struct page_info *pg = page_alloc_contiguous((total + PAGE_SIZE - 1) >> PAGE_SHIFT);
 

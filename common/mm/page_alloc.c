@@ -12,6 +12,7 @@
 #include <hv/mm.h>
 #include <hv/panic.h>
 #include <hv/spinlock.h>
+#include <hv/trap_test.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/tlb.h>
 
@@ -103,7 +104,7 @@ struct page_info *page_alloc_keeping(unsigned order, unsigned address_bits, u64 
     unsigned top = ZONES - 1;
     struct page_info *pg = NULL;
 
-    if (order > MAX_ORDER)
+    if (order > MAX_ORDER || trap_test_allocation_fails())
         return NULL;
     if (address_bits && address_bits < PAGE_SHIFT + ZONES) {
         /* Frames below 2^(bits - 12): zones 0 to bits - 13. */

@@ -142,7 +142,12 @@ struct domain {
     /* grant_lock */
     spinlock_t grant_lock;
     void *grant_frames[64];
-    u32 nr_grant_frames, grant_version;
+    u32 nr_grant_frames, max_grant_frames, grant_version;
+
+    /* of the toolstack: one operation at a time (domctl.c) */
+    bool in_domctl;               /* changed atomically */
+    u32 controller_pauses;        /* of its pauses */
+    u8 handle[16];
 };
 
 /* The vCPU of that number, which a guest may have chosen; or NULL. */
@@ -217,8 +222,13 @@ static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
         if (!((v) = READ_ONCE((d)->vcpu[n_]))) {     \
         } else
 
-/* A domain without vCPUs and frames, paused once. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
-int domain_create(domid_t id, u32 max_vcpus, bool privileged, struct domain **created) __must_check;
+/* A domain without vCPUs and frames, paused once, and held for the caller. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
+struct domain_config {
+    u32 max_vcpus, max_ports, max_grant_frames;
+    bool privileged;
+    u8 handle[16]; /* the toolstack's name for it */
+};
+int domain_create(domid_t id, const struct domain_config *config, struct domain **created) __must_check;
 void domain_free(struct domain *d); /* no reference and no pointer to it is left; parts of it may never have been there */
 /* Before the domain's first run, one at a time. NULL: no memory, and nothing is left of it. */
 struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;

@@ -44,6 +44,11 @@ HYPERCALL_HANDLER(do_mca);
 HYPERCALL_HANDLER(do_kexec_op);
 HYPERCALL_HANDLER(do_hypfs_op);
 HYPERCALL_HANDLER(do_domctl);
+/*
+ * For -ERESTART (softirq.h): the guest goes back to its SYSCALL, takes its events, and makes the same call again, whose number the handler
+ * returns for its RAX. False: it is part of a multicall, which is not left.
+ */
+bool hypercall_again(u64 nr);
 /* Linked into test builds only (tests/trap): one of the ABI's numbers for private use. */
 #define HYPERCALL_TRAP_TEST __HYPERVISOR_arch_7
 __attribute__((weak)) HYPERCALL_HANDLER(do_trap_test);

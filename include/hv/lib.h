@@ -82,7 +82,7 @@ static inline bool atomic_test_and_clear_bit(u64 n, volatile void *p)
 enum {
     EPERM = 1, ENOENT = 2, ESRCH = 3, EIO = 5, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
     EFAULT = 14, EBUSY = 16, EEXIST = 17, EXDEV = 18, ENODEV = 19, EINVAL = 22, ENOSPC = 28,
-    ERANGE = 34, ENOSYS = 38, ENODATA = 61, ETIME = 62, ERESTART = 85, EOPNOTSUPP = 95, ENOBUFS = 105,
+    ERANGE = 34, ENOSYS = 38, ENODATA = 61, ETIME = 62, EOVERFLOW = 75, ERESTART = 85, EOPNOTSUPP = 95, ENOBUFS = 105,
 };
 
 #endif

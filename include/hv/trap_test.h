@@ -27,7 +27,10 @@ u32 trap_test_patience(void);
 void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n);
 /* By how much a flush moves the TLB clock (option tlb-tick; tlb-clock is where it starts). */
 u32 trap_test_tlb_tick(void);
+/* One allocation of memory after so many is refused: tests/kernels/trap_domains.c. */
+bool trap_test_allocation_fails(void);
 #else
+static inline bool trap_test_allocation_fails(void) { return false; }
 static inline u32 trap_test_tlb_tick(void) { return 1; }
 static inline bool trap_test_goes_on(void) { return false; }
 static inline void trap_test_inside(void) {}

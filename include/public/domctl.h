@@ -6,13 +6,63 @@
 
 #define XEN_DOMCTL_INTERFACE_VERSION 0x00000015
 
+#define XEN_DOMCTL_createdomain 1
+#define XEN_DOMCTL_destroydomain 2
+#define XEN_DOMCTL_pausedomain 3
+#define XEN_DOMCTL_unpausedomain 4
+#define XEN_DOMCTL_getdomaininfo 5
 #define XEN_DOMCTL_setvcpuaffinity 9
+#define XEN_DOMCTL_max_mem 11
+#define XEN_DOMCTL_max_vcpus 15
 #define XEN_DOMCTL_scheduler_op 16
 #define XEN_DOMCTL_getvcpuaffinity 25
 #define XEN_DOMCTL_set_ext_vcpucontext 42
 #define XEN_DOMCTL_get_ext_vcpucontext 43
 #define XEN_DOMCTL_get_vcpu_msrs 72
 #define XEN_DOMCTL_set_vcpu_msrs 73
+
+struct xen_arch_domainconfig {
+    uint32_t emulation_flags, misc_flags;
+};
+
+#define XEN_DOMCTL_CDF_oos_off 8 /* of shadow page tables: nothing here */
+#define XEN_DOMCTL_CDF_xs_domain 16
+#define XEN_DOMCTL_GRANT_version(opts) ((opts) & 0xf)
+struct xen_domctl_createdomain {
+    uint32_t ssidref;
+    uint8_t handle[16];
+    uint32_t flags, iommu_opts, max_vcpus, max_evtchn_port;
+    int32_t max_grant_frames, max_maptrack_frames; /* below 0: as many as there may be */
+    uint32_t grant_opts, vmtrace_size, cpupool_id;
+    struct xen_arch_domainconfig arch;
+};
+
+#define XEN_DOMINF_dying 1
+#define XEN_DOMINF_shutdown 4
+#define XEN_DOMINF_paused 8
+#define XEN_DOMINF_blocked 16
+#define XEN_DOMINF_running 32
+#define XEN_DOMINF_shutdownshift 16
+#define XEN_INVALID_MAX_VCPU_ID 0xffffffffu
+struct xen_domctl_getdomaininfo {
+    domid_t domain;
+    uint16_t pad1;
+    uint32_t flags;
+    uint64_t tot_pages, max_pages, outstanding_pages, shr_pages, paged_pages, shared_info_frame;
+    uint64_t cpu_time; /* ns */
+    uint32_t nr_online_vcpus, max_vcpu_id, ssidref;
+    uint8_t handle[16];
+    uint32_t cpupool;
+    uint8_t gpaddr_bits, pad2[7];
+    struct xen_arch_domainconfig arch_config;
+};
+
+struct xen_domctl_max_mem {
+    uint64_t max_memkb;
+};
+struct xen_domctl_max_vcpus {
+    uint32_t max;
+};
 
 #define XEN_VCPUAFFINITY_HARD 1
 #define XEN_VCPUAFFINITY_SOFT 2
@@ -60,6 +110,10 @@ struct xen_domctl {
     domid_t domain;
     uint16_t _pad[3];
     union {
+        struct xen_domctl_createdomain createdomain;
+        struct xen_domctl_getdomaininfo getdomaininfo;
+        struct xen_domctl_max_mem max_mem;
+        struct xen_domctl_max_vcpus max_vcpus;
         struct xen_domctl_vcpuaffinity vcpuaffinity;
         struct xen_domctl_scheduler_op scheduler_op;
         struct xen_domctl_ext_vcpucontext ext_vcpucontext;

@@ -263,13 +263,23 @@ static struct call machine_ops(struct worker *w)
         return (struct call){ __HYPERVISOR_physdev_op, { below(w, 32), (u64)w->scratch } };
     case 2: {
         struct xen_domctl *op = (void *)w->scratch;
-        static const u32 cmds[] = { 9, 25, 16, 43, 72 };
+        static const u32 cmds[] = { 9, 25, 16, 43, 72, 1, 2, 3, 4, 5, 11, 15 };
 
-        op->cmd = one_in(w, 10) ? (u32)below(w, 90) : cmds[below(w, 5)];
+        op->cmd = one_in(w, 10) ? (u32)below(w, 90) : cmds[below(w, sizeof(cmds) / sizeof(cmds[0]))];
         if (op->cmd == XEN_DOMCTL_set_vcpu_msrs)
             op->cmd = XEN_DOMCTL_get_vcpu_msrs; /* a machine check would end us */
         op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
         op->domain = one_in(w, 10) ? (domid_t)rnd(w) : DOMID_SELF;
+        /* The life of other domains, of which there are a few at a time. */
+        if (op->cmd < XEN_DOMCTL_setvcpuaffinity || op->cmd == XEN_DOMCTL_max_mem || op->cmd == XEN_DOMCTL_max_vcpus)
+            op->domain = (domid_t)(1 + below(w, 6));
+        if (op->cmd == XEN_DOMCTL_createdomain)
+            op->u.createdomain = (struct xen_domctl_createdomain){ .max_vcpus = 1 + (u32)below(w, 2), .max_evtchn_port = (u32)rnd(w),
+                                                                   .max_grant_frames = -1, .grant_opts = 1 };
+        else if (op->cmd == XEN_DOMCTL_max_vcpus)
+            op->u.max_vcpus.max = 1 + (u32)below(w, 2);
+        else if (op->cmd == XEN_DOMCTL_max_mem)
+            op->u.max_mem.max_memkb = below(w, 4096);
         if (op->cmd == XEN_DOMCTL_setvcpuaffinity) {
             u64 *map = (void *)(w->scratch + 512);
 

@@ -29,6 +29,8 @@
 #define TRAP_TEST_DEAF 0x100
 #define TRAP_TEST_IN_CONSOLE 0x101
 #define TRAP_TEST_STUCK 0x102 /* how many of the two there are */
+#define TRAP_TEST_FAIL_ALLOCATION 0x103 /* after so many, one is refused; how many of them are still to come, of the last such order */
+#define TRAP_TEST_FREE_FRAMES 0x104
 #define CORRECTED 0x9000000000000000ULL /* VAL, EN */
 
 static char opt_traptest[48];
@@ -399,9 +401,16 @@ static long stay_in_console(void)
     return -EINVAL;
 }
 
+static u32 allocations_left; /* 0: no more are refused */
+
+bool trap_test_allocation_fails(void)
+{
+    return READ_ONCE(allocations_left) && !__atomic_sub_fetch(&allocations_left, 1, __ATOMIC_RELAXED);
+}
+
 HYPERCALL_HANDLER(do_trap_test)
 {
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
+    UNUSED_ARGS(a3, a4, a5, a6);
     switch (a1) {
     case TRAP_TEST_DEAF:
         return stay_deaf();
@@ -409,6 +418,10 @@ HYPERCALL_HANDLER(do_trap_test)
         return stay_in_console();
     case TRAP_TEST_STUCK:
         return READ_ONCE(stuck);
+    case TRAP_TEST_FAIL_ALLOCATION:
+        return __atomic_exchange_n(&allocations_left, (u32)a2, __ATOMIC_RELAXED);
+    case TRAP_TEST_FREE_FRAMES:
+        return (long)page_free_count();
     case VEC_MC:
         prepare_corrected_error();
         return 0;

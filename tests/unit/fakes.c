@@ -157,6 +157,8 @@ struct domain *fake_domain(domid_t id, bool privileged)
     d->privileged = privileged;
     d->max_pages = ~0ULL;
     d->max_vcpus = 1;
+    d->max_ports = EVTCHN_FIFO_NR_CHANNELS;
+    d->max_grant_frames = 64;
     d->shared_info = hv_alloc_page();
     d->pv.perdomain_l3 = hv_alloc_page();
     *v = (struct vcpu){ .domain = d, .info = &d->shared_info->vcpu_info[0] };

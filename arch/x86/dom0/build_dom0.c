@@ -12,6 +12,7 @@
 #include <hv/console.h>
 #include <hv/cpio.h>
 #include <hv/dom0.h>
+#include <hv/grant.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
@@ -416,7 +417,9 @@ void build_dom0(void)
     choose_size(&b);
     u32 cpus = smp_online_count(), vcpus = dom0_choose_vcpus(cpus);
 
-    if (domain_create(0, vcpus, true, &b.d))
+    const struct domain_config config = { .max_vcpus = vcpus, .max_ports = EVTCHN_FIFO_NR_CHANNELS, .max_grant_frames = GRANT_MAX_FRAMES, .privileged = true };
+
+    if (domain_create(0, &config, &b.d))
         panic(PANIC_BESIDE_DOM0, "no memory for dom0's structures");
     hardware_domain = b.d;
     for (u32 i = 0; i < vcpus; i++) {

@@ -13,6 +13,18 @@ void pv_hypercall(struct cpu_user_regs *regs)
     regs->rax = fn ? (u64)fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9) : (u64)-ENOSYS;
 }
 
+#define SYSCALL_BYTES 2
+
+bool hypercall_again(u64 nr)
+{
+    struct cpu_user_regs *regs = guest_cpu_user_regs();
+
+    if (regs->rax != nr)
+        return false;
+    regs->rip -= SYSCALL_BYTES; /* RCX and R11, which it has changed, it changes again */
+    return true;
+}
+
 /* Older kernels call through a page of stubs. PUSH RCX and R11, which SYSCALL changes; iret's stub pushes its RAX, too. */
 void pv_fill_hypercall_page(void *page)
 {

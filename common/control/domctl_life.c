@@ -1,0 +1,131 @@
+/* domctl: what a toolstack says about the life of domains. domctl.c gives each domain to one caller at a time. */
+#include "domctl.h"
+
+#include <hv/evtchn.h>
+#include <hv/grant.h>
+#include <hv/lib.h>
+#include <hv/softirq.h>
+
+#define CONTROLLER_PAUSES_MAX 255
+
+/* What of the ABI's choices there is: PV guests, without devices of their own. */
+static bool config_ok(const struct xen_domctl_createdomain *c)
+{
+    return !(c->flags & ~(u32)(XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)) && c->max_vcpus && c->max_vcpus <= MAX_VIRT_CPUS &&
+           c->max_grant_frames <= GRANT_MAX_FRAMES && XEN_DOMCTL_GRANT_version(c->grant_opts) && !c->iommu_opts && !c->vmtrace_size &&
+           !c->cpupool_id && !c->arch.emulation_flags;
+}
+
+long domctl_create(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_createdomain *c = &op->u.createdomain;
+    struct domain_config config = { .max_vcpus = c->max_vcpus, .max_ports = MIN(c->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1) + 1,
+                                    .max_grant_frames = c->max_grant_frames < 0 ? GRANT_MAX_FRAMES : (u32)c->max_grant_frames };
+
+    if (d && op->domain)
+        return -EEXIST;
+    if (!config_ok(c))
+        return -EINVAL;
+    memcpy(config.handle, c->handle, sizeof(config.handle));
+    int rc = domain_create(op->domain && op->domain < DOMID_FIRST_RESERVED ? op->domain : DOMID_INVALID, &config, &d);
+
+    if (!rc) {
+        op->domain = d->id;
+        domain_put(d);
+    }
+    return rc;
+}
+
+long domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
+{
+    if (op->u.max_vcpus.max != d->max_vcpus || d->state != DOMAIN_CREATED)
+        return -EINVAL;
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        if (!d->vcpu[i] && !vcpu_create(d, i))
+            return -ENOMEM;
+        preempt_point();
+    }
+    return 0;
+}
+
+long domctl_max_mem(struct domain *d, struct xen_domctl *op)
+{
+    spin_lock(&d->page_lock);
+    d->max_pages = op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
+    spin_unlock(&d->page_lock);
+    return 0;
+}
+
+long domctl_pause(struct domain *d, struct xen_domctl *op)
+{
+    (void)op;
+    int rc = d->controller_pauses < CONTROLLER_PAUSES_MAX ? domain_pause(d) : -EOVERFLOW;
+
+    if (!rc)
+        d->controller_pauses++;
+    return rc;
+}
+
+long domctl_unpause(struct domain *d, struct xen_domctl *op)
+{
+    (void)op;
+    if (!d->controller_pauses)
+        return -EINVAL;
+    d->controller_pauses--;
+    domain_unpause(d);
+    return 0;
+}
+
+long domctl_destroy(struct domain *d, struct xen_domctl *op)
+{
+    (void)op;
+    return domain_kill(d);
+}
+
+static u32 state_flags(const struct domain *d)
+{
+    return (d->state >= DOMAIN_DYING ? XEN_DOMINF_dying : 0) | (d->shutdown_code != SHUTDOWN_NONE ? XEN_DOMINF_shutdown : 0) |
+           (d->controller_pauses ? XEN_DOMINF_paused : 0) | d->shutdown_code << XEN_DOMINF_shutdownshift;
+}
+
+/* Blocked: all that are online are. */
+static void count_vcpus(const struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+    u32 flags = XEN_DOMINF_blocked;
+    const struct vcpu *v;
+
+    for_each_vcpu(d, v) {
+        u32 paused = READ_ONCE(v->pause_flags);
+
+        info->max_vcpu_id = v->id;
+        info->cpu_time += v->runstate.time[RUNSTATE_running];
+        if (paused & PAUSE_DOWN)
+            continue;
+        info->nr_online_vcpus++;
+        if (!(paused & (PAUSE_BLOCKED | PAUSE_POLL)))
+            flags &= ~(u32)XEN_DOMINF_blocked;
+        if (vcpu_is_running(v))
+            flags |= XEN_DOMINF_running;
+    }
+    if (info->nr_online_vcpus)
+        info->flags |= flags;
+}
+
+/* Of this domain or, as the ABI has it, the next one: so toolstacks walk all. */
+long domctl_info(struct domain *exact, struct xen_domctl *op)
+{
+    struct xen_domctl_getdomaininfo *info = &op->u.getdomaininfo;
+
+    (void)exact;
+    struct domain *d = op->domain < DOMID_FIRST_RESERVED ? domain_from_id(op->domain) : NULL;
+
+    if (!d)
+        return op->domain < DOMID_FIRST_RESERVED ? -ESRCH : -EINVAL;
+    *info = (struct xen_domctl_getdomaininfo){ .domain = d->id, .flags = state_flags(d), .tot_pages = d->tot_pages, .max_pages = d->max_pages,
+                                               .shared_info_frame = virt_to_mfn(d->shared_info), .max_vcpu_id = XEN_INVALID_MAX_VCPU_ID };
+    memcpy(info->handle, d->handle, sizeof(info->handle));
+    count_vcpus(d, info);
+    op->domain = d->id;
+    domain_put(d);
+    return 0;
+}
