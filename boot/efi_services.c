@@ -15,8 +15,8 @@
 typedef u64(EFIAPI *get_memory_map_t)(u64 *size, void *map, u64 *key, u64 *desc_size, u32 *desc_version);
 typedef u64(EFIAPI *exit_boot_services_t)(void *image, u64 key);
 
-/* A tag with 8 bytes of contents. There is no console yet: what makes no sense ends the search. */
-static const u32 *find_tag(const u8 *mbi, u32 wanted)
+/* A tag with so many bytes of contents at least. There is no console yet: what makes no sense ends the search. */
+static const u32 *find_tag(const u8 *mbi, u32 wanted, u32 bytes)
 {
     u32 total = *(const u32 *)mbi;
 
@@ -25,7 +25,7 @@ static const u32 *find_tag(const u8 *mbi, u32 wanted)
 
         if (tag[0] == 0 || tag[1] < 8 || tag[1] > total - off)
             break;
-        if (tag[0] == wanted && tag[1] >= 16)
+        if (tag[0] == wanted && tag[1] - 8 >= bytes)
             return tag;
         off += (tag[1] + 7) & ~7u;
     }
@@ -35,10 +35,15 @@ static const u32 *find_tag(const u8 *mbi, u32 wanted)
 void __init efi_exit_boot_services(paddr_t mbi)
 {
     struct efi_boot_data *d = &efi_boot_data;
-    const u32 *st_tag = find_tag((const u8 *)mbi, 12), *ih_tag = find_tag((const u8 *)mbi, 20);
+    const u32 *st_tag = find_tag((const u8 *)mbi, 12, 8), *ih_tag = find_tag((const u8 *)mbi, 20, 8);
 
     if (!st_tag || !ih_tag) {
         d->status = EFI_NOT_FOUND;
+        return;
+    }
+    /* "EFI boot services not terminated": after their end there is nobody to call (Multiboot2, 3.6.15). */
+    if (!find_tag((const u8 *)mbi, 18, 0)) {
+        d->status = EFI_NOT_STARTED;
         return;
     }
     d->system_table = *(const u64 *)(st_tag + 2);

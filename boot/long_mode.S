@@ -92,7 +92,7 @@ long_mode_high:
 
     .section .boot.text, "ax"
     .code32
-/* Long mode and NX: without them there is nothing to run on. */
+/* Long mode, NX, the fences of SSE2 and what compilers use everywhere: without them there is nothing to run on. */
 check_cpu32:
     lea     BOFF(msg_no_lm)(%ebp), %ebx
     push    %ebx
@@ -110,12 +110,19 @@ check_cpu32:
     lea     BOFF(msg_no_nx)(%ebp), %ebx
     bt      $20, %edx
     jnc     fail32
+    mov     $1, %eax
+    cpuid
+    lea     BOFF(msg_no_sse)(%ebp), %ebx
+    not     %edx
+    test    $3 << 25 | 1 << 15, %edx /* SSE, SSE2, CMOV */
+    jnz     fail32
     ret
 
     .section .boot.data, "a"
     .globl  idt_pointer
 msg_no_lm: .asciz "Caisson: this processor has no 64-bit mode. Use another machine, or qemu-system-x86_64.\r\n"
 msg_no_nx: .asciz "Caisson: this processor reports no NX (execute disable). Enable it in the firmware setup.\r\n"
+msg_no_sse: .asciz "Caisson: this processor reports no SSE2 or no CMOV. Use another machine or, in an emulator, another CPU model.\r\n"
     .balign 2
 idt_pointer:
     .short  256 * 16 - 1

@@ -38,6 +38,8 @@ static void refuse_efi(u64 status)
 {
     if (status == EFI_NOT_FOUND)
         panic(PANIC_LOADER, "the boot loader names no UEFI system table or no image handle. Use GRUB 2 (multiboot2).");
+    if (status == EFI_NOT_STARTED)
+        panic(PANIC_LOADER, "the boot loader has ended the UEFI boot services, which is for the hypervisor to do. Use GRUB 2 (multiboot2).");
     if (status == EFI_BUFFER_TOO_SMALL)
         panic(PANIC_EFI_EXIT, "the UEFI firmware's memory map is longer than %lu KiB. Update it, or boot in BIOS mode.",
               sizeof(efi_boot_data.map) >> 10);

@@ -148,6 +148,14 @@ static bool apart(paddr_t start, paddr_t end, paddr_t other_start, paddr_t other
     return other_end <= start || other_start >= end;
 }
 
+bool boot_info_has_ram(const struct boot_info *bi, paddr_t start, paddr_t end)
+{
+    for (u32 i = 0; i < bi->nr_ranges; i++)
+        if (bi->ranges[i].type == E820_RAM && !apart(start, end, bi->ranges[i].start, bi->ranges[i].end))
+            return true;
+    return false;
+}
+
 bool boot_info_place_is_free(const struct boot_info *bi, paddr_t start, paddr_t end, u32 nr_modules)
 {
     const struct memory_range *r = range_at(bi, start); /* neighbours of one type are one range */

@@ -123,11 +123,11 @@ static bool channel_fits(u8 pos, u8 size, u32 bpp)
 /* The loader's words; the smallest screen is one that a report fits on. */
 static bool makes_sense(const struct boot_framebuffer *fb)
 {
-    u64 line = (u64)fb->width * fb->bpp / 8;
+    u64 line = (u64)fb->width * ((fb->bpp + 7u) / 8), end = fb->base + (u64)fb->pitch * fb->height;
 
     return fb->width >= 320 && fb->width <= MAX_SIDE && fb->height >= 200 && fb->height <= MAX_SIDE &&
-           (fb->bpp == 32 || fb->bpp == 24 || fb->bpp == 16) && fb->pitch >= line && fb->pitch <= MAX_SIDE * sizeof(u32) &&
-           fb->base && fb->base + (u64)fb->pitch * fb->height <= 1ULL << cpu.phys_bits && fb->base < 1ULL << cpu.phys_bits &&
+           (fb->bpp == 32 || fb->bpp == 24 || fb->bpp == 16 || fb->bpp == 15) && fb->pitch >= line && fb->pitch <= MAX_SIDE * sizeof(u32) &&
+           fb->base && end <= 1ULL << cpu.phys_bits && fb->base < end && !boot_info_has_ram(&boot_info, fb->base, end) &&
            channel_fits(fb->red_pos, fb->red_size, fb->bpp) && channel_fits(fb->green_pos, fb->green_size, fb->bpp) &&
            channel_fits(fb->blue_pos, fb->blue_size, fb->bpp);
 }
@@ -142,7 +142,7 @@ void framebuffer_init(const struct boot_framebuffer *fb)
         return;
     }
     pitch = fb->pitch;
-    bytes_per_pixel = fb->bpp / 8u;
+    bytes_per_pixel = (fb->bpp + 7u) / 8;
     width = fb->width;
     height = fb->height;
     columns = fb->width / GLYPH_W;

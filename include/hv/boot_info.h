@@ -68,6 +68,8 @@ bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, cons
 /* Sorts, cuts overlaps in favour of the higher type, joins neighbours of one type. */
 void boot_info_sort_memory(struct boot_info *bi);
 u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr);
+/* Any RAM between these ends. */
+bool boot_info_has_ram(const struct boot_info *bi, paddr_t start, paddr_t end);
 /* RAM from end to end, and neither the image, the loader's information nor one of the first nr_modules modules is there. */
 bool boot_info_place_is_free(const struct boot_info *bi, paddr_t start, paddr_t end, u32 nr_modules);
 

@@ -84,7 +84,8 @@ def misspelt_option():
 
 
 @test("refusal: processor without {feature}", each=[
-    {"feature": "NX", "cpu": "qemu64,-nx", "words": "reports no NX"}, {"feature": "64-bit mode", "cpu": "qemu64,-lm", "words": "no 64-bit mode"}])
+    {"feature": "NX", "cpu": "qemu64,-nx", "words": "reports no NX"}, {"feature": "64-bit mode", "cpu": "qemu64,-lm", "words": "no 64-bit mode"},
+    {"feature": "SSE", "cpu": "max,-sse", "words": "reports no SSE2"}, {"feature": "CMOV", "cpu": "max,-cmov", "words": "or no CMOV"}])
 def processor(feature, cpu, words):
     """A processor that cannot run the hypervisor."""
     r = direct(bundle("memory"), "", timeout=30, until=words, machine={"mem": "256M", "cpu": cpu})

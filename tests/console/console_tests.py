@@ -148,7 +148,7 @@ def large_framebuffer(name, changes):
 @test("console: framebuffers that make no sense are named, and the boot goes on")
 def wrong_framebuffers():
     """None is drawn on."""
-    for changes in ({"width": 40, "height": 30}, {"pitch": 0xffffff00}, {"red_pos": 200}, {"base": 0xffffffffffff0000}):
+    for changes in ({"width": 40, "height": 30}, {"pitch": 0xffffff00}, {"red_pos": 200}, {"base": 0xffffffffffff0000}, {"base": 0x8000000, "pitch": 4096, "width": 1024, "height": 768}):
         r = framebuffer(**changes)
         whole(r.output, r)
         need("makes no sense; nothing is shown on it" in r.output, f"{changes} was used", r)

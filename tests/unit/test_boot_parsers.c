@@ -91,6 +91,36 @@ static void complete(void **state)
     assert_int_not_equal(bi.rsdp, 0);
 }
 
+/* What can be drawn on, and what is said of the rest. */
+static void framebuffers(void **state)
+{
+    (void)state;
+    static struct boot_info bi;
+    static const struct {
+        u8 bpp, kind;
+        u32 pitch;
+        bool valid;
+    } kinds[] = { { 32, 1, 4096, true }, { 15, 1, 2048, true }, { 15, 1, 2047, false }, { 8, 0, 1024, false }, { 8, 1, 1024, false }, { 16, 2, 160, true },
+                  { 32, 1, 0, false }, { 32, 9, 4096, false } };
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct {
+            u64 base;
+            u32 pitch, width, height;
+            u8 bpp, kind, reserved[2], channels[6];
+        } __packed fb = { 0xe0000000, kinds[i].pitch, 1024, 768, kinds[i].bpp, kinds[i].kind, { 0 }, { 10, 5, 5, 5, 0, 5 } };
+
+        fake_reset();
+        begin();
+        add_mmap();
+        tag(8, &fb, sizeof(fb));
+        tag(0, "", 0);
+        assert_int_equal(parse(&bi), 0);
+        assert_int_equal(bi.fb.valid, kinds[i].valid);
+        assert_int_equal(!!strstr(fake_log, "nothing is shown on it"), !kinds[i].valid);
+    }
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -169,6 +199,8 @@ static void memory_map(void **state)
     boot_info_add_memory(&bi, 0x8000000, 0x9000000, E820_RAM);  /* continues */
     boot_info_add_memory(&bi, 0x9f000, 0xa8000, E820_RESERVED); /* overlaps the end */
     boot_info_sort_memory(&bi);
+    assert_true(boot_info_has_ram(&bi, 0x9f000, 0x100001) && boot_info_has_ram(&bi, 0, 1));
+    assert_false(boot_info_has_ram(&bi, 0x9f000, 0x100000) || boot_info_has_ram(&bi, 0x9000000, ~0UL));
     assert_int_equal(boot_info_memory_type(&bi, 0x9efff), E820_RAM);
     assert_int_equal(boot_info_memory_type(&bi, 0x9f000), E820_RESERVED);
     assert_int_equal(boot_info_memory_type(&bi, 0x7000000), E820_ACPI);
@@ -414,6 +446,14 @@ static void efi_exit(void **state)
     table[96 / 8] = (u64)services;
     tag(12, &table_at, 8);
     tag(20, &handle, 8);
+    u32 without_end = used;
+
+    tag(0, "", 0);
+    memcpy(mbi, &used, 4);
+    efi_exit_boot_services((paddr_t)mbi);
+    assert_int_equal(efi_boot_data.status, EFI_NOT_STARTED); /* nobody was called */
+    used = without_end;
+    tag(18, "", 0);
     tag(0, "", 0);
     memcpy(mbi, &used, 4);
     efi_exit_boot_services((paddr_t)mbi);
@@ -466,6 +506,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(complete, setup), cmocka_unit_test_setup(refused, setup),
+        cmocka_unit_test_setup(framebuffers, setup),
         cmocka_unit_test_setup(mutations, setup), cmocka_unit_test_setup(memory_map, setup),
         cmocka_unit_test_setup(bundle, setup), cmocka_unit_test_setup(efi_map, setup),
         cmocka_unit_test_setup(efi_exit, setup), cmocka_unit_test_setup(microcode, setup), cmocka_unit_test_setup(free_places, setup),

@@ -164,6 +164,10 @@ void cpu_enable_features(void)
         patch_sites(__smap_stac_start, __smap_stac_end, 0xcb);
         cr4 |= CR4_SMAP;
     }
+    if (cpu.xsave && cpu.tcg && !cpuid_count(13, 1).eax) {
+        printk(LOG_INFO "XSAVE: left off, this emulator stops with it on such a CPU model\n");
+        cpu.xsave = false;
+    }
     if (cpu.xsave)
         cr4 |= CR4_OSXSAVE;
     cpu.cr4 = cr4;

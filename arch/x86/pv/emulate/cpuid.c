@@ -18,6 +18,7 @@
 #define L1_EDX_MTRR (1u << 12)
 #define L1_ECX_OSXSAVE (1u << 27)
 #define L1_ECX_HYPERVISOR (1u << 31)
+#define L1_ECX_BY_XSAVE (L1_ECX_OSXSAVE | 1u << 12 | 1u << 26 | 1u << 28 | 1u << 29) /* FMA XSAVE AVX F16C */
 /* Leaf 7 EBX: FSGSBASE BMI1 AVX2 BMI2 ERMS AVX512F/DQ RDSEED ADX AVX512IFMA CLFLUSHOPT CLWB AVX512CD SHA AVX512BW/VL */
 #define L7_EBX 0xf1af0329u
 /* Leaf 7 ECX: AVX512VBMI VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID */
@@ -73,7 +74,9 @@ static void hypervisor_leaf(u32 leaf, u32 sub, u32 o[4])
 static void leaf_1(const struct vcpu *v, u32 o[4])
 {
     o[1] = (o[1] & 0xffff) | (v->id * 2 << 24) | (MAX(1u, v->domain->max_vcpus) << 16);
-    o[2] = (o[2] & L1_ECX) | L1_ECX_HYPERVISOR | (cpu.xsave ? L1_ECX_OSXSAVE : 0);
+    o[2] = (o[2] & L1_ECX) | L1_ECX_HYPERVISOR | L1_ECX_OSXSAVE;
+    if (!cpu.xsave)
+        o[2] &= ~L1_ECX_BY_XSAVE;
     o[3] &= L1_EDX | (v->domain->privileged ? L1_EDX_MTRR : 0);
 }
 
