@@ -13,6 +13,13 @@ struct cpuid_regs fake_cpuid(u32 leaf, u32 subleaf);
 u64 fake_rdtsc_ordered(void);
 #define rdtsc_ordered fake_rdtsc_ordered
 #endif
+#ifdef FAKE_PORTS
+void fake_outw(u16 port, u16 v);
+void fake_outl(u16 port, u32 v);
+#define outw fake_outw
+#define outl fake_outl
+#define irq_disable() ((void)0)
+#endif
 #define inb fake_inb
 #define outb fake_outb
 #define rdmsr fake_rdmsr
