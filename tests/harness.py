@@ -332,7 +332,7 @@ _ports = iter(range(20000 + os.getpid() % 10000, 65000))
 def provoke(at, damage, until, bundle=None, words="noreboot", timeout=60, mem="256M", boot=None, extra=()):
     """Stops the machine (boot; else directly) at a function, does damage through gdb (a command, or a list), and lets it run into it."""
     port = next(_ports)
-    steps = [f"symbol-file {HV}/caisson.debug", f"target remote :{port}", f"hbreak *{symbols()[at]:#x}", "continue",
+    steps = [f'symbol-file "{HV}/caisson.debug"', f"target remote :{port}", f"hbreak *{symbols()[at]:#x}", "continue",
              *([damage] if isinstance(damage, str) else damage), "delete", "detach"]
     args = machine.command(boot or ("direct", ELF, bundle, words), mem=mem, extra=extra)
     gdb = subprocess.Popen(["gdb", "-batch", "-nx", "-ex", "set tcp connect-timeout 20"] +

@@ -20,7 +20,7 @@ def firmware(name, root, chunks):
         path = f"{OUT}/acpi-{name}.{what}"
         with open(path, "wb") as f:
             f.write(data)
-        return path
+        return machine.value(path)
 
     allocate = struct.pack("<I56sIB", 1, b"etc/acpi/rsdp", 16, 2).ljust(128, b"\0")
     args = ["-machine", "acpi=off", "-fw_cfg", f"name=etc/table-loader,file={file('loader', allocate)}",

@@ -54,7 +54,7 @@ def reserved_modules():
     disk = f"{OUT}/nvme.img"
     with open(disk, "wb") as f:
         f.truncate(1 << 20)
-    extra = [w for i in range(2) for w in ("-drive", f"file={disk},format=raw,if=none,id=n{i},readonly=on", "-device", f"nvme,serial={i},drive=n{i}")]
+    extra = [w for i in range(2) for w in ("-drive", f"file={machine.value(disk)},format=raw,if=none,id=n{i},readonly=on", "-device", f"nvme,serial={i},drive=n{i}")]
     passed(direct(start_bundle("start_p2m"), "noreboot", timeout=60, machine={"mem": "256M", "extra": extra}))
 
 
@@ -65,13 +65,13 @@ def high_modules():
     size = len(open(bundle, "rb").read())
     r = provoke("boot_bundle_split", [f"set boot_info.modules[0].start = {0x140000000:#x}", f"set boot_info.modules[0].end = {0x140000000 + size:#x}",
                                       "set boot_info.nr_modules = 1"], "dom0 has ended", mem="6G",
-                extra=["-device", f"loader,file={bundle},addr=0x140000000,force-raw=on"])
+                extra=["-device", f"loader,file={machine.value(bundle)},addr=0x140000000,force-raw=on"])
     passed(r)
     # The same, with a hole or reserved memory where it lies.
     for change in ("set boot_info.ranges[boot_info.nr_ranges - 2].end = 0x140000000", "set boot_info.ranges[boot_info.nr_ranges - 2].type = 2"):
         r = provoke("boot_bundle_split", [f"set boot_info.modules[0].start = {0x140000000:#x}", f"set boot_info.modules[0].end = {0x140000000 + size:#x}",
                                           "set boot_info.nr_modules = 1", change], "dom0 has ended", mem="6G",
-                    extra=["-device", f"loader,file={bundle},addr=0x140000000,force-raw=on"])
+                    extra=["-device", f"loader,file={machine.value(bundle)},addr=0x140000000,force-raw=on"])
         passed(r)
 
 

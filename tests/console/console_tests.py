@@ -19,7 +19,7 @@ def to_file(name, device):
     """A UART whose output goes to a file: its arguments and the file's name."""
     path = f"{OUT}/console-{name}-{next(numbers)}.txt"
     open(path, "w").close()
-    return ["-chardev", f"file,id={name},path={path}", "-device", f"{device},chardev={name}"], path
+    return ["-chardev", f"file,id={name},path={machine.value(path)}", "-device", f"{device},chardev={name}"], path
 
 
 def whole(output, r):
@@ -89,7 +89,7 @@ def typed_at_card():
 def speed(name, words, expected):
     """The UART is set to what the word says; `auto` leaves it as the firmware has set it."""
     path = f"{OUT}/console-trace-{name}.txt"
-    r = direct(bundle("speed"), words, timeout=60, machine={"mem": "256M", "extra": ["-trace", f"serial_update_parameters,file={path}"]})
+    r = direct(bundle("speed"), words, timeout=60, machine={"mem": "256M", "extra": ["-trace", f"serial_update_parameters,file={machine.value(path)}"]})
     whole(r.output, r)
     lines = open(path).read().splitlines()
     if expected:
@@ -102,7 +102,7 @@ def spcr(path, space, address, width=8, access=1, baud=7):
     body = struct.pack("<B3xBBBBQ", 0, space, width, 0, access, address) + struct.pack("<BBIBBBBBBHHBBBIBI", 0, 0, 0, baud, 0, 1, 0, 0, 0, 0xffff, 0xffff, 0, 0, 0, 0, 0, 0)
     with open(path, "wb") as f:
         f.write(body)
-    return ["-acpitable", f"sig=SPCR,rev=2,data={path}"]
+    return ["-acpitable", f"sig=SPCR,rev=2,data={machine.value(path)}"]
 
 
 @test("console: the UART that SPCR names, {name}", each=[

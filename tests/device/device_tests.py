@@ -2,7 +2,7 @@
 import re
 
 from boot.boot_tests import DOM0, WORDS
-from caisson import images, packages
+from caisson import images, machine, packages
 from harness import OUT, SOCKETS, Seen, clean, direct, linux, monitor, need, test
 
 
@@ -27,7 +27,7 @@ def disk(name, megabytes):
     path = f"{OUT}/{name}.raw"
     with open(path, "wb") as f:
         f.truncate(megabytes << 20)
-    return f"if=none,id=d,format=raw,file={path}"
+    return f"if=none,id=d,format=raw,file={machine.value(path)}"
 
 
 VIRTIO = ["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"]

@@ -50,7 +50,7 @@ def load():
     with open(scratch, "wb") as f:
         f.truncate(256 << 20)
     args = debian.command(OUT, ELF, disk, script, hv="loglvl=all guest_loglvl=all", cpu="max", smp=2, mem="3G", extra=[
-        "-drive", f"file={scratch},format=raw,if=none,id=scratch", "-device", "virtio-blk-pci,drive=scratch,serial=scratch"])
+        "-drive", f"file={machine.value(scratch)},format=raw,if=none,id=scratch", "-device", "virtio-blk-pci,drive=scratch,serial=scratch"])
     iperf = subprocess.Popen(["iperf3", "-s", "-p", str(iperf_port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
     try:
         button = Dialogue("full", [("full: over", ["system_powerdown"])])
