@@ -317,7 +317,7 @@ def gdb():
     finally:
         q.kill()
         q.wait()
-    for said in (r"^d0: 1 vCPUs, \d+ frames, \d+ references, \(struct domain \*\) 0xffff83", r"^  event channels: \d+ with a structure, 2-level",
+    for said in (r"^d0: running, 1 vCPUs, \d+ frames, \d+ references, \(struct domain \*\) 0xffff83", r"^  event channels: \d+ with a structure, 2-level",
                  r"^  v0: running on CPU 0", r"^d0:v0: running on CPU 0, \(struct vcpu", r"^  L4 of the kernel: frame 0x[1-9a-f]",
                  r"^     rip ffffffff80", r"^L4\[0x105\] = \w+ P ", r"^0xffff82d04\w+ is at 0x\w+, frame 0x", r"^L4\[0x000\] = 0{16} not present",
                  r"^frame 0x\w+: \d+ references, PGT_L4 [1-9]\d* times, owner d0", r"PGT_PINNED PGT_VALIDATED", r"is no RAM: the highest is 0x",

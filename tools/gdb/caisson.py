@@ -100,9 +100,9 @@ class Domain(Command):
     def run(self, argument):
         numbers = words(argument, self.usage, 1)
         for d in [find_domain(n) for n in numbers] or domains():
-            ended = f", crashed: {d['crash_reason'].string()}" if d["crashed"] else f", shut down: {int(d['shutdown_code'])}" if d["is_shut_down"] else ""
-            print(f"d{int(d['id'])}: {int(d['max_vcpus'])} vCPUs, {int(d['tot_pages'])} frames, "
-                  f"{int(d['refs'])} references, (struct domain *) {int(d.address):#x}{ended}")
+            state = str(d["state"]).replace("DOMAIN_", "").lower().replace("_", " ") + (f" ({d['crash_reason'].string()})" if d["crash_reason"][0] else "")
+            print(f"d{int(d['id'])}: {state}, {int(d['max_vcpus'])} vCPUs, {int(d['tot_pages'])} frames, "
+                  f"{int(d['refs'])} references, (struct domain *) {int(d.address):#x}")
             if numbers:
                 print(f"  event channels: {int(d['nr_ports'])} with a structure, {'FIFO' if d['fifo'] else '2-level'}")
                 print(f"  grant frames: {int(d['nr_grant_frames'])}, version {int(d['grant_version'])}; vm_assist {int(d['vm_assist']):#x}; "
