@@ -51,22 +51,10 @@ static long set_params(u32 weight, u32 cap)
     return smp_domctl(XEN_DOMCTL_scheduler_op);
 }
 
-static struct xen_platform_op platform;
-static long cpu_change(u32 cmd, u32 cpu)
-{
-    platform.cmd = cmd;
-    platform.interface_version = XENPF_INTERFACE_VERSION;
-    platform.u.cpu_ol.cpuid = cpu;
-    return HYPERCALL1(__HYPERVISOR_platform_op, &platform);
-}
-
 static u32 cpu_flags(u32 cpu)
 {
-    platform.cmd = XENPF_get_cpuinfo;
-    platform.interface_version = XENPF_INTERFACE_VERSION;
-    platform.u.pcpu_info.xen_cpuid = cpu;
-    CHECK_EQ(HYPERCALL1(__HYPERVISOR_platform_op, &platform), 0);
-    return platform.u.pcpu_info.flags;
+    CHECK_EQ(smp_cpu_change(XENPF_get_cpuinfo, cpu), 0);
+    return smp_platform.u.pcpu_info.flags;
 }
 
 static void affinity(void)
@@ -108,18 +96,18 @@ static void cap(void)
 
 static void hotplug(void)
 {
-    CHECK_EQ(cpu_change(XENPF_cpu_offline, 0), -22);
-    CHECK_EQ(cpu_change(XENPF_cpu_offline, 9), -22);
+    CHECK_EQ(smp_cpu_change(XENPF_cpu_offline, 0), -22);
+    CHECK_EQ(smp_cpu_change(XENPF_cpu_offline, 9), -22);
     CHECK_EQ(cpu_flags(9), XEN_PCPU_FLAGS_INVALID);
     for (u32 i = 0; i < 20; i++) {
         /* Also from a vCPU that runs on it. */
         CHECK_EQ(smp_pin(0, i & 1 ? 2 : 3), 0);
-        CHECK_EQ(cpu_change(XENPF_cpu_offline, 1), 0);
+        CHECK_EQ(smp_cpu_change(XENPF_cpu_offline, 1), 0);
         CHECK_EQ(cpu_flags(1), 0);
-        CHECK_EQ(cpu_change(XENPF_cpu_offline, 1), 0);
+        CHECK_EQ(smp_cpu_change(XENPF_cpu_offline, 1), 0);
         if (i == 10)
             check_shares(333, 333, 333, 120);
-        CHECK_EQ(cpu_change(XENPF_cpu_online, 1), 0);
+        CHECK_EQ(smp_cpu_change(XENPF_cpu_online, 1), 0);
         CHECK_EQ(cpu_flags(1), XEN_PCPU_FLAGS_ONLINE);
     }
     CHECK_EQ(smp_pin(0, 3), 0);

@@ -2,6 +2,7 @@
  * Vectors of device interrupts on two CPUs: more of them than one CPU has, an honest end, and interrupts that follow when their CPU
  * goes offline. Devices: QEMU's edu (one MSI, raised by a register) in slot 5, one with 600 MSI-X entries in slot 6.
  */
+#include "pci.h"
 #include "smp.h"
 
 #define EDU (5 << 3)
@@ -10,26 +11,6 @@
 #define VECTORS_OF_ONE 191
 #define EDU_RAISE (0x60 / 4)
 #define EDU_ACKNOWLEDGE (0x64 / 4)
-
-static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port)); }
-static inline u32 inl(u16 port)
-{
-    u32 v;
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static u32 config_read(u32 devfn, u32 reg)
-{
-    outl(0xcf8, 0x80000000u | devfn << 8 | reg);
-    return inl(0xcfc);
-}
-
-static void config_write(u32 devfn, u32 reg, u32 v)
-{
-    outl(0xcf8, 0x80000000u | devfn << 8 | reg);
-    outl(0xcfc, v);
-}
 
 /* The PIRQ, or an error. */
 static long map_msi(u32 devfn, u32 entry, u64 table)
@@ -46,15 +27,6 @@ static long unmap(long pirq)
     struct physdev_unmap_pirq u = { DOMID_SELF, (int)pirq };
 
     return HYPERCALL2(__HYPERVISOR_physdev_op, PHYSDEVOP_unmap_pirq, &u);
-}
-
-static struct xen_platform_op platform;
-static long cpu_change(u32 cmd, u32 cpu)
-{
-    platform.cmd = cmd;
-    platform.interface_version = XENPF_INTERFACE_VERSION;
-    platform.u.cpu_ol.cpuid = cpu;
-    return HYPERCALL1(__HYPERVISOR_platform_op, &platform);
 }
 
 static volatile u32 *edu;
@@ -81,8 +53,8 @@ static void set_up_edu(void)
     struct evtchn_bind_pirq b = { (u32)pirq, 0, 0 };
 
     CHECK(pirq > 0);
-    config_write(EDU, 4, config_read(EDU, 4) | 6); /* memory, bus master */
-    CHECK_EQ(remap(page, (config_read(EDU, 0x10) & ~15UL) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PCD | PTE_NX), 0);
+    pci_write(EDU, 4, pci_read(EDU, 4) | 6); /* memory, bus master */
+    CHECK_EQ(remap(page, (pci_read(EDU, 0x10) & ~15UL) | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PCD | PTE_NX), 0);
     edu = page;
     CHECK_EQ(edu[0] & 0xff, 0xed);
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_pirq, &b), 0);
@@ -97,7 +69,7 @@ void test_main(void)
 
     events_mask();
     HYPERCALL2(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, &iopl);
-    config_write(MANY, 4, config_read(MANY, 4) | 6);
+    pci_write(MANY, 4, pci_read(MANY, 4) | 6);
     pirqs[n++] = map_msi(MANY, 0, 1); /* on one CPU: the next goes to the other */
     set_up_edu();
     CHECK(raise());
@@ -107,14 +79,14 @@ void test_main(void)
     CHECK(n > VECTORS_OF_ONE + 100 && n <= 2 * VECTORS_OF_ONE);
     CHECK(n < ENTRIES && pirqs[n] == -28);
     CHECK(raise());
-    CHECK_EQ(cpu_change(XENPF_cpu_offline, 1), -28); /* no room for its interrupts */
+    CHECK_EQ(smp_cpu_change(XENPF_cpu_offline, 1), -28); /* no room for its interrupts */
     CHECK(raise());
     while (n > 4)
         CHECK_EQ(unmap(pirqs[--n]), 0);
     for (u32 round = 0; round < 5; round++) {
-        CHECK_EQ(cpu_change(XENPF_cpu_offline, 1), 0);
+        CHECK_EQ(smp_cpu_change(XENPF_cpu_offline, 1), 0);
         CHECK(raise());
-        CHECK_EQ(cpu_change(XENPF_cpu_online, 1), 0);
+        CHECK_EQ(smp_cpu_change(XENPF_cpu_online, 1), 0);
         CHECK(raise());
     }
     CHECK(map_msi(MANY, 100, 1) > 0);

@@ -98,4 +98,17 @@ static inline long smp_pin(u32 vcpu, u64 cpus)
     return smp_domctl(XEN_DOMCTL_setvcpuaffinity);
 }
 
+/* XENPF_cpu_online, _offline or get_cpuinfo, whose answer is in smp_platform.u.pcpu_info. */
+static struct xen_platform_op smp_platform;
+static inline long smp_cpu_change(u32 cmd, u32 cpu)
+{
+    smp_platform.cmd = cmd;
+    smp_platform.interface_version = XENPF_INTERFACE_VERSION;
+    if (cmd == XENPF_get_cpuinfo)
+        smp_platform.u.pcpu_info.xen_cpuid = cpu;
+    else
+        smp_platform.u.cpu_ol.cpuid = cpu;
+    return HYPERCALL1(__HYPERVISOR_platform_op, &smp_platform);
+}
+
 #endif
