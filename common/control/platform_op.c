@@ -88,9 +88,7 @@ static long get_cpuinfo(struct xen_platform_op *op)
     }
     op->u.pcpu_info.flags = cpu_is_online(c) ? XEN_PCPU_FLAGS_ONLINE : 0;
     op->u.pcpu_info.apic_id = c->apic_id;
-    for (u32 i = 0; i < acpi.nr_cpus; i++)
-        if (acpi.cpus[i].apic_id == c->apic_id)
-            op->u.pcpu_info.acpi_id = acpi.cpus[i].acpi_id;
+    op->u.pcpu_info.acpi_id = acpi_id_of(c->apic_id);
     return 0;
 }
 

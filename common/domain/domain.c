@@ -30,7 +30,7 @@ static void struct_free(struct domain *d)
 
 static void vcpu_free(struct vcpu *v);
 
-#define DOMAIN_TIMERS 1 /* cap */
+#define DOMAIN_TIMERS (1 + DOMAIN_WATCHDOGS) /* 1: cap */
 #define VCPU_TIMERS 4   /* periodic, singleshot, poll, slice */
 
 static int fill(struct domain *d)
@@ -71,6 +71,7 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);
     d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
     sched_domain_init(d);
+    domain_watchdog_init(d);
     int rc = fill(d);
 
     if (!rc)

@@ -136,6 +136,7 @@ static void stop_vcpus(struct domain *d)
 static void hardware_domain_shutdown(u32 reason)
 {
     static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
+    const char *why = reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason";
 
     console_force_unlock(true); /* first: who is stopped may hold the lock, and not all may stop; synchronous from here on */
     smp_stop_others();
@@ -145,9 +146,9 @@ static void hardware_domain_shutdown(u32 reason)
     if (reason == SHUTDOWN_poweroff || reason == SHUTDOWN_reboot)
         recorder_orderly_end();
     else
-        recorder_guest_end(hardware_domain->crash_reason);
+        recorder_guest_end(hardware_domain->crash_reason[0] ? hardware_domain->crash_reason : why);
     coverage_dump();
-    printk(LOG_INFO "dom0 has ended: %s\n", reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason");
+    printk(LOG_INFO "dom0 has ended: %s\n", why);
     if (reason == SHUTDOWN_poweroff)
         machine_power_off();
     if (opt_noreboot && reason != SHUTDOWN_reboot) {
@@ -167,11 +168,21 @@ static void shut_down(struct domain *d, u32 reason)
     evtchn_send_virq(hardware_domain, NULL, VIRQ_DOM_EXC);
 }
 
+void domain_latch_shutdown_code(struct domain *d, u32 code)
+{
+    spin_lock(&d->life_lock);
+    if (d->shutdown_code == SHUTDOWN_NONE)
+        d->shutdown_code = code;
+    spin_unlock(&d->life_lock);
+}
+
 void domain_shutdown(struct domain *d, u32 reason)
 {
     spin_lock(&d->life_lock);
     bool first = d->state < DOMAIN_CRASHED && advance(d, DOMAIN_SHUT_DOWN); /* a crash before it decides */
 
+    if (d->shutdown_code != SHUTDOWN_NONE)
+        reason = d->shutdown_code;
     spin_unlock(&d->life_lock);
     if (first)
         shut_down(d, reason);
@@ -224,6 +235,7 @@ static int kill_stop(struct domain *d)
     for_each_vcpu(d, v)
         vcpu_stop_for_good(v);
     timer_kill(&d->sched.cap_timer);
+    domain_watchdog_kill(d);
     return 0;
 }
 

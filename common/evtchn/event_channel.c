@@ -208,8 +208,8 @@ int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n)
     int found = 0;
 
     spin_lock(&d->event_lock); /* event words belong to the guest again once a reset has let them go */
-    for (u32 i = 0; i < n && found >= 0; i++)
-        found = evtchn_from_port(d, ports[i]) ? found | port_pending(d, ports[i]) : -EINVAL;
+    for (u32 i = 0; i < n && !found; i++)
+        found = port_in_use(d, ports[i]) ? port_pending(d, ports[i]) : -EINVAL;
     spin_unlock(&d->event_lock);
     return found;
 }

@@ -69,21 +69,69 @@ static long op_shutdown(u64 arg)
     return 0;
 }
 
+static long op_remote_shutdown(u64 arg)
+{
+    struct sched_remote_shutdown s;
+
+    if (!current->domain->privileged)
+        return -EPERM;
+    if (copy_from_guest(&s, (void *)arg, sizeof(s)))
+        return -EFAULT;
+    struct domain *d __held_domain = s.domain_id == DOMID_SELF ? NULL : domain_by_id(s.domain_id);
+
+    if (!d)
+        return -ESRCH;
+    domain_shutdown(d, (u8)s.reason);
+    return 0;
+}
+
+static long op_shutdown_code(u64 arg)
+{
+    struct sched_shutdown s;
+
+    if (copy_from_guest(&s, (void *)arg, sizeof(s)))
+        return -EFAULT;
+    domain_latch_shutdown_code(current->domain, (u8)s.reason);
+    return 0;
+}
+
+static long op_watchdog(u64 arg)
+{
+    struct sched_watchdog w;
+
+    if (copy_from_guest(&w, (void *)arg, sizeof(w)))
+        return -EFAULT;
+    return w.id ? domain_watchdog_change(current->domain, w.id, w.timeout) : domain_watchdog_start(current->domain, w.timeout);
+}
+
+static long op_pin_override(u64 arg)
+{
+    struct sched_pin_override p;
+
+    if (current->domain != hardware_domain)
+        return -EPERM;
+    if (copy_from_guest(&p, (void *)arg, sizeof(p)))
+        return -EFAULT;
+    return sched_pin_override(current, p.pcpu);
+}
+
+static long (*const ops[])(u64 arg) = {
+    [SCHEDOP_yield] = op_yield,
+    [SCHEDOP_block] = op_block,
+    [SCHEDOP_shutdown] = op_shutdown,
+    [SCHEDOP_poll] = op_poll,
+    [SCHEDOP_remote_shutdown] = op_remote_shutdown,
+    [SCHEDOP_shutdown_code] = op_shutdown_code,
+    [SCHEDOP_watchdog] = op_watchdog,
+    [SCHEDOP_pin_override] = op_pin_override,
+};
+
 HYPERCALL_HANDLER(do_sched_op)
 {
     UNUSED_ARGS(a3, a4, a5, a6);
-    switch ((u32)a1) {
-    case SCHEDOP_yield:
-        return op_yield(a2);
-    case SCHEDOP_block:
-        return op_block(a2);
-    case SCHEDOP_shutdown:
-        return op_shutdown(a2);
-    case SCHEDOP_poll:
-        return op_poll(a2);
-    default:
-        return -ENOSYS;
-    }
+    u64 cmd = index_nospec((u32)a1, ARRAY_SIZE(ops));
+
+    return (u32)a1 < ARRAY_SIZE(ops) ? ops[cmd](a2) : -ENOSYS;
 }
 
 HYPERCALL_HANDLER(do_set_timer_op)

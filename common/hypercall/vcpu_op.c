@@ -1,4 +1,5 @@
 /* vcpu_op: secondary vCPUs, timers, shared areas. */
+#include <hv/acpi.h>
 #include <hv/arch.h>
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
@@ -169,6 +170,35 @@ static long op_register_info(struct vcpu *v, u64 arg)
     return 0;
 }
 
+/* Of a vCPU that is pinned: what identifies its CPU for the firmware. */
+static long op_get_physid(struct vcpu *v, u64 arg)
+{
+    u64 hard = v->sched.hard_affinity;
+
+    if (v->domain != hardware_domain || (hard & (hard - 1)))
+        return -EINVAL;
+    u32 apic_id = cpu_table[bit_first(hard)]->apic_id;
+    struct vcpu_get_physid p = { apic_id | (u64)acpi_id_of(apic_id) << 32 };
+
+    return copy_to_guest((void *)arg, &p, sizeof(p));
+}
+
+static long op_register_time(struct vcpu *v, u64 arg)
+{
+    struct vcpu_register_time_memory_area a;
+
+    if (copy_from_guest(&a, (void *)arg, sizeof(a)))
+        return -EFAULT;
+    if (!guest_range_ok(a.addr.p, sizeof(struct vcpu_time_info)))
+        return -EFAULT;
+    v->time_guest = a.addr.p;
+    if (v == current && v->info)
+        vcpu_time_area_publish(v);
+    else
+        v->tsc_offset = TIME_UNPUBLISHED; /* the next switch to it publishes */
+    return 0;
+}
+
 static long op_send_nmi(struct vcpu *v, u64 arg)
 {
     (void)arg;
@@ -191,6 +221,8 @@ static const struct {
     [VCPUOP_stop_singleshot_timer] = { op_stop_singleshot },
     [VCPUOP_register_vcpu_info] = { op_register_info },
     [VCPUOP_send_nmi] = { op_send_nmi },
+    [VCPUOP_get_physid] = { op_get_physid },
+    [VCPUOP_register_vcpu_time_memory_area] = { op_register_time },
 };
 
 HYPERCALL_HANDLER(do_vcpu_op)

@@ -46,6 +46,24 @@ static void runstate_publish(struct vcpu *v)
         v->runstate_guest = 0;
 }
 
+void vcpu_time_area_publish(struct vcpu *v)
+{
+    struct vcpu_time_info copy = v->info->time;
+    u32 version = copy.version;
+
+    if (!v->time_guest)
+        return;
+    /* Other vCPUs may read it meanwhile: its version is odd until all of it is there. */
+    copy.version |= 1;
+    bool written = guest_kernel_write(v, v->time_guest, &copy.version, sizeof(copy.version));
+
+    wmb();
+    written = written && guest_kernel_write(v, v->time_guest, &copy, sizeof(copy));
+    wmb();
+    if (!written || !guest_kernel_write(v, v->time_guest, &version, sizeof(version)))
+        v->tsc_offset = TIME_UNPUBLISHED; /* it is not mapped: the next switch tries again */
+}
+
 void runstate_change(struct vcpu *v, int state, u64 now)
 {
     if (v->runstate.state == state)
@@ -166,8 +184,10 @@ void schedule_tail(void)
     cpu_set_stack(c, v->stack_block);
     arch_vcpu_load(v);
     runstate_publish(v);
-    if (v->info && v->tsc_offset != c->tsc_offset)
+    if (v->info && v->tsc_offset != c->tsc_offset) {
         vcpu_time_publish(v);
+        vcpu_time_area_publish(v);
+    }
 }
 
 /* Accounts for who ran until now and decides where it goes. */
@@ -304,18 +324,15 @@ void schedule(void)
     schedule_tail();
 }
 
-int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft)
+/* rq: that of v->cpu, locked; it is released. */
+static void apply_affinity(struct runqueue *rq, struct vcpu *v, u64 hard, u64 soft)
 {
-    if (!(hard & READ_ONCE(cpus_schedulable)))
-        return -EINVAL;
-    struct runqueue *rq = rq_lock_of(v);
-
     v->sched.hard_affinity = hard;
     v->sched.soft_affinity = soft;
     if (v->sched.place == SCHED_QUEUED && !sched_may_run_on(v, v->cpu)) {
         rq_remove(rq, v);
         sched_place(rq, v, system_time_ns());
-        return 0;
+        return;
     }
     if (v->sched.place == SCHED_QUEUED)
         rq_call_idle(v); /* perhaps it may run there now */
@@ -325,6 +342,35 @@ int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft)
     spin_unlock(&rq->lock);
     if (leave)
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
+}
+
+int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft)
+{
+    if (!(hard & READ_ONCE(cpus_schedulable)))
+        return -EINVAL;
+    struct runqueue *rq = rq_lock_of(v);
+
+    if (v->sched.before_pin) {
+        spin_unlock(&rq->lock);
+        return -EBUSY;
+    }
+    apply_affinity(rq, v, hard, soft);
+    return 0;
+}
+
+int sched_pin_override(struct vcpu *v, int id)
+{
+    u64 hard = id >= 0 && id < MAX_CPUS ? 1ULL << id & READ_ONCE(cpus_schedulable) : 0;
+    struct runqueue *rq = rq_lock_of(v);
+    u64 before = v->sched.before_pin;
+    int rc = id < 0 ? (before ? 0 : -EINVAL) : !hard ? -EINVAL : before ? -EBUSY : 0;
+
+    if (rc) {
+        spin_unlock(&rq->lock);
+        return rc;
+    }
+    v->sched.before_pin = before ? 0 : v->sched.hard_affinity;
+    apply_affinity(rq, v, before ? before : hard, v->sched.soft_affinity);
     return 0;
 }
 

@@ -10,6 +10,14 @@
 
 struct acpi_info acpi = { .local_apic = 0xfee00000 };
 
+u32 acpi_id_of(u32 apic_id)
+{
+    for (u32 i = 0; i < acpi.nr_cpus; i++)
+        if (acpi.cpus[i].apic_id == apic_id)
+            return acpi.cpus[i].acpi_id;
+    return ~0u;
+}
+
 static u64 get(const u8 *p, unsigned bytes)
 {
     u64 v = 0;

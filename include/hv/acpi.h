@@ -49,6 +49,8 @@ struct acpi_info {
     u8 reset_value;
 };
 extern struct acpi_info acpi;
+/* The MADT's name for the CPU with that APIC id; ~0: it has none. */
+u32 acpi_id_of(u32 apic_id);
 
 /* Reads the tables; what is missing or broken is named and left at its default. */
 void acpi_init(paddr_t rsdp);

@@ -19,6 +19,7 @@
 #include <public/xen.h>
 
 #define VCPU_NO_PERIOD ~0ULL
+#define DOMAIN_WATCHDOGS 2
 #define TIME_UNPUBLISHED ((s64)(1ULL << 63))
 
 /* Why a vCPU does not run: bits of vcpu.pause_flags. */
@@ -50,6 +51,7 @@ struct vcpu {
 
     struct vcpu_runstate_info runstate;
     u64 runstate_guest; /* guest-kernel virtual address of its copy; 0: none */
+    u64 time_guest;     /* the same of info->time */
 
     struct timer periodic_timer, singleshot_timer, poll_timer;
     u64 period_ns, period_last; /* period_ns 0: not set yet */
@@ -115,6 +117,8 @@ struct domain {
     u32 max_vcpus;
     struct vcpu *vcpu[MAX_VIRT_CPUS];
     struct sched_domain sched;
+    struct timer watchdog[DOMAIN_WATCHDOGS];
+    u32 watchdogs_used; /* a bit for each; changed atomically */
 
     struct shared_info *shared_info;
     struct pv_domain pv;
@@ -258,6 +262,17 @@ void domain_life_init(void);
 /* The domain did what nobody can recover from. Says why, stops all its vCPUs; dom0's end is the machine's. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u32 reason);
+/* The code that a later domain_shutdown() tells instead of its own; the first one counts. A crash is told as such. */
+void domain_latch_shutdown_code(struct domain *d, u32 code);
+
+/* ---- domain_watchdog.c ---- */
+void domain_watchdog_init(struct domain *d);
+void domain_watchdog_kill(struct domain *d);
+/* One that is free ends d after so many seconds. Its id, from 1 on; -ENOSPC. */
+int domain_watchdog_start(struct domain *d, u32 seconds) __must_check;
+/* Seconds from now, or 0: it is free again. -EINVAL: no such id, or it is free. */
+int domain_watchdog_change(struct domain *d, u32 id, u32 seconds) __must_check;
+
 void domains_init(void);
 
 void vcpu_start(struct vcpu *v);            /* VCPUOP_up, with the default periodic timer the first time */
@@ -280,5 +295,7 @@ void vcpu_add_nmis(struct vcpu *v, u32 n);
 static inline u32 vcpu_nmis_after(u32 pending, u32 more, bool masked) { return MIN(pending + more, masked ? 1u : 2u); }
 bool vcpu_is_running(const struct vcpu *v); /* on some CPU; a hint unless it is this one */
 void runstate_change(struct vcpu *v, int state, u64 now);
+/* info->time to the area that the guest has named, if any. v is current. */
+void vcpu_time_area_publish(struct vcpu *v);
 
 #endif

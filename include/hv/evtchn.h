@@ -11,7 +11,7 @@ void evtchn_free_domain(struct domain *d);
 /* Raises a VIRQ: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
 void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq);
 void evtchn_send_pirq(struct domain *d, u32 port);
-/* Masked or not: 1 if one of the n ports is pending, 0 if none is, -EINVAL if one does not exist. */
+/* Masked or not: 1 if one of the n ports is pending, 0 if none is, -EINVAL: one before the first such is not in use. */
 int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n) __must_check;
 void evtchn_print(struct domain *d);
 

@@ -48,12 +48,24 @@ struct vcpu_register_vcpu_info {
     uint64_t mfn;
     uint32_t offset, rsvd;
 };
+struct vcpu_get_physid {
+    uint64_t phys_id; /* APIC id, ACPI id << 32 */
+};
+struct vcpu_register_time_memory_area {
+    union {
+        void *h;
+        uint64_t p;
+    } addr;
+};
 
 #define SCHEDOP_yield 0
 #define SCHEDOP_block 1
 #define SCHEDOP_shutdown 2
 #define SCHEDOP_poll 3
+#define SCHEDOP_remote_shutdown 4
+#define SCHEDOP_shutdown_code 5
 #define SCHEDOP_watchdog 6
+#define SCHEDOP_pin_override 7
 
 struct sched_shutdown {
     unsigned int reason;
@@ -64,6 +76,17 @@ struct sched_shutdown {
 #define SHUTDOWN_crash 3
 #define SHUTDOWN_watchdog 4
 #define SHUTDOWN_soft_reset 5
+
+struct sched_remote_shutdown {
+    uint16_t domain_id;
+    unsigned int reason;
+};
+struct sched_watchdog {
+    uint32_t id, timeout; /* seconds */
+};
+struct sched_pin_override {
+    int32_t pcpu;
+};
 
 struct sched_poll {
     uint32_t *ports;

@@ -30,6 +30,8 @@ OURS = "the hypervisor's own number"
 NARROW = "the type or a mask has no values outside"
 INDICES = {
     "common/hypercall/hypercall_table.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
+    "common/hypercall/sched_op.c ops[cmd]": BOUNDED, "common/hypercall/vcpu_op.c cpu_table[bit_first(hard)]": OURS,
+    "common/domain/domain_watchdog.c watchdog[i]": BOUNDED,
     "common/grant/grant_table.c ops[cmd]": BOUNDED, "common/control/mca.c ops[cmd]": BOUNDED,
     "common/evtchn/event_channel.c evtchn_pages[port / EVTCHNS_PER_PAGE]": BOUNDED,
     "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED,

@@ -220,7 +220,7 @@ static struct call vcpus(struct worker *w)
     fill(w, 1024);
     if (cmd == VCPUOP_up || cmd == VCPUOP_down)
         cmd = VCPUOP_get_runstate_info;
-    if (cmd == VCPUOP_register_runstate_memory_area) /* it is written at any time: not over what we need */
+    if (cmd == VCPUOP_register_runstate_memory_area || cmd == VCPUOP_register_vcpu_time_memory_area) /* it is written at any time: not over what we need */
         *(u64 *)w->scratch = one_in(w, 2) ? (u64)windows[below(w, WINDOWS)] : wild(w) | 1UL << 63;
     if (cmd == VCPUOP_register_vcpu_info) {
         *(u64 *)w->scratch = some_mfn(w);
@@ -235,10 +235,16 @@ static struct call scheduling(struct worker *w)
 {
     struct sched_poll *p = (void *)w->scratch;
 
-    switch (below(w, 3)) {
+    switch (below(w, 5)) {
     case 0:
         return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_yield, 0 } };
     case 1:
+        *(struct sched_pin_override *)w->scratch = (struct sched_pin_override){ (int)below(w, 4) - 1 };
+        return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_pin_override, (u64)w->scratch } };
+    case 2: /* none is left to fire */
+        *(struct sched_watchdog *)w->scratch = (struct sched_watchdog){ (u32)below(w, 4), 1000000 };
+        return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_watchdog, (u64)w->scratch } };
+    case 3:
         fill(w, 256);
         *p = (struct sched_poll){ (void *)(w->scratch + 64), (u32)below(w, 5), now() + below(w, 100000) };
         return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_poll, (u64)p } };
