@@ -17,68 +17,58 @@ static bool number(const char *s, u64 max, u64 *v)
     return end > s && !*end && *v <= max;
 }
 
-static bool take_baud(struct com_option *o, const char *s)
+struct word {
+    const char *name;
+    bool (*take)(struct com_option *o, const struct word *w, const char *value);
+    size_t at; /* in the options; of formats: which */
+    u64 max;   /* of a number; of a BDF: where it is noted that there is one */
+};
+
+static bool take_baud(struct com_option *o, const struct word *w, const char *s)
 {
     const char *end;
+    u64 base = o->base_baud;
 
     if (!strcmp(s, "auto")) {
         o->baud = 0;
         return true;
     }
-    u64 baud = parse_u64(s, &end), base = o->base_baud;
+    u64 baud = parse_u64(s, &end);
 
-    if (!baud || baud > ~0u || (*end && (*end != '/' || !number(end + 1, ~0u, &base))))
+    if (!baud || baud > w->max || (*end && (*end != '/' || !number(end + 1, w->max, &base))))
         return false;
     o->baud = (u32)baud;
     o->base_baud = (u32)base;
     return true;
 }
 
-static bool take_clock(struct com_option *o, const char *s)
+/* What the line control register has of "8n1", each by its letter's place. */
+static const struct {
+    u8 mask;
+    char letters[8];
+} formats[] = { { 3, "5678" }, { 7 << 3, { [0] = 'n', [1] = 'o', [3] = 'e', [5] = 'm', [7] = 's' } }, { 1 << 2, "12" } };
+
+static bool set_format(struct com_option *o, size_t field, char letter)
 {
-    u64 v;
+    u32 mask = formats[field].mask, unit = mask & -mask;
 
-    if (!number(s, ~0u, &v))
-        return false;
-    o->base_baud = (u32)v; /* "multiplied by 16" is the clock */
-    return true;
-}
-
-static bool set_lcr(struct com_option *o, u8 mask, u8 bits)
-{
-    o->lcr = (u8)((o->lcr & ~mask) | bits);
-    o->lcr_given = true;
-    return true;
-}
-
-static bool take_data_bits(struct com_option *o, const char *s)
-{
-    return s[0] >= '5' && s[0] <= '8' && !s[1] && set_lcr(o, 3, (u8)(s[0] - '5'));
-}
-
-static bool take_parity(struct com_option *o, const char *s)
-{
-    static const struct {
-        char name;
-        u8 bits;
-    } kinds[] = { { 'n', 0 << 3 }, { 'o', 1 << 3 }, { 'e', 3 << 3 }, { 'm', 5 << 3 }, { 's', 7 << 3 } };
-
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (s[0] == kinds[i].name && !s[1])
-            return set_lcr(o, 0x38, kinds[i].bits);
+    for (u32 i = 0; letter && i < sizeof(formats[field].letters); i++)
+        if (letter == formats[field].letters[i]) {
+            o->lcr = (u8)((o->lcr & ~mask) | i * unit);
+            o->lcr_given = true;
+            return true;
+        }
     return false;
 }
 
-static bool take_stop_bits(struct com_option *o, const char *s)
+static bool take_format(struct com_option *o, const struct word *w, const char *s)
 {
-    return (s[0] == '1' || s[0] == '2') && !s[1] && set_lcr(o, 4, s[0] == '2' ? 4 : 0);
+    return s[0] && !s[1] && set_format(o, w->at, s[0]);
 }
 
-static bool take_dps(struct com_option *o, const char *s)
+static bool take_dps(struct com_option *o, const struct word *w, const char *s)
 {
-    const char d[2] = { s[0] }, p[2] = { d[0] ? s[1] : 0 };
-
-    return strlen(s) == 3 && take_data_bits(o, d) && take_parity(o, p) && take_stop_bits(o, s + 2);
+    return strlen(s) == ARRAY_SIZE(formats) && set_format(o, w->at, s[0]) && set_format(o, w->at + 1, s[1]) && set_format(o, w->at + 2, s[2]);
 }
 
 /* The ISA interrupts of the four usual ports. */
@@ -87,7 +77,7 @@ static u8 usual_irq(paddr_t base)
     return base == 0x3f8 || base == 0x3e8 ? 4 : base == 0x2f8 || base == 0x2e8 ? 3 : 0;
 }
 
-static bool take_dev(struct com_option *o, const char *s)
+static bool take_place(struct com_option *o, const struct word *w, const char *s)
 {
     static const char *const names[] = { [UART_PCI] = "pci", [UART_AMT] = "amt", [UART_ACPI] = "acpi" };
 
@@ -97,37 +87,37 @@ static bool take_dev(struct com_option *o, const char *s)
             o->place.irq = 0;
             return true;
         }
-    return false;
-}
+    u64 base;
 
-static bool take_base(struct com_option *o, const char *s)
-{
-    u64 v;
-
-    if (!number(s, MAX_ADDRESS, &v) || !v)
+    if (!number(s, w->max, &base) || !base)
         return false;
     o->where = UART_AT_BASE;
-    o->place.base = v;
-    o->place.irq = usual_irq(v);
+    o->place.base = base;
+    o->place.irq = usual_irq(base);
     return true;
 }
 
-static bool take_place(struct com_option *o, const char *s)
-{
-    return take_dev(o, s) || take_base(o, s);
-}
-
-static bool take_irq(struct com_option *o, const char *s)
+static bool take_number(struct com_option *o, const struct word *w, const char *s)
 {
     u64 v;
 
-    /* Cards are polled: which interrupt theirs is, only dom0 learns, from the firmware's AML. */
-    if (!strcmp(s, "msi"))
-        s = "0";
-    if (!number(s, 255, &v))
+    if (!number(s, w->max, &v))
         return false;
-    o->place.irq = (u8)v;
+    memcpy((u8 *)o + w->at, &v, w->max > 0xff ? sizeof(u32) : 1);
     return true;
+}
+
+/* Cards are polled: which interrupt theirs is, only dom0 learns, from the firmware's AML. */
+static bool take_irq(struct com_option *o, const struct word *w, const char *s)
+{
+    return take_number(o, w, strcmp(s, "msi") ? s : "0");
+}
+
+static bool take_width(struct com_option *o, const struct word *w, const char *s)
+{
+    u64 v;
+
+    return number(s, w->max, &v) && (v == 1 || v == 4) && take_number(o, w, s);
 }
 
 static bool hex_field(const char **s, u32 max, char end, u32 *v)
@@ -150,56 +140,34 @@ static bool hex_field(const char **s, u32 max, char end, u32 *v)
 }
 
 /* BUS:DEVICE.FUNCTION, hexadecimal, of segment 0. */
-static bool take_bdf(const char *s, bool *has, u16 *bdf)
+static bool take_bdf(struct com_option *o, const struct word *w, const char *s)
 {
     u32 bus, device, function;
 
     if (!hex_field(&s, 0xff, ':', &bus) || !hex_field(&s, 0x1f, '.', &device) || !hex_field(&s, 7, 0, &function))
         return false;
-    *has = true;
-    *bdf = (u16)(bus << 8 | device << 3 | function);
-    return true;
-}
-
-static bool take_port(struct com_option *o, const char *s)
-{
-    return take_bdf(s, &o->place.on_card, &o->place.bdf);
-}
-
-static bool take_bridge(struct com_option *o, const char *s)
-{
-    return take_bdf(s, &o->has_bridge, &o->bridge);
-}
-
-static bool take_shift(struct com_option *o, const char *s)
-{
-    u64 v;
-
-    if (!number(s, 8, &v))
-        return false;
-    o->place.shift = (u8)v;
-    return true;
-}
-
-static bool take_width(struct com_option *o, const char *s)
-{
-    u64 v;
-
-    if (!number(s, 4, &v) || (v != 1 && v != 4))
-        return false;
-    o->place.width = (u8)v;
+    *(u16 *)((u8 *)o + w->at) = (u16)(bus << 8 | device << 3 | function);
+    *(bool *)((u8 *)o + w->max) = true;
     return true;
 }
 
 /* The first ones by position, all of them by name; '-' in a name may be '_'. */
 #define NR_POSITIONS 6
-static const struct {
-    const char *name;
-    bool (*take)(struct com_option *o, const char *value);
-} words[] = {
-    { "baud", take_baud }, { "", take_dps }, { "io-base", take_place }, { "irq", take_irq }, { "port", take_port },
-    { "bridge", take_bridge }, { "dev", take_dev }, { "clock-hz", take_clock }, { "data-bits", take_data_bits },
-    { "parity", take_parity }, { "stop-bits", take_stop_bits }, { "reg-shift", take_shift }, { "reg-width", take_width },
+#define AT(field) offsetof(struct com_option, field)
+static const struct word words[] = {
+    { "baud", take_baud, 0, ~0u },
+    { "", take_dps, 0, 0 },
+    { "io-base", take_place, 0, MAX_ADDRESS },
+    { "irq", take_irq, AT(place.irq), 255 },
+    { "port", take_bdf, AT(place.bdf), AT(place.on_card) },
+    { "bridge", take_bdf, AT(bridge), AT(has_bridge) },
+    { "dev", take_place, 0, 0 }, /* by name only */
+    { "clock-hz", take_number, AT(base_baud), ~0u }, /* "multiplied by 16" is the clock */
+    { "data-bits", take_format, 0, 0 },
+    { "parity", take_format, 1, 0 },
+    { "stop-bits", take_format, 2, 0 },
+    { "reg-shift", take_number, AT(place.shift), 8 },
+    { "reg-width", take_width, AT(place.width), 4 },
 };
 
 static bool take_named(struct com_option *o, char *name, const char *value)
@@ -209,7 +177,7 @@ static bool take_named(struct com_option *o, char *name, const char *value)
             *p = '-';
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (*name && !strcmp(words[i].name, name))
-            return words[i].take(o, value);
+            return words[i].take(o, &words[i], value);
     return false;
 }
 
@@ -248,7 +216,7 @@ int com_option_parse(struct com_option *o, const char *value)
             named = true;
             good = take_named(o, word, equals + 1);
         } else {
-            good = !word[0] || (!named && position < NR_POSITIONS && words[position].take(o, word));
+            good = !word[0] || (!named && position < NR_POSITIONS && words[position].take(o, &words[position], word));
         }
         if (!good)
             return -EINVAL;
