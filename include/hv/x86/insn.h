@@ -5,7 +5,7 @@
 #include <hv/x86/regs.h>
 
 #define INSN_MAX 15
-#define OP_0F 0x0f00 /* two-byte opcodes */
+#define OP_0F 0x100 /* opcodes of two bytes, of which the first is 0Fh */
 #define OPCODE_INT 0xcd
 
 enum segment { SEG_DEFAULT, SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
@@ -19,7 +19,7 @@ struct insn {
     bool has_modrm, lock, rep, op16, addr32; /* rep: either of the two */
     bool truncated; /* more bytes are needed than are available */
     u8 size;        /* operand: 1, 2, 4 or 8 bytes */
-    u8 code, address; /* bytes of an address: by the code segment, and in this instruction */
+    u8 code;        /* bytes of an address, by the code segment */
     u8 sib;
     enum segment segment; /* by prefix */
     s32 displacement;
@@ -35,6 +35,11 @@ static inline unsigned insn_reg(const struct insn *in) { return ((in->modrm >> 3
 static inline unsigned insn_rm(const struct insn *in) { return (in->modrm & 7) | ((in->rex & 1) << 3); }
 static inline bool insn_is_memory(const struct insn *in) { return in->has_modrm && in->modrm < 0xc0; }
 
+/* Bytes of an address in this instruction. */
+static inline unsigned insn_address_size(const struct insn *in)
+{
+    return in->code == 8 ? (in->addr32 ? 4 : 8) : (in->code == 4) != in->addr32 ? 4 : 2;
+}
 /* Offset of the memory operand, and its segment. */
 u64 insn_address(const struct insn *in, struct cpu_user_regs *regs, enum segment *segment);
 /* n bytes of an operand, all of them; false: that raised an exception, which has been delivered. */

@@ -84,12 +84,12 @@ static bool prefixes(struct insn *in, u8 *b)
 
 static bool address_bytes(struct insn *in)
 {
-    unsigned mod = in->modrm >> 6, rm = in->modrm & 7, bytes = mod == 1 ? 1 : mod != 2 ? 0 : in->address == 2 ? 2 : 4;
+    unsigned mod = in->modrm >> 6, rm = in->modrm & 7, bytes = mod == 1 ? 1 : mod != 2 ? 0 : insn_address_size(in) == 2 ? 2 : 4;
     u64 displacement = 0;
 
     if (mod == 3)
         return true;
-    if (in->address == 2) {
+    if (insn_address_size(in) == 2) {
         if (rm == 6 && mod == 0)
             bytes = 2;
     } else if (rm == 4) {
@@ -122,7 +122,6 @@ bool insn_decode_bytes(struct insn *in)
 
     if (!a)
         return false;
-    in->address = in->code == 8 ? (in->addr32 ? 4 : 8) : (in->code == 4) != in->addr32 ? 4 : 2;
     in->size = a & BYTE ? 1 : (a & CONTROL) || (in->rex & 8) ? 8 : in->op16 == (in->code != 2) ? 2 : 4;
     if (a & MODRM) {
         in->has_modrm = true;
@@ -177,7 +176,7 @@ u64 insn_address(const struct insn *in, struct cpu_user_regs *regs, enum segment
     bool on_stack = false;
     u64 at = (u64)(s64)in->displacement;
 
-    if (in->address == 2) {
+    if (insn_address_size(in) == 2) {
         at = address_16(in, regs, &on_stack);
     } else if (rm == 4) {
         at += address_with_sib(in, regs, &on_stack);
@@ -188,7 +187,7 @@ u64 insn_address(const struct insn *in, struct cpu_user_regs *regs, enum segment
         on_stack = insn_rm(in) == 5;
     }
     *segment = in->segment ? in->segment : on_stack ? SEG_SS : SEG_DS;
-    return in->address == 8 ? at : (u32)at;
+    return insn_address_size(in) == 8 ? at : (u32)at;
 }
 
 bool insn_read_reg(struct cpu_user_regs *regs, const struct insn *in, unsigned n, u64 *v)

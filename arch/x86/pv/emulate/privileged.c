@@ -82,14 +82,14 @@ static u64 low_bytes(u64 v, unsigned width)
 static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs, struct insn *in, u64 *breakpoints)
 {
     bool write = in->opcode & 2;
-    unsigned size = MIN(in->size, 4u);
+    unsigned size = MIN(in->size, 4u), width = insn_address_size(in);
     u16 port = (u16)regs->rdx;
-    u64 *index = write ? &regs->rsi : &regs->rdi, at = low_bytes(*index, in->address);
+    u64 *index = write ? &regs->rsi : &regs->rdi, at = low_bytes(*index, width);
     u32 val = 0;
 
     if (!io_permitted(v, port, size))
         return REFUSED;
-    if (in->rep && !low_bytes(regs->rcx, in->address))
+    if (in->rep && !low_bytes(regs->rcx, width))
         return DONE;
     if (write) {
         if (!pv_operand_load(regs, in, in->segment ? in->segment : SEG_DS, at, &val, size))
@@ -102,10 +102,10 @@ static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs
         if (!pv_operand_store(regs, in, SEG_ES, at, &val, size))
             return RAISED;
     }
-    add_to(index, regs->rflags & RFLAGS_DF ? -(u64)size : size, in->address);
+    add_to(index, regs->rflags & RFLAGS_DF ? -(u64)size : size, width);
     if (in->rep)
-        add_to(&regs->rcx, -1ULL, in->address);
-    if (in->rep && low_bytes(regs->rcx, in->address))
+        add_to(&regs->rcx, -1ULL, width);
+    if (in->rep && low_bytes(regs->rcx, width))
         in->len = 0;
     *breakpoints = pv_io_breakpoints(v, port, size);
     return DONE;
