@@ -76,12 +76,23 @@ static int read_boot_information(void)
 }
 BOOT_STEP(read_boot_information, NEEDS(trap_stacks, panic_console, cpu_features), GIVES(loader_information), EVERYWHERE);
 
+/* What lies there is not mapped once the direct map is built, and would be nobody's to give back. */
+static void refuse_bad_place(void)
+{
+    u32 type = boot_info_memory_type(&boot_info, boot_info.image_phys);
+
+    if (!type || type == E820_RESERVED || type == E820_UNUSABLE)
+        panic(PANIC_LOADER, "the memory map has no RAM at %lx, where the boot loader has put the hypervisor. Update the firmware, or use GRUB 2.",
+              boot_info.image_phys);
+}
+
 static void refuse_bad_information(int rc)
 {
     if (boot_protocol == BOOT_PROTO_MULTIBOOT2_EFI && efi_boot_data.status)
         refuse_efi(efi_boot_data.status);
     if (rc)
         panic(PANIC_LOADER, "the boot loader's information cannot be used. Use GRUB 2 (multiboot2) or qemu -kernel.");
+    refuse_bad_place();
 }
 BOOT_STEP(refuse_bad_information, NEEDS(options, serial_console), GIVES(sound_information), EVERYWHERE);
 

@@ -58,6 +58,15 @@ def reserved_modules():
     passed(direct(start_bundle("start_p2m"), "noreboot", timeout=60, machine={"mem": "256M", "extra": extra}))
 
 
+@test("memory: a memory map without RAM where the hypervisor lies is refused")
+def image_outside_ram():
+    """Before it would have to be mapped as what it is not."""
+    last = "boot_info.ranges[boot_info.nr_ranges]"
+    r = provoke("boot_info_sort_memory", [f"set {last}.start = 0x200000", f"set {last}.end = 0x800000", f"set {last}.type = 2",
+                                          "set boot_info.nr_ranges = boot_info.nr_ranges + 1"], "(noreboot", start_bundle("start_p2m"))
+    need("PANIC CAI-B01: the memory map has no RAM at 200000, where" in r.output, "not refused in a sentence", r)
+
+
 @test("memory: a module above 4 GiB, and one in no memory that the map knows")
 def high_modules():
     """They are copied to where dom0's memory is."""

@@ -112,6 +112,9 @@ static void refused(void **state)
     assert_int_not_equal(elf_parse(file, file_size, &e, &why), 0);
     assert_non_null(strstr(why, "64-bit"));
     make_elf();
+    assert_int_equal(elf_parse(file, 100, &e, &why), -EIO); /* cut among its headers */
+    assert_non_null(strstr(why, "damaged"));
+    make_elf();
     ((Elf64_Phdr *)(file + 64))->p_offset = 1 << 30;
     assert_int_not_equal(elf_parse(file, file_size, &e, &why), 0);
     assert_non_null(strstr(why, "damaged"));

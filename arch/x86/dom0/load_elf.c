@@ -111,10 +111,13 @@ int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
         return -ENOEXEC;
     }
     memcpy(&h, data, sizeof(h));
-    if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_X86_64 || h.e_phentsize != sizeof(Elf64_Phdr) ||
-        !inside(h.e_phoff, (u64)h.e_phnum * sizeof(Elf64_Phdr), size)) {
+    if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_X86_64 || h.e_phentsize != sizeof(Elf64_Phdr)) {
         *why = "the kernel is not a 64-bit x86 ELF file: use an amd64 kernel";
         return -EINVAL;
+    }
+    if (!inside(h.e_phoff, (u64)h.e_phnum * sizeof(Elf64_Phdr), size)) {
+        *why = "the kernel's ELF headers reach outside the file: it is damaged";
+        return -EIO;
     }
     e->entry = h.e_entry; /* unless a note says something else */
     for (u32 i = 0; i < h.e_phnum; i++) {
