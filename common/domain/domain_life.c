@@ -67,6 +67,7 @@ static void pause_begin(struct vcpu *v)
 /* Two that wait for each other's exit would do so for ever: -EBUSY, if the caller is to stop as well. */
 static int pause_wait(struct vcpu *v)
 {
+    assert_may_preempt();
     for (u32 turns = 0; !sched_is_outside(v); preempt_wait(&turns))
         if (READ_ONCE(current->pause_flags))
             return -EBUSY;
@@ -217,6 +218,7 @@ int domain_work_point(void)
     const struct vcpu *v = current;
     const struct vcpu_info *info = v->info;
 
+    assert_may_preempt();
     if (READ_ONCE(v->pause_flags) || (READ_ONCE(v->nmi_pending) && !v->nmi_masked) ||
         (info && READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask)))
         return -ERESTART;

@@ -14,7 +14,7 @@ void arch_domains_init(void); /* at boot, before the first domain */
 /* Their parts of a domain and of a vCPU that are new and zeroed: 0, -ENOMEM. */
 int arch_domain_create(struct domain *d) __must_check;
 int arch_vcpu_create(struct vcpu *v) __must_check;
-/* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. May run other vCPUs. */
+/* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. */
 void arch_domain_relinquish(struct domain *d);
 /* What arch_domain_create() and arch_vcpu_create() have made, also where they could not finish. */
 void arch_domain_free(struct domain *d);
@@ -25,6 +25,6 @@ void arch_vcpu_load(struct vcpu *v);
 /* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
 void arch_cpu_leave_guests(void);
 /* The state that the guest chooses for a vCPU that does not run: 0, -EINVAL, -ENOMEM. May run other vCPUs. */
-int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check;
 
 #endif

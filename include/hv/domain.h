@@ -248,7 +248,7 @@ void domain_share_page(struct domain *d, struct page_info *pg);
  * Paused: none of its vCPUs is in the hypervisor or gets there, until domain_unpause() has been called as often. Not of the caller's own
  * domain: -EINVAL. -EBUSY: as vcpu_pause(); nothing is paused then. May run other vCPUs.
  */
-int domain_pause(struct domain *d) __must_check;
+int domain_pause(struct domain *d) __may_preempt __must_check;
 void domain_unpause(struct domain *d);
 bool domain_add_vcpu(struct vcpu *v); /* for vcpu_create(); false: the domain has run already */
 /*
@@ -256,8 +256,8 @@ bool domain_add_vcpu(struct vcpu *v); /* for vcpu_create(); false: the domain ha
  * (-ERESTART, domain_work_point()): to be called again then, by one caller at a time. 0 also when it is dead. -EINVAL: dom0, and the
  * caller's own. May run other vCPUs.
  */
-int domain_kill(struct domain *d) __must_check;
-int domain_work_point(void) __must_check; /* softirq.h has the rule */
+int domain_kill(struct domain *d) __may_preempt __must_check;
+int domain_work_point(void) __may_preempt __must_check; /* softirq.h has the rule */
 void domain_life_init(void);
 /* The domain did what nobody can recover from. Says why, stops all its vCPUs; dom0's end is the machine's. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
@@ -285,7 +285,7 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);
  * registers are those of an instruction boundary and nobody else's to change. No lock is held; may run other vCPUs.
  * -EBUSY: somebody wants the caller stopped, perhaps that very vCPU; nothing is paused then.
  */
-int vcpu_pause(struct vcpu *v) __must_check;
+int vcpu_pause(struct vcpu *v) __may_preempt __must_check;
 void vcpu_unpause(struct vcpu *v);
 void vcpu_kick(struct vcpu *v);             /* events are pending: wake or interrupt it */
 void vcpu_unblock(struct vcpu *v);

@@ -15,8 +15,8 @@ u32 smp_online_count(void);
  * Vacates and parks a CPU, or brings it back: 0, -EINVAL (no such CPU, the first one), -EBUSY (another change is under way), -ENOSPC (its
  * device interrupts find no room elsewhere).
  */
-int smp_cpu_offline(u32 id) __must_check;
-int smp_cpu_online(u32 id) __must_check;
+int smp_cpu_offline(u32 id) __may_preempt __must_check;
+int smp_cpu_online(u32 id) __may_preempt __must_check;
 void smp_park(void); /* this CPU, from its idle loop */
 
 /* For reports: stops every other CPU by NMI and waits for them, about a second at most. */

@@ -2,9 +2,9 @@
 #ifndef HV_SOFTIRQ_H
 #define HV_SOFTIRQ_H
 
+#include <hv/panic.h>
 #include <hv/types.h>
-
-struct percpu;
+#include <hv/x86/percpu.h>
 
 enum softirq {
     SOFTIRQ_TIMER,
@@ -36,8 +36,14 @@ bool softirq_pending(void); /* something that this context may run */
  * the progress (in its arguments, or, for destroydomain, in the domain), domain_work_point() (domain.h) stands instead, and the call is
  * left with -ERESTART while an event that the caller wants is pending: it goes back to its SYSCALL, takes the event, and calls again (domctl.c).
  */
-void preempt_point(void);
+void preempt_point(void) __may_preempt;
 /* One turn of waiting for what another vCPU has in its hands, which may need this CPU to go on. *turns: 0 at first. */
-void preempt_wait(u32 *turns);
+void preempt_wait(u32 *turns) __may_preempt;
+
+/* Also on the runs of a function that come to no preempt_point(): a caller that holds a lock is found the first time. */
+static inline void assert_may_preempt(void)
+{
+    ASSERT(this_cpu()->locks_held == 0);
+}
 
 #endif

@@ -65,6 +65,24 @@ static void exclusive_types(void **state)
     assert_int_equal(refs(pg), 1);
 }
 
+/* Also where a table has nothing to wait for: the page of an empty table. */
+static void no_lock_is_held(void **state)
+{
+    (void)state;
+    struct page_info *upper = fake_page(d), *lowest = fake_page(d);
+
+    this_cpu()->locks_held = 1;
+    assert_int_equal(page_get_and_type(page_to_mfn(lowest), d, PGT_L1), 0);
+    expect_assert_failure((void)!page_get_and_type(page_to_mfn(upper), d, PGT_L2));
+    page_put_and_type(lowest);
+    this_cpu()->locks_held = 0;
+    upper = fake_page(d);
+    assert_int_equal(page_get_and_type(page_to_mfn(upper), d, PGT_L2), 0);
+    this_cpu()->locks_held = 1;
+    expect_assert_failure(page_put_and_type(upper));
+    this_cpu()->locks_held = 0;
+}
+
 static void ownership(void **state)
 {
     (void)state;
@@ -415,7 +433,7 @@ static void random_guest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exclusive_types), cmocka_unit_test(ownership), cmocka_unit_test(whole_tree),
+        cmocka_unit_test(exclusive_types), cmocka_unit_test(no_lock_is_held), cmocka_unit_test(ownership), cmocka_unit_test(whole_tree),
         cmocka_unit_test(failing_validation_unwinds), cmocka_unit_test(entry_updates),
         cmocka_unit_test(large_page_through_update), cmocka_unit_test(unprivileged), cmocka_unit_test(stamp_of_the_last_reference),
         cmocka_unit_test(refused_revalidation_remembers), cmocka_unit_test(absent_entries), cmocka_unit_test(random_guest),

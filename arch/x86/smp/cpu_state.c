@@ -61,6 +61,7 @@ static struct percpu *begin_change(u32 id, int *rc)
 {
     struct percpu *c = id < MAX_CPUS ? cpu_table[index_nospec(id, MAX_CPUS)] : NULL;
 
+    assert_may_preempt();
     *rc = -EINVAL;
     if (!c || c == &boot_percpu || c->state == CPU_ABSENT)
         return NULL;

@@ -1,6 +1,6 @@
 /*
  * Who holds a frame, and as what: references and types (mm/page_type.c; docs/pv-mmu.md has the rules). page_ref.h has the common
- * cases in line. No lock is held by callers of what drops or takes a type: that may run other vCPUs.
+ * cases in line. What takes or drops a table's type may run other vCPUs.
  */
 #ifndef HV_X86_PAGE_TYPE_H
 #define HV_X86_PAGE_TYPE_H
@@ -20,14 +20,14 @@ static inline enum page_type page_type_of(u64 type_info) { return (enum page_typ
 bool page_get(struct page_info *pg, const struct domain *d) __must_check;
 void page_put(struct page_info *pg);
 /* A type reference; the caller holds a general one. 0, -EINVAL (other type, or contents refused). */
-int page_get_type(struct page_info *pg, enum page_type type) __must_check;
-void page_put_type(struct page_info *pg);
+int page_get_type(struct page_info *pg, enum page_type type) __may_preempt __must_check;
+void page_put_type(struct page_info *pg) __may_preempt;
 /* Both. mfn is checked. */
-int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type) __must_check;
-void page_put_and_type(struct page_info *pg);
+int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type) __may_preempt __must_check;
+void page_put_and_type(struct page_info *pg) __may_preempt;
 /* Pin: a type reference that the guest holds by hypercall. */
-int page_pin(struct domain *d, mfn_t mfn, enum page_type type) __must_check;
-int page_unpin(struct domain *d, mfn_t mfn) __must_check;
+int page_pin(struct domain *d, mfn_t mfn, enum page_type type) __may_preempt __must_check;
+int page_unpin(struct domain *d, mfn_t mfn) __may_preempt __must_check;
 /* For the end of a domain. The frame behind `after` (which the caller holds; NULL: the first) in its list, with a reference; NULL: there is none. */
 struct page_info *page_list_next(struct domain *d, const struct page_info *after) __must_check;
 void page_disown(struct page_info *pg); /* neither pinned nor its owner's any more; the caller holds it */
@@ -38,7 +38,7 @@ void page_audit(struct domain *d);
  * What the kind of guest makes of a frame that becomes a page table or a page of descriptors, and no longer is one: pt_validate.c. The frame
  * is BUSY. 0, or -EINVAL: its contents are refused.
  */
-int pv_frame_validate(struct page_info *pg, enum page_type type) __must_check;
-void pv_frame_invalidate(struct page_info *pg, enum page_type type);
+int pv_frame_validate(struct page_info *pg, enum page_type type) __may_preempt __must_check;
+void pv_frame_invalidate(struct page_info *pg, enum page_type type) __may_preempt;
 
 #endif

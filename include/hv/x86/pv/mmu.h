@@ -14,9 +14,9 @@
  * the frame is no such table (any more, or yet); -EINVAL, -EPERM: the entry is refused.
  */
 int pt_entry_update(struct domain *table_dom, unsigned level, paddr_t at, pte_t val, bool preserve_ad,
-                    struct domain *page_dom) __must_check;
+                    struct domain *page_dom) __may_preempt __must_check;
 /* By compare-and-exchange for emulated guest instructions: -EAGAIN also if *at is not `expected` any more. */
-int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pte_t val) __must_check;
+int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pte_t val) __may_preempt __must_check;
 
 /* The table is torn down: returns when no CPU changes an entry of it any more, and none will. */
 void pt_updates_wait(const struct page_info *pg);
@@ -25,8 +25,8 @@ void pt_updates_wait(const struct page_info *pg);
 void pv_load_address_space(struct vcpu *v); /* CR3 of this CPU, for the mode that v is in */
 void pv_enter_address_space(struct percpu *c, struct vcpu *v); /* from another domain's, or from the hypervisor's own */
 /* References of the new base and of the old one: 0, -EINVAL. mfn 0 as the user base: none. */
-int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __must_check;
-int pv_set_user_base(struct vcpu *v, mfn_t mfn) __must_check;
+int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
+int pv_set_user_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
 /* Flushes translations of the domain's vCPUs that the guest's bitmap names (NULL: all); address 0: all of them. */
 int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address) __must_check;
 /* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
