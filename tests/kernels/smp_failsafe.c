@@ -2,6 +2,7 @@
 #include "smp.h"
 
 static volatile u64 turns;
+static volatile bool remove_it;
 static u64 *gdt;
 
 static void other(u32 id)
@@ -9,6 +10,8 @@ static void other(u32 id)
     (void)id;
     for (;;) {
         turns++;
+        if (remove_it)
+            HYPERCALL2(__HYPERVISOR_update_descriptor, va_to_mfn(gdt) << 12 | 0x58, 0);
         HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
     }
 }
@@ -51,6 +54,30 @@ static void a_whole_ldt(void)
     CHECK_EQ(fs, 0);
 }
 
+/* A GS that is set by the same batch of calls in which another selector is lost, and lost to nobody after that. */
+static void set_meanwhile(void)
+{
+    static struct multicall_entry batch[48]; /* others have a turn after each 16 */
+    u16 fs = 1, gs = 1;
+
+    for (u32 i = 0; i < 48; i++)
+        batch[i] = (struct multicall_entry){ .op = __HYPERVISOR_sched_op, .args = { SCHEDOP_yield } };
+    batch[20] = (struct multicall_entry){ .op = __HYPERVISOR_set_segment_base, .args = { SEGBASE_GS_USER_SEL, 0x63 } };
+    descriptor_set(0x00cff3000000ffff);
+    __asm__ volatile("mov %0, %%fs" ::"r"(0x5b));
+    remove_it = true;
+    u64 before = calls;
+
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_multicall, batch, 48), 0);
+    CHECK_EQ(calls, before + 1);
+    CHECK_EQ(frame[4], 0x5b);
+    CHECK_EQ(frame[5], 0x63);
+    __asm__ volatile("mov %%fs, %0; mov %%gs, %1" : "=r"(fs), "=r"(gs));
+    CHECK_EQ(fs, 0);
+    CHECK_EQ(gs, 0x63);
+    remove_it = false;
+}
+
 void test_main(void)
 {
     struct callback_register r = { CALLBACKTYPE_failsafe, 0, (u64)on_failsafe };
@@ -60,7 +87,7 @@ void test_main(void)
     gdt = page_new();
     u64 mfn = va_to_mfn(gdt);
 
-    gdt[0x58 / 8] = 0x00cff3000000ffff;
+    gdt[0x58 / 8] = gdt[0x60 / 8] = 0x00cff3000000ffff;
     make_ro(gdt);
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_gdt, &mfn, 512), 0);
     __asm__ volatile("mov %0, %%ds; mov %0, %%fs" ::"r"(0x5b));
@@ -73,5 +100,8 @@ void test_main(void)
     CHECK_EQ(frame[7] & 0xffff, KERNEL_CS_IN_FRAME);
     __asm__ volatile("mov %%ds, %0" : "=r"(ds));
     CHECK_EQ(ds, 0);
+    set_meanwhile();
+    __asm__ volatile("mov %0, %%fs; mov %0, %%gs" ::"r"(0));
+    calls = 1;
     a_whole_ldt();
 }

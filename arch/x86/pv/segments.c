@@ -227,6 +227,7 @@ HYPERCALL_HANDLER(do_set_segment_base)
                          "3: xor %k0, %k0\n   mov %k0, %%gs\n   jmp 2b\n"
                          ".popsection\n" EXTABLE("1b", "3b")
                          : "+r"(a2)::"memory");
+        current->pv.gs = (u16)a2; /* for switches while other selectors are lost, which save none */
         return 0;
     default:
         return -EINVAL;
