@@ -65,11 +65,8 @@ static long op_is_up(struct vcpu *v, u64 arg)
 
 static long op_get_runstate(struct vcpu *v, u64 arg)
 {
-    struct vcpu_runstate_info r = v->runstate;
-    u64 now = system_time_ns();
+    struct vcpu_runstate_info r = sched_runstate(v);
 
-    r.time[r.state] += now - r.state_entry_time;
-    r.state_entry_time = now;
     return copy_to_guest((void *)arg, &r, sizeof(r));
 }
 

@@ -125,6 +125,18 @@ void vcpu_wake(struct vcpu *v)
     spin_unlock(&rq->lock);
 }
 
+struct vcpu_runstate_info sched_runstate(struct vcpu *v)
+{
+    struct runqueue *rq = rq_lock_of(v);
+    struct vcpu_runstate_info r = v->runstate;
+    u64 now = MAX(system_time_ns(), r.state_entry_time); /* the clocks of two CPUs may differ by some ns */
+
+    spin_unlock(&rq->lock);
+    r.time[r.state] += now - r.state_entry_time;
+    r.state_entry_time = now;
+    return r;
+}
+
 bool vcpu_is_running(const struct vcpu *v)
 {
     return READ_ONCE(v->sched.place) == SCHED_RUNNING;

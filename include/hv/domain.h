@@ -295,6 +295,7 @@ void vcpu_add_nmis(struct vcpu *v, u32 n);
 static inline u32 vcpu_nmis_after(u32 pending, u32 more, bool masked) { return MIN(pending + more, masked ? 1u : 2u); }
 bool vcpu_is_running(const struct vcpu *v); /* on some CPU; a hint unless it is this one */
 void runstate_change(struct vcpu *v, int state, u64 now);
+struct vcpu_runstate_info sched_runstate(struct vcpu *v); /* up to now, of one moment */
 /* info->time to the area that the guest has named, if any. v is current. */
 void vcpu_time_area_publish(struct vcpu *v);
 

@@ -89,11 +89,33 @@ static void pinning(void)
     CHECK_EQ(smp_pin(0, 3), 0);
 }
 
-static void spin(u32 id)
+/* Runs and blocks in turns. */
+static void nap(u32 id)
 {
-    (void)id;
-    for (;;)
-        __asm__ volatile("pause");
+    for (;;) {
+        struct sched_poll p = { .timeout = smp_time(id) + 20000 };
+
+        sched_op(SCHEDOP_poll, &p);
+    }
+}
+
+/* What is told of a vCPU that changes its state is of one moment: its times add up. */
+static void runstates(void)
+{
+    u64 before = 0, wrong = 0;
+
+    CHECK_EQ(smp_pin(0, 1), 0);
+    CHECK_EQ(smp_pin(1, 2), 0);
+    for (u32 i = 0; i < 400000; i++) {
+        struct vcpu_runstate_info r;
+
+        vcpu_op(VCPUOP_get_runstate_info, 1, &r);
+        u64 start = r.state_entry_time - r.time[0] - r.time[1] - r.time[2] - r.time[3];
+
+        wrong += before && start != before;
+        before = start;
+    }
+    CHECK_EQ(wrong, 0);
 }
 
 static void time_area(void)
@@ -117,7 +139,7 @@ static void time_area(void)
         a.addr.h = &areas[1];
         CHECK_EQ(vcpu_op(VCPUOP_register_vcpu_time_memory_area, 1, &a), 0);
         if (!id)
-            smp_start(1, spin);
+            smp_start(1, nap);
     }
     a.addr.p = 0; /* none any more */
     CHECK_EQ(vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, &a), 0);
@@ -163,6 +185,7 @@ void test_main(void)
     watchdogs();
     pinning();
     time_area();
+    runstates();
     CHECK_EQ(sched_op(SCHEDOP_shutdown_code, (void *)0x1000), -14);
     CHECK_EQ(sched_op(SCHEDOP_shutdown_code, &s), 0);
     s.reason = SHUTDOWN_watchdog;
