@@ -77,7 +77,7 @@ int pv_set_user_base(struct vcpu *v, mfn_t mfn)
     return 0;
 }
 
-/* The CPUs on which translations of some of the domain's vCPUs may be. */
+/* The CPUs on which translations of some of the domain's vCPUs may be. A vCPU that goes meanwhile is freed after we are done: domains_end(). */
 static u64 cpus_of(const struct domain *d, u64 vcpus)
 {
     struct percpu *c;
