@@ -229,10 +229,10 @@ int domain_work_point(void)
 /* For good: no vCPU of it runs again, and no timer of it fires. */
 static int kill_stop(struct domain *d)
 {
-    int rc = domain_pause(d);
     struct vcpu *v;
 
-    if (rc)
+    stop_vcpus(d); /* they leave the hypervisor and stay outside, also where the wait for that is given up */
+    if (domain_pause(d))
         return -ERESTART;
     for_each_vcpu(d, v)
         vcpu_stop_for_good(v);
