@@ -139,29 +139,30 @@ static long run_paused(struct domain *d, struct xen_domctl *op, long (*run)(stru
 }
 
 /*
- * One operation on a domain at a time: what it has is not given and taken at once. Who waits gives up (-EBUSY) when it is to stop itself:
- * the one that has the turn may be waiting for just that.
+ * One operation on another domain at a time: what that has is not given and taken at once. Who has the turn waits for no vCPU but those of
+ * that domain, so who waits for the turn gets it, even if somebody waits for him meanwhile. On its own domain nobody takes a turn: one that
+ * runs is not ended by its own vCPUs, and they may wait for each other.
  */
-static int turn_begin(struct domain *d)
+static void turn_begin(struct domain *d)
 {
-    for (u32 turns = 0; __atomic_exchange_n(&d->in_domctl, true, __ATOMIC_ACQUIRE); preempt_wait(&turns))
-        if (READ_ONCE(current->pause_flags))
-            return -EBUSY;
-    return 0;
+    for (u32 turns = 0; __atomic_exchange_n(&d->in_domctl, true, __ATOMIC_ACQUIRE);)
+        preempt_wait(&turns);
 }
 
 static long run_in_turn(size_t i, struct domain *d, struct xen_domctl *op)
 {
-    long rc = turn_begin(d);
+    bool other = d != current->domain;
+    long rc;
 
-    if (rc)
-        return rc;
+    if (other)
+        turn_begin(d);
     /* Of a domain that is going nothing changes any more. */
     if (d->state >= DOMAIN_DYING && ops[i].run != domctl_destroy)
         rc = -ESRCH;
     else
         rc = ops[i].run ? ops[i].run(d, op) : run_paused(d, op, ops[i].run_paused);
-    __atomic_store_n(&d->in_domctl, false, __ATOMIC_RELEASE);
+    if (other)
+        __atomic_store_n(&d->in_domctl, false, __ATOMIC_RELEASE);
     return rc;
 }
 
