@@ -171,7 +171,7 @@ HYPERCALL_HANDLER(do_domctl)
     UNUSED_ARGS(a2, a3, a4, a5, a6);
     struct xen_domctl op;
 
-    if (!current->domain->privileged)
+    if (!current->domain->is_control)
         return -EPERM;
     if (copy_from_guest(&op, (void *)a1, sizeof(op)))
         return -EFAULT;

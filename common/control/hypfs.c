@@ -117,7 +117,7 @@ HYPERCALL_HANDLER(do_hypfs_op)
     UNUSED_ARGS(a6);
     char path[64];
 
-    if (!current->domain->privileged)
+    if (!current->domain->is_control)
         return -EPERM;
     switch ((u32)a1) {
     case XEN_HYPFS_OP_get_version:

@@ -374,7 +374,7 @@ HYPERCALL_HANDLER(do_mca)
     UNUSED_ARGS(a2, a3, a4, a5, a6);
     struct xen_mc op;
 
-    if (!current->domain->privileged)
+    if (!current->domain->is_control)
         return -EPERM;
     if (copy_from_guest(&op, (void *)a1, sizeof(op)))
         return -EFAULT;

@@ -42,7 +42,7 @@ static long op_apic_read(void *arg)
     struct physdev_apic *a = arg;
     bool ok;
 
-    if (!current->domain->privileged)
+    if (!current->domain->is_hardware)
         return -EPERM;
     a->value = io_apic_read_guest(a->apic_physbase, a->reg, &ok);
     return ok ? 0 : -EINVAL;
@@ -57,7 +57,7 @@ static long op_alloc_vector(void *arg)
 {
     struct physdev_irq *i = arg;
 
-    if (!current->domain->privileged)
+    if (!current->domain->is_hardware)
         return -EPERM;
     i->vector = i->irq; /* dom0 has no use for the real one */
     return 0;
@@ -109,7 +109,7 @@ static long op_setup_gsi(void *arg)
 {
     struct physdev_setup_gsi *g = arg;
 
-    if (!current->domain->privileged)
+    if (!current->domain->is_hardware)
         return -EPERM;
     return g->gsi < 0 ? -EINVAL : pirq_setup_gsi((u32)g->gsi, g->triggering != 0, g->polarity != 0);
 }
@@ -117,7 +117,7 @@ static long op_setup_gsi(void *arg)
 static long op_accept(void *arg)
 {
     (void)arg;
-    return current->domain->privileged ? 0 : -EPERM; /* dom0 tells of devices; nothing is to be done yet */
+    return current->domain->is_hardware ? 0 : -EPERM; /* dom0 tells of devices; nothing is to be done yet */
 }
 
 static const struct subop ops[] = {

@@ -128,7 +128,7 @@ static const struct {
 HYPERCALL_HANDLER(do_kexec_op)
 {
     UNUSED_ARGS(a2, a3, a4, a5, a6);
-    if (!current->domain->privileged)
+    if (!current->domain->is_control)
         return -EPERM;
     printk(GUEST_WARN "d%u: kexec (operation %lu) is not offered; reboot starts another kernel\n", current->domain->id, a1);
     return -EOPNOTSUPP;
@@ -139,7 +139,7 @@ HYPERCALL_HANDLER(do_platform_op)
     UNUSED_ARGS(a2, a3, a4, a5, a6);
     struct xen_platform_op op;
 
-    if (!current->domain->privileged)
+    if (!current->domain->is_control)
         return -EPERM;
     if (copy_from_guest(&op, (void *)a1, sizeof(op)))
         return -EFAULT;

@@ -57,15 +57,16 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     }
     d->refs = 2; /* domain_kill() gives one back, the caller the other one */
     d->pauses = 1;
-    d->controller_pauses = config->privileged ? 0 : 1; /* dom0 has no toolstack that would let it run */
+    d->controller_pauses = config->dom0 ? 0 : 1; /* dom0 has no toolstack that would let it run */
     d->shutdown_code = SHUTDOWN_NONE;
-    d->privileged = config->privileged;
-    d->absent_checked = d->privileged ? spec.l1tf_dom0 : spec.l1tf;
+    d->is_control = d->is_hardware = config->dom0;
+    io_rights_init(&d->io, config->dom0);
+    d->absent_checked = config->dom0 ? spec.l1tf_dom0 : spec.l1tf;
     d->max_vcpus = config->max_vcpus;
     d->max_ports = config->max_ports;
     d->max_grant_frames = config->max_grant_frames;
     memcpy(d->handle, config->handle, sizeof(d->handle));
-    d->max_pages = d->privileged ? ~0ULL : 0; /* others are told */
+    d->max_pages = config->dom0 ? ~0ULL : 0; /* others are told */
     d->life_lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
     d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);
     d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);

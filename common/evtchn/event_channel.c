@@ -290,7 +290,7 @@ static long op_bind_interdomain(void *arg)
     long rc = -EINVAL;
 
     if (!remote)
-        return d->privileged ? -ESRCH : -EINVAL; /* for others no port is like no domain */
+        return d->is_control ? -ESRCH : -EINVAL; /* for others no port is like no domain */
     lock_two(d, remote);
     struct evtchn *rc_port = port_in_use(remote, op->remote_port);
 
@@ -361,7 +361,7 @@ static long op_bind_virq(void *arg)
 
     if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu != 0))
         return -EINVAL;
-    if (virq_is_global(op->virq) && !current->domain->privileged)
+    if (virq_is_global(op->virq) && !current->domain->is_hardware) /* which is whom they are sent to */
         return -EPERM;
     return bind_simple(op->vcpu, ECS_VIRQ, (u32)index_nospec(op->virq, NR_VIRQS), &op->port);
 }

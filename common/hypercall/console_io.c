@@ -38,7 +38,7 @@ static long console_in(char *guest, u64 count)
 HYPERCALL_HANDLER(do_console_io)
 {
     UNUSED_ARGS(a4, a5, a6);
-    if (!current->domain->privileged)
+    if (!current->domain->is_control)
         return -EPERM;
     switch ((u32)a1) {
     case CONSOLEIO_write:

@@ -9,7 +9,7 @@
 #include <hv/x86/page_type.h>
 #include <public/memory.h>
 
-#define GUEST_MAX_ORDER 9      /* what an unprivileged domain may ask for in one extent (XSA-31) */
+#define GUEST_MAX_ORDER 9      /* what a domain may ask for in one extent (XSA-31) that has neither devices nor other domains in its care */
 #define HARDWARE_MAX_ORDER 12
 #define LOW_KEPT (MiB(32) >> PAGE_SHIFT) /* of memory below 4 GiB: for the hardware domain's 32-bit devices */
 
@@ -22,7 +22,7 @@ static void frame_done(u64 i)
 
 static unsigned max_order(const struct domain *d)
 {
-    return d->privileged ? HARDWARE_MAX_ORDER : GUEST_MAX_ORDER;
+    return d->is_hardware || d->is_control ? HARDWARE_MAX_ORDER : GUEST_MAX_ORDER;
 }
 
 /* Takes the frame from its owner; freed when the last reference goes. */
@@ -57,7 +57,7 @@ static void give_frames(struct domain *d, struct page_info *pg, unsigned order, 
 
 static struct page_info *frames_for(const struct domain *d, unsigned order, u32 flags)
 {
-    return page_alloc_keeping(order, XENMEMF_ADDRESS_BITS(flags), d->privileged ? 0 : LOW_KEPT);
+    return page_alloc_keeping(order, XENMEMF_ADDRESS_BITS(flags), d->is_hardware ? 0 : LOW_KEPT);
 }
 
 static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
@@ -348,7 +348,7 @@ HYPERCALL_HANDLER(do_memory_op)
     UNUSED_ARGS(a3, a4, a5, a6);
     u64 start = a1 >> MEMOP_EXTENT_SHIFT;
 
-    if (!current->domain->privileged && (a1 & MEMOP_CMD_MASK) == XENMEM_machine_memory_map)
+    if (!current->domain->is_hardware && !current->domain->is_control && (a1 & MEMOP_CMD_MASK) == XENMEM_machine_memory_map)
         return -EPERM;
     switch (a1 & MEMOP_CMD_MASK) {
     case XENMEM_increase_reservation:

@@ -73,7 +73,7 @@ static long op_remote_shutdown(u64 arg)
 {
     struct sched_remote_shutdown s;
 
-    if (!current->domain->privileged)
+    if (!current->domain->is_control)
         return -EPERM;
     if (copy_from_guest(&s, (void *)arg, sizeof(s)))
         return -EFAULT;

@@ -16,7 +16,7 @@ static long out_string(u64 arg, const char *s, size_t size)
 /* Which build this is and how it was started is not for every guest to know. */
 static const char *for_owner(const char *text)
 {
-    return current->domain->privileged ? text : "<denied>";
+    return current->domain->is_control ? text : "<denied>";
 }
 
 static long get_features(u64 arg)
@@ -31,7 +31,7 @@ static long get_features(u64 arg)
                (1u << XENFEAT_gnttab_map_avail_bits) | (1u << XENFEAT_direct_mapped);
     if (current->domain->vm_assist & (1ULL << VMASST_TYPE_pae_extended_cr3))
         f.submap |= 1u << XENFEAT_pae_pgdir_above_4gb;
-    if (current->domain->privileged)
+    if (current->domain->is_hardware)
         f.submap |= 1u << XENFEAT_dom0;
     return copy_to_guest((void *)arg, &f, sizeof(f));
 }

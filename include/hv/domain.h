@@ -4,6 +4,7 @@
 #ifndef HV_DOMAIN_H
 #define HV_DOMAIN_H
 
+#include <hv/io_rights.h>
 #include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/nospec.h>
@@ -102,7 +103,8 @@ struct domain {
     domid_t id;
     u32 refs;                     /* domain_table.c; changed atomically */
     struct domain *next_in_table;
-    bool privileged;  /* the hardware domain: I/O memory, ports, PIRQs */
+    bool is_control;   /* the toolstack's: acts on other domains and their memory, and on the machine as a whole */
+    bool is_hardware;  /* has the machine's devices, and what its drivers need: large extents, low memory, what the processor says */
     bool absent_checked; /* its absent page-table entries may not name memory (L1TF) */
 
     /* life_lock; written by domain_life.c alone */
@@ -152,6 +154,8 @@ struct domain {
     bool in_domctl;               /* changed atomically */
     u32 controller_pauses;        /* of its pauses */
     u8 handle[16];
+
+    struct io_rights io; /* ports, device memory and interrupts, each by its number */
 };
 
 /* The vCPU of that number, which a guest may have chosen; or NULL. */
@@ -217,8 +221,8 @@ static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
     *d = self;
     if (likely(id == DOMID_SELF) || id == self->id)
         return 0;
-    *d = self->privileged ? domain_by_id(id) : NULL;
-    return *d ? 0 : self->privileged ? -ESRCH : -EPERM;
+    *d = self->is_control ? domain_by_id(id) : NULL;
+    return *d ? 0 : self->is_control ? -ESRCH : -EPERM;
 }
 
 #define for_each_vcpu(d, v)                          \
@@ -229,7 +233,7 @@ static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
 /* A domain without vCPUs and frames, paused once, and held for the caller. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
 struct domain_config {
     u32 max_vcpus, max_ports, max_grant_frames;
-    bool privileged;
+    bool dom0; /* it has all rights, others none */
     u8 handle[16]; /* the toolstack's name for it */
 };
 int domain_create(domid_t id, const struct domain_config *config, struct domain **created) __must_check;

@@ -39,7 +39,10 @@ int irq_route_hypervisor_gsi(u32 gsi, u32 vector);
 /* The same, delivered as an NMI. */
 int irq_route_hypervisor_nmi(u32 gsi);
 
-/* PIRQs of the hardware domain. GSIs are identity-mapped; MSIs are numbered after them. */
+/* pirq.c. GSIs are identity-mapped; MSIs are numbered after them. -EPERM: no right to it (hv/io_rights.h); -EBUSY: another domain's. */
+void pirqs_init(void);
+void pirq_dispatch(u32 pirq); /* it has fired, on this CPU */
+void pirqs_print(void);
 int pirq_setup_gsi(u32 gsi, bool level, bool active_low); /* 0, -EEXIST, -EINVAL, -ENOSPC */
 int pirq_map_gsi(struct domain *d, u32 gsi);              /* the pirq, or -E... */
 int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix);

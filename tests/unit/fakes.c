@@ -154,7 +154,13 @@ struct domain *fake_domain(domid_t id, bool privileged)
     struct vcpu *v = &vcpus[id % 8];
 
     d->refs = 1;
-    d->privileged = privileged;
+    d->is_control = d->is_hardware = privileged;
+    if (privileged) {
+        d->io.nr_iomem = 1;
+        d->io.iomem[0].last = MAX_IOMEM;
+        memset(d->io.ports, 0xff, sizeof(d->io.ports));
+        memset(d->io.pirqs, 0xff, sizeof(d->io.pirqs));
+    }
     d->max_pages = ~0ULL;
     d->max_vcpus = 1;
     d->max_ports = EVTCHN_FIFO_NR_CHANNELS;

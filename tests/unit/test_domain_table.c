@@ -70,7 +70,7 @@ static void callers(void **state)
     domain_done(d);
     assert_int_equal(domain_for_caller(10, &d), -ESRCH);
     assert_null(d);
-    dom0->privileged = false; /* no difference between those that exist and those that do not */
+    dom0->is_control = false; /* no difference between those that exist and those that do not */
     assert_int_equal(domain_for_caller(9, &d), -EPERM);
     assert_null(d);
     assert_int_equal(domain_for_caller(10, &d), -EPERM);

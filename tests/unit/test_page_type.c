@@ -233,6 +233,27 @@ static void unprivileged(void **state)
     boot_percpu.curr = d->vcpu[0];
 }
 
+/* A domain that has been given device memory, and with it a say in how memory is cached; but never what the hypervisor drives. */
+static void with_device_memory(void **state)
+{
+    (void)state;
+    struct domain *u = fake_domain(2, false);
+    struct page_info *l1 = fake_page(u), *a = fake_page(u);
+    paddr_t at = page_to_mfn(l1) << PAGE_SHIFT;
+
+    assert_int_equal(page_get_and_type(page_to_mfn(l1), u, PGT_L1), 0);
+    assert_int_equal(io_rights_iomem(&u->io, 0x80000, 0x80001, true), 0);
+    assert_int_equal(io_rights_iomem(&u->io, 0xfec00, 0xfeeff, true), 0);
+    assert_int_equal(pt_entry_update(u, 1, at, make_pte(0x80001, FLAGS | PTE_PCD), false, u), 0);
+    assert_int_equal(pt_entry_update(u, 1, at, make_pte(0x80002, FLAGS), false, u), -EPERM);
+    assert_int_equal(pt_entry_update(u, 1, at, make_pte(0xfec00, FLAGS), false, u), -EPERM);
+    assert_int_equal(pt_entry_update(u, 1, at, make_pte(0xfee00, FLAGS), false, u), -EPERM);
+    assert_int_equal(pt_entry_update(u, 1, at, link_to(a, FLAGS | PTE_PCD), false, u), 0);
+    assert_int_equal(pt_entry_update(u, 1, at, 0, false, u), 0);
+    page_put_and_type(l1);
+    boot_percpu.curr = d->vcpu[0];
+}
+
 /* ---- other CPUs ---- */
 
 static u32 clock_now = 1, time_of_b;
@@ -435,7 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exclusive_types), cmocka_unit_test(no_lock_is_held), cmocka_unit_test(ownership), cmocka_unit_test(whole_tree),
         cmocka_unit_test(failing_validation_unwinds), cmocka_unit_test(entry_updates),
-        cmocka_unit_test(large_page_through_update), cmocka_unit_test(unprivileged), cmocka_unit_test(stamp_of_the_last_reference),
+        cmocka_unit_test(large_page_through_update), cmocka_unit_test(unprivileged), cmocka_unit_test(with_device_memory), cmocka_unit_test(stamp_of_the_last_reference),
         cmocka_unit_test(refused_revalidation_remembers), cmocka_unit_test(absent_entries), cmocka_unit_test(random_guest),
     };
 

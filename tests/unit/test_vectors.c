@@ -36,7 +36,8 @@ void spin_lock(spinlock_t *lock) { (void)lock; taken_since++; most_taken = MAX(m
 void spin_unlock(spinlock_t *lock) { (void)lock; }
 void preempt_point(void) { taken_since = 0; }
 static u32 delivered_to;
-void evtchn_send_pirq(struct domain *d, u32 port) { (void)d; delivered_to = port; }
+static const struct domain *delivered_in;
+void evtchn_send_pirq(struct domain *d, u32 port) { delivered_in = d; delivered_to = port; }
 
 /* The first of `n` CPUs asks; ids as given. */
 static void machine(u32 n, const u32 *ids)
@@ -148,6 +149,7 @@ static void binding_is_whole_or_not_at_all(void **state)
     fake_memory_init();
     struct domain *d = fake_domain(0, true);
 
+    d->refs = 1;
     irq_init();
     assert_int_equal(pirq_map_gsi(d, 20), 20);
     routes_left = 0;
@@ -167,6 +169,73 @@ static void binding_is_whole_or_not_at_all(void **state)
     assert_int_equal(pirq_status(d, 20), XENIRQSTAT_needs_eoi);
     routes_left = ~0u;
     assert_int_equal(pirq_bind(d, 21, 5), 0);
+}
+
+/* A PIRQ is its owner's, who got it by right; its events are nobody else's. Who has one is held. */
+static void each_has_an_owner(void **state)
+{
+    (void)state;
+    machine(1, NULL);
+    fake_memory_init();
+    struct domain *dom0 = fake_domain(0, true), *driver = fake_domain(1, false), *other = fake_domain(2, false);
+
+    dom0->refs = driver->refs = other->refs = 1;
+    irq_init();
+    assert_int_equal(pirq_map_gsi(driver, 22), -EPERM);
+    assert_int_equal(pirq_bind(driver, 22, 5), -EPERM);
+    assert_int_equal(pirq_eoi(driver, 22), -EPERM);
+    assert_int_equal(pirq_unmap(driver, 5000), -EPERM);
+    assert_int_equal(pirq_map_msi(driver, 8, 0, false), -EPERM);
+    assert_int_equal(pirq_status(driver, 22), 0);
+    driver->io.pirqs[0] = other->io.pirqs[0] = 1 << 22;
+
+    assert_int_equal(pirq_map_gsi(driver, 22), 22);
+    assert_int_equal(driver->refs, 2);
+    assert_int_equal(pirq_map_gsi(other, 22), -EBUSY);
+    assert_int_equal(pirq_map_gsi(dom0, 22), -EBUSY);
+    assert_int_equal(pirq_bind(other, 22, 7), -EBUSY);
+    assert_int_equal(pirq_unmap(other, 22), -EINVAL);
+    assert_int_equal(pirq_bind(driver, 22, 5), 0);
+    assert_false(masked[22]);
+    irq_dispatch(routed[22].vector);
+    assert_ptr_equal(delivered_in, driver);
+    assert_int_equal(delivered_to, 5);
+    assert_true(masked[22]);
+    assert_int_equal(pirq_eoi(other, 22), 0); /* changes nothing */
+    pirq_unbind(other, 22);
+    assert_true(masked[22]);
+    driver->io.pirqs[0] = 0; /* what it has it may end */
+    assert_int_equal(pirq_eoi(driver, 22), 0);
+    assert_false(masked[22]);
+    assert_int_equal(pirq_unmap(driver, 22), -EBUSY);
+    pirq_unbind(driver, 22);
+    assert_int_equal(driver->refs, 2);
+    assert_int_equal(pirq_unmap(driver, 22), 0);
+    assert_int_equal(driver->refs, 1);
+    assert_int_equal(pirq_unmap(driver, 22), -EPERM);
+    driver->io.pirqs[0] = 1 << 22;
+    assert_int_equal(other->refs, 1);
+
+    /* It is free for the next one; bound without being mapped it is had as well. */
+    assert_int_equal(pirq_bind(other, 22, 9), 0);
+    assert_int_equal(other->refs, 2);
+    assert_int_equal(pirq_bind(driver, 22, 9), -EEXIST);
+    delivered_in = NULL;
+    irq_dispatch(routed[22].vector);
+    assert_ptr_equal(delivered_in, other);
+    pirq_unbind(other, 22);
+    assert_int_equal(other->refs, 1);
+    delivered_in = NULL;
+    irq_dispatch(routed[22].vector); /* what was on its way */
+    assert_null(delivered_in);
+
+    int n = pirq_map_msi(dom0, 8, 0, false);
+
+    assert_true(n >= 24);
+    assert_int_equal(dom0->refs, 2);
+    assert_int_equal(pirq_unmap(driver, (u32)n), -EPERM);
+    assert_int_equal(pirq_unmap(dom0, (u32)n), 0);
+    assert_int_equal(dom0->refs, 1);
 }
 
 /* ---- a CPU goes offline ---- */
@@ -244,6 +313,7 @@ static void leaving_fails_at_each_step(void **state)
     fake_memory_init();
     struct domain *d = fake_domain(0, true);
 
+    d->refs = 1;
     irq_init();
     for (u32 gsi = 0; gsi < GSIS; gsi++)
         assert_int_equal(pirq_bind(d, gsi, 100 + gsi), 0);
@@ -262,7 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(spread_until_full), cmocka_unit_test(each_cpu_has_its_own),
                                         cmocka_unit_test(moves_keep_the_vector), cmocka_unit_test(what_was_freed_rests), cmocka_unit_test(ids_that_fit),
-                                        cmocka_unit_test(leaving_fails_at_each_step), cmocka_unit_test(binding_is_whole_or_not_at_all) };
+                                        cmocka_unit_test(leaving_fails_at_each_step), cmocka_unit_test(each_has_an_owner), cmocka_unit_test(binding_is_whole_or_not_at_all) };
 
     return cmocka_run_group_tests_name("vectors", tests, NULL, NULL);
 }

@@ -417,7 +417,7 @@ void build_dom0(void)
     choose_size(&b);
     u32 cpus = smp_online_count(), vcpus = dom0_choose_vcpus(cpus);
 
-    const struct domain_config config = { .max_vcpus = vcpus, .max_ports = EVTCHN_FIFO_NR_CHANNELS, .max_grant_frames = GRANT_MAX_FRAMES, .privileged = true };
+    const struct domain_config config = { .max_vcpus = vcpus, .max_ports = EVTCHN_FIFO_NR_CHANNELS, .max_grant_frames = GRANT_MAX_FRAMES, .dom0 = true };
 
     if (domain_create(0, &config, &b.d))
         panic(PANIC_BESIDE_DOM0, "no memory for dom0's structures");

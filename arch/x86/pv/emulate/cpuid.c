@@ -77,7 +77,7 @@ static void leaf_1(const struct vcpu *v, u32 o[4])
     o[2] = (o[2] & L1_ECX) | L1_ECX_HYPERVISOR | L1_ECX_OSXSAVE;
     if (!cpu.xsave)
         o[2] &= ~L1_ECX_BY_XSAVE;
-    o[3] &= L1_EDX | (v->domain->privileged ? L1_EDX_MTRR : 0);
+    o[3] &= L1_EDX | (v->domain->is_hardware ? L1_EDX_MTRR : 0);
 }
 
 static void leaf_7(u32 sub, u32 o[4])
@@ -157,7 +157,7 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
         break;
     case 0x80000001:
         o[2] &= E1_ECX;
-        o[3] &= E1_EDX | (v->domain->privileged ? L1_EDX_MTRR : 0);
+        o[3] &= E1_EDX | (v->domain->is_hardware ? L1_EDX_MTRR : 0);
         break;
     case 0x80000007:
         o[0] = o[1] = o[2] = 0;

@@ -1,6 +1,6 @@
 /*
- * Port I/O of guests. The hardware domain reaches the machine's ports, but not the ones that the
- * hypervisor drives itself: those read as ones and swallow writes. Others reach nothing.
+ * Port I/O of guests. A domain reaches the ports that it has the right to, but not the ones that the
+ * hypervisor drives itself: those read as ones and swallow writes. PCI configuration space is the hardware domain's.
  */
 #include <hv/acpi.h>
 #include <hv/boot_step.h>
@@ -32,9 +32,17 @@ void __init pv_hide_ports(void)
 }
 BOOT_STEP(pv_hide_ports, NEEDS(acpi_tables, all_serial_lines), GIVES(hidden_ports), EVERYWHERE);
 
-static bool port_hidden(u16 port)
+#define PCI_ADDRESS 0xcf8
+#define PCI_DATA 0xcfc
+
+static bool is_pci_data(u16 port)
 {
-    return hidden[port / 64] >> (port % 64) & 1;
+    return port_within(port, PCI_DATA, PCI_DATA + 3);
+}
+
+static bool port_hidden(const struct domain *d, u16 port)
+{
+    return (hidden[port / 64] >> (port % 64) & 1) || !io_rights_has_port(&d->io, port) || (is_pci_data(port) && !d->is_hardware);
 }
 
 static u32 all_ones(unsigned bytes)
@@ -44,26 +52,19 @@ static u32 all_ones(unsigned bytes)
 
 #define PIT_COMMAND 0x43
 #define SYSTEM_CONTROL 0x61
-#define PCI_ADDRESS 0xcf8
-#define PCI_DATA 0xcfc
-
-static bool is_pci_data(u16 port)
-{
-    return port_within(port, PCI_DATA, PCI_DATA + 3);
-}
 
 /*
  * An access that touches ports which are not the guest's to use as it likes is done byte by byte, as a bus of single bytes
  * does it: each byte meets its own port's rule. The four bytes of PCI_DATA are one register.
  */
-static noinline bool by_bytes(u16 port, unsigned bytes)
+static noinline bool by_bytes(const struct domain *d, u16 port, unsigned bytes)
 {
     if (is_pci_data(port) && (port & 3) + bytes <= 4)
         return false;
     for (unsigned i = 0; i < bytes; i++) {
         u16 p = (u16)(port + i);
 
-        if (port_hidden(p) || p == PIT_COMMAND || p == SYSTEM_CONTROL || is_pci_data(p) || p < port)
+        if (port_hidden(d, p) || p == PIT_COMMAND || p == SYSTEM_CONTROL || is_pci_data(p) || p < port)
             return true;
     }
     return false;
@@ -87,11 +88,9 @@ u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes)
 {
     if (port == PCI_ADDRESS && bytes == 4)
         return v->pv.pci_cf8;
-    if (!v->domain->privileged)
-        return all_ones(bytes);
-    if (bytes > 1 && by_bytes(port, bytes))
+    if (bytes > 1 && by_bytes(v->domain, port, bytes))
         return read_bytes(v, port, bytes);
-    if (port_hidden(port))
+    if (port_hidden(v->domain, port))
         return all_ones(bytes);
     if (is_pci_data(port) && (v->pv.pci_cf8 & 0x80000000))
         return pci_config_read((u16)(v->pv.pci_cf8 >> 8), pci_register(v, port), bytes);
@@ -120,7 +119,7 @@ static void config_write(const struct vcpu *v, u16 port, unsigned bytes, u32 val
 
 static void write_byte(struct vcpu *v, u16 port, u8 val)
 {
-    if (port_hidden(port))
+    if (port_hidden(v->domain, port))
         return;
     if (port == PIT_COMMAND)
         pit_command(val);
@@ -137,9 +136,7 @@ void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val)
 {
     if (port == PCI_ADDRESS && bytes == 4)
         v->pv.pci_cf8 = val;
-    else if (!v->domain->privileged)
-        return;
-    else if (bytes == 1 || by_bytes(port, bytes))
+    else if (bytes == 1 || by_bytes(v->domain, port, bytes))
         for (unsigned i = 0; i < bytes; i++)
             write_byte(v, (u16)(port + i), (u8)(val >> (8 * i)));
     else if (is_pci_data(port))

@@ -111,7 +111,7 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
         *val = spec_guest_arch_capabilities();
         return spec_guest_leaf7_edx() & L7D_ARCH_CAPABILITIES;
     case MSR_UCODE_REV:
-        return !v->domain->privileged || rdmsr_safe(msr, val);
+        return !v->domain->is_hardware || rdmsr_safe(msr, val);
     case MSR_MCG_CAP:
     case MSR_MCG_STATUS:
     case MSR_MC0_CTL ... MSR_MC0_CTL + 4 * VMCE_BANKS - 1:

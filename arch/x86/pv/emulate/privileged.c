@@ -229,7 +229,7 @@ static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *re
         write_cr0(read_cr0() & ~(u64)CR0_TS);
         return true;
     case OP_0F | 0x08: case OP_0F | 0x09: /* INVD, WBINVD */
-        if (v->domain->privileged)
+        if (io_rights_caching(&v->domain->io))
             wbinvd();
         return true;
     case OP_0F | 0x20: case OP_0F | 0x22:

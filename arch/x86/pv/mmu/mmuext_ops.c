@@ -9,7 +9,7 @@
 
 static long op_flush_cache(void)
 {
-    if (!current->domain->privileged)
+    if (!io_rights_caching(&current->domain->io))
         return -EPERM;
     wbinvd();
     return 0;

@@ -14,7 +14,7 @@
 #define UPPER_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
 
 /* pt_validate.c: what is not a frame of the domain that was named (I/O memory, or refused); a frame that is to become writable. */
-int pt_get_io(const struct domain *table_dom, pte_t e);
+int pt_get_io(struct domain *table_dom, pte_t e);
 int pt_get_writable(struct page_info *pg);
 
 /* The entry as it will be stored. */
@@ -54,12 +54,12 @@ static inline bool frame_in_range(pte_t e)
     return pte_mfn(e) < 1ULL << (cpu.phys_bits - PAGE_SHIFT);
 }
 
-static force_inline int get_l1(const struct domain *table_dom, pte_t e, owner_t page_owner)
+static force_inline int get_l1(struct domain *table_dom, pte_t e, owner_t page_owner)
 {
     mfn_t mfn = pte_mfn(e);
     struct page_info *pg = mfn_to_page(mfn);
 
-    if (unlikely(e & PTE_CACHE_MASK) && !table_dom->privileged)
+    if (unlikely(e & PTE_CACHE_MASK) && !io_rights_caching(&table_dom->io))
         return -EINVAL;
     if (unlikely(!mfn_valid(mfn) || !ref_get(pg, page_owner)))
         return pt_get_io(table_dom, e);

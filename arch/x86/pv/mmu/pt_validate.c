@@ -12,11 +12,11 @@
 #include <hv/x86/pv/mmu.h>
 #include "pt_entry.h"
 
-bool iomem_permitted(const struct domain *d, mfn_t mfn)
+bool iomem_permitted(struct domain *d, mfn_t mfn)
 {
     paddr_t pa = mfn << PAGE_SHIFT;
 
-    if (!d->privileged)
+    if (!io_rights_has_iomem(&d->io, mfn, mfn))
         return false;
     if (pa >= MiB(1) && boot_info_memory_type(&boot_info, pa) == E820_RAM)
         return false; /* not free for the asking: the hypervisor's or nobody's */
@@ -26,7 +26,7 @@ bool iomem_permitted(const struct domain *d, mfn_t mfn)
 }
 
 /* Not a frame of the domain that was named: I/O memory, or refused. */
-int pt_get_io(const struct domain *table_dom, pte_t e)
+int pt_get_io(struct domain *table_dom, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
 

@@ -52,6 +52,6 @@ bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va);
 /* ---- pt_validate.c ---- */
 void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);
 /* I/O memory a domain may map. */
-bool iomem_permitted(const struct domain *d, mfn_t mfn);
+bool iomem_permitted(struct domain *d, mfn_t mfn);
 
 #endif

@@ -1,0 +1,109 @@
+/* Rights to device memory, ports and interrupts, as sets of each domain. */
+#include <hv/io_rights.h>
+
+void io_rights_init(struct io_rights *r, bool all)
+{
+    *r = (struct io_rights){ .lock = SPINLOCK_INIT(LOCK_LEAF) };
+    if (!all)
+        return;
+    r->iomem[r->nr_iomem++] = (struct iomem_range){ 0, MAX_IOMEM };
+    memset(r->ports, 0xff, sizeof(r->ports));
+    memset(r->pirqs, 0xff, sizeof(r->pirqs));
+}
+
+static void forget(struct io_rights *r, u32 i)
+{
+    r->iomem[i] = r->iomem[--r->nr_iomem];
+}
+
+static void add(struct io_rights *r, mfn_t first, mfn_t last)
+{
+    r->iomem[r->nr_iomem++] = (struct iomem_range){ first, last };
+}
+
+/* One range that holds the new one and those that it touches. */
+static int iomem_allow(struct io_rights *r, mfn_t first, mfn_t last)
+{
+    u32 touched = 0;
+
+    for (u32 i = 0; i < r->nr_iomem; i++)
+        touched += r->iomem[i].first <= last + 1 && first <= r->iomem[i].last + 1;
+    if (!touched && r->nr_iomem == MAX_IOMEM_RANGES)
+        return -ENOSPC;
+    for (u32 i = r->nr_iomem; i--;)
+        if (r->iomem[i].first <= last + 1 && first <= r->iomem[i].last + 1) {
+            first = MIN(first, r->iomem[i].first);
+            last = MAX(last, r->iomem[i].last);
+            forget(r, i);
+        }
+    add(r, first, last);
+    return 0;
+}
+
+/* What is left on both sides; at most one range holds the one taken away and has something left on each. */
+static int iomem_refuse(struct io_rights *r, mfn_t first, mfn_t last)
+{
+    for (u32 i = r->nr_iomem; i--;) {
+        struct iomem_range was = r->iomem[i];
+
+        if (was.first > last || first > was.last)
+            continue;
+        bool before = was.first < first, after = was.last > last;
+
+        if (before && after && r->nr_iomem == MAX_IOMEM_RANGES)
+            return -ENOSPC;
+        forget(r, i);
+        if (before)
+            add(r, was.first, first - 1);
+        if (after)
+            add(r, last + 1, was.last);
+    }
+    return 0;
+}
+
+int io_rights_iomem(struct io_rights *r, mfn_t first, mfn_t last, bool allow)
+{
+    if (first > last || last > MAX_IOMEM)
+        return -EINVAL;
+    spin_lock(&r->lock);
+    int rc = allow ? iomem_allow(r, first, last) : iomem_refuse(r, first, last);
+
+    spin_unlock(&r->lock);
+    return rc;
+}
+
+static void set_bit(u64 *bits, u32 n, bool to)
+{
+    if (to)
+        __atomic_fetch_or(&bits[n / 64], 1ULL << n % 64, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(&bits[n / 64], ~(1ULL << n % 64), __ATOMIC_RELAXED);
+}
+
+int io_rights_ports(struct io_rights *r, u32 first, u32 count, bool allow)
+{
+    if (first > NR_PORTS || count > NR_PORTS - first)
+        return -EINVAL;
+    for (u32 port = first; port < first + count; port++)
+        set_bit(r->ports, (u16)port, allow);
+    return 0;
+}
+
+int io_rights_pirq(struct io_rights *r, u32 pirq, bool allow)
+{
+    if (pirq >= MAX_PIRQS)
+        return -EINVAL;
+    set_bit(r->pirqs, (u32)index_nospec(pirq, MAX_PIRQS), allow);
+    return 0;
+}
+
+bool io_rights_has_iomem(struct io_rights *r, mfn_t first, mfn_t last)
+{
+    bool has = false;
+
+    spin_lock(&r->lock);
+    for (u32 i = 0; i < r->nr_iomem && !has; i++)
+        has = r->iomem[i].first <= first && last <= r->iomem[i].last;
+    spin_unlock(&r->lock);
+    return has;
+}
