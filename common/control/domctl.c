@@ -115,6 +115,9 @@ static const struct {
     { XEN_DOMCTL_setvcpuaffinity, domctl_set_affinity, NULL, false, false },
     { XEN_DOMCTL_getvcpuaffinity, domctl_get_affinity, NULL, false, false },
     { XEN_DOMCTL_scheduler_op, domctl_scheduler_op, NULL, true, false },
+    { XEN_DOMCTL_irq_permission, domctl_irq_permission, NULL, false, false },
+    { XEN_DOMCTL_iomem_permission, domctl_iomem_permission, NULL, false, false },
+    { XEN_DOMCTL_ioport_permission, domctl_ioport_permission, NULL, false, false },
 };
 
 /* Their first field names the vCPU. */

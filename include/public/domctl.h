@@ -15,6 +15,9 @@
 #define XEN_DOMCTL_max_mem 11
 #define XEN_DOMCTL_max_vcpus 15
 #define XEN_DOMCTL_scheduler_op 16
+#define XEN_DOMCTL_irq_permission 19
+#define XEN_DOMCTL_iomem_permission 20
+#define XEN_DOMCTL_ioport_permission 21
 #define XEN_DOMCTL_getvcpuaffinity 25
 #define XEN_DOMCTL_set_ext_vcpucontext 42
 #define XEN_DOMCTL_get_ext_vcpucontext 43
@@ -85,6 +88,19 @@ struct xen_domctl_scheduler_op {
     } u;
 };
 
+struct xen_domctl_irq_permission {
+    uint32_t pirq;
+    uint8_t allow_access, pad[3]; /* allow_access 0: taken away, here and below */
+};
+struct xen_domctl_iomem_permission {
+    uint64_t first_mfn, nr_mfns;
+    uint8_t allow_access;
+};
+struct xen_domctl_ioport_permission {
+    uint32_t first_port, nr_ports;
+    uint8_t allow_access;
+};
+
 struct hvm_vmce_vcpu {
     uint64_t caps, mci_ctl2_bank0, mci_ctl2_bank1, mcg_ext_ctl;
 };
@@ -118,6 +134,9 @@ struct xen_domctl {
         struct xen_domctl_scheduler_op scheduler_op;
         struct xen_domctl_ext_vcpucontext ext_vcpucontext;
         struct xen_domctl_vcpu_msrs vcpu_msrs;
+        struct xen_domctl_irq_permission irq_permission;
+        struct xen_domctl_iomem_permission iomem_permission;
+        struct xen_domctl_ioport_permission ioport_permission;
         uint8_t pad[128];
     } u;
 };

@@ -1,0 +1,35 @@
+/* domctl: which of the machine's devices a domain may use. Nobody gives or takes what he may not use himself. */
+#include "domctl.h"
+
+long domctl_irq_permission(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_irq_permission *p = &op->u.irq_permission;
+
+    if (p->pirq < MAX_PIRQS && !io_rights_has_pirq(&current->domain->io, p->pirq))
+        return -EPERM;
+    return io_rights_pirq(&d->io, p->pirq, p->allow_access);
+}
+
+long domctl_iomem_permission(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_iomem_permission *p = &op->u.iomem_permission;
+    mfn_t last = p->first_mfn + p->nr_mfns - 1;
+
+    if (last < p->first_mfn || last > MAX_IOMEM)
+        return -EINVAL;
+    if (!io_rights_has_iomem(&current->domain->io, p->first_mfn, last))
+        return -EPERM;
+    return io_rights_iomem(&d->io, p->first_mfn, last, p->allow_access);
+}
+
+long domctl_ioport_permission(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
+
+    if (!p->nr_ports || p->first_port >= NR_PORTS || p->nr_ports > NR_PORTS - p->first_port)
+        return -EINVAL;
+    for (u32 i = 0; i < p->nr_ports; i++)
+        if (!io_rights_has_port(&current->domain->io, (u16)(p->first_port + i)))
+            return -EPERM;
+    return io_rights_ports(&d->io, p->first_port, p->nr_ports, p->allow_access);
+}
