@@ -12,6 +12,7 @@
 #include <hv/console.h>
 #include <hv/evtchn.h>
 #include <hv/grant.h>
+#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
@@ -270,6 +271,7 @@ static int kill_shared_pages(struct domain *d)
 
 static int kill_vcpus(struct domain *d)
 {
+    pirqs_release(d); /* its ports are closed */
     arch_domain_relinquish(d);
     return 0;
 }

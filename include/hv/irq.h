@@ -47,6 +47,7 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low); /* 0, -EEXIST, -EINVAL
 int pirq_map_gsi(struct domain *d, u32 gsi);              /* the pirq, or -E... */
 int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix);
 int pirq_unmap(struct domain *d, u32 pirq);
+void pirqs_release(struct domain *d); /* d comes to its end and has no event channels any more; may preempt */
 int pirq_bind(struct domain *d, u32 pirq, u32 port);      /* from event channels: start delivering */
 void pirq_unbind(struct domain *d, u32 pirq);
 int pirq_eoi(struct domain *d, u32 pirq);

@@ -59,7 +59,6 @@ INDICES = {
     "arch/x86/mm/page_table.c hv_l4[slot]": OURS, "arch/x86/mm/vmap.c map[i / 64]": OURS, "arch/x86/mm/vmap.c taken[i / 64]": OURS,
     "arch/x86/mm/vmap.c stale[i / 64]": OURS,
     "common/domain/io_rights.c iomem[--r->nr_iomem]": OURS, "common/domain/io_rights.c bits[n / 64]": BOUNDED,
-    "arch/x86/pv/emulate/io.c hidden[port / 64]": NARROW, "arch/x86/pv/emulate/insn.c attributes[in->opcode >= OP_0F]": NARROW,
 }
 # Indices of these forms need no entry: constants, what index_nospec() gives, counters of loops that append or take back, masks,
 # and fields of the hypervisor's own structures (an event channel, a domain, a vCPU, a runstate, an instruction's bytes).

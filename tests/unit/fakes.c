@@ -74,6 +74,7 @@ void fake_reset(void)
 
 /* ---- time, softirqs, scheduling ---- */
 WEAK u64 system_time_ns(void) { return fake_now; }
+WEAK void pirqs_release(struct domain *d) { (void)d; }
 WEAK void timestamp_set_wallclock(u64 sec, u32 nsec) { (void)sec; (void)nsec; }
 WEAK void apic_timer_program(u64 expires) { fake_timer_deadline = expires; }
 WEAK void softirq_raise(enum softirq nr) { fake_softirqs |= 1u << nr; }

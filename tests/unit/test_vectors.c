@@ -236,6 +236,13 @@ static void each_has_an_owner(void **state)
     assert_int_equal(pirq_unmap(driver, (u32)n), -EPERM);
     assert_int_equal(pirq_unmap(dom0, (u32)n), 0);
     assert_int_equal(dom0->refs, 1);
+    /* The end of a domain. */
+    assert_int_equal(pirq_map_gsi(driver, 22), 22);
+    driver->io.pirqs[0] = 0;
+    pirqs_release(driver);
+    assert_int_equal(driver->refs, 1);
+    assert_int_equal(pirq_map_gsi(dom0, 22), 22);
+    pirqs_release(dom0);
 }
 
 /* ---- a CPU goes offline ---- */

@@ -290,6 +290,15 @@ int pirq_unmap(struct domain *d, u32 n)
     return rc;
 }
 
+void pirqs_release(struct domain *d)
+{
+    for (u32 n = 0; n < MAX_PIRQS; n++) {
+        if (READ_ONCE(pirqs[n].owner) == d)
+            ASSERT(!pirq_unmap(d, n)); /* it is not bound any more, so it is mapped */
+        preempt_point();
+    }
+}
+
 int pirq_bind(struct domain *d, u32 n, u32 port)
 {
     int rc = pirq_check(d, n);
