@@ -2,11 +2,13 @@
 #include <hv/arch.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
+#include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
 
 void arch_domains_init(void)
 {
     softirq_register(SOFTIRQ_SELECTORS, pv_selectors_on_exit);
+    cpuid_tell_hidden();
 }
 
 int arch_domain_create(struct domain *d)

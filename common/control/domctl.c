@@ -169,14 +169,11 @@ static long run_in_turn(size_t i, struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-HYPERCALL_HANDLER(do_domctl)
+long do_domctl(u64 arg)
 {
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
     struct xen_domctl op;
 
-    if (!current->domain->is_control)
-        return -EPERM;
-    if (copy_from_guest(&op, (void *)a1, sizeof(op)))
+    if (copy_from_guest(&op, (void *)arg, sizeof(op)))
         return -EFAULT;
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return -EACCES;
@@ -192,7 +189,7 @@ HYPERCALL_HANDLER(do_domctl)
             preempt_point();
             rc = run_in_turn(i, d, &op);
         }
-        return !rc && ops[i].copy_out ? copy_to_guest((void *)a1, &op, sizeof(op)) : rc;
+        return !rc && ops[i].copy_out ? copy_to_guest((void *)arg, &op, sizeof(op)) : rc;
     }
-    return -ENOSYS;
+    return hypercall_not_offered(__HYPERVISOR_domctl, op.cmd);
 }

@@ -112,25 +112,22 @@ static long read(const char *path, char *out, u64 size)
     return n->text ? copy_to_guest(out, n->text(), e.content_len) : copy_list(out, n);
 }
 
-HYPERCALL_HANDLER(do_hypfs_op)
+long do_hypfs_op(u64 cmd, u64 path_at, u64 path_size, u64 buffer, u64 size)
 {
-    UNUSED_ARGS(a6);
     char path[64];
 
-    if (!current->domain->is_control)
-        return -EPERM;
-    switch ((u32)a1) {
+    switch ((u32)cmd) {
     case XEN_HYPFS_OP_get_version:
-        return a2 || a3 || a4 || a5 ? -EINVAL : XEN_HYPFS_VERSION;
+        return path_at || path_size || buffer || size ? -EINVAL : XEN_HYPFS_VERSION;
     case XEN_HYPFS_OP_read:
-        if (!a3 || a3 > XEN_HYPFS_MAX_PATHLEN)
+        if (!path_size || path_size > XEN_HYPFS_MAX_PATHLEN)
             return -EINVAL;
-        if (a3 > sizeof(path))
+        if (path_size > sizeof(path))
             return -ENOENT; /* nothing here has such a name */
-        a3 = index_nospec(a3, sizeof(path) + 1);
-        if (copy_from_guest(path, (void *)a2, a3))
+        path_size = index_nospec(path_size, sizeof(path) + 1);
+        if (copy_from_guest(path, (void *)path_at, path_size))
             return -EFAULT;
-        return path[a3 - 1] ? -EINVAL : read(path, (char *)a4, a5);
+        return path[path_size - 1] ? -EINVAL : read(path, (char *)buffer, size);
     case XEN_HYPFS_OP_write_contents:
         return -EACCES;
     default:

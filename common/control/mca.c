@@ -369,22 +369,19 @@ static long (*const ops[])(struct xen_mc *op) = {
     [XEN_MC_mceinject] = op_mceinject, [XEN_MC_inject_v2] = op_inject_v2,
 };
 
-HYPERCALL_HANDLER(do_mca)
+long do_mca(u64 arg)
 {
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
     struct xen_mc op;
 
-    if (!current->domain->is_control)
-        return -EPERM;
-    if (copy_from_guest(&op, (void *)a1, sizeof(op)))
+    if (copy_from_guest(&op, (void *)arg, sizeof(op)))
         return -EFAULT;
     if (op.interface_version != XEN_MCA_INTERFACE_VERSION)
         return -EACCES;
     u64 cmd = index_nospec(op.cmd, ARRAY_SIZE(ops));
 
     if (op.cmd >= ARRAY_SIZE(ops) || !ops[cmd])
-        return -ENOSYS;
+        return hypercall_not_offered(__HYPERVISOR_mca, op.cmd);
     long rc = ops[cmd](&op);
 
-    return rc ? rc : copy_to_guest((void *)a1, &op, sizeof(op));
+    return rc ? rc : copy_to_guest((void *)arg, &op, sizeof(op));
 }

@@ -139,8 +139,7 @@ static const struct subop ops[] = {
     [PHYSDEVOP_pci_device_remove] = { op_accept, 4, false },
 };
 
-HYPERCALL_HANDLER(do_physdev_op)
+long do_physdev_op(u64 cmd, u64 arg)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    return subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2);
+    return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_physdev_op, (u32)cmd, arg);
 }

@@ -124,24 +124,11 @@ static const struct {
     { XENPF_set_processor_pminfo, set_pminfo }, { XENPF_cpu_online, cpu_online }, { XENPF_cpu_offline, cpu_offline },
 };
 
-/* Another kernel in place of dom0's would have to be another hypervisor's too: what runs here is ours alone. */
-HYPERCALL_HANDLER(do_kexec_op)
+long do_platform_op(u64 arg)
 {
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
-    if (!current->domain->is_control)
-        return -EPERM;
-    printk(GUEST_WARN "d%u: kexec (operation %lu) is not offered; reboot starts another kernel\n", current->domain->id, a1);
-    return -EOPNOTSUPP;
-}
-
-HYPERCALL_HANDLER(do_platform_op)
-{
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
     struct xen_platform_op op;
 
-    if (!current->domain->is_control)
-        return -EPERM;
-    if (copy_from_guest(&op, (void *)a1, sizeof(op)))
+    if (copy_from_guest(&op, (void *)arg, sizeof(op)))
         return -EFAULT;
     if (op.interface_version != XENPF_INTERFACE_VERSION)
         return -EACCES;
@@ -149,9 +136,9 @@ HYPERCALL_HANDLER(do_platform_op)
         if (ops[i].cmd == op.cmd) {
             long rc = ops[i].run(&op);
 
-            if (!rc && copy_to_guest((void *)a1, &op, sizeof(op)))
+            if (!rc && copy_to_guest((void *)arg, &op, sizeof(op)))
                 return -EFAULT;
             return rc;
         }
-    return -ENOSYS;
+    return hypercall_not_offered(__HYPERVISOR_platform_op, op.cmd);
 }

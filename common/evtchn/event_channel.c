@@ -616,15 +616,14 @@ static const struct subop ops[] = {
     [EVTCHNOP_set_priority] = { op_set_priority, sizeof(struct evtchn_set_priority), false },
 };
 
-HYPERCALL_HANDLER(do_event_channel_op)
+long do_event_channel_op(u64 cmd, u64 arg)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    if (likely((u32)a1 == EVTCHNOP_send)) {
+    if (likely((u32)cmd == EVTCHNOP_send)) {
         struct evtchn_send op;
 
-        return copy_from_guest(&op, (void *)a2, sizeof(op)) ? -EFAULT : op_send(&op);
+        return copy_from_guest(&op, (void *)arg, sizeof(op)) ? -EFAULT : op_send(&op);
     }
-    return subop_dispatch(ops, ARRAY_SIZE(ops), (u32)a1, a2);
+    return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_event_channel_op, (u32)cmd, arg);
 }
 
 void evtchn_print(struct domain *d)

@@ -112,18 +112,17 @@ static const struct subop ops[] = {
     [GNTTABOP_get_version] = { op_get_version, sizeof(struct gnttab_get_version), true },
 };
 
-HYPERCALL_HANDLER(do_grant_table_op)
+long do_grant_table_op(u64 command, u64 list, u64 count)
 {
-    UNUSED_ARGS(a4, a5, a6);
-    u64 cmd = index_nospec((u32)a1, ARRAY_SIZE(ops));
+    u64 cmd = index_nospec((u32)command, ARRAY_SIZE(ops));
     long rc = 0;
 
-    if ((s32)a3 < 0)
+    if ((s32)count < 0)
         return -EINVAL;
-    if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[cmd].run)
-        return -ENOSYS;
-    for (u64 i = 0; i < (u32)a3 && !rc; i++) {
-        rc = subop_dispatch(ops, ARRAY_SIZE(ops), cmd, a2 + i * ops[cmd].size);
+    if ((u32)command >= ARRAY_SIZE(ops) || !ops[cmd].run)
+        return hypercall_not_offered(__HYPERVISOR_grant_table_op, command);
+    for (u64 i = 0; i < (u32)count && !rc; i++) {
+        rc = subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_grant_table_op, cmd, list + i * ops[cmd].size);
         preempt_point();
     }
     return rc;

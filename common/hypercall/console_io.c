@@ -35,17 +35,16 @@ static long console_in(char *guest, u64 count)
     return copy_to_guest(guest, buf, n) ? -EFAULT : (long)n;
 }
 
-HYPERCALL_HANDLER(do_console_io)
+long do_console_io(u64 cmd, u64 count, u64 buffer)
 {
-    UNUSED_ARGS(a4, a5, a6);
     if (!current->domain->is_control)
         return -EPERM;
-    switch ((u32)a1) {
+    switch ((u32)cmd) {
     case CONSOLEIO_write:
-        return console_out((const char *)a3, (u32)a2);
+        return console_out((const char *)buffer, (u32)count);
     case CONSOLEIO_read:
-        return console_in((char *)a3, (u32)a2);
+        return console_in((char *)buffer, (u32)count);
     default:
-        return -ENOSYS;
+        return hypercall_not_offered(__HYPERVISOR_console_io, cmd);
     }
 }

@@ -343,33 +343,32 @@ static long reservation(u64 arg, bool maximum)
     return (long)(maximum ? MIN(d->max_pages, 0xffffffffULL) : d->tot_pages);
 }
 
-HYPERCALL_HANDLER(do_memory_op)
+long do_memory_op(u64 cmd, u64 arg)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    u64 start = a1 >> MEMOP_EXTENT_SHIFT;
+    u64 start = cmd >> MEMOP_EXTENT_SHIFT;
 
-    if (!current->domain->is_hardware && !current->domain->is_control && (a1 & MEMOP_CMD_MASK) == XENMEM_machine_memory_map)
+    if (!current->domain->is_hardware && !current->domain->is_control && (cmd & MEMOP_CMD_MASK) == XENMEM_machine_memory_map)
         return -EPERM;
-    switch (a1 & MEMOP_CMD_MASK) {
+    switch (cmd & MEMOP_CMD_MASK) {
     case XENMEM_increase_reservation:
-        return populate(a2, start, false);
+        return populate(arg, start, false);
     case XENMEM_decrease_reservation:
-        return decrease(a2, start);
+        return decrease(arg, start);
     case XENMEM_populate_physmap:
-        return populate(a2, start, true);
+        return populate(arg, start, true);
     case XENMEM_maximum_ram_page:
         return (long)max_mfn;
     case XENMEM_current_reservation:
-        return reservation(a2, false);
+        return reservation(arg, false);
     case XENMEM_maximum_reservation:
-        return reservation(a2, true);
+        return reservation(arg, true);
     case XENMEM_machine_memory_map:
-        return machine_memory_map(a2);
+        return machine_memory_map(arg);
     case XENMEM_machphys_mapping:
-        return machphys_mapping(a2);
+        return machphys_mapping(arg);
     case XENMEM_exchange:
-        return exchange(a2);
+        return exchange(arg);
     default:
-        return -ENOSYS;
+        return hypercall_not_offered(__HYPERVISOR_memory_op, cmd & MEMOP_CMD_MASK);
     }
 }

@@ -11,17 +11,16 @@ static long one_call(const struct multicall_entry *e)
 
     if (e->op == __HYPERVISOR_multicall)
         return -EINVAL; /* nesting has no bound */
-    return fn ? fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]) : -ENOSYS;
+    return fn ? fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]) : hypercall_not_offered(e->op, e->args[0]);
 }
 
-HYPERCALL_HANDLER(do_multicall)
+long do_multicall(u64 calls, u64 count)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    struct multicall_entry *list = (void *)a1;
+    struct multicall_entry *list = (void *)calls;
 
-    if (!guest_range_ok(a1, (u32)a2 * sizeof(*list)))
+    if (!guest_range_ok(calls, (u32)count * sizeof(*list)))
         return -EFAULT;
-    for (u32 i = 0; i < (u32)a2; i++) {
+    for (u32 i = 0; i < (u32)count; i++) {
         struct multicall_entry e;
 
         if (copy_from_guest(&e, list + i, sizeof(e)))

@@ -126,19 +126,17 @@ static long (*const ops[])(u64 arg) = {
     [SCHEDOP_pin_override] = op_pin_override,
 };
 
-HYPERCALL_HANDLER(do_sched_op)
+long do_sched_op(u64 command, u64 arg)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    u64 cmd = index_nospec((u32)a1, ARRAY_SIZE(ops));
+    u64 cmd = index_nospec((u32)command, ARRAY_SIZE(ops));
 
-    return (u32)a1 < ARRAY_SIZE(ops) ? ops[cmd](a2) : -ENOSYS;
+    return (u32)command < ARRAY_SIZE(ops) ? ops[cmd](arg) : hypercall_not_offered(__HYPERVISOR_sched_op, command);
 }
 
-HYPERCALL_HANDLER(do_set_timer_op)
+long do_set_timer_op(u64 timeout)
 {
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
-    if (a1)
-        timer_set(&current->singleshot_timer, a1);
+    if (timeout)
+        timer_set(&current->singleshot_timer, timeout);
     else
         timer_stop(&current->singleshot_timer);
     return 0;

@@ -222,15 +222,14 @@ static const struct {
     [VCPUOP_register_vcpu_time_memory_area] = { op_register_time },
 };
 
-HYPERCALL_HANDLER(do_vcpu_op)
+long do_vcpu_op(u64 command, u64 id, u64 arg)
 {
-    UNUSED_ARGS(a4, a5, a6);
-    struct vcpu *v = domain_vcpu(current->domain, (u32)a2);
-    u64 cmd = index_nospec((u32)a1, ARRAY_SIZE(ops));
+    struct vcpu *v = domain_vcpu(current->domain, (u32)id);
+    u64 cmd = index_nospec((u32)command, ARRAY_SIZE(ops));
 
     if (!v)
         return -ENOENT;
-    if ((u32)a1 >= ARRAY_SIZE(ops) || !ops[cmd].run)
-        return -ENOSYS;
-    return ops[cmd].run(v, a3);
+    if ((u32)command >= ARRAY_SIZE(ops) || !ops[cmd].run)
+        return hypercall_not_offered(__HYPERVISOR_vcpu_op, command);
+    return ops[cmd].run(v, arg);
 }

@@ -43,36 +43,35 @@ static long compile_info(u64 arg)
     return copy_to_guest((void *)arg, &c, sizeof(c));
 }
 
-HYPERCALL_HANDLER(do_xen_version)
+long do_xen_version(u64 cmd, u64 arg)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
     u64 start = HV_VIRT_START;
     domid_t handle[8] = { 0 };
 
-    switch ((u32)a1) {
+    switch ((u32)cmd) {
     case XENVER_version:
         return (ABI_MAJOR << 16) | ABI_MINOR;
     case XENVER_extraversion:
-        return out_string(a2, ".caisson-" CAISSON_VERSION, 16);
+        return out_string(arg, ".caisson-" CAISSON_VERSION, 16);
     case XENVER_compile_info:
-        return compile_info(a2);
+        return compile_info(arg);
     case XENVER_capabilities:
-        return out_string(a2, "xen-3.0-x86_64 ", 1024);
+        return out_string(arg, "xen-3.0-x86_64 ", 1024);
     case XENVER_changeset:
-        return out_string(a2, for_owner("caisson " CAISSON_VERSION), 64);
+        return out_string(arg, for_owner("caisson " CAISSON_VERSION), 64);
     case XENVER_platform_parameters:
-        return copy_to_guest((void *)a2, &start, sizeof(start));
+        return copy_to_guest((void *)arg, &start, sizeof(start));
     case XENVER_get_features:
-        return get_features(a2);
+        return get_features(arg);
     case XENVER_pagesize:
-        return a2 ? -EINVAL : (long)PAGE_SIZE;
+        return arg ? -EINVAL : (long)PAGE_SIZE;
     case XENVER_guest_handle:
-        return copy_to_guest((void *)a2, handle, sizeof(handle));
+        return copy_to_guest((void *)arg, handle, sizeof(handle));
     case XENVER_commandline:
-        return out_string(a2, for_owner(boot_info.cmdline), 1024);
+        return out_string(arg, for_owner(boot_info.cmdline), 1024);
     case XENVER_build_id:
         return -ENODATA;
     default:
-        return -ENOSYS;
+        return hypercall_not_offered(__HYPERVISOR_xen_version, cmd);
     }
 }

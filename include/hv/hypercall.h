@@ -2,48 +2,23 @@
 #ifndef HV_HYPERCALL_H
 #define HV_HYPERCALL_H
 
+#include <hv/hypercall_list.h>
 #include <hv/types.h>
 
 #define HYPERCALL_MAX 64 /* a power of two */
 typedef long (*hypercall_fn)(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 extern const hypercall_fn hypercall_table[HYPERCALL_MAX];
 
-#define HYPERCALL_HANDLER(name) long name(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
-/* For handlers with fewer arguments. */
-#define UNUSED_ARGS(...) unused_args(0, __VA_ARGS__)
-static inline void unused_args(int n, ...) { (void)n; }
-
-HYPERCALL_HANDLER(do_set_trap_table);
-HYPERCALL_HANDLER(do_mmu_update);
-HYPERCALL_HANDLER(do_set_gdt);
-HYPERCALL_HANDLER(do_stack_switch);
-HYPERCALL_HANDLER(do_set_callbacks);
-HYPERCALL_HANDLER(do_fpu_taskswitch);
-HYPERCALL_HANDLER(do_platform_op);
-HYPERCALL_HANDLER(do_set_debugreg);
-HYPERCALL_HANDLER(do_get_debugreg);
-HYPERCALL_HANDLER(do_update_descriptor);
-HYPERCALL_HANDLER(do_memory_op);
-HYPERCALL_HANDLER(do_multicall);
-HYPERCALL_HANDLER(do_update_va_mapping);
-HYPERCALL_HANDLER(do_update_va_mapping_otherdomain);
-HYPERCALL_HANDLER(do_set_timer_op);
-HYPERCALL_HANDLER(do_xen_version);
-HYPERCALL_HANDLER(do_console_io);
-HYPERCALL_HANDLER(do_grant_table_op);
-HYPERCALL_HANDLER(do_vm_assist);
-HYPERCALL_HANDLER(do_iret);
-HYPERCALL_HANDLER(do_vcpu_op);
-HYPERCALL_HANDLER(do_set_segment_base);
-HYPERCALL_HANDLER(do_mmuext_op);
-HYPERCALL_HANDLER(do_sched_op);
-HYPERCALL_HANDLER(do_callback_op);
-HYPERCALL_HANDLER(do_event_channel_op);
-HYPERCALL_HANDLER(do_physdev_op);
-HYPERCALL_HANDLER(do_mca);
-HYPERCALL_HANDLER(do_kexec_op);
-HYPERCALL_HANDLER(do_hypfs_op);
-HYPERCALL_HANDLER(do_domctl);
+/* Their arguments, by number; each is a register of the guest's, whole. */
+#define HYPERCALL_ARGS_0 void
+#define HYPERCALL_ARGS_1 u64
+#define HYPERCALL_ARGS_2 u64, u64
+#define HYPERCALL_ARGS_3 u64, u64, u64
+#define HYPERCALL_ARGS_4 u64, u64, u64, u64
+#define HYPERCALL_ARGS_5 u64, u64, u64, u64, u64
+#define X(name, nr_args, who, what) long do_##name(HYPERCALL_ARGS_##nr_args);
+HYPERCALL_LIST(X)
+#undef X
 /*
  * For -ERESTART (softirq.h): the guest goes back to its SYSCALL, takes its events, and makes the same call again, whose number the handler
  * returns for its RAX. False: it is part of a multicall, which is not left.
@@ -51,7 +26,7 @@ HYPERCALL_HANDLER(do_domctl);
 bool hypercall_again(u64 nr);
 /* Linked into test builds only (tests/trap): one of the ABI's numbers for private use. */
 #define HYPERCALL_TRAP_TEST __HYPERVISOR_arch_7
-__attribute__((weak)) HYPERCALL_HANDLER(do_trap_test);
+__attribute__((weak)) long do_trap_test(u64 what, u64 value);
 
 /*
  * Tables of sub-operations: each copies its argument in, runs, and copies it out again when
@@ -63,6 +38,10 @@ struct subop {
     bool copy_out; /* on success */
 };
 #define SUBOP_MAX_ARG 128
-long subop_dispatch(const struct subop *table, u64 count, u64 cmd, u64 guest_arg);
+/* hypercall: whose table it is, for the words about what is not there. */
+long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, u64 guest_arg);
+
+/* The answer to what is not offered, or not known; says so in the log. op: 0 where there is none. */
+long hypercall_not_offered(u64 hypercall, u64 op);
 
 #endif

@@ -29,6 +29,7 @@ BOUNDED = "bounded by index_nospec() just before"
 OURS = "the hypervisor's own number"
 NARROW = "the type or a mask has no values outside"
 INDICES = {
+    "common/hypercall/not_offered.c told[r - rows]": OURS,
     "common/hypercall/hypercall_table.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
     "common/hypercall/sched_op.c ops[cmd]": BOUNDED, "common/hypercall/vcpu_op.c cpu_table[bit_first(hard)]": OURS,
     "common/domain/domain_watchdog.c watchdog[i]": BOUNDED,
@@ -36,7 +37,7 @@ INDICES = {
     "common/evtchn/event_channel.c evtchn_pages[port / EVTCHNS_PER_PAGE]": BOUNDED,
     "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED,
     "arch/x86/pv/segments.c ldt_frames[selector >> PAGE_SHIFT]": NARROW,
-    "common/control/hypfs.c path[a3 - 1]": BOUNDED,
+    "common/control/hypfs.c path[path_size - 1]": BOUNDED,
     "common/hypercall/memory_op.c frames[i >> x->op.in.extent_order]": OURS,
     "common/control/efi_runtime.c vendor[n]": OURS, "common/control/domctl_life.c time[RUNSTATE_running]": OURS, "common/control/mca.c records[nr_records]": OURS,
     "common/control/mca.c owners[kind]": OURS, "common/control/mca.c cpu_table[n]": OURS,

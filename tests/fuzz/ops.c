@@ -8,6 +8,7 @@
  * entries with plausible flags, ports that exist, structures whose fields are each sometimes wild.
  */
 #include "smp.h"
+#include <hv/hypercall_list.h>
 #include <public/grant_table.h>
 #include <public/hypfs.h>
 #include <public/mca.h>
@@ -308,7 +309,12 @@ static struct call machine_ops(struct worker *w)
 
 static struct call strays(struct worker *w)
 {
-    u64 nr = below(w, 70);
+    static const u8 offered[] = {
+#define X(name, ...) __HYPERVISOR_##name,
+        HYPERCALL_LIST(X)
+#undef X
+    };
+    u64 nr = one_in(w, 2) ? below(w, 70) : offered[below(w, sizeof(offered))];
 
     /* Not those that end or blind us, nor those made well above. */
     switch (nr) {

@@ -408,10 +408,9 @@ bool trap_test_allocation_fails(void)
     return READ_ONCE(allocations_left) && !__atomic_sub_fetch(&allocations_left, 1, __ATOMIC_RELAXED);
 }
 
-HYPERCALL_HANDLER(do_trap_test)
+long do_trap_test(u64 what, u64 value)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    switch (a1) {
+    switch (what) {
     case TRAP_TEST_DEAF:
         return stay_deaf();
     case TRAP_TEST_IN_CONSOLE:
@@ -419,14 +418,14 @@ HYPERCALL_HANDLER(do_trap_test)
     case TRAP_TEST_STUCK:
         return READ_ONCE(stuck);
     case TRAP_TEST_FAIL_ALLOCATION:
-        return __atomic_exchange_n(&allocations_left, (u32)a2, __ATOMIC_RELAXED);
+        return __atomic_exchange_n(&allocations_left, (u32)value, __ATOMIC_RELAXED);
     case TRAP_TEST_FREE_FRAMES:
         return (long)page_free_count();
     case VEC_MC:
         prepare_corrected_error();
         return 0;
     default:
-        redirect = (u32)a1;
+        redirect = (u32)what;
         return 0;
     }
 }

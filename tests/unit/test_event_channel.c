@@ -10,13 +10,9 @@ static struct domain *d;
 static struct shared_info *s;
 
 /* ---- neighbours ---- */
-#define ABSENT(name) HYPERCALL_HANDLER(name) { UNUSED_ARGS(a1, a2, a3, a4, a5, a6); return -ENOSYS; }
-ABSENT(do_set_trap_table) ABSENT(do_mmu_update) ABSENT(do_set_gdt) ABSENT(do_stack_switch) ABSENT(do_fpu_taskswitch)
-ABSENT(do_platform_op) ABSENT(do_set_debugreg) ABSENT(do_get_debugreg) ABSENT(do_update_descriptor) ABSENT(do_memory_op)
-ABSENT(do_multicall) ABSENT(do_update_va_mapping) ABSENT(do_update_va_mapping_otherdomain) ABSENT(do_set_timer_op) ABSENT(do_xen_version) ABSENT(do_console_io)
-ABSENT(do_grant_table_op) ABSENT(do_vm_assist) ABSENT(do_iret) ABSENT(do_vcpu_op) ABSENT(do_set_segment_base)
-ABSENT(do_mmuext_op) ABSENT(do_sched_op) ABSENT(do_callback_op) ABSENT(do_set_callbacks) ABSENT(do_physdev_op) ABSENT(do_mca)
-ABSENT(do_kexec_op) ABSENT(do_hypfs_op) ABSENT(do_domctl)
+#define X(name, nr_args, ...) __attribute__((weak)) long do_##name(HYPERCALL_ARGS_##nr_args) { return -ENOSYS; }
+HYPERCALL_LIST(X)
+#undef X
 
 int page_get_and_type(mfn_t mfn, struct domain *dom, enum page_type type)
 {
@@ -39,7 +35,7 @@ static int setup(void **state)
     return 0;
 }
 
-static long op(u32 cmd, void *arg) { return do_event_channel_op(cmd, (u64)arg, 0, 0, 0, 0); }
+static long op(u32 cmd, void *arg) { return do_event_channel_op(cmd, (u64)arg); }
 static long send(u32 port) { return op(EVTCHNOP_send, &(struct evtchn_send){ port }); }
 
 static u32 ipi(void)

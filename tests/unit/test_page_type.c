@@ -436,7 +436,7 @@ static void random_guest(void **state)
             struct mmu_update u = { (page_to_mfn(a) << PAGE_SHIFT) + slot * 8, e };
             u32 done;
 
-            (void)!do_mmu_update((u64)&u, 1, (u64)&done, DOMID_SELF, 0, 0);
+            (void)!do_mmu_update((u64)&u, 1, (u64)&done, DOMID_SELF);
         }
         }
         if (i % 16 == 0)

@@ -6,13 +6,16 @@
 #include <hv/hypercall.h>
 #include <public/grant_table.h>
 
-long subop_dispatch(const struct subop *table, u64 count, u64 cmd, u64 guest_arg)
+long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, u64 guest_arg)
 {
+    (void)hypercall;
     assert_true(cmd < count && table[cmd].run);
     return table[cmd].run((void *)guest_arg); /* the guest's copy is the hypervisor's */
 }
 
 void page_put_and_type(struct page_info *pg) { (void)pg; }
+long hypercall_not_offered(u64 hypercall, u64 op) { (void)hypercall; (void)op; return -ENOSYS; }
+
 void domain_share_page(struct domain *d, struct page_info *pg) { (void)d; (void)pg; }
 
 static struct domain *dom0, *guest;
@@ -29,8 +32,8 @@ static int setup(void **state)
     return 0;
 }
 
-static long grant(u32 cmd, void *arg) { return do_grant_table_op(cmd, (u64)arg, 1, 0, 0, 0); }
-static long ask(u32 cmd, void *arg) { return do_xen_version(cmd, (u64)arg, 0, 0, 0, 0); }
+static long grant(u32 cmd, void *arg) { return do_grant_table_op(cmd, (u64)arg, 1); }
+static long ask(u32 cmd, void *arg) { return do_xen_version(cmd, (u64)arg); }
 
 static void calls_as(const struct domain *d) { boot_percpu.curr = d->vcpu[0]; }
 

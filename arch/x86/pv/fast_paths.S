@@ -114,7 +114,9 @@ hypercall_done:
     mov     REGS_R10(%rsp), %r10
     SYSRET_TO_GUEST REGS_ERROR      /* RBX, RBP, R12 to R15 are as C found them */
 hypercall_absent:
-    mov     $-38, %rax              /* -ENOSYS */
+    mov     %rdi, %rsi
+    mov     REGS_RAX(%rsp), %rdi
+    call    hypercall_not_offered
     jmp     hypercall_done
 
 syscall_slow:

@@ -10,7 +10,7 @@ void pv_hypercall(struct cpu_user_regs *regs)
     hypercall_fn fn = nr < HYPERCALL_MAX ? hypercall_table[index_nospec(nr, HYPERCALL_MAX)] : NULL;
 
     /* do_iret replaces the whole frame, RAX included: it returns the guest's RAX. */
-    regs->rax = fn ? (u64)fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9) : (u64)-ENOSYS;
+    regs->rax = fn ? (u64)fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9) : (u64)hypercall_not_offered(nr, regs->rdi);
 }
 
 #define SYSCALL_BYTES 2

@@ -3,9 +3,8 @@
 #include <hv/hypercall.h>
 #include <hv/x86/pv/trap.h>
 
-HYPERCALL_HANDLER(do_iret)
+long do_iret(void)
 {
-    UNUSED_ARGS(a1, a2, a3, a4, a5, a6);
     struct vcpu *v = current;
     struct cpu_user_regs *regs = guest_cpu_user_regs();
     struct iret_context f;
@@ -48,7 +47,7 @@ HYPERCALL_HANDLER(do_iret)
 
 long pv_iret_in_batch(void)
 {
-    long rax = do_iret(0, 0, 0, 0, 0, 0);
+    long rax = do_iret();
 
     guest_cpu_user_regs()->entry_vector = 0; /* its frame is not that of the hypercall: the fast exit must not take it */
     return rax;

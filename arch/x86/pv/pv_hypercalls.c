@@ -8,11 +8,10 @@
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>
 
-HYPERCALL_HANDLER(do_set_trap_table)
+long do_set_trap_table(u64 list_at)
 {
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
     struct vcpu *v = current;
-    const struct trap_info *list = (void *)a1;
+    const struct trap_info *list = (void *)list_at;
 
     if (!list) {
         memset(v->pv.traps, 0, sizeof(v->pv.traps));
@@ -33,32 +32,28 @@ HYPERCALL_HANDLER(do_set_trap_table)
     return -EINVAL; /* no end mark */
 }
 
-HYPERCALL_HANDLER(do_stack_switch)
+long do_stack_switch(u64 ss, u64 rsp)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    pv_set_kernel_stack(current, (u16)a1, a2);
+    pv_set_kernel_stack(current, (u16)ss, rsp);
     return 0;
 }
 
-HYPERCALL_HANDLER(do_fpu_taskswitch)
+long do_fpu_taskswitch(u64 set)
 {
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
-    current->pv.cr0_ts = (u32)a1 != 0;
+    current->pv.cr0_ts = (u32)set != 0;
     write_cr0((read_cr0() & ~(u64)CR0_TS) | (current->pv.cr0_ts ? CR0_TS : 0));
     return 0;
 }
 
-HYPERCALL_HANDLER(do_set_debugreg)
+long do_set_debugreg(u64 reg, u64 value)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    return pv_set_debugreg(current, (u32)a1, a2);
+    return pv_set_debugreg(current, (u32)reg, value);
 }
 
-HYPERCALL_HANDLER(do_get_debugreg)
+long do_get_debugreg(u64 reg)
 {
-    UNUSED_ARGS(a2, a3, a4, a5, a6);
     u64 val;
-    long rc = pv_get_debugreg(current, (u32)a1, &val);
+    long rc = pv_get_debugreg(current, (u32)reg, &val);
 
     return rc ? rc : (long)val;
 }
@@ -115,27 +110,24 @@ static const struct subop callback_ops[] = {
     [CALLBACKOP_unregister] = { op_unregister, sizeof(struct callback_unregister), false },
 };
 
-HYPERCALL_HANDLER(do_callback_op)
+long do_callback_op(u64 cmd, u64 arg)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    return subop_dispatch(callback_ops, ARRAY_SIZE(callback_ops), (u32)a1, a2);
+    return subop_dispatch(callback_ops, ARRAY_SIZE(callback_ops), __HYPERVISOR_callback_op, (u32)cmd, arg);
 }
 
 /* The older way to three of them. An address that is refused leaves what was there; nobody is told. */
-HYPERCALL_HANDLER(do_set_callbacks)
+long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)
 {
-    UNUSED_ARGS(a4, a5, a6);
-    const struct callback_register list[] = { { CALLBACKTYPE_event, 0, a1 }, { CALLBACKTYPE_failsafe, 0, a2 }, { CALLBACKTYPE_syscall, 0, a3 } };
+    const struct callback_register list[] = { { CALLBACKTYPE_event, 0, event }, { CALLBACKTYPE_failsafe, 0, failsafe }, { CALLBACKTYPE_syscall, 0, syscall } };
 
     for (u32 i = 0; i < ARRAY_SIZE(list); i++)
         (void)set_callback(&list[i]);
     return 0;
 }
 
-HYPERCALL_HANDLER(do_vm_assist)
+long do_vm_assist(u64 command, u64 number)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    u32 cmd = (u32)a1, type = (u32)a2;
+    u32 cmd = (u32)command, type = (u32)number;
     const u64 known = (1ULL << VMASST_TYPE_4gb_segments) | (1ULL << VMASST_TYPE_4gb_segments_notify) |
                       (1ULL << VMASST_TYPE_writable_pagetables) | (1ULL << VMASST_TYPE_pae_extended_cr3) |
                       (1ULL << VMASST_TYPE_architectural_iopl) | (1ULL << VMASST_TYPE_runstate_update_flag) |

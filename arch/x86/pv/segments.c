@@ -162,28 +162,26 @@ bool pv_ldt_map(struct vcpu *v, u16 selector)
 
 /* ---- hypercalls ---- */
 
-HYPERCALL_HANDLER(do_set_gdt)
+long do_set_gdt(u64 frame_list, u64 entries)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
     mfn_t frames[16];
-    u64 n = (a2 + 511) / 512;
+    u64 n = (entries + 511) / 512;
 
-    if (a2 > GDT_RESERVED_BASE / 8)
+    if (entries > GDT_RESERVED_BASE / 8)
         return -EINVAL;
     n = index_nospec(n, ARRAY_SIZE(frames) + 1);
-    if (copy_from_guest(frames, (void *)a1, n * sizeof(mfn_t)))
+    if (copy_from_guest(frames, (void *)frame_list, n * sizeof(mfn_t)))
         return -EFAULT;
-    return pv_set_gdt(current, frames, (u32)a2);
+    return pv_set_gdt(current, frames, (u32)entries);
 }
 
-HYPERCALL_HANDLER(do_update_descriptor)
+long do_update_descriptor(u64 at, u64 descriptor)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
     struct domain *d = current->domain;
-    mfn_t mfn = a1 >> PAGE_SHIFT;
-    u64 desc = a2;
+    mfn_t mfn = at >> PAGE_SHIFT;
+    u64 desc = descriptor;
 
-    if ((a1 & 7) || !mfn_valid(mfn) || !descriptor_check(&desc))
+    if ((at & 7) || !mfn_valid(mfn) || !descriptor_check(&desc))
         return -EINVAL;
     if (!page_get(mfn_to_page(mfn), d))
         return -EINVAL;
@@ -193,31 +191,30 @@ HYPERCALL_HANDLER(do_update_descriptor)
     long rc = page_get_type(pg, is_segdesc ? PGT_SEGDESC : PGT_WRITABLE);
 
     if (!rc) {
-        WRITE_ONCE(*(u64 *)phys_to_virt(a1), desc);
+        WRITE_ONCE(*(u64 *)phys_to_virt(at), desc);
         page_put_type(pg);
     }
     page_put(pg);
     return rc;
 }
 
-HYPERCALL_HANDLER(do_set_segment_base)
+long do_set_segment_base(u64 which, u64 value)
 {
-    UNUSED_ARGS(a3, a4, a5, a6);
-    if (a1 <= SEGBASE_GS_KERNEL && !is_canonical(a2))
+    if (which <= SEGBASE_GS_KERNEL && !is_canonical(value))
         return -EINVAL;
-    switch (a1) {
+    switch (which) {
     case SEGBASE_FS:
-        wrmsr(MSR_FS_BASE, a2);
+        wrmsr(MSR_FS_BASE, value);
         return 0;
     case SEGBASE_GS_USER:
-        wrmsr(MSR_KERNEL_GS_BASE, a2); /* the guest is in kernel mode: its user base is the inactive one */
+        wrmsr(MSR_KERNEL_GS_BASE, value); /* the guest is in kernel mode: its user base is the inactive one */
         return 0;
     case SEGBASE_GS_KERNEL:
-        wrmsr(MSR_GS_BASE, a2);
+        wrmsr(MSR_GS_BASE, value);
         return 0;
     case SEGBASE_GS_USER_SEL:
         /* Load the user's GS with its base going to the inactive one; a bad selector loads null. */
-        pv_ldt_map(current, (u16)a2);
+        pv_ldt_map(current, (u16)value);
         pv_load_due_selectors();
         __asm__ volatile("swapgs\n"
                          "1: mov %k0, %%gs\n"
@@ -226,8 +223,8 @@ HYPERCALL_HANDLER(do_set_segment_base)
                          ".pushsection .text.fixup, \"ax\"\n"
                          "3: xor %k0, %k0\n   mov %k0, %%gs\n   jmp 2b\n"
                          ".popsection\n" EXTABLE("1b", "3b")
-                         : "+r"(a2)::"memory");
-        current->pv.gs = (u16)a2; /* for switches while other selectors are lost, which save none */
+                         : "+r"(value)::"memory");
+        current->pv.gs = (u16)value; /* for switches while other selectors are lost, which save none */
         return 0;
     default:
         return -EINVAL;

@@ -3,6 +3,7 @@
  * features that work without the hypervisor's help; what is not known is hidden.
  */
 #include <hv/lib.h>
+#include <hv/printk.h>
 #include <hv/time.h>
 #include <hv/version.h>
 #include <hv/x86/cpu.h>
@@ -171,5 +172,54 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
     case 0x8000000a: case 0x8000001b ... LAST_EXT_LEAF - 1: /* SVM, IBS, topology, SEV */
         o[0] = o[1] = o[2] = o[3] = 0;
         break;
+    }
+}
+
+/* ---- what guests do not see, and why: told in the log, and docs/unsupported.md is made of it ---- */
+
+static const struct {
+    u32 leaf;
+    u8 word, bit; /* of EAX, EBX, ECX, EDX */
+    const char *name, *reason;
+} hidden[] = {
+    { 1, 2, 3, "MONITOR", "idle CPUs are the hypervisor's" },
+    { 1, 2, 5, "VMX", "guests have no hardware virtualisation to give on" },
+    { 1, 2, 15, "PDCM", "performance counters are not given to guests" },
+    { 1, 2, 17, "PCID", "CR3 and CR4 are the hypervisor's" },
+    { 1, 2, 21, "x2APIC", "interrupts are events" },
+    { 1, 2, 24, "TSC_DEADLINE", "timers are hypercalls" },
+    { 1, 3, 3, "PSE", "PV guests have pages of 4 KiB" },
+    { 1, 3, 11, "SEP", "SYSENTER is not handled; 32-bit programs use INT 80h" },
+    { 1, 3, 13, "PGE", "guests' translations are never global" },
+    { 1, 3, 17, "PSE36", "PV guests have pages of 4 KiB" },
+    { 7, 1, 4, "HLE", "transactions leak what they abort on" },
+    { 7, 1, 11, "RTM", "transactions leak what they abort on" },
+    { 7, 1, 7, "SMEP", "a PV kernel shares its ring with its programs" },
+    { 7, 1, 10, "INVPCID", "CR3 and CR4 are the hypervisor's" },
+    { 7, 1, 12, "PQM", "resource control is not given to guests" },
+    { 7, 1, 14, "MPX", "its state is not switched" },
+    { 7, 1, 15, "PQE", "resource control is not given to guests" },
+    { 7, 1, 20, "SMAP", "a PV kernel shares its ring with its programs" },
+    { 7, 2, 2, "UMIP", "it is always on, and what it stops is emulated" },
+    { 7, 2, 3, "PKU", "its state is not switched" },
+    { 7, 2, 5, "WAITPKG", "waiting is the hypervisor's matter" },
+    { 7, 2, 7, "CET_SS", "shadow stacks are the hypervisor's own" },
+    { 7, 2, 16, "LA57", "PV guests have four levels of page tables" },
+    { 7, 3, 20, "CET_IBT", "branch tracking is the hypervisor's own" },
+    { 7, 3, 22, "AMX", "its state is not switched" },
+    { 0x80000001, 2, 2, "SVM", "guests have no hardware virtualisation to give on" },
+    { 0x80000001, 2, 10, "IBS", "performance counters are not given to guests" },
+    { 0x80000001, 3, 26, "1 GiB pages", "PV guests have pages of 4 KiB" },
+};
+
+void cpuid_tell_hidden(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+        bool there = hidden[i].leaf <= (hidden[i].leaf >> 31 ? cpu.max_ext_leaf : cpu.max_leaf);
+        struct cpuid_regs r = cpuid_count(hidden[i].leaf, 0);
+        const u32 words[] = { r.eax, r.ebx, r.ecx, r.edx };
+
+        if (there && words[hidden[i].word] >> hidden[i].bit & 1)
+            printk(LOG_DEBUG "CPU: guests do not see %s: %s\n", hidden[i].name, hidden[i].reason);
     }
 }

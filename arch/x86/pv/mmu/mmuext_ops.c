@@ -98,13 +98,12 @@ static long apply(struct domain *d, const struct mmuext_op *op)
     }
 }
 
-HYPERCALL_HANDLER(do_mmuext_op)
+long do_mmuext_op(u64 ops, u64 nr_ops, u64 done_at, u64 domid)
 {
-    UNUSED_ARGS(a5, a6);
-    const struct mmuext_op *list = (void *)a1;
-    u32 count = (u32)a2 & ~MMU_UPDATE_PREEMPTED, done = 0;
+    const struct mmuext_op *list = (void *)ops;
+    u32 count = (u32)nr_ops & ~MMU_UPDATE_PREEMPTED, done = 0;
     struct domain *d __held_domain = NULL;
-    long rc = domain_for_caller((domid_t)a4, &d);
+    long rc = domain_for_caller((domid_t)domid, &d);
 
     if (rc)
         return rc;
@@ -119,7 +118,7 @@ HYPERCALL_HANDLER(do_mmuext_op)
         if ((done & 15) == 15)
             preempt_point();
     }
-    if (a3 && copy_to_guest((void *)a3, &done, sizeof(done)))
+    if (done_at && copy_to_guest((void *)done_at, &done, sizeof(done)))
         return -EFAULT;
     return rc;
 }

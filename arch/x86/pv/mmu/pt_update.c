@@ -210,19 +210,18 @@ static long apply_updates(const struct update_target *t, u64 a1, u64 a2, u64 a3,
     return rc;
 }
 
-HYPERCALL_HANDLER(do_mmu_update)
+long do_mmu_update(u64 updates, u64 count, u64 done_at, u64 domids)
 {
-    UNUSED_ARGS(a5, a6);
     struct domain *self = current->domain;
 
-    if (likely((u32)a4 == DOMID_SELF))
-        return apply_updates(&(struct update_target){ self, self }, a1, a2, a3, 0);
+    if (likely((u32)domids == DOMID_SELF))
+        return apply_updates(&(struct update_target){ self, self }, updates, count, done_at, 0);
     struct domain *table_dom __held_domain = NULL, *page_dom __held_domain = NULL;
-    long rc = domain_for_caller((u32)a4 >> 16 ? (domid_t)((a4 >> 16) - 1) : DOMID_SELF, &table_dom);
+    long rc = domain_for_caller((u32)domids >> 16 ? (domid_t)((domids >> 16) - 1) : DOMID_SELF, &table_dom);
 
     if (!rc)
-        rc = domain_for_caller((domid_t)a4, &page_dom);
-    return apply_updates(&(struct update_target){ table_dom, page_dom }, a1, a2, a3, rc);
+        rc = domain_for_caller((domid_t)domids, &page_dom);
+    return apply_updates(&(struct update_target){ table_dom, page_dom }, updates, count, done_at, rc);
 }
 
 static int flush_after(u64 va, u64 flags)
@@ -256,17 +255,15 @@ static long update_va(u64 va, u64 val, u64 flags, struct domain *page_dom)
     return rc ? rc : flushed;
 }
 
-HYPERCALL_HANDLER(do_update_va_mapping_otherdomain)
+long do_update_va_mapping_otherdomain(u64 va, u64 entry, u64 flags, u64 domid)
 {
-    UNUSED_ARGS(a5, a6);
     struct domain *page_dom __held_domain = NULL;
-    long rc = domain_for_caller((domid_t)a4, &page_dom);
+    long rc = domain_for_caller((domid_t)domid, &page_dom);
 
-    return rc ? rc : update_va(a1, a2, a3, page_dom);
+    return rc ? rc : update_va(va, entry, flags, page_dom);
 }
 
-HYPERCALL_HANDLER(do_update_va_mapping)
+long do_update_va_mapping(u64 va, u64 entry, u64 flags)
 {
-    UNUSED_ARGS(a4, a5, a6);
-    return update_va(a1, a2, a3, current->domain);
+    return update_va(va, entry, flags, current->domain);
 }

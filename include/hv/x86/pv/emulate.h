@@ -13,6 +13,7 @@ enum outcome pv_emulate_umip(struct vcpu *v, struct cpu_user_regs *regs, const s
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);
 bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);
+void cpuid_tell_hidden(void); /* boot: which of the processor's features guests do not see */
 bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);
 bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val);
 void pv_hide_ports(void); /* from guests, those that the hypervisor drives itself: at boot, when its devices are known */

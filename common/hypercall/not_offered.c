@@ -1,0 +1,76 @@
+/*
+ * What the ABI has and this hypervisor does not offer: whole hypercalls and operations of others, each with its answer and the reason. docs/unsupported.md is made of
+ * this table (tools/gen_hypercalls.py), and whoever calls one finds a line in the log, once each, at guest_loglvl=debug.
+ */
+#include <hv/domain.h>
+#include <hv/hypercall.h>
+#include <hv/lib.h>
+#include <hv/printk.h>
+#include <hv/x86/percpu.h>
+#include <public/xen.h>
+
+#define WHOLE 0xffff /* the hypercall, whatever the operation */
+
+static const struct row {
+    u8 hypercall;
+    u16 first, last; /* operations */
+    int answer;
+    const char *what, *reason;
+} rows[] = {
+    { 6, WHOLE, WHOLE, -ENOSYS, "sched_op_compat", "kernels use sched_op since Xen 3.0" },
+    { 11, WHOLE, WHOLE, -ENOSYS, "set_timer_op_compat", "kernels use set_timer_op" },
+    { 16, WHOLE, WHOLE, -ENOSYS, "event_channel_op_compat", "kernels use event_channel_op since Xen 3.0" },
+    { 19, WHOLE, WHOLE, -ENOSYS, "physdev_op_compat", "kernels use physdev_op since Xen 3.0" },
+    { 27, WHOLE, WHOLE, -ENOSYS, "xsm_op", "there are no security modules" },
+    { 28, WHOLE, WHOLE, -ENOSYS, "nmi_op", "kernels register their NMI handler by callback_op" },
+    { 31, WHOLE, WHOLE, -ENOSYS, "xenoprof_op", "performance counters are not given to guests" },
+    { 34, WHOLE, WHOLE, -ENOSYS, "hvm_op", "guests run without hardware virtualisation" },
+    { 35, WHOLE, WHOLE, -ENOSYS, "sysctl", "it is the toolstack's, which comes with guests beside dom0" },
+    { 37, WHOLE, WHOLE, -EOPNOTSUPP, "kexec_op", "reboot starts another kernel; the flight recorder keeps what a crash says" },
+    { 38, WHOLE, WHOLE, -ENOSYS, "tmem_op", "Xen has given it up as well" },
+    { 39, WHOLE, WHOLE, -ENOSYS, "argo_op", "domains speak by grants and event channels" },
+    { 40, WHOLE, WHOLE, -ENOSYS, "xenpmu_op", "performance counters are not given to guests" },
+    { 41, WHOLE, WHOLE, -ENOSYS, "dm_op", "guests run without hardware virtualisation, so there are no device models" },
+    { __HYPERVISOR_memory_op, 5, 5, -ENOSYS, "machphys_mfn_list", "the toolstack needs it, which comes with guests beside dom0" },
+    { __HYPERVISOR_memory_op, 7, 8, -ENOSYS, "add_to_physmap", "it is for guests with translated memory" },
+    { __HYPERVISOR_memory_op, 9, 9, -ENOSYS, "memory_map", "dom0 asks for the machine's" },
+    { __HYPERVISOR_memory_op, 13, 14, -ENOSYS, "set_memory_map, maximum_gpfn", "the toolstack needs them, which comes with guests beside dom0" },
+    { __HYPERVISOR_memory_op, 15, 15, -ENOSYS, "remove_from_physmap", "it is for guests with translated memory" },
+    { __HYPERVISOR_memory_op, 16, 22, -ENOSYS, "populate on demand, sharing, paging, access", "they are for guests with translated memory" },
+    { __HYPERVISOR_memory_op, 23, 23, -ENOSYS, "add_to_physmap_batch", "it is for guests with translated memory" },
+    { __HYPERVISOR_memory_op, 24, 28, -ENOSYS, "claim_pages, vNUMA, reserved regions, acquire_resource", "the toolstack needs them, which comes with guests beside dom0" },
+    { __HYPERVISOR_platform_op, 31, 32, -ENOSYS, "add_memtype, del_memtype", "guests set memory types by page tables (PAT)" },
+    { __HYPERVISOR_platform_op, 35, 35, -ENOSYS, "microcode_update", "the microcode that the firmware has loaded stays" },
+    { __HYPERVISOR_platform_op, 39, 39, -ENOSYS, "platform_quirk", "no quirk is known" },
+    { __HYPERVISOR_platform_op, 48, 48, -ENOSYS, "get_cpu_version", "dom0 reads CPUID" },
+    { __HYPERVISOR_platform_op, 52, 53, -ENOSYS, "change_freq, getidletime", "idle and performance states are left alone" },
+    { __HYPERVISOR_platform_op, 58, 61, -ENOSYS, "hot-plug of CPUs and memory, core parking, resources", "the machine is used as it was at boot" },
+    { __HYPERVISOR_platform_op, 63, 63, -ENOSYS, "get_symbol", "symbols are in build/caisson.debug" },
+    { __HYPERVISOR_grant_table_op, 0, 1, -ENOSYS, "map, unmap", "they come with guests beside dom0" },
+    { __HYPERVISOR_grant_table_op, 3, 5, -ENOSYS, "dump_table, transfer, copy", "they come with guests beside dom0" },
+    { __HYPERVISOR_grant_table_op, 7, 7, -ENOSYS, "unmap_and_replace", "it comes with guests beside dom0" },
+    { __HYPERVISOR_grant_table_op, 9, 9, -ENOSYS, "get_status_frames", "grant tables have version 1" },
+    { __HYPERVISOR_grant_table_op, 11, 12, -ENOSYS, "swap_grant_ref, cache_flush", "they come with guests beside dom0" },
+};
+
+static const struct row *find(u64 hypercall, u64 op)
+{
+    for (const struct row *r = rows; r < rows + ARRAY_SIZE(rows); r++)
+        if (r->hypercall == hypercall && (r->first == WHOLE || (op >= r->first && op <= r->last)))
+            return r;
+    return NULL;
+}
+
+long hypercall_not_offered(u64 hypercall, u64 op)
+{
+    static bool told[ARRAY_SIZE(rows)];
+    const struct row *r = find(hypercall, op);
+
+    if (!r) {
+        printk(GUEST_DEBUG "d%u: hypercall %lu, operation %lu is not known\n", current->domain->id, hypercall, op);
+        return -ENOSYS;
+    }
+    if (!__atomic_exchange_n(&told[r - rows], true, __ATOMIC_RELAXED))
+        printk(GUEST_DEBUG "d%u: hypercall %lu, operation %lu (%s) is not offered: %s\n", current->domain->id, hypercall, op, r->what, r->reason);
+    return r->answer;
+}
