@@ -29,6 +29,7 @@ BOUNDED = "bounded by index_nospec() just before"
 OURS = "the hypervisor's own number"
 NARROW = "the type or a mask has no values outside"
 INDICES = {
+    "arch/x86/pv/emulate/cpuid.c words[hidden[i].word]": OURS,
     "common/hypercall/not_offered.c told[r - rows]": OURS,
     "common/hypercall/hypercall_table.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
     "common/hypercall/sched_op.c ops[cmd]": BOUNDED, "common/hypercall/vcpu_op.c cpu_table[bit_first(hard)]": OURS,

@@ -9,4 +9,24 @@ def failsafe():
     r = direct(images.bundle(f"{OUT}/smp_failsafe.cpio", test_kernel("smp_failsafe")), "noreboot dom0_max_vcpus=2",
                timeout=60, machine={"mem": "256M"})
     need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+def register():
+    @test("guest ABI: selectors that cannot be loaded again reach the failsafe callback")
+    def _():
+        r = direct(images.bundle(f"{OUT}/smp_failsafe.cpio", test_kernel("smp_failsafe")), "noreboot dom0_max_vcpus=2",
+                   timeout=60, machine={"mem": "256M"})
+        need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+        clean(r)
+
+
+@test("guest ABI: what is not offered is said once, with its reason")
+def not_offered():
+    """Each row of the table once however often it is asked for; CPU features at boot."""
+    r = direct(images.bundle(f"{OUT}/debug_unsupported.cpio", test_kernel("debug_unsupported")), "noreboot loglvl=all guest_loglvl=all", timeout=60,
+               machine={"mem": "256M", "cpu": "max"})
+    need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
+    for line in ("hypercall 35, operation 0 (sysctl) is not offered: ", "hypercall 27, operation 0 (xsm_op) is not offered: ",
+                 "hypercall 37, operation 4 (kexec_op) is not offered: ", "hypercall 12, operation 23 (add_to_physmap_batch) is not offered: ",
+                 "hypercall 20, operation 5 (dump_table, transfer, copy) is not offered: ", "hypercall 45, operation 7 is not known",
+                 "hypercall 29, operation 99 is not known", "CPU: guests do not see PKU: ", "CPU: guests do not see SVM: "):
+        need(r.output.count(line) == 1, f"'{line}' was said {r.output.count(line)} times", r)
     clean(r)
