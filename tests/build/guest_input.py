@@ -31,7 +31,7 @@ NARROW = "the type or a mask has no values outside"
 INDICES = {
     "arch/x86/pv/emulate/cpuid.c words[hidden[i].word]": OURS,
     "common/hypercall/not_offered.c told[r - rows]": OURS,
-    "common/hypercall/hypercall_table.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
+    "common/hypercall/subop.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
     "common/hypercall/sched_op.c ops[cmd]": BOUNDED, "common/hypercall/vcpu_op.c cpu_table[bit_first(hard)]": OURS,
     "common/domain/domain_watchdog.c watchdog[i]": BOUNDED,
     "common/grant/grant_table.c ops[cmd]": BOUNDED, "common/control/mca.c ops[cmd]": BOUNDED,

@@ -9,13 +9,7 @@ def failsafe():
     r = direct(images.bundle(f"{OUT}/smp_failsafe.cpio", test_kernel("smp_failsafe")), "noreboot dom0_max_vcpus=2",
                timeout=60, machine={"mem": "256M"})
     need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
-def register():
-    @test("guest ABI: selectors that cannot be loaded again reach the failsafe callback")
-    def _():
-        r = direct(images.bundle(f"{OUT}/smp_failsafe.cpio", test_kernel("smp_failsafe")), "noreboot dom0_max_vcpus=2",
-                   timeout=60, machine={"mem": "256M"})
-        need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
-        clean(r)
+    clean(r)
 
 
 @test("guest ABI: what is not offered is said once, with its reason")

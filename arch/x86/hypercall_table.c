@@ -1,8 +1,6 @@
-/* The hypercalls that exist, by number. Absent ones answer -ENOSYS. */
+/* The hypercalls that exist, by number: it names handlers of all layers. The others: not_offered.c. */
 #include <hv/domain.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 #include <hv/x86/percpu.h>
 #include <public/xen.h>
 
@@ -27,19 +25,3 @@ const hypercall_fn hypercall_table[HYPERCALL_MAX] = {
 #undef X
     [HYPERCALL_TRAP_TEST] = (hypercall_fn)(void *)do_trap_test,
 };
-
-long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, u64 guest_arg)
-{
-    u64 arg[SUBOP_MAX_ARG / 8] = { 0 };
-
-    if (cmd >= count || !table[index_nospec(cmd, count)].run)
-        return hypercall_not_offered(hypercall, cmd);
-    cmd = index_nospec(cmd, count);
-    if (copy_from_guest(arg, (void *)guest_arg, table[cmd].size))
-        return -EFAULT;
-    long rc = table[cmd].run(arg);
-
-    if (!rc && table[cmd].copy_out && copy_to_guest((void *)guest_arg, arg, table[cmd].size))
-        return -EFAULT;
-    return rc;
-}
