@@ -63,3 +63,11 @@ def documented_options():
     need(declared == documented, f"docs/options.md and the code differ: {declared ^ documented}")
     both = declared & set(re.findall(r"`([\w.-]+)`", rows[2]))
     need(not both, f"offered, and in the list of those that are not: {both}")
+
+
+@test("build: documented debug keys are those that exist")
+def documented_keys():
+    """docs/debug-keys.md has a row for each KEYHANDLER()."""
+    declared = set(re.findall(r"KEYHANDLER\('(.)'", command("grep", "-rhE", "^KEYHANDLER", "common", "arch", "drivers")))
+    documented = set(re.findall(r"^\| `(.)`", open(f"{TOP}/docs/debug-keys.md").read(), re.M))
+    need(declared and declared == documented, f"docs/debug-keys.md and the code differ: {declared ^ documented}")
