@@ -94,7 +94,7 @@ static long apply(struct domain *d, const struct mmuext_op *op)
     case MMUEXT_SET_LDT:
         return op_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
     default:
-        return -ENOSYS;
+        return hypercall_not_offered(__HYPERVISOR_mmuext_op, op->cmd);
     }
 }
 
