@@ -24,8 +24,8 @@ CONSOLE = sys.stdout
 DESCRIPTION = "Installs what is needed, builds, and runs every test, or those that are asked for."
 EPILOG = """\
 Of each test, build/check/TEST.log has the command line and the whole console of every machine that it ran;
-build/check/junit.xml has all results. Exit status: 0 if all passed, 1 if not, 2 for words that are not known,
-130 after Ctrl-C."""
+build/check/junit.xml has all results. Exit status: 0 if all passed, 1 if not, or if a word
+is in no test's name; 2 for options that are not known; 130 after Ctrl-C."""
 
 
 def arguments(argv):
