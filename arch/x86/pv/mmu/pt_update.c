@@ -189,10 +189,11 @@ static long apply_update(const struct update_target *t, const struct mmu_update 
     }
 }
 
-static long apply_updates(const struct update_target *t, u64 a1, u64 a2, u64 a3, long rc)
+/* rc: what is wrong with the target, or 0. */
+static force_inline long apply_updates(const struct update_target *t, u64 updates, u64 nr_updates, u64 done_at, long rc)
 {
-    const struct mmu_update *list = (void *)a1;
-    u32 count = (u32)a2 & ~MMU_UPDATE_PREEMPTED, done = 0;
+    const struct mmu_update *list = (void *)updates;
+    u32 count = (u32)nr_updates & ~MMU_UPDATE_PREEMPTED, done = 0;
 
     for (; !rc && done < count; done++) {
         struct mmu_update u;
@@ -205,9 +206,20 @@ static long apply_updates(const struct update_target *t, u64 a1, u64 a2, u64 a3,
         if ((done & 63) == 63)
             preempt_point();
     }
-    if (a3 && copy_to_guest((void *)a3, &done, sizeof(done)))
+    if (done_at && copy_to_guest((void *)done_at, &done, sizeof(done)))
         return -EFAULT;
     return rc;
+}
+
+/* Tables or frames of others. */
+static noinline long update_of_others(u64 updates, u64 count, u64 done_at, u64 domids)
+{
+    struct domain *table_dom __held_domain = NULL, *page_dom __held_domain = NULL;
+    long rc = domain_for_caller((u32)domids >> 16 ? (domid_t)((domids >> 16) - 1) : DOMID_SELF, &table_dom);
+
+    if (!rc)
+        rc = domain_for_caller((domid_t)domids, &page_dom);
+    return apply_updates(&(struct update_target){ table_dom, page_dom }, updates, count, done_at, rc);
 }
 
 long do_mmu_update(u64 updates, u64 count, u64 done_at, u64 domids)
@@ -216,12 +228,7 @@ long do_mmu_update(u64 updates, u64 count, u64 done_at, u64 domids)
 
     if (likely((u32)domids == DOMID_SELF))
         return apply_updates(&(struct update_target){ self, self }, updates, count, done_at, 0);
-    struct domain *table_dom __held_domain = NULL, *page_dom __held_domain = NULL;
-    long rc = domain_for_caller((u32)domids >> 16 ? (domid_t)((domids >> 16) - 1) : DOMID_SELF, &table_dom);
-
-    if (!rc)
-        rc = domain_for_caller((domid_t)domids, &page_dom);
-    return apply_updates(&(struct update_target){ table_dom, page_dom }, updates, count, done_at, rc);
+    return update_of_others(updates, count, done_at, domids);
 }
 
 static int flush_after(u64 va, u64 flags)
