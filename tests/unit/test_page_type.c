@@ -105,6 +105,23 @@ static void ownership(void **state)
     assert_int_equal(page_free_count(), free_before + 1);
 }
 
+/* The hypervisor writes to its own pages whatever their type, so none becomes a table: not even of a domain that has ended, which dom0 still has mapped. */
+static void own_pages_stay_data(void **state)
+{
+    (void)state;
+    struct page_info *pg = fake_page(d);
+    mfn_t m = page_to_mfn(pg);
+
+    pg->ref_info = PGR_SPECIAL | 1;
+    for (enum page_type type = PGT_L1; type <= PGT_SEGDESC; type++) {
+        assert_int_equal(page_get_and_type(m, d, type), -EINVAL);
+        assert_int_equal(count(pg), 0);
+        assert_int_equal(refs(pg), 1);
+    }
+    assert_int_equal(page_get_and_type(m, d, PGT_WRITABLE), 0);
+    page_put_and_type(pg);
+}
+
 static void tree(struct page_info *pages[5])
 {
     for (int i = 0; i < 5; i++)
@@ -454,7 +471,7 @@ static void random_guest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exclusive_types), cmocka_unit_test(no_lock_is_held), cmocka_unit_test(ownership), cmocka_unit_test(whole_tree),
+        cmocka_unit_test(exclusive_types), cmocka_unit_test(no_lock_is_held), cmocka_unit_test(ownership), cmocka_unit_test(own_pages_stay_data), cmocka_unit_test(whole_tree),
         cmocka_unit_test(failing_validation_unwinds), cmocka_unit_test(entry_updates),
         cmocka_unit_test(large_page_through_update), cmocka_unit_test(unprivileged), cmocka_unit_test(with_device_memory), cmocka_unit_test(stamp_of_the_last_reference),
         cmocka_unit_test(refused_revalidation_remembers), cmocka_unit_test(absent_entries), cmocka_unit_test(random_guest),

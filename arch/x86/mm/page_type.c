@@ -92,8 +92,11 @@ static int validate(struct page_info *pg, enum page_type type)
         flush_cache_of(pg);
         __atomic_fetch_and(&pg->ref_info, ~PGR_UNCACHED, __ATOMIC_RELAXED);
     }
-    /* The processor or we would read it: damaged memory stays data. */
-    if (READ_ONCE(pg->ref_info) & PGR_BROKEN)
+    /*
+     * The processor or we would read it: damaged memory stays data. So does a page of the hypervisor's own, also when its domain has ended
+     * and nothing else holds it as data: the hypervisor writes to it (wallclock_publish()) without asking for its type.
+     */
+    if (READ_ONCE(pg->ref_info) & (PGR_BROKEN | PGR_SPECIAL))
         return -EINVAL;
     return pv_frame_validate(pg, type);
 }
