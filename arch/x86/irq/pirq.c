@@ -468,10 +468,14 @@ void irq_return_to_cpu(const struct percpu *c)
 
 void pirqs_print(void)
 {
-    for (u32 i = 0; i < MAX_PIRQS; i++)
-        if ((pirqs[i].kind == PIRQ_GSI || pirqs[i].kind == PIRQ_MSI) && (pirqs[i].bound || pirqs[i].count))
-            printk("  pirq %3u %s d%d CPU %u vector %02x %s %s port %u count %lu%s\n", i,
-                   pirqs[i].kind == PIRQ_GSI ? "GSI" : "MSI", pirqs[i].owner ? pirqs[i].owner->id : -1, pirqs[i].at.cpu, pirqs[i].at.vector, pirqs[i].level ? "level" : "edge",
-                   pirqs[i].bound ? "bound" : "unbound", pirqs[i].port, pirqs[i].count,
-                   pirqs[i].awaiting_eoi ? " awaiting EOI" : "");
+    for (u32 i = 0; i < MAX_PIRQS; i++) {
+        const struct pirq *p = &pirqs[i];
+
+        spin_lock(&irq_lock); /* without it the owner may go meanwhile */
+        if ((p->kind == PIRQ_GSI || p->kind == PIRQ_MSI) && (p->bound || p->count))
+            printk("  pirq %3u %s d%d CPU %u vector %02x %s %s port %u count %lu%s\n", i, p->kind == PIRQ_GSI ? "GSI" : "MSI",
+                   p->owner ? p->owner->id : -1, p->at.cpu, p->at.vector, p->level ? "level" : "edge", p->bound ? "bound" : "unbound", p->port,
+                   p->count, p->awaiting_eoi ? " awaiting EOI" : "");
+        spin_unlock(&irq_lock);
+    }
 }
