@@ -315,12 +315,13 @@ static void print_domains(char key)
         printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist,
                states[d->state]);
         for (u32 j = 0; j < d->max_vcpus; j++) {
-            struct vcpu *v = d->vcpu[j];
+            const struct vcpu *v = d->vcpu[j];
+            const struct vcpu_info *info = v ? READ_ONCE(v->info) : NULL; /* of one beyond the legacy ones it goes with its domain */
 
-            if (v && v->initialised)
+            if (info && v->initialised)
                 printk("  v%u: %s, pause %x, kernel cr3 %lx, user cr3 %lx, upcall pending %u mask %u\n", v->id,
-                       state_name(v), v->pause_flags, v->pv.kernel_l4, v->pv.user_l4, v->info->evtchn_upcall_pending,
-                       v->info->evtchn_upcall_mask);
+                       state_name(v), v->pause_flags, v->pv.kernel_l4, v->pv.user_l4, info->evtchn_upcall_pending,
+                       info->evtchn_upcall_mask);
         }
     }
 }
