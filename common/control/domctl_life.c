@@ -82,9 +82,12 @@ long domctl_destroy(struct domain *d, struct xen_domctl *op)
     return domain_kill(d);
 }
 
+/* A code alone, without an end, is one that the guest has latched for later (SCHEDOP_shutdown_code). */
 static u32 state_flags(const struct domain *d)
 {
-    return (d->state >= DOMAIN_DYING ? XEN_DOMINF_dying : 0) | (d->shutdown_code != SHUTDOWN_NONE ? XEN_DOMINF_shutdown : 0) |
+    bool ended = d->state >= DOMAIN_CRASHED && d->shutdown_code != SHUTDOWN_NONE;
+
+    return (d->state >= DOMAIN_DYING ? XEN_DOMINF_dying : 0) | (ended ? XEN_DOMINF_shutdown : 0) |
            (d->controller_pauses ? XEN_DOMINF_paused : 0) | d->shutdown_code << XEN_DOMINF_shutdownshift;
 }
 

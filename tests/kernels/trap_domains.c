@@ -304,4 +304,7 @@ void test_main(void)
     event_while_going(true);
     /* Names of numbers are not used up: DOMID_SELF is no domain of its own to be ended. */
     CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, DOMID_SELF), -22);
+    /* A code that is latched for later is no end. */
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_shutdown_code, &(struct sched_shutdown){ SHUTDOWN_reboot }), 0);
+    CHECK_EQ(info(0) & XEN_DOMINF_shutdown, 0);
 }
