@@ -11,9 +11,19 @@ static s64 allowance(const struct domain *d)
     return (s64)(PERIOD_NS * d->sched.cap / 100);
 }
 
-bool sched_cap_exhausted(struct domain *d)
+void sched_cap_park(struct vcpu *v)
 {
-    return d->sched.cap && __atomic_load_n(&d->sched.budget, __ATOMIC_RELAXED) <= 0;
+    struct domain *d = v->domain;
+
+    if (likely(!d->sched.cap) || __atomic_load_n(&d->sched.budget, __ATOMIC_RELAXED) > 0)
+        return;
+    __atomic_fetch_or(&v->pause_flags, PAUSE_CAP, __ATOMIC_SEQ_CST);
+    /*
+     * CPU A, here: parks v, then looks at the cap again. CPU B: takes the cap away, then unparks all (sched_set_params()). One sees the
+     * other; if A did not look, v could be parked when B is through, and no period would ever end for it.
+     */
+    if (!READ_ONCE(d->sched.cap))
+        __atomic_fetch_and(&v->pause_flags, ~PAUSE_CAP, __ATOMIC_SEQ_CST);
 }
 
 u64 sched_cap_slice(const struct domain *d, u64 slice)

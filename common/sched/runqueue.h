@@ -46,7 +46,7 @@ void sched_vacate(struct percpu *c);
 void sched_steal(struct percpu *c, bool idle, u64 now);
 
 /* cap.c */
-bool sched_cap_exhausted(struct domain *d);
+void sched_cap_park(struct vcpu *v); /* if its budget is used up; its queue's lock is held */
 u64 sched_cap_slice(const struct domain *d, u64 slice);
 
 #endif

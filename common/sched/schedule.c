@@ -207,8 +207,7 @@ static void put_prev(struct percpu *c, struct runqueue *rq, struct vcpu *prev, u
 {
     rq_charge(rq, prev, now);
     rq->running = NULL;
-    if (sched_cap_exhausted(prev->domain))
-        __atomic_fetch_or(&prev->pause_flags, PAUSE_CAP, __ATOMIC_SEQ_CST);
+    sched_cap_park(prev);
     prev->sched.runnable_since = now;
     if (held_by(prev)) {
         prev->sched.place = SCHED_BLOCKED;
