@@ -20,6 +20,7 @@ struct domain idle_domain = { .id = DOMID_IDLE };
 
 static spinlock_t table_lock = SPINLOCK_INIT(LOCK_LEAF);
 static struct domain *chains[CHAINS]; /* by the low bits of the id */
+static struct domain *by_id;          /* all, upwards: a walk takes a step for each, not one for each pair */
 static domid_t last_id;               /* given out; 0 is dom0's alone */
 
 /* table_lock held. */
@@ -38,7 +39,7 @@ static struct domain **link_of(domid_t id)
     struct domain **at = &chains[id % CHAINS];
 
     while (*at && (*at)->id != id)
-        at = &(*at)->next_in_table;
+        at = &(*at)->next_in_chain;
     return at;
 }
 
@@ -57,35 +58,41 @@ struct domain *domain_by_id(domid_t id)
     return d;
 }
 
-/* table_lock held. */
-static struct domain *lowest_from(u32 id)
+/* table_lock held. Where the first domain with this id or above is linked, or the end. */
+static struct domain **link_by_id(u32 id)
 {
-    struct domain *found = NULL;
+    struct domain **at = &by_id;
 
-    for (u32 i = 0; i < CHAINS; i++)
-        for (struct domain *d = chains[i]; d; d = d->next_in_table)
-            if (d->id >= id && READ_ONCE(d->refs) && (!found || d->id < found->id))
-                found = d;
-    return found;
+    while (*at && (*at)->id < id)
+        at = &(*at)->next_by_id;
+    return at;
+}
+
+/* table_lock held. d or the first one behind it that somebody holds, held for the caller too. */
+static struct domain *first_held(struct domain *d)
+{
+    while (d && !get_unless_gone(d))
+        d = d->next_by_id;
+    return d;
 }
 
 struct domain *domain_from_id(u32 id)
 {
-    struct domain *d;
-
     spin_lock(&table_lock);
-    while ((d = lowest_from(id)) && !get_unless_gone(d))
-        ;
+    struct domain *d = first_held(*link_by_id(id));
+
     spin_unlock(&table_lock);
     return d;
 }
 
 struct domain *domain_next(struct domain *d)
 {
-    u32 from = d->id + 1u;
+    spin_lock(&table_lock);
+    struct domain *next = first_held(d->next_by_id); /* d is held, so it is still linked */
 
+    spin_unlock(&table_lock);
     domain_put(d);
-    return domain_from_id(from);
+    return next;
 }
 
 /* table_lock held. Upwards, so that what still names a domain of the past does not soon name another one; 0: none is free. */
@@ -111,23 +118,29 @@ int domain_table_add(struct domain *d, domid_t wanted)
         rc = -ENOSPC;
     else if (*at)
         rc = -EEXIST;
-    else
-        *at = d;
+    else {
+        struct domain **before = link_by_id(d->id);
+
+        d->next_by_id = *before;
+        *before = *at = d;
+    }
     spin_unlock(&table_lock);
     return rc;
 }
 
 struct domain *domain_table_take_unheld(void)
 {
-    struct domain *found = NULL;
+    struct domain **at = &by_id;
 
     spin_lock(&table_lock);
-    for (u32 i = 0; i < CHAINS && !found; i++)
-        for (struct domain **at = &chains[i]; *at && !found; at = found ? at : &(*at)->next_in_table)
-            if (!READ_ONCE((*at)->refs)) {
-                found = *at;
-                *at = found->next_in_table;
-            }
+    while (*at && READ_ONCE((*at)->refs))
+        at = &(*at)->next_by_id;
+    struct domain *d = *at;
+
+    if (d) {
+        *at = d->next_by_id;
+        *link_of(d->id) = d->next_in_chain;
+    }
     spin_unlock(&table_lock);
-    return found;
+    return d;
 }

@@ -102,7 +102,7 @@ enum domain_state { DOMAIN_CREATED, DOMAIN_RUNNING, DOMAIN_CRASHED, DOMAIN_SHUT_
 struct domain {
     domid_t id;
     u32 refs;                     /* domain_table.c; changed atomically */
-    struct domain *next_in_table;
+    struct domain *next_in_chain, *next_by_id; /* domain_table.c, under its lock */
     bool is_control;   /* the toolstack's: acts on other domains and their memory, and on the machine as a whole */
     bool is_hardware;  /* has the machine's devices, and what its drivers need: large extents, low memory, what the processor says */
     bool absent_checked; /* its absent page-table entries may not name memory (L1TF) */

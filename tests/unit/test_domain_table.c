@@ -9,12 +9,12 @@ static struct domain *dom0, domains[MANY];
 static int setup(void **state)
 {
     (void)state;
-    fake_reset();
-    fake_memory_init();
     for (u32 i = 0; i < MANY; i++)
         domains[i].refs = 0;
-    while (domain_table_take_unheld())
+    while (domain_table_take_unheld()) /* before dom0, which is linked with them, is wiped */
         ;
+    fake_reset();
+    fake_memory_init();
     memset(domains, 0, sizeof(domains));
     dom0 = fake_domain(0, true);
     return 0;

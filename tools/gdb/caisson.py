@@ -38,14 +38,11 @@ def at(kind, address):
 
 
 def domains():
-    """By number, from the chains of the table of domains."""
-    found, chains = [], value("'common/domain/domain_table.c'::chains")
-    for i in range(chains.type.range()[1] + 1):
-        link = chains[i]
-        while link:
-            found.append(link.dereference())
-            link = link["next_in_table"]
-    return sorted(found, key=lambda d: int(d["id"]))
+    """By number."""
+    link = value("'common/domain/domain_table.c'::by_id")
+    while link:
+        yield link.dereference()
+        link = link["next_by_id"]
 
 
 def vcpus(d):
