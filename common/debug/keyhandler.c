@@ -66,7 +66,7 @@ static void take(char c)
     if (to_dom0) {
         if (rx_tail - rx_head < RX_SIZE)
             rx[rx_tail++ % RX_SIZE] = c;
-    } else if (c != SWITCH_CHAR && !in_sequence(c) && keys_tail - keys_head < sizeof(keys)) {
+    } else if (c && c != SWITCH_CHAR && !in_sequence(c) && keys_tail - keys_head < sizeof(keys)) {
         keys[keys_tail++ % sizeof(keys)] = c;
     }
 }
@@ -82,7 +82,8 @@ void console_rx(char c)
         switch_seen = 0;
         if (hardware_domain)
             to_dom0 = !to_dom0;
-        keys[keys_tail++ % sizeof(keys)] = SWITCH_CHAR;
+        if (keys_tail - keys_head < sizeof(keys))
+            keys[keys_tail++ % sizeof(keys)] = SWITCH_CHAR;
     }
     spin_unlock(&rx_lock);
     softirq_raise(SOFTIRQ_CONSOLE_RX);
@@ -106,6 +107,9 @@ static void rx_softirq(void)
             say_where_input_goes(!said_to_dom0);
         }
     }
+    /* A switch that found no room among the keys. */
+    if (hardware_domain && said_to_dom0 != READ_ONCE(to_dom0))
+        say_where_input_goes(!said_to_dom0);
     if (rx_head != rx_tail && hardware_domain)
         evtchn_send_virq(hardware_domain, NULL, VIRQ_CONSOLE);
 }
