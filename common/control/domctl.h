@@ -17,6 +17,7 @@ long domctl_destroy(struct domain *d, struct xen_domctl *op); /* -ERESTART: to b
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op);
 long domctl_get_affinity(struct domain *d, struct xen_domctl *op);
 long domctl_scheduler_op(struct domain *d, struct xen_domctl *op);
+/* domctl_rights.c */
 long domctl_irq_permission(struct domain *d, struct xen_domctl *op);
 long domctl_iomem_permission(struct domain *d, struct xen_domctl *op);
 long domctl_ioport_permission(struct domain *d, struct xen_domctl *op);

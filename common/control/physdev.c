@@ -10,7 +10,7 @@ static long op_irq_status(void *arg)
 {
     struct physdev_irq_status_query *q = arg;
 
-    if (q->irq >= pirq_count())
+    if (q->irq >= MAX_PIRQS)
         return -EINVAL;
     q->flags = pirq_status(current->domain, q->irq);
     return 0;

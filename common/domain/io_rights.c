@@ -75,9 +75,9 @@ int io_rights_iomem(struct io_rights *r, mfn_t first, mfn_t last, bool allow)
 static void set_bit(u64 *bits, u32 n, bool to)
 {
     if (to)
-        __atomic_fetch_or(&bits[n / 64], 1ULL << n % 64, __ATOMIC_RELAXED);
+        atomic_test_and_set_bit(n, bits);
     else
-        __atomic_fetch_and(&bits[n / 64], ~(1ULL << n % 64), __ATOMIC_RELAXED);
+        atomic_test_and_clear_bit(n, bits);
 }
 
 int io_rights_ports(struct io_rights *r, u32 first, u32 count, bool allow)

@@ -206,12 +206,9 @@ static void use_x2apic_nmi(struct acpi_info *a, const u8 *e)
 
 bool acpi_nmi_at(u32 apic_id, u8 lint, bool *level, bool *active_low)
 {
-    u32 uid = ACPI_ALL_CPUS;
+    u32 uid = acpi_id_of(apic_id);
 
     *level = *active_low = false;
-    for (u32 i = 0; i < acpi.nr_cpus; i++)
-        if (acpi.cpus[i].apic_id == apic_id)
-            uid = acpi.cpus[i].acpi_id;
     for (u32 i = 0; i < acpi.nr_nmis; i++)
         if (acpi.nmis[i].lint == lint && (acpi.nmis[i].uid == uid || acpi.nmis[i].uid == ACPI_ALL_CPUS)) {
             *level = acpi.nmis[i].level;

@@ -53,7 +53,6 @@ void pirq_unbind(struct domain *d, u32 pirq);
 int pirq_eoi(struct domain *d, u32 pirq);
 u32 pirq_status(struct domain *d, u32 pirq);              /* XENIRQSTAT_* */
 void irq_print(void);
-u32 pirq_count(void);
 
 /* Writes of devices to these addresses are MSIs (SDM vol. 3, 10.11.1). */
 #define MSI_WINDOW_START 0xfee00000UL

@@ -49,16 +49,6 @@ def released_frames():
     clean(r)
 
 
-@test("mmu: a store that makes an entry absent and names memory ends the guest")
-def absent_entry():
-    """It is found when the entry is used, at the latest."""
-    r = direct(bundle("dies_absent_store"), "noreboot pv-l1tf=yes", timeout=60, until="Halted (noreboot)", machine={"mem": "256M"})
-    for words in ("empty and inverted entries are in order", "an absent page-table entry names memory (L1TF)", "dom0 has ended: crash"):
-        need(words in r.output, f"'{words}' was not printed", r)
-    need("survived" not in r.output, "the guest went on", r)
-    clean(r)
-
-
 @test("mmu: the direct map holds RAM and firmware tables, nothing else")
 def direct_map():
     """What is no memory cannot be reached through it."""

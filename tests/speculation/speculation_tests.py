@@ -92,15 +92,17 @@ def spec_ctrl():
     clean(r)
 
 
-@test("speculation: an absent entry that names memory ends the guest")
-def absent_entry():
+@test("speculation: {what} ends the guest", each=[
+    {"what": "an absent entry that names memory", "kernel": "dies_absent_entry"},
+    {"what": "a store that makes an entry absent and names memory", "kernel": "dies_absent_store"}])
+def absent_entry(what, kernel):
     """With pv-l1tf=, and without it nothing is refused."""
-    r = direct(bundle("dies_absent_entry"), "noreboot pv-l1tf=yes", timeout=60, until="Halted (noreboot)", machine={"mem": "256M"})
+    r = direct(bundle(kernel), "noreboot pv-l1tf=yes", timeout=60, until="Halted (noreboot)", machine={"mem": "256M"})
     for words in ("empty and inverted entries are in order", "an absent page-table entry names memory (L1TF)", "dom0 has ended: crash"):
         need(words in r.output, f"'{words}' was not printed", r)
     need("survived" not in r.output, "the guest went on", r)
     clean(r)
-    r = direct(bundle("dies_absent_entry"), "noreboot", timeout=60, machine={"mem": "256M"})
+    r = direct(bundle(kernel), "noreboot", timeout=60, machine={"mem": "256M"})
     need("survived" in r.output, "dom0 was refused it unasked", r)
 
 

@@ -125,11 +125,6 @@ void pirqs_init(void)
     nr_gsis = io_apic_gsi_count();
 }
 
-u32 pirq_count(void)
-{
-    return MAX_PIRQS;
-}
-
 static int gsi_apply(u32 gsi, bool masked)
 {
     const struct pirq *p = pirq_at(gsi);
