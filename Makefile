@@ -67,7 +67,7 @@ endif
 
 # What decides how objects look, and of which the image is made: other words on the command line, or another compiler, and all is made anew.
 differs = $(subst x$(1)x,,x$(2)x)
-WITHOUT_BUILD := help clean run check unit coverage docs gdb
+WITHOUT_BUILD := help clean run check unit coverage format format-check docs gdb
 ifneq ($(filter-out $(WITHOUT_BUILD),$(or $(MAKECMDGOALS),all)),)
 $(shell mkdir -p $(O))
 FLAGS := $(strip $(CC) $(CC_VERSION) $(CFLAGS) $(COVER) / $(ASFLAGS) / $(FONT))
@@ -136,6 +136,18 @@ unit:
 	@$(MAKE) --no-print-directory -C tests/unit
 coverage:
 	@tools/coverage
+# Only what git knows: generated files look as their generators like. Another release of clang-format than Debian 12's may want other lines.
+FORMATTED = $(shell git ls-files '*.c' '*.h')
+format:
+	@clang-format -i $(FORMATTED)
+format-check:
+	@clang-format --dry-run -Werror $(FORMATTED) || { echo "not as .clang-format says: run 'make format'"; exit 1; }
+# What a change needs before it is shown to somebody, in less than a minute.
+quick: format-check
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@tools/check-layers
+	@$(MAKE) --no-print-directory -j$$(nproc) -C tests/unit
+	@echo "quick: built, formatted, layered, unit tests pass. tools/check runs everything"
 # 1: a generator and its words, 2: the file, which stays as it is if the generator fails
 document = @$(PYTHON) tools/$(1) > $(2).new && mv $(2).new $(2) || { rm -f $(2).new; exit 1; }
 docs:
@@ -159,6 +171,8 @@ help:
 	@echo "make check     every test (tools/check --help)"
 	@echo "make unit      unit tests on this machine"
 	@echo "make coverage  lines and branches that the tests run (tools/coverage --help)"
+	@echo "make quick     before each commit, less than a minute: build, format, layers, unit tests"
+	@echo "make format    lays out all C as .clang-format says"
 	@echo "make docs      what is generated of docs/, and build/trap-matrix.html"
 	@echo "make clean     removes build/, with the downloaded kernels"
 	@echo
@@ -170,5 +184,5 @@ help:
 	@echo "COVERAGE=1     with gcov's counters, which go to QEMU's debug console: not for use"
 	@echo "LD=LINKER, PYTHON=PROGRAM, LIBDIR=DIR (static libraries), FONT=FILE (unicode.pf2), EXTRA_CFLAGS=, EXTRA_ASFLAGS="
 
-.PHONY: all run check unit coverage docs gdb clean help
+.PHONY: all run check unit coverage format format-check quick docs gdb clean help
 -include $(shell find $(O) -type f -name '*.d' 2>/dev/null)

@@ -8,7 +8,7 @@
 #include <hv/lib.h>
 
 #define EFIAPI __attribute__((ms_abi))
-#define BOOT_SERVICES_OFFSET 96 /* in the system table */
+#define BOOT_SERVICES_OFFSET 96  /* in the system table */
 #define GET_MEMORY_MAP_OFFSET 56 /* in boot services */
 #define EXIT_BOOT_SERVICES_OFFSET 232
 
@@ -93,18 +93,16 @@ paddr_t efi_find_rsdp(const void *system_table, void *(*map)(paddr_t))
 static u32 e820_type(const struct efi_memory *m)
 {
     switch (m->type) {
-    case 1: case 2: /* loader code and data */
-    case 3: case 4: /* boot services: free since they ended */
-    case 7:         /* conventional; kept for one purpose, such as a device's own memory, it is not for everybody */
+    case 1:
+    case 2: /* loader code and data */
+    case 3:
+    case 4: /* boot services: free since they ended */
+    case 7: /* conventional; kept for one purpose, such as a device's own memory, it is not for everybody */
         return (m->attributes & EFI_MEMORY_WB) && !(m->attributes & EFI_MEMORY_SP) ? E820_RAM : E820_RESERVED;
-    case 8:
-        return E820_UNUSABLE;
-    case 9:
-        return E820_ACPI;
-    case 10:
-        return E820_NVS;
-    default:
-        return E820_RESERVED;
+    case 8: return E820_UNUSABLE;
+    case 9: return E820_ACPI;
+    case 10: return E820_NVS;
+    default: return E820_RESERVED;
     }
 }
 

@@ -5,8 +5,16 @@
 #include <hv/printk.h>
 
 enum {
-    TAG_END = 0, TAG_CMDLINE = 1, TAG_LOADER = 2, TAG_MODULE = 3, TAG_MMAP = 6, TAG_FRAMEBUFFER = 8,
-    TAG_EFI64 = 12, TAG_ACPI_OLD = 14, TAG_ACPI_NEW = 15, TAG_EFI_MMAP = 17,
+    TAG_END = 0,
+    TAG_CMDLINE = 1,
+    TAG_LOADER = 2,
+    TAG_MODULE = 3,
+    TAG_MMAP = 6,
+    TAG_FRAMEBUFFER = 8,
+    TAG_EFI64 = 12,
+    TAG_ACPI_OLD = 14,
+    TAG_ACPI_NEW = 15,
+    TAG_EFI_MMAP = 17,
 };
 
 struct tag {
@@ -72,11 +80,11 @@ static int parse_framebuffer(struct boot_info *bi, const struct tag *t)
         fb->blue_pos = p[36];
         fb->blue_size = p[37];
     }
-    fb->valid = fb->text || (p[29] == 1 && (fb->bpp == 32 || fb->bpp == 24 || fb->bpp == 16 || fb->bpp == 15) && fb->width &&
-                             fb->height && fb->width <= 16384 && fb->height <= 16384 &&
-                             (u64)fb->pitch >= (u64)fb->width * ((fb->bpp + 7u) / 8));
+    fb->valid = fb->text || (p[29] == 1 && (fb->bpp == 32 || fb->bpp == 24 || fb->bpp == 16 || fb->bpp == 15) && fb->width && fb->height &&
+                             fb->width <= 16384 && fb->height <= 16384 && (u64)fb->pitch >= (u64)fb->width * ((fb->bpp + 7u) / 8));
     if (!fb->valid)
-        printk(LOG_WARN "Framebuffer: %ux%u, %u bits, %u bytes a line, kind %u: nothing is shown on it. Choose another mode (gfxpayload=)\n",
+        printk(LOG_WARN
+               "Framebuffer: %ux%u, %u bits, %u bytes a line, kind %u: nothing is shown on it. Choose another mode (gfxpayload=)\n",
                fb->width, fb->height, fb->bpp, fb->pitch, p[29]);
     return 0;
 }
@@ -111,24 +119,16 @@ int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
             if (!bi->rsdp)
                 bi->rsdp = rsdp_old;
             return have_mmap || efi_boot_data.map_size ? 0 : refuse("no memory map");
-        case TAG_CMDLINE:
-            boot_info_copy_line(bi->cmdline, sizeof(bi->cmdline), t + 1, t->size - 8, "of the hypervisor");
-            break;
-        case TAG_LOADER:
-            copy_bounded(bi->loader, sizeof(bi->loader), t + 1, t->size - 8);
-            break;
-        case TAG_MODULE:
-            rc = parse_module(bi, t);
-            break;
+        case TAG_CMDLINE: boot_info_copy_line(bi->cmdline, sizeof(bi->cmdline), t + 1, t->size - 8, "of the hypervisor"); break;
+        case TAG_LOADER: copy_bounded(bi->loader, sizeof(bi->loader), t + 1, t->size - 8); break;
+        case TAG_MODULE: rc = parse_module(bi, t); break;
         case TAG_MMAP:
             /* Under EFI the final map is the one that ExitBootServices() accepted. */
             if (!efi_boot_data.map_size)
                 rc = parse_mmap(bi, t);
             have_mmap = true;
             break;
-        case TAG_FRAMEBUFFER:
-            rc = parse_framebuffer(bi, t);
-            break;
+        case TAG_FRAMEBUFFER: rc = parse_framebuffer(bi, t); break;
         case TAG_EFI64:
             if (t->size >= 16)
                 memcpy(&bi->efi_system_table, t + 1, 8);
@@ -137,9 +137,7 @@ int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
             if (t->size >= 8 + 20)
                 rsdp_old = off + 8;
             break;
-        case TAG_ACPI_NEW:
-            rc = parse_rsdp(bi, t, mbi);
-            break;
+        case TAG_ACPI_NEW: rc = parse_rsdp(bi, t, mbi); break;
         }
         if (rc)
             return rc;

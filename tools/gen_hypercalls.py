@@ -54,12 +54,12 @@ offered: `options.md`. What a machine may have at most: `limits.md`.
 
 | hypercall | operations | what | answer | reason |
 |---|---|---|---|---|""")
-    for call, first, last, answer, what, reason in re.findall(r'\{ (\w+), (\w+), (\w+), -(\w+), "([^"]*)", "([^"]*)" \}',
+    for call, first, last, answer, what, reason in re.findall(r'\{ (\w+), (\w+), (\w+), -(\w+), "([^"]*)",\s+"([^"]*)" \}',
                                                               dict(texts)["common/hypercall/not_offered.c"]):
         operations = "all" if first == "WHOLE" else first if first == last else f"{first} to {last}"
         print(f"| {f'`{numbers[call]}`' if call in numbers else call} | {operations} | {what} | -{answer} | {reason} |")
     print("\n## CPU features that guests do not see\n\n| feature | CPUID leaf | reason |\n|---|---|---|")
-    for leaf, word, bit, name, reason in re.findall(r'\{ (\w+), (\d), (\d+), "([^"]*)", "([^"]*)" \}', dict(texts)["arch/x86/pv/emulate/cpuid.c"]):
+    for leaf, word, bit, name, reason in re.findall(r'\{ (\w+), (\d), (\d+), "([^"]*)",\s+"([^"]*)" \}', dict(texts)["arch/x86/pv/emulate/cpuid.c"]):
         print(f"| {name} | {int(leaf, 0):X}h {('EAX', 'EBX', 'ECX', 'EDX')[int(word)]} bit {bit} | {reason} |")
     print("\nFeatures that are in neither list are hidden, too: what is not known is not shown.")
 

@@ -8,7 +8,7 @@ from caisson.cli import TOP
 
 def main():
     cli.Words(__doc__).parse_args()
-    codes = re.findall(r'X\(\w+, "(\w+)", "([^"]*)",\s*\\\s*"([^"]*)"\)', open(f"{TOP}/include/hv/panic_codes.h").read())
+    codes = re.findall(r'X\(\w+, "(\w+)", "([^"]*)",[\\\s]*"([^"]*)"\)', open(f"{TOP}/include/hv/panic_codes.h").read())
     vectors = re.findall(r'X\((\d+), (\w+),.*"([^"]*)"\)', open(f"{TOP}/include/hv/x86/vectors.h").read())
     print("# Panic codes\n")
     print("Made by `tools/gen_panic_codes.py` from `include/hv/panic_codes.h`: change that file, then `make docs`.\n")

@@ -11,47 +11,20 @@ void arch_domains_init(void)
     cpuid_tell_hidden();
 }
 
-int arch_domain_create(struct domain *d)
-{
-    return pv_domain_init(d);
-}
+int arch_domain_create(struct domain *d) { return pv_domain_init(d); }
 
-int arch_vcpu_create(struct vcpu *v)
-{
-    return pv_vcpu_init(v);
-}
+int arch_vcpu_create(struct vcpu *v) { return pv_vcpu_init(v); }
 
-void arch_domain_relinquish(struct domain *d)
-{
-    pv_domain_relinquish(d);
-}
+void arch_domain_relinquish(struct domain *d) { pv_domain_relinquish(d); }
 
-void arch_domain_free(struct domain *d)
-{
-    pv_domain_free(d);
-}
+void arch_domain_free(struct domain *d) { pv_domain_free(d); }
 
-void arch_vcpu_free(struct vcpu *v)
-{
-    pv_vcpu_free(v);
-}
+void arch_vcpu_free(struct vcpu *v) { pv_vcpu_free(v); }
 
-void arch_vcpu_save(struct vcpu *v)
-{
-    pv_state_save(v);
-}
+void arch_vcpu_save(struct vcpu *v) { pv_state_save(v); }
 
-void arch_vcpu_load(struct vcpu *v)
-{
-    pv_state_load(v);
-}
+void arch_vcpu_load(struct vcpu *v) { pv_state_load(v); }
 
-void arch_cpu_leave_guests(void)
-{
-    pv_leave_address_space();
-}
+void arch_cpu_leave_guests(void) { pv_leave_address_space(); }
 
-int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
-{
-    return pv_set_context(v, c);
-}
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) { return pv_set_context(v, c); }

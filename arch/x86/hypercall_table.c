@@ -19,9 +19,11 @@ HYPERCALL_LIST(X)
 /* Called with six arguments in registers; handlers look at those that they have (System V ABI). */
 #define ENTRY_ANYBODY(name) do_##name
 #define ENTRY_CONTROL(name) control_##name
+/* clang-format off */
 const hypercall_fn hypercall_table[HYPERCALL_MAX] = {
 #define X(name, nr_args, who, what) [__HYPERVISOR_##name] = (hypercall_fn)(void *)ENTRY_##who(name),
     HYPERCALL_LIST(X)
 #undef X
     [HYPERCALL_TRAP_TEST] = (hypercall_fn)(void *)do_trap_test,
 };
+/* clang-format on */

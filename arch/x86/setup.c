@@ -39,7 +39,8 @@ static void refuse_efi(u64 status)
     if (status == EFI_NOT_FOUND)
         panic(PANIC_LOADER, "the boot loader names no UEFI system table or no image handle. Use GRUB 2 (multiboot2).");
     if (status == EFI_NOT_STARTED)
-        panic(PANIC_LOADER, "the boot loader has ended the UEFI boot services, which is for the hypervisor to do. Use GRUB 2 (multiboot2).");
+        panic(PANIC_LOADER,
+              "the boot loader has ended the UEFI boot services, which is for the hypervisor to do. Use GRUB 2 (multiboot2).");
     if (status == EFI_BUFFER_TOO_SMALL)
         panic(PANIC_EFI_EXIT, "the UEFI firmware's memory map is longer than %lu KiB. Update it, or boot in BIOS mode.",
               sizeof(efi_boot_data.map) >> 10);
@@ -82,7 +83,8 @@ static void refuse_bad_place(void)
     u32 type = boot_info_memory_type(&boot_info, boot_info.image_phys);
 
     if (!type || type == E820_RESERVED || type == E820_UNUSABLE)
-        panic(PANIC_LOADER, "the memory map has no RAM at %lx, where the boot loader has put the hypervisor. Update the firmware, or use GRUB 2.",
+        panic(PANIC_LOADER,
+              "the memory map has no RAM at %lx, where the boot loader has put the hypervisor. Update the firmware, or use GRUB 2.",
               boot_info.image_phys);
 }
 
@@ -123,8 +125,7 @@ static void print_memory_map(void)
     static const char *const types[] = { "?", "RAM", "reserved", "ACPI", "NVS", "unusable" };
 
     for (u32 i = 0; i < boot_info.nr_ranges; i++)
-        printk(LOG_INFO "  %016lx - %016lx %s\n", boot_info.ranges[i].start, boot_info.ranges[i].end,
-               types[boot_info.ranges[i].type]);
+        printk(LOG_INFO "  %016lx - %016lx %s\n", boot_info.ranges[i].start, boot_info.ranges[i].end, types[boot_info.ranges[i].type]);
 }
 
 /* In pieces: it is longer than what one call can print. */
@@ -142,8 +143,8 @@ static void print_banner(void)
 {
     static const char *const platforms[] = { "BIOS", "UEFI", "PVH" };
 
-    printk(LOG_INFO "Caisson %s, booted by %s (%s) at %lx\n", CAISSON_VERSION, boot_info.loader,
-           platforms[boot_info.platform], boot_info.image_phys);
+    printk(LOG_INFO "Caisson %s, booted by %s (%s) at %lx\n", CAISSON_VERSION, boot_info.loader, platforms[boot_info.platform],
+           boot_info.image_phys);
     print_command_line(boot_info.cmdline);
     print_memory_map();
 }
@@ -165,27 +166,27 @@ static void early_boot(void)
     refuse_bad_information(rc);
     start_recorder();
     boot_bundle_split(&boot_info, phys_to_virt);
-    boot_alloc_init();                /* beside the modules, which dom0 is built of later */
-    cpu_load_pat();                   /* a framebuffer is written through write-combining buffers */
+    boot_alloc_init(); /* beside the modules, which dom0 is built of later */
+    cpu_load_pat();    /* a framebuffer is written through write-combining buffers */
     consoles_start_video();
     console_sinks_complete();
     print_banner();
-    recorder_tell();                  /* after the consoles: it may be all that this boot does */
+    recorder_tell(); /* after the consoles: it may be all that this boot does */
     trap_test_phase("early_boot");
-    frame_table_init();               /* sets max_mfn */
+    frame_table_init(); /* sets max_mfn */
     m2p_init();
-    direct_map_init();                /* last user of early mappings */
-    idle_init_boot_cpu();             /* `current` is valid from here on */
-    machine_check_init();             /* this CPU's banks: errors have an owner from here on */
+    direct_map_init();    /* last user of early mappings */
+    idle_init_boot_cpu(); /* `current` is valid from here on */
+    machine_check_init(); /* this CPU's banks: errors have an owner from here on */
     system_phase_advance(PHASE_BOOT);
 }
 
 /* Memory and the processor's protections: all that boot_main() needs to go on with a shadow stack. */
 static void protect(void)
 {
-    boot_alloc_finish();              /* the page allocator owns free memory now */
-    cpu_enable_features();            /* patches code: needs vmap */
-    stack_guard_boot_blocks();        /* after the decision on shadow stacks */
+    boot_alloc_finish();       /* the page allocator owns free memory now */
+    cpu_enable_features();     /* patches code: needs vmap */
+    stack_guard_boot_blocks(); /* after the decision on shadow stacks */
 }
 
 BOOT_STEP(shadow_stack_start, NEEDS(current, guarded_stacks), GIVES(NOTHING), EVERYWHERE);
@@ -200,13 +201,13 @@ static void boot(void)
     keyhandler_init();
     nmi_init();
     mca_init();
-    acpi_init(boot_info.rsdp);        /* interrupt controllers and sleep registers are described there */
-    consoles_start_acpi();            /* a UART that only its tables name */
-    efi_runtime_init();               /* before other CPUs start: maps at low addresses for a moment */
+    acpi_init(boot_info.rsdp); /* interrupt controllers and sleep registers are described there */
+    consoles_start_acpi();     /* a UART that only its tables name */
+    efi_runtime_init();        /* before other CPUs start: maps at low addresses for a moment */
     tsc_init();
     irq_init();
     local_apic_init();
-    local_apic_timer_calibrate();     /* against the TSC */
+    local_apic_timer_calibrate(); /* against the TSC */
     wallclock_init();
     mca_start_polling();
     printk(LOG_INFO "Memory: %lu MiB RAM, %lu MiB free\n", total_ram_pages >> 8, page_free_count() >> 8);
@@ -216,16 +217,16 @@ static void boot(void)
     trap_test_phase("smp_boot");
     pv_hide_ports();
     build_dom0();
-    image_release_init();             /* nothing below is __init */
-    consoles_go_async();              /* after dom0's memory is taken: boot messages are synchronous */
+    image_release_init(); /* nothing below is __init */
+    consoles_go_async();  /* after dom0's memory is taken: boot messages are synchronous */
     printk(LOG_INFO "Starting dom0 %lu ms after the hypervisor\n", system_time_ns() / 1000000);
     printk(LOG_DEBUG "TSC: %lu since the first C line, %lu in all\n", rdtsc() - first_tsc, rdtsc());
-    watchdog_start();                 /* boot runs no timers: not before */
+    watchdog_start(); /* boot runs no timers: not before */
     console_input_start();
     console_release_video();
     system_phase_advance(PHASE_ACTIVE);
     trap_test_phase("active");
-    smp_use_others();                 /* from here on dom0 may run, elsewhere too */
+    smp_use_others(); /* from here on dom0 may run, elsewhere too */
 }
 
 void boot_main(u32 protocol, paddr_t info) __noreturn;

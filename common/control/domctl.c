@@ -16,7 +16,8 @@ static long get_ext(struct vcpu *v, struct xen_domctl *op)
 {
     struct xen_domctl_ext_vcpucontext *x = &op->u.ext_vcpucontext;
 
-    *x = (struct xen_domctl_ext_vcpucontext){ .vcpu = v->id, .size = sizeof(*x),
+    *x = (struct xen_domctl_ext_vcpucontext){ .vcpu = v->id,
+                                              .size = sizeof(*x),
                                               .syscall32_callback_eip = v->pv.syscall32_cb.address,
                                               .syscall32_disables_events = v->pv.syscall32_cb.mask_events };
     x->vmce.caps = vmce_capabilities();

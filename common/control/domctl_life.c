@@ -19,7 +19,8 @@ static bool config_ok(const struct xen_domctl_createdomain *c)
 long domctl_create(struct domain *d, struct xen_domctl *op)
 {
     const struct xen_domctl_createdomain *c = &op->u.createdomain;
-    struct domain_config config = { .max_vcpus = c->max_vcpus, .max_ports = MIN(c->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1) + 1,
+    struct domain_config config = { .max_vcpus = c->max_vcpus,
+                                    .max_ports = MIN(c->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1) + 1,
                                     .max_grant_frames = c->max_grant_frames < 0 ? GRANT_MAX_FRAMES : (u32)c->max_grant_frames };
 
     if (d && op->domain)
@@ -124,8 +125,12 @@ long domctl_info(struct domain *exact, struct xen_domctl *op)
 
     if (!d)
         return op->domain < DOMID_FIRST_RESERVED ? -ESRCH : -EINVAL;
-    *info = (struct xen_domctl_getdomaininfo){ .domain = d->id, .flags = state_flags(d), .tot_pages = d->tot_pages, .max_pages = d->max_pages,
-                                               .shared_info_frame = virt_to_mfn(d->shared_info), .max_vcpu_id = XEN_INVALID_MAX_VCPU_ID };
+    *info = (struct xen_domctl_getdomaininfo){ .domain = d->id,
+                                               .flags = state_flags(d),
+                                               .tot_pages = d->tot_pages,
+                                               .max_pages = d->max_pages,
+                                               .shared_info_frame = virt_to_mfn(d->shared_info),
+                                               .max_vcpu_id = XEN_INVALID_MAX_VCPU_ID };
     memcpy(info->handle, d->handle, sizeof(info->handle));
     count_vcpus(d, info);
     op->domain = d->id;

@@ -4,16 +4,10 @@
 #include <hv/guest_access.h>
 #include <hv/sched.h>
 
-static u64 bytes_of(const struct xenctl_bitmap *map)
-{
-    return (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8;
-}
+static u64 bytes_of(const struct xenctl_bitmap *map) { return (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8; }
 
 /* The CPUs that the map has room for. */
-static u64 room_of(const struct xenctl_bitmap *map)
-{
-    return map->nr_bits < MAX_CPUS ? (1ULL << map->nr_bits) - 1 : ~0ULL;
-}
+static u64 room_of(const struct xenctl_bitmap *map) { return map->nr_bits < MAX_CPUS ? (1ULL << map->nr_bits) - 1 : ~0ULL; }
 
 /* A set of CPUs from the guest. Bits that it has no room for are 0. */
 static int read_set(const struct xenctl_bitmap *map, u64 *set)
@@ -31,15 +25,9 @@ static int write_set(const struct xenctl_bitmap *map, u64 set)
     return copy_to_guest((void *)map->bitmap, &set, bytes_of(map)) ? -EFAULT : 0;
 }
 
-static struct vcpu *named(struct domain *d, const struct xen_domctl_vcpuaffinity *x)
-{
-    return domain_vcpu(d, x->vcpu);
-}
+static struct vcpu *named(struct domain *d, const struct xen_domctl_vcpuaffinity *x) { return domain_vcpu(d, x->vcpu); }
 
-static bool flags_ok(u32 flags)
-{
-    return flags && !(flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT));
-}
+static bool flags_ok(u32 flags) { return flags && !(flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)); }
 
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
 {
@@ -94,7 +82,6 @@ long domctl_scheduler_op(struct domain *d, struct xen_domctl *op)
         x->u.credit2.weight = (u16)d->sched.weight;
         x->u.credit2.cap = (u16)d->sched.cap;
         return 0;
-    default:
-        return -EINVAL;
+    default: return -EINVAL;
     }
 }

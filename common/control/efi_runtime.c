@@ -5,8 +5,8 @@
 #include <public/platform.h>
 #include "efi_runtime.h"
 
-#define MAX_NAME 4096      /* bytes of a variable's name */
-#define MAX_DATA MiB(1)    /* of its value */
+#define MAX_NAME 4096   /* bytes of a variable's name */
+#define MAX_DATA MiB(1) /* of its value */
 
 /* ---- about the firmware ---- */
 
@@ -46,22 +46,15 @@ long efi_firmware_info(u32 index, struct xenpf_efi_info *info)
     if (!efi_info.revision)
         return -ENOSYS; /* dom0 must not take the EFI path */
     switch (index) {
-    case XEN_FW_EFI_VERSION:
-        info->u.version = efi_info.revision;
-        return 0;
-    case XEN_FW_EFI_RT_VERSION:
-        info->u.version = efi_info.services_revision;
-        return efi_info.services_revision ? 0 : -EOPNOTSUPP;
+    case XEN_FW_EFI_VERSION: info->u.version = efi_info.revision; return 0;
+    case XEN_FW_EFI_RT_VERSION: info->u.version = efi_info.services_revision; return efi_info.services_revision ? 0 : -EOPNOTSUPP;
     case XEN_FW_EFI_CONFIG_TABLE:
         info->u.cfg.addr = efi_info.config_tables;
         info->u.cfg.nent = efi_info.nr_config_tables;
         return 0;
-    case XEN_FW_EFI_VENDOR:
-        return vendor(info);
-    case XEN_FW_EFI_MEM_INFO:
-        return memory(info);
-    default:
-        return -ENODATA;
+    case XEN_FW_EFI_VENDOR: return vendor(info);
+    case XEN_FW_EFI_MEM_INFO: return memory(info);
+    default: return -ENODATA;
     }
 }
 
@@ -69,7 +62,10 @@ long efi_firmware_info(u32 index, struct xenpf_efi_info *info)
 
 static long get_time(struct xenpf_efi_runtime_call *c)
 {
-    struct { u32 resolution, accuracy; u8 sets_to_zero; } capabilities = { 0 };
+    struct {
+        u32 resolution, accuracy;
+        u8 sets_to_zero;
+    } capabilities = { 0 };
 
     if (c->misc)
         return -EINVAL;
@@ -163,8 +159,7 @@ static long set_variable(struct xenpf_efi_runtime_call *c)
     long rc = !name ? -EINVAL : !data ? -ENOMEM : copy_from_guest(data, (void *)c->u.variable.data, size);
 
     if (!rc)
-        rc = efi_call(EFI_SET_VARIABLE, &c->status,
-                      (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, c->misc, size, (u64)data });
+        rc = efi_call(EFI_SET_VARIABLE, &c->status, (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, c->misc, size, (u64)data });
     hv_free(data);
     hv_free_page(name);
     return rc;
@@ -205,17 +200,20 @@ static long query_variable_info(struct xenpf_efi_runtime_call *c)
     if (efi_info.services_revision < 2 << 16)
         return -EOPNOTSUPP;
     return efi_call(EFI_QUERY_VARIABLE_INFO, &c->status,
-                    (u64[5]){ c->u.variable_info.attr, (u64)&c->u.variable_info.max_store_size,
-                              (u64)&c->u.variable_info.remain_store_size, (u64)&c->u.variable_info.max_size });
+                    (u64[5]){ c->u.variable_info.attr, (u64)&c->u.variable_info.max_store_size, (u64)&c->u.variable_info.remain_store_size,
+                              (u64)&c->u.variable_info.max_size });
 }
 
 static const struct {
     u32 function;
     long (*run)(struct xenpf_efi_runtime_call *c);
 } functions[] = {
-    { XEN_EFI_get_time, get_time },               { XEN_EFI_set_time, set_time },
-    { XEN_EFI_get_wakeup_time, get_wakeup_time }, { XEN_EFI_set_wakeup_time, set_wakeup_time },
-    { XEN_EFI_get_variable, get_variable },       { XEN_EFI_set_variable, set_variable },
+    { XEN_EFI_get_time, get_time },
+    { XEN_EFI_set_time, set_time },
+    { XEN_EFI_get_wakeup_time, get_wakeup_time },
+    { XEN_EFI_set_wakeup_time, set_wakeup_time },
+    { XEN_EFI_get_variable, get_variable },
+    { XEN_EFI_set_variable, set_variable },
     { XEN_EFI_get_next_variable_name, get_next_variable_name },
     { XEN_EFI_get_next_high_monotonic_count, next_high_monotonic_count },
     { XEN_EFI_query_variable_info, query_variable_info },

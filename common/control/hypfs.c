@@ -8,15 +8,9 @@
 #include <hv/version.h>
 #include <public/hypfs.h>
 
-static const char *version(void)
-{
-    return CAISSON_VERSION;
-}
+static const char *version(void) { return CAISSON_VERSION; }
 
-static const char *cmdline(void)
-{
-    return boot_info.cmdline;
-}
+static const char *cmdline(void) { return boot_info.cmdline; }
 
 /* A directory stands before what it holds. */
 static const struct node {
@@ -51,10 +45,7 @@ static const char *name_in(const struct node *dir, const struct node *n)
     return rest + 1;
 }
 
-static u32 entry_size(const char *name)
-{
-    return ROUND_UP((u32)(offsetof(struct xen_hypfs_dirlistentry, name) + strlen(name) + 1), 4u);
-}
+static u32 entry_size(const char *name) { return ROUND_UP((u32)(offsetof(struct xen_hypfs_dirlistentry, name) + strlen(name) + 1), 4u); }
 
 static u32 list_size(const struct node *dir)
 {
@@ -117,8 +108,7 @@ long do_hypfs_op(u64 cmd, u64 path_at, u64 path_size, u64 buffer, u64 size)
     char path[64];
 
     switch ((u32)cmd) {
-    case XEN_HYPFS_OP_get_version:
-        return path_at || path_size || buffer || size ? -EINVAL : XEN_HYPFS_VERSION;
+    case XEN_HYPFS_OP_get_version: return path_at || path_size || buffer || size ? -EINVAL : XEN_HYPFS_VERSION;
     case XEN_HYPFS_OP_read:
         if (!path_size || path_size > XEN_HYPFS_MAX_PATHLEN)
             return -EINVAL;
@@ -128,9 +118,7 @@ long do_hypfs_op(u64 cmd, u64 path_at, u64 path_size, u64 buffer, u64 size)
         if (copy_from_guest(path, (void *)path_at, path_size))
             return -EFAULT;
         return path[path_size - 1] ? -EINVAL : read(path, (char *)buffer, size);
-    case XEN_HYPFS_OP_write_contents:
-        return -EACCES;
-    default:
-        return -EOPNOTSUPP;
+    case XEN_HYPFS_OP_write_contents: return -EACCES;
+    default: return -EOPNOTSUPP;
     }
 }

@@ -122,7 +122,9 @@ static void deal_with(const struct mc_event *e)
             page_retire(mfn + i);
         printk(LOG_WARN "Machine check on CPU %u, bank %u, status %016lx: %s, address %#lx, %s%s\n", e->cpu, e->bank, e->status,
                mc_severity_name(e->severity), e->address, owners[kind],
-               !r.retired ? "" : kind == FRAME_FREE ? ": retired" : ": to be retired");
+               !r.retired         ? "" :
+               kind == FRAME_FREE ? ": retired" :
+                                    ": to be retired");
     } else {
         printk(LOG_WARN "Machine check on CPU %u, bank %u, status %016lx: %s, no address\n", e->cpu, e->bank, e->status,
                mc_severity_name(e->severity));
@@ -170,10 +172,7 @@ void mca_init(void)
 }
 BOOT_STEP(mca_init, NEEDS(machine_checks, timers), GIVES(machine_check_reports), EVERYWHERE);
 
-void mca_start_polling(void)
-{
-    poll(NULL);
-}
+void mca_start_polling(void) { poll(NULL); }
 BOOT_STEP(mca_start_polling, NEEDS(machine_check_reports, apic_timer), GIVES(NOTHING), EVERYWHERE);
 
 /* ---- the hypercall ---- */
@@ -221,10 +220,7 @@ static void describe(const struct record *r, struct mc_info *mi)
     rec->action_info.page_retire.mfn = e->address >> PAGE_SHIFT;
 }
 
-static bool urgent(const struct record *r)
-{
-    return r->event.severity >= MC_OPTIONAL;
-}
+static bool urgent(const struct record *r) { return r->event.severity >= MC_OPTIONAL; }
 
 static long acknowledge(u64 id)
 {

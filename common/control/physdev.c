@@ -63,10 +63,7 @@ static long op_alloc_vector(void *arg)
     return 0;
 }
 
-static long op_eoi(void *arg)
-{
-    return pirq_eoi(current->domain, ((struct physdev_eoi *)arg)->irq);
-}
+static long op_eoi(void *arg) { return pirq_eoi(current->domain, ((struct physdev_eoi *)arg)->irq); }
 
 static long op_map_pirq(void *arg)
 {
@@ -76,19 +73,15 @@ static long op_map_pirq(void *arg)
     if (m->domid != DOMID_SELF && m->domid != current->domain->id)
         return -ESRCH;
     switch (m->type) {
-    case MAP_PIRQ_TYPE_GSI:
-        rc = m->index < 0 ? -EINVAL : pirq_map_gsi(current->domain, (u32)m->index);
-        break;
+    case MAP_PIRQ_TYPE_GSI: rc = m->index < 0 ? -EINVAL : pirq_map_gsi(current->domain, (u32)m->index); break;
     case MAP_PIRQ_TYPE_MSI_SEG:
         if (m->bus >> 16)
             return -EOPNOTSUPP; /* segments other than 0 */
         /* fall through */
     case MAP_PIRQ_TYPE_MSI:
-        rc = pirq_map_msi(current->domain, (u16)((m->bus & 0xff) << 8 | (m->devfn & 0xff)), (u32)m->entry_nr,
-                          m->table_base != 0);
+        rc = pirq_map_msi(current->domain, (u16)((m->bus & 0xff) << 8 | (m->devfn & 0xff)), (u32)m->entry_nr, m->table_base != 0);
         break;
-    default:
-        return -EOPNOTSUPP; /* one message a device: Linux falls back to that */
+    default: return -EOPNOTSUPP; /* one message a device: Linux falls back to that */
     }
     if (rc < 0)
         return rc;
@@ -139,7 +132,4 @@ static const struct subop ops[] = {
     [PHYSDEVOP_pci_device_remove] = { op_accept, 4, false },
 };
 
-long do_physdev_op(u64 cmd, u64 arg)
-{
-    return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_physdev_op, (u32)cmd, arg);
-}
+long do_physdev_op(u64 cmd, u64 arg) { return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_physdev_op, (u32)cmd, arg); }

@@ -42,22 +42,14 @@ static long settime64(struct xen_platform_op *op)
 static long firmware_info(struct xen_platform_op *op)
 {
     switch (op->u.firmware_info.type) {
-    case XEN_FW_KBD_SHIFT_FLAGS:
-        op->u.firmware_info.u.kbd_shift_flags = 0;
-        return 0;
-    case XEN_FW_DISK_INFO:
-        return -ESRCH; /* no BIOS disk information was taken */
-    case XEN_FW_EFI_INFO:
-        return efi_firmware_info(op->u.firmware_info.index, &op->u.firmware_info.u.efi_info);
-    default:
-        return -ENOSYS;
+    case XEN_FW_KBD_SHIFT_FLAGS: op->u.firmware_info.u.kbd_shift_flags = 0; return 0;
+    case XEN_FW_DISK_INFO: return -ESRCH; /* no BIOS disk information was taken */
+    case XEN_FW_EFI_INFO: return efi_firmware_info(op->u.firmware_info.index, &op->u.firmware_info.u.efi_info);
+    default: return -ENOSYS;
     }
 }
 
-static long efi_runtime(struct xen_platform_op *op)
-{
-    return efi_runtime_call(&op->u.efi_runtime_call);
-}
+static long efi_runtime(struct xen_platform_op *op) { return efi_runtime_call(&op->u.efi_runtime_call); }
 
 static long enter_sleep(struct xen_platform_op *op)
 {
@@ -92,15 +84,9 @@ static long get_cpuinfo(struct xen_platform_op *op)
     return 0;
 }
 
-static long cpu_online(struct xen_platform_op *op)
-{
-    return smp_cpu_online(op->u.cpu_ol.cpuid);
-}
+static long cpu_online(struct xen_platform_op *op) { return smp_cpu_online(op->u.cpu_ol.cpuid); }
 
-static long cpu_offline(struct xen_platform_op *op)
-{
-    return smp_cpu_offline(op->u.cpu_ol.cpuid);
-}
+static long cpu_offline(struct xen_platform_op *op) { return smp_cpu_offline(op->u.cpu_ol.cpuid); }
 
 static long read_memtype(struct xen_platform_op *op)
 {
@@ -118,10 +104,11 @@ static const struct {
     u32 cmd;
     long (*run)(struct xen_platform_op *op);
 } ops[] = {
-    { XENPF_settime32, settime32 },     { XENPF_settime64, settime64 },
-    { XENPF_efi_runtime_call, efi_runtime }, { XENPF_firmware_info, firmware_info }, { XENPF_enter_acpi_sleep, enter_sleep },
-    { XENPF_get_cpuinfo, get_cpuinfo }, { XENPF_read_memtype, read_memtype },
-    { XENPF_set_processor_pminfo, set_pminfo }, { XENPF_cpu_online, cpu_online }, { XENPF_cpu_offline, cpu_offline },
+    { XENPF_settime32, settime32 },          { XENPF_settime64, settime64 },
+    { XENPF_efi_runtime_call, efi_runtime }, { XENPF_firmware_info, firmware_info },
+    { XENPF_enter_acpi_sleep, enter_sleep }, { XENPF_get_cpuinfo, get_cpuinfo },
+    { XENPF_read_memtype, read_memtype },    { XENPF_set_processor_pminfo, set_pminfo },
+    { XENPF_cpu_online, cpu_online },        { XENPF_cpu_offline, cpu_offline },
 };
 
 long do_platform_op(u64 arg)

@@ -19,7 +19,8 @@ static paddr_t reachable_end(paddr_t start, paddr_t end)
         return end;
     bool sound = end <= ADDRESSES_END && start < limit;
 
-    printk(LOG_WARN "Memory map: RAM at %lx to %lx cannot be: it is %s\n", start, end, sound ? "cut where the processor's addresses end" : "left out");
+    printk(LOG_WARN "Memory map: RAM at %lx to %lx cannot be: it is %s\n", start, end,
+           sound ? "cut where the processor's addresses end" : "left out");
     return sound ? limit : start;
 }
 
@@ -59,7 +60,8 @@ void boot_info_copy_line(char *to, size_t room, const void *line, size_t size, c
 bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, const char *cmdline, size_t size)
 {
     if (end < start || end > 1ULL << cpu.phys_bits) {
-        printk(LOG_ERR "Boot module at %lx to %lx: it %s\n", start, end, end < start ? "ends before it starts" : "lies beyond the processor's addresses");
+        printk(LOG_ERR "Boot module at %lx to %lx: it %s\n", start, end,
+               end < start ? "ends before it starts" : "lies beyond the processor's addresses");
         return false;
     }
     if (bi->nr_modules == BOOT_MAX_MODULES) {
@@ -143,10 +145,7 @@ u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr)
     return r ? r->type : 0;
 }
 
-static bool apart(paddr_t start, paddr_t end, paddr_t other_start, paddr_t other_end)
-{
-    return other_end <= start || other_start >= end;
-}
+static bool apart(paddr_t start, paddr_t end, paddr_t other_start, paddr_t other_end) { return other_end <= start || other_start >= end; }
 
 bool boot_info_has_ram(const struct boot_info *bi, paddr_t start, paddr_t end)
 {

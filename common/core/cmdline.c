@@ -48,10 +48,7 @@ int option_count(const char *value, void *var)
     return rc ? rc : *(u32 *)var ? 0 : -EINVAL;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 /*
  * Copies the next word of *line to word, without its quotes, and moves *line behind it. false: there is none, or *line is at

@@ -71,9 +71,7 @@ OPTION("console", parse_console, opt_console,
        "`com1,vga`");
 
 bool opt_sync_console;
-OPTION("sync_console", option_bool, opt_sync_console,
-       "wait for each character to leave the UART: slow, loses nothing",
-       "off");
+OPTION("sync_console", option_bool, opt_sync_console, "wait for each character to leave the UART: slow, loses nothing", "off");
 
 void console_register_sink(struct console_sink *sink)
 {
@@ -94,10 +92,7 @@ static void start_sink(struct console_sink *sink)
     sink->write(boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE));
 }
 
-bool console_wants(u32 which)
-{
-    return opt_console.wanted & which;
-}
+bool console_wants(u32 which) { return opt_console.wanted & which; }
 
 void console_sink_ready(struct console_sink *sink)
 {
@@ -147,10 +142,7 @@ void console_write(const char *s, size_t n, bool to_sinks)
     }
 }
 
-static bool is_video(const struct console_sink *sink)
-{
-    return sink->which == SINK_VGA;
-}
+static bool is_video(const struct console_sink *sink) { return sink->which == SINK_VGA; }
 
 void console_force_unlock(bool video)
 {
@@ -169,15 +161,9 @@ void console_lock_again(void)
     WRITE_ONCE(lock_broken, false);
 }
 
-void console_flush_late(void)
-{
-    serial_flush();
-}
+void console_flush_late(void) { serial_flush(); }
 
-void console_for_logged(void (*fn)(const char *s, size_t n))
-{
-    fn(boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE));
-}
+void console_for_logged(void (*fn)(const char *s, size_t n)) { fn(boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE)); }
 
 bool console_key_pressed(void)
 {

@@ -34,6 +34,6 @@ const char *panic_code_cause(enum panic_code code)
 
 const char *panic_code_advice(enum panic_code code)
 {
-    return code < PANIC_CODE_COUNT ? codes[code].advice
-                                   : "Report the lines of this screen. loglvl=all shows more before it; noreboot keeps it.";
+    return code < PANIC_CODE_COUNT ? codes[code].advice :
+                                     "Report the lines of this screen. loglvl=all shows more before it; noreboot keeps it.";
 }

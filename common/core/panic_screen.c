@@ -29,19 +29,13 @@ void __assert_fail(const char *what, const char *file, unsigned line, const char
     panic(PANIC_ASSERT, "%s", what); /* inside a report: one more line, and the end */
 }
 
-void *__memset_chk(void *dst, int c, size_t n, size_t room)
-{
-    return memset(dst, c, MIN(n, room));
-}
+void *__memset_chk(void *dst, int c, size_t n, size_t room) { return memset(dst, c, MIN(n, room)); }
 
 static u8 qr[QR_BUFFER], qr_scratch[QR_BUFFER];
 static u32 row, columns;
 static bool shown;
 
-bool qr_module(u32 x, u32 y)
-{
-    return qrcodegen_getModule(qr, (int)x, (int)y);
-}
+bool qr_module(u32 x, u32 y) { return qrcodegen_getModule(qr, (int)x, (int)y); }
 
 /* Writes the text from `row` on, broken between words. */
 static void wrapped(u32 indent, const char *text)
@@ -79,8 +73,8 @@ static void linef(const char *fmt, ...)
 /* "CAI-T0E/0.1/ACTIVE/0/IP:.../A:.../BT:1A2B3.4C5D6": upper case, offsets into the image. */
 static void compact(const struct recorder_report *r, char *out, size_t size)
 {
-    int n = hv_snprintf(out, size, "CAI-%s/%s/%s/%u/IP:%lX/A:%lX/BT:", panic_code_name(r->code), CAISSON_VERSION, r->phase,
-                        r->cpu, r->rip, r->address);
+    int n = hv_snprintf(out, size, "CAI-%s/%s/%s/%u/IP:%lX/A:%lX/BT:", panic_code_name(r->code), CAISSON_VERSION, r->phase, r->cpu, r->rip,
+                        r->address);
 
     for (u32 i = 0; i < r->nr_frames && n < (int)size - 8; i++)
         n += hv_snprintf(out + n, size - (size_t)n, "%s%lX", i ? "." : "", (r->frames[i] - IMAGE_VIRT_START) & 0xffffff);

@@ -18,8 +18,8 @@ enum record_state { RECORD_RUNNING, RECORD_REPORTED, RECORD_ENDED, RECORD_GUEST_
 
 struct record_head {
     u64 magic;
-    u32 size;           /* of this head */
-    u32 failed_boots;   /* boots in a row that ended before a guest ran, this one included until then */
+    u32 size;         /* of this head */
+    u32 failed_boots; /* boots in a row that ended before a guest ran, this one included until then */
     u32 state, phase;
     char version[16];
     char code[4], phase_name[12];
@@ -28,7 +28,7 @@ struct record_head {
     char why[128];
     u64 frames[8];
     u32 reserved;
-    u32 crc;            /* of all before */
+    u32 crc; /* of all before */
 };
 CHECK_SIZE(struct record_head, 280);
 
@@ -64,10 +64,7 @@ static u32 crc32(const void *data, size_t n)
     return ~crc;
 }
 
-static void seal(void)
-{
-    record->head.crc = crc32(&record->head, offsetof(struct record_head, crc));
-}
+static void seal(void) { record->head.crc = crc32(&record->head, offsetof(struct record_head, crc)); }
 
 static bool head_valid(const struct record_head *h)
 {
@@ -90,14 +87,13 @@ static void describe_previous(void)
     const struct record_head *p = &previous;
 
     if (p->state == RECORD_REPORTED)
-        hv_snprintf(previous_text, sizeof(previous_text), "Previous boot ended in phase %s on CPU %u: CAI-%s %s", p->phase_name,
-                    p->cpu, p->code, p->why);
+        hv_snprintf(previous_text, sizeof(previous_text), "Previous boot ended in phase %s on CPU %u: CAI-%s %s", p->phase_name, p->cpu,
+                    p->code, p->why);
     else if (p->state == RECORD_GUEST_CRASHED)
         hv_snprintf(previous_text, sizeof(previous_text), "Previous boot ended with a crash of dom0: %s", p->why);
     else if (p->state == RECORD_RUNNING)
         hv_snprintf(previous_text, sizeof(previous_text),
-                    "Previous boot ended in phase %s without a report: a reset from outside, or a fault of the hardware",
-                    p->phase_name);
+                    "Previous boot ended in phase %s without a report: a reset from outside, or a fault of the hardware", p->phase_name);
 }
 
 static void name_phase(enum phase phase)
@@ -185,15 +181,9 @@ void recorder_tell(void)
 }
 BOOT_STEP(recorder_tell, NEEDS(recorder, consoles), GIVES(NOTHING), EVERYWHERE);
 
-const char *recorder_previous(void)
-{
-    return previous_text;
-}
+const char *recorder_previous(void) { return previous_text; }
 
-const char *recorder_previous_log(void)
-{
-    return previous_text[0] ? previous_log : "";
-}
+const char *recorder_previous_log(void) { return previous_text[0] ? previous_log : ""; }
 
 void recorder_log(const char *s, size_t n)
 {

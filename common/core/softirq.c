@@ -8,15 +8,9 @@
 
 static void (*handlers[SOFTIRQ_COUNT])(void);
 
-void softirq_register(enum softirq nr, void (*fn)(void))
-{
-    handlers[nr] = fn;
-}
+void softirq_register(enum softirq nr, void (*fn)(void)) { handlers[nr] = fn; }
 
-void softirq_raise(enum softirq nr)
-{
-    __atomic_fetch_or(&this_cpu()->softirq_pending, 1u << nr, __ATOMIC_RELAXED);
-}
+void softirq_raise(enum softirq nr) { __atomic_fetch_or(&this_cpu()->softirq_pending, 1u << nr, __ATOMIC_RELAXED); }
 
 void softirq_raise_on(struct percpu *c, enum softirq nr)
 {
@@ -41,10 +35,7 @@ static u32 due(const struct percpu *c)
     return pending & ~((c->curr == c->idle ? 0 : IDLE_ONLY) | (c->curr->mid_operation ? EXIT_ONLY : 0));
 }
 
-bool softirq_pending(void)
-{
-    return due(this_cpu()) != 0;
-}
+bool softirq_pending(void) { return due(this_cpu()) != 0; }
 
 void softirq_process(void)
 {

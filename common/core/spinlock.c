@@ -20,10 +20,7 @@ static void check_order(const struct percpu *c, const spinlock_t *lock)
         ASSERT(may_follow(c->held[i], lock));
 }
 
-static void note_held(struct percpu *c, spinlock_t *lock)
-{
-    c->held[c->locks_held] = lock;
-}
+static void note_held(struct percpu *c, spinlock_t *lock) { c->held[c->locks_held] = lock; }
 
 static void note_released(struct percpu *c, const spinlock_t *lock)
 {
@@ -36,9 +33,21 @@ static void note_released(struct percpu *c, const spinlock_t *lock)
         c->held[i] = c->held[i + 1];
 }
 #else
-static void check_order(const struct percpu *c, const spinlock_t *lock) { (void)c; (void)lock; }
-static void note_held(struct percpu *c, spinlock_t *lock) { (void)c; (void)lock; }
-static void note_released(struct percpu *c, const spinlock_t *lock) { (void)c; (void)lock; }
+static void check_order(const struct percpu *c, const spinlock_t *lock)
+{
+    (void)c;
+    (void)lock;
+}
+static void note_held(struct percpu *c, spinlock_t *lock)
+{
+    (void)c;
+    (void)lock;
+}
+static void note_released(struct percpu *c, const spinlock_t *lock)
+{
+    (void)c;
+    (void)lock;
+}
 #endif
 
 static inline void taken(struct percpu *c, spinlock_t *lock)

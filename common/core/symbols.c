@@ -28,7 +28,6 @@ const char *symbol_describe(u64 addr, char *buf, size_t size)
         else
             hi = mid;
     }
-    hv_snprintf(buf, size, "%016lx %s+%#lx", addr, symbol_names + symbol_table[lo].name,
-                off - symbol_table[lo].offset);
+    hv_snprintf(buf, size, "%016lx %s+%#lx", addr, symbol_names + symbol_table[lo].name, off - symbol_table[lo].offset);
     return buf;
 }

@@ -32,10 +32,7 @@ OPTION("console_timestamps", parse_stamp, opt_stamp,
        "since start), `raw` (the TSC). Until the date is known it is `boot`",
        "`none`");
 
-void timestamp_set_wallclock(u64 sec, u32 nsec)
-{
-    WRITE_ONCE(wallclock, sec < (1ULL << 33) ? sec * NS_PER_SEC + nsec : 0);
-}
+void timestamp_set_wallclock(u64 sec, u32 nsec) { WRITE_ONCE(wallclock, sec < (1ULL << 33) ? sec * NS_PER_SEC + nsec : 0); }
 
 /* The calendar in years that begin in March, from 0000-03-01 on: the leap day is a year's last. */
 static void civil_from_days(u64 days, u64 *y, u64 *m, u64 *d)

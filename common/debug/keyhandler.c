@@ -27,7 +27,7 @@ static char last_key; /* that was run since the input came here, or 0 */
 static u32 rx_head, rx_tail, keys_head, keys_tail;
 static spinlock_t rx_lock = SPINLOCK_INIT(LOCK_LEAF);
 static bool to_dom0, said_to_dom0; /* what follows a switch may be here before the switch is announced */
-static u32 switch_seen; /* held back until it is clear that no third one follows */
+static u32 switch_seen;            /* held back until it is clear that no third one follows */
 
 static void say_where_input_goes(bool dom0)
 {
@@ -228,8 +228,5 @@ static void print_walk(char key)
 }
 KEYHANDLER('w', print_walk, "page-table walks to dom0's instruction pointers");
 
-void keyhandler_init(void)
-{
-    softirq_register(SOFTIRQ_CONSOLE_RX, rx_softirq);
-}
+void keyhandler_init(void) { softirq_register(SOFTIRQ_CONSOLE_RX, rx_softirq); }
 BOOT_STEP(keyhandler_init, NEEDS(consoles), GIVES(debug_keys), EVERYWHERE);

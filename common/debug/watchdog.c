@@ -20,13 +20,9 @@
 static bool opt_watchdog;
 
 /* "force" is Xen's word for "even if its trial fails": there is no trial here. */
-static int parse_watchdog(const char *value, void *var)
-{
-    return option_bool(strcmp(value, "force") ? value : "on", var);
-}
+static int parse_watchdog(const char *value, void *var) { return option_bool(strcmp(value, "force") ? value : "on", var); }
 OPTION("watchdog", parse_watchdog, opt_watchdog,
-       "NMIs look whether the first CPU still runs timers, and report if not; `force` is the same",
-       "off");
+       "NMIs look whether the first CPU still runs timers, and report if not; `force` is the same", "off");
 static u32 opt_timeout = 5;
 OPTION("watchdog_timeout", option_u32, opt_timeout, "seconds without a timer until then", "`5`");
 

@@ -23,15 +23,12 @@ static struct domain *struct_alloc(void)
     return pg ? memset(page_to_virt(pg), 0, STRUCT_PAGES << PAGE_SHIFT) : NULL;
 }
 
-static void struct_free(struct domain *d)
-{
-    page_free_range(virt_to_mfn(d), STRUCT_PAGES);
-}
+static void struct_free(struct domain *d) { page_free_range(virt_to_mfn(d), STRUCT_PAGES); }
 
 static void vcpu_free(struct vcpu *v);
 
 #define DOMAIN_TIMERS (1 + DOMAIN_WATCHDOGS) /* 1: cap */
-#define VCPU_TIMERS 4   /* periodic, singleshot, poll, slice */
+#define VCPU_TIMERS 4                        /* periodic, singleshot, poll, slice */
 
 static int fill(struct domain *d)
 {
@@ -118,10 +115,7 @@ static void periodic_fired(void *data)
     timer_set(&v->periodic_timer, v->period_last + period);
 }
 
-static void poll_fired(void *data)
-{
-    vcpu_pause_flag_clear(data, PAUSE_POLL);
-}
+static void poll_fired(void *data) { vcpu_pause_flag_clear(data, PAUSE_POLL); }
 
 static struct vcpu_info *first_info(const struct vcpu *v)
 {
@@ -244,9 +238,7 @@ void domain_share_page(struct domain *d, struct page_info *pg)
     __atomic_store_n(&pg->ref_info, PGR_SPECIAL | 1, __ATOMIC_RELEASE);
 }
 
-static void look_at_events(void)
-{
-}
+static void look_at_events(void) {}
 
 void domains_init(void)
 {
@@ -276,10 +268,7 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
         vcpu_wake(v); /* looks at the others, which may not hold it yet */
 }
 
-void vcpu_unblock(struct vcpu *v)
-{
-    vcpu_pause_flag_clear(v, PAUSE_BLOCKED);
-}
+void vcpu_unblock(struct vcpu *v) { vcpu_pause_flag_clear(v, PAUSE_BLOCKED); }
 
 void vcpu_kick(struct vcpu *v)
 {
@@ -312,16 +301,14 @@ static void print_domains(char key)
 
     (void)key;
     for_each_domain(d) {
-        printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist,
-               states[d->state]);
+        printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist, states[d->state]);
         for (u32 j = 0; j < d->max_vcpus; j++) {
             const struct vcpu *v = d->vcpu[j];
             const struct vcpu_info *info = v ? READ_ONCE(v->info) : NULL; /* of one beyond the legacy ones it goes with its domain */
 
             if (info && v->initialised)
-                printk("  v%u: %s, pause %x, kernel cr3 %lx, user cr3 %lx, upcall pending %u mask %u\n", v->id,
-                       state_name(v), v->pause_flags, v->pv.kernel_l4, v->pv.user_l4, info->evtchn_upcall_pending,
-                       info->evtchn_upcall_mask);
+                printk("  v%u: %s, pause %x, kernel cr3 %lx, user cr3 %lx, upcall pending %u mask %u\n", v->id, state_name(v),
+                       v->pause_flags, v->pv.kernel_l4, v->pv.user_l4, info->evtchn_upcall_pending, info->evtchn_upcall_mask);
         }
     }
 }

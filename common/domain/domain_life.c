@@ -279,7 +279,7 @@ static int kill_vcpus(struct domain *d)
 int domain_kill(struct domain *d)
 {
     /* In this order: nothing runs; nobody is told any more; the vCPUs' tables before the frames that they are in. */
-    static int (*const steps[])(struct domain *d) = { kill_stop, evtchn_destroy, kill_vcpus, kill_frames, kill_shared_pages };
+    static int (*const steps[])(struct domain * d) = { kill_stop, evtchn_destroy, kill_vcpus, kill_frames, kill_shared_pages };
 
     if (d == hardware_domain || d == current->domain)
         return -EINVAL;
@@ -325,7 +325,4 @@ static void domains_end(void)
     }
 }
 
-void domain_life_init(void)
-{
-    softirq_register(SOFTIRQ_DOMAIN_END, domains_end);
-}
+void domain_life_init(void) { softirq_register(SOFTIRQ_DOMAIN_END, domains_end); }

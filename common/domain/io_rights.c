@@ -11,15 +11,9 @@ void io_rights_init(struct io_rights *r, bool all)
     memset(r->pirqs, 0xff, sizeof(r->pirqs));
 }
 
-static void forget(struct io_rights *r, u32 i)
-{
-    r->iomem[i] = r->iomem[--r->nr_iomem];
-}
+static void forget(struct io_rights *r, u32 i) { r->iomem[i] = r->iomem[--r->nr_iomem]; }
 
-static void add(struct io_rights *r, mfn_t first, mfn_t last)
-{
-    r->iomem[r->nr_iomem++] = (struct iomem_range){ first, last };
-}
+static void add(struct io_rights *r, mfn_t first, mfn_t last) { r->iomem[r->nr_iomem++] = (struct iomem_range){ first, last }; }
 
 /* One range that holds the new one and those that it touches. */
 static int iomem_allow(struct io_rights *r, mfn_t first, mfn_t last)
@@ -48,7 +42,7 @@ static int iomem_refuse(struct io_rights *r, mfn_t first, mfn_t last)
 
         if (was.first > last || first > was.last)
             continue;
-        bool before = was.first < first, after = was.last > last;
+        bool before = was.first<first, after = was.last> last;
 
         if (before && after && r->nr_iomem == MAX_IOMEM_RANGES)
             return -ENOSPC;

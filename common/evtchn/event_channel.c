@@ -30,10 +30,7 @@ static struct evtchn *port_in_use(struct domain *d, u32 port)
 }
 
 /* Ports from here on are not the domain's: the ABI in use cannot name them, or it may not have so many. */
-static u32 port_limit(const struct domain *d)
-{
-    return MIN(d->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS, d->max_ports);
-}
+static u32 port_limit(const struct domain *d) { return MIN(d->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS, d->max_ports); }
 
 static void free_append(struct domain *d, u32 port)
 {
@@ -198,10 +195,7 @@ static void set_pending(struct domain *d, struct evtchn *c, u32 port)
 }
 
 /* event_lock held. */
-static bool port_pending(struct domain *d, u32 port)
-{
-    return d->fifo ? evtchn_fifo_is_pending(d, port) : evtchn_2l_is_pending(d, port);
-}
+static bool port_pending(struct domain *d, u32 port) { return d->fifo ? evtchn_fifo_is_pending(d, port) : evtchn_2l_is_pending(d, port); }
 
 int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n)
 {
@@ -317,10 +311,7 @@ static long op_bind_interdomain(void *arg)
     return rc;
 }
 
-static bool virq_is_global(u32 virq)
-{
-    return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU;
-}
+static bool virq_is_global(u32 virq) { return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU; }
 
 /* A new port for vCPU `vcpu` in the given state, remembered through *slot if slot is given. */
 static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_out)
@@ -384,9 +375,7 @@ static long op_bind_pirq(void *arg)
 static void close_port(struct domain *d, struct evtchn *c, u32 port)
 {
     switch (c->state) {
-    case ECS_PIRQ:
-        pirq_unbind(d, c->pirq);
-        break;
+    case ECS_PIRQ: pirq_unbind(d, c->pirq); break;
     case ECS_VIRQ:
         for (u32 i = 0; i < d->max_vcpus; i++)
             if (d->vcpu[i] && d->vcpu[i]->virq_port[c->virq] == port)
@@ -425,15 +414,12 @@ static long close_in_domain(struct domain *d, u32 port)
     return c ? 0 : -EINVAL;
 }
 
-static long op_close(void *arg)
-{
-    return close_in_domain(current->domain, ((struct evtchn_close *)arg)->port);
-}
+static long op_close(void *arg) { return close_in_domain(current->domain, ((struct evtchn_close *)arg)->port); }
 
 static long op_status(void *arg)
 {
-    static const u8 public_state[] = { EVTCHNSTAT_closed, EVTCHNSTAT_closed, EVTCHNSTAT_unbound,
-                                       EVTCHNSTAT_interdomain, EVTCHNSTAT_pirq, EVTCHNSTAT_virq, EVTCHNSTAT_ipi };
+    static const u8 public_state[] = { EVTCHNSTAT_closed, EVTCHNSTAT_closed, EVTCHNSTAT_unbound, EVTCHNSTAT_interdomain,
+                                       EVTCHNSTAT_pirq,   EVTCHNSTAT_virq,   EVTCHNSTAT_ipi };
     struct evtchn_status *op = arg;
     struct domain *d __held_domain = NULL;
     long rc = 0, denied = domain_for_caller(op->dom, &d);
@@ -571,15 +557,9 @@ static long op_reset(void *arg)
     return 0;
 }
 
-static long op_init_control(void *arg)
-{
-    return evtchn_fifo_init_control(current->domain, arg);
-}
+static long op_init_control(void *arg) { return evtchn_fifo_init_control(current->domain, arg); }
 
-static long op_expand_array(void *arg)
-{
-    return evtchn_fifo_expand_array(current->domain, arg);
-}
+static long op_expand_array(void *arg) { return evtchn_fifo_expand_array(current->domain, arg); }
 
 static long op_set_priority(void *arg)
 {
@@ -636,9 +616,8 @@ void evtchn_print(struct domain *d)
         struct evtchn *c = port_in_use(d, port);
 
         if (c)
-            printk("  port %u: %s %u, v%u, prio %u%s\n", port, names[c->state],
-                   c->state == ECS_PIRQ || c->state == ECS_VIRQ ? c->virq : 0, c->vcpu, c->priority,
-                   port_pending(d, port) ? ", pending" : "");
+            printk("  port %u: %s %u, v%u, prio %u%s\n", port, names[c->state], c->state == ECS_PIRQ || c->state == ECS_VIRQ ? c->virq : 0,
+                   c->vcpu, c->priority, port_pending(d, port) ? ", pending" : "");
         spin_unlock(&d->event_lock);
     }
 }

@@ -71,8 +71,7 @@ void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port)
     /* An event that moved to another queue must not be taken for the tail of its old one. */
     struct vcpu *last_v = d->vcpu[c->last_vcpu];
 
-    if (last_v && (last_v != v || c->last_priority != c->priority) &&
-        last_v->fifo_queues[c->last_priority].tail == port)
+    if (last_v && (last_v != v || c->last_priority != c->priority) && last_v->fifo_queues[c->last_priority].tail == port)
         last_v->fifo_queues[c->last_priority].tail = 0;
     c->last_vcpu = v->id;
     c->last_priority = c->priority;
@@ -84,8 +83,7 @@ void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port)
     if (!appended)
         WRITE_ONCE(v->fifo_control->head[c->priority], port);
     q->tail = port;
-    if (!appended &&
-        !(__atomic_fetch_or(&v->fifo_control->ready, 1u << c->priority, __ATOMIC_SEQ_CST) & (1u << c->priority)))
+    if (!appended && !(__atomic_fetch_or(&v->fifo_control->ready, 1u << c->priority, __ATOMIC_SEQ_CST) & (1u << c->priority)))
         vcpu_mark_events_pending(v);
 }
 

@@ -40,11 +40,8 @@ long do_console_io(u64 cmd, u64 count, u64 buffer)
     if (!current->domain->is_control)
         return -EPERM;
     switch ((u32)cmd) {
-    case CONSOLEIO_write:
-        return console_out((const char *)buffer, (u32)count);
-    case CONSOLEIO_read:
-        return console_in((char *)buffer, (u32)count);
-    default:
-        return hypercall_not_offered(__HYPERVISOR_console_io, cmd);
+    case CONSOLEIO_write: return console_out((const char *)buffer, (u32)count);
+    case CONSOLEIO_read: return console_in((char *)buffer, (u32)count);
+    default: return hypercall_not_offered(__HYPERVISOR_console_io, cmd);
     }
 }

@@ -9,7 +9,7 @@
 #include <hv/x86/page_type.h>
 #include <public/memory.h>
 
-#define GUEST_MAX_ORDER 9      /* what a domain may ask for in one extent (XSA-31) that has neither devices nor other domains in its care */
+#define GUEST_MAX_ORDER 9 /* what a domain may ask for in one extent (XSA-31) that has neither devices nor other domains in its care */
 #define HARDWARE_MAX_ORDER 12
 #define LOW_KEPT (MiB(32) >> PAGE_SHIFT) /* of memory below 4 GiB: for the hardware domain's 32-bit devices */
 
@@ -20,10 +20,7 @@ static void frame_done(u64 i)
         preempt_point();
 }
 
-static unsigned max_order(const struct domain *d)
-{
-    return d->is_hardware || d->is_control ? HARDWARE_MAX_ORDER : GUEST_MAX_ORDER;
-}
+static unsigned max_order(const struct domain *d) { return d->is_hardware || d->is_control ? HARDWARE_MAX_ORDER : GUEST_MAX_ORDER; }
 
 /* Takes the frame from its owner; freed when the last reference goes. */
 static long release_frame(struct domain *d, mfn_t mfn)
@@ -33,8 +30,7 @@ static long release_frame(struct domain *d, mfn_t mfn)
     struct page_info *pg = mfn_to_page(mfn);
     long rc = -EINVAL;
 
-    if (!(pg->ref_info & PGR_SPECIAL) &&
-        (__atomic_fetch_and(&pg->ref_info, ~PGR_ALLOCATED, __ATOMIC_ACQ_REL) & PGR_ALLOCATED)) {
+    if (!(pg->ref_info & PGR_SPECIAL) && (__atomic_fetch_and(&pg->ref_info, ~PGR_ALLOCATED, __ATOMIC_ACQ_REL) & PGR_ALLOCATED)) {
         page_put(pg);
         rc = 0;
     }
@@ -350,25 +346,15 @@ long do_memory_op(u64 cmd, u64 arg)
     if (!current->domain->is_hardware && !current->domain->is_control && (cmd & MEMOP_CMD_MASK) == XENMEM_machine_memory_map)
         return -EPERM;
     switch (cmd & MEMOP_CMD_MASK) {
-    case XENMEM_increase_reservation:
-        return populate(arg, start, false);
-    case XENMEM_decrease_reservation:
-        return decrease(arg, start);
-    case XENMEM_populate_physmap:
-        return populate(arg, start, true);
-    case XENMEM_maximum_ram_page:
-        return (long)max_mfn;
-    case XENMEM_current_reservation:
-        return reservation(arg, false);
-    case XENMEM_maximum_reservation:
-        return reservation(arg, true);
-    case XENMEM_machine_memory_map:
-        return machine_memory_map(arg);
-    case XENMEM_machphys_mapping:
-        return machphys_mapping(arg);
-    case XENMEM_exchange:
-        return exchange(arg);
-    default:
-        return hypercall_not_offered(__HYPERVISOR_memory_op, cmd & MEMOP_CMD_MASK);
+    case XENMEM_increase_reservation: return populate(arg, start, false);
+    case XENMEM_decrease_reservation: return decrease(arg, start);
+    case XENMEM_populate_physmap: return populate(arg, start, true);
+    case XENMEM_maximum_ram_page: return (long)max_mfn;
+    case XENMEM_current_reservation: return reservation(arg, false);
+    case XENMEM_maximum_reservation: return reservation(arg, true);
+    case XENMEM_machine_memory_map: return machine_memory_map(arg);
+    case XENMEM_machphys_mapping: return machphys_mapping(arg);
+    case XENMEM_exchange: return exchange(arg);
+    default: return hypercall_not_offered(__HYPERVISOR_memory_op, cmd & MEMOP_CMD_MASK);
     }
 }

@@ -34,11 +34,14 @@ static const struct row {
     { __HYPERVISOR_memory_op, 5, 5, -ENOSYS, "machphys_mfn_list", "the toolstack needs it, which comes with guests beside dom0" },
     { __HYPERVISOR_memory_op, 7, 8, -ENOSYS, "add_to_physmap", "it is for guests with translated memory" },
     { __HYPERVISOR_memory_op, 9, 9, -ENOSYS, "memory_map", "dom0 asks for the machine's" },
-    { __HYPERVISOR_memory_op, 13, 14, -ENOSYS, "set_memory_map, maximum_gpfn", "the toolstack needs them, which comes with guests beside dom0" },
+    { __HYPERVISOR_memory_op, 13, 14, -ENOSYS, "set_memory_map, maximum_gpfn",
+      "the toolstack needs them, which comes with guests beside dom0" },
     { __HYPERVISOR_memory_op, 15, 15, -ENOSYS, "remove_from_physmap", "it is for guests with translated memory" },
-    { __HYPERVISOR_memory_op, 16, 22, -ENOSYS, "populate on demand, sharing, paging, access", "they are for guests with translated memory" },
+    { __HYPERVISOR_memory_op, 16, 22, -ENOSYS, "populate on demand, sharing, paging, access",
+      "they are for guests with translated memory" },
     { __HYPERVISOR_memory_op, 23, 23, -ENOSYS, "add_to_physmap_batch", "it is for guests with translated memory" },
-    { __HYPERVISOR_memory_op, 24, 28, -ENOSYS, "claim_pages, vNUMA, reserved regions, acquire_resource", "the toolstack needs them, which comes with guests beside dom0" },
+    { __HYPERVISOR_memory_op, 24, 28, -ENOSYS, "claim_pages, vNUMA, reserved regions, acquire_resource",
+      "the toolstack needs them, which comes with guests beside dom0" },
     { __HYPERVISOR_physdev_op, 11, 11, -ENOSYS, "free_irq_vector", "the hypervisor gives out vectors" },
     { __HYPERVISOR_physdev_op, 17, 17, -ENOSYS, "pirq_eoi_gmfn_v1", "dom0 asks by irq_status_query" },
     { __HYPERVISOR_physdev_op, 19, 19, -ENOSYS, "restore_msi", "the machine does not sleep" },
@@ -47,13 +50,15 @@ static const struct row {
     { __HYPERVISOR_physdev_op, 28, 28, -ENOSYS, "pirq_eoi_gmfn_v2", "dom0 asks by irq_status_query" },
     { __HYPERVISOR_physdev_op, 29, 29, -ENOSYS, "dbgp_op", "the USB debug port is dom0's alone" },
     { __HYPERVISOR_physdev_op, 30, 31, -ENOSYS, "prepare_msix, release_msix", "no device is given to other domains" },
-    { __HYPERVISOR_domctl, 1, 1003, -ENOSYS, "what docs/hypercalls.md does not name", "the toolstack needs it, which comes with guests beside dom0" },
+    { __HYPERVISOR_domctl, 1, 1003, -ENOSYS, "what docs/hypercalls.md does not name",
+      "the toolstack needs it, which comes with guests beside dom0" },
     { __HYPERVISOR_platform_op, 31, 32, -ENOSYS, "add_memtype, del_memtype", "guests set memory types by page tables (PAT)" },
     { __HYPERVISOR_platform_op, 35, 35, -ENOSYS, "microcode_update", "the microcode that the firmware has loaded stays" },
     { __HYPERVISOR_platform_op, 39, 39, -ENOSYS, "platform_quirk", "no quirk is known" },
     { __HYPERVISOR_platform_op, 48, 48, -ENOSYS, "get_cpu_version", "dom0 reads CPUID" },
     { __HYPERVISOR_platform_op, 52, 53, -ENOSYS, "change_freq, getidletime", "idle and performance states are left alone" },
-    { __HYPERVISOR_platform_op, 58, 61, -ENOSYS, "hot-plug of CPUs and memory, core parking, resources", "the machine is used as it was at boot" },
+    { __HYPERVISOR_platform_op, 58, 61, -ENOSYS, "hot-plug of CPUs and memory, core parking, resources",
+      "the machine is used as it was at boot" },
     { __HYPERVISOR_platform_op, 63, 63, -ENOSYS, "get_symbol", "symbols are in build/caisson.debug" },
     { __HYPERVISOR_mmuext_op, 19, 20, -ENOSYS, "mark_super, unmark_super", "PV guests have pages of 4 KiB" },
     { __HYPERVISOR_grant_table_op, 0, 1, -ENOSYS, "map, unmap", "they come with guests beside dom0" },
@@ -81,6 +86,7 @@ long hypercall_not_offered(u64 hypercall, u64 op)
         return -ENOSYS;
     }
     if (!__atomic_exchange_n(&told[r - rows], true, __ATOMIC_RELAXED))
-        printk(GUEST_DEBUG "d%u: hypercall %lu, operation %lu (%s) is not offered: %s\n", current->domain->id, hypercall, op, r->what, r->reason);
+        printk(GUEST_DEBUG "d%u: hypercall %lu, operation %lu (%s) is not offered: %s\n", current->domain->id, hypercall, op, r->what,
+               r->reason);
     return r->answer;
 }

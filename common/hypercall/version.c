@@ -14,10 +14,7 @@ static long out_string(u64 arg, const char *s, size_t size)
 }
 
 /* Which build this is and how it was started is not for every guest to know. */
-static const char *for_owner(const char *text)
-{
-    return current->domain->is_control ? text : "<denied>";
-}
+static const char *for_owner(const char *text) { return current->domain->is_control ? text : "<denied>"; }
 
 static long get_features(u64 arg)
 {
@@ -27,8 +24,8 @@ static long get_features(u64 arg)
         return -EFAULT;
     if (f.submap_idx)
         return -EINVAL;
-    f.submap = (1u << XENFEAT_mmu_pt_update_preserve_ad) | (1u << XENFEAT_highmem_assist) |
-               (1u << XENFEAT_gnttab_map_avail_bits) | (1u << XENFEAT_direct_mapped);
+    f.submap = (1u << XENFEAT_mmu_pt_update_preserve_ad) | (1u << XENFEAT_highmem_assist) | (1u << XENFEAT_gnttab_map_avail_bits) |
+               (1u << XENFEAT_direct_mapped);
     if (current->domain->vm_assist & (1ULL << VMASST_TYPE_pae_extended_cr3))
         f.submap |= 1u << XENFEAT_pae_pgdir_above_4gb;
     if (current->domain->is_hardware)
@@ -49,29 +46,17 @@ long do_xen_version(u64 cmd, u64 arg)
     domid_t handle[8] = { 0 };
 
     switch ((u32)cmd) {
-    case XENVER_version:
-        return (ABI_MAJOR << 16) | ABI_MINOR;
-    case XENVER_extraversion:
-        return out_string(arg, ".caisson-" CAISSON_VERSION, 16);
-    case XENVER_compile_info:
-        return compile_info(arg);
-    case XENVER_capabilities:
-        return out_string(arg, "xen-3.0-x86_64 ", 1024);
-    case XENVER_changeset:
-        return out_string(arg, for_owner("caisson " CAISSON_VERSION), 64);
-    case XENVER_platform_parameters:
-        return copy_to_guest((void *)arg, &start, sizeof(start));
-    case XENVER_get_features:
-        return get_features(arg);
-    case XENVER_pagesize:
-        return arg ? -EINVAL : (long)PAGE_SIZE;
-    case XENVER_guest_handle:
-        return copy_to_guest((void *)arg, handle, sizeof(handle));
-    case XENVER_commandline:
-        return out_string(arg, for_owner(boot_info.cmdline), 1024);
-    case XENVER_build_id:
-        return -ENODATA;
-    default:
-        return hypercall_not_offered(__HYPERVISOR_xen_version, cmd);
+    case XENVER_version: return (ABI_MAJOR << 16) | ABI_MINOR;
+    case XENVER_extraversion: return out_string(arg, ".caisson-" CAISSON_VERSION, 16);
+    case XENVER_compile_info: return compile_info(arg);
+    case XENVER_capabilities: return out_string(arg, "xen-3.0-x86_64 ", 1024);
+    case XENVER_changeset: return out_string(arg, for_owner("caisson " CAISSON_VERSION), 64);
+    case XENVER_platform_parameters: return copy_to_guest((void *)arg, &start, sizeof(start));
+    case XENVER_get_features: return get_features(arg);
+    case XENVER_pagesize: return arg ? -EINVAL : (long)PAGE_SIZE;
+    case XENVER_guest_handle: return copy_to_guest((void *)arg, handle, sizeof(handle));
+    case XENVER_commandline: return out_string(arg, for_owner(boot_info.cmdline), 1024);
+    case XENVER_build_id: return -ENODATA;
+    default: return hypercall_not_offered(__HYPERVISOR_xen_version, cmd);
     }
 }

@@ -66,11 +66,26 @@ u64 parse_size(const char *s, const char **end)
     bool number = p > s;
 
     switch (number ? *p | 32 : 0) {
-    case 'b': shift = 0; p++; break;
-    case 'k': shift = 10; p++; break;
-    case 'm': shift = 20; p++; break;
-    case 'g': shift = 30; p++; break;
-    case 't': shift = 40; p++; break;
+    case 'b':
+        shift = 0;
+        p++;
+        break;
+    case 'k':
+        shift = 10;
+        p++;
+        break;
+    case 'm':
+        shift = 20;
+        p++;
+        break;
+    case 'g':
+        shift = 30;
+        p++;
+        break;
+    case 't':
+        shift = 40;
+        p++;
+        break;
     }
     bool fits = number && v << shift >> shift == v;
 

@@ -79,10 +79,7 @@ int strncmp(const char *a, const char *b, size_t n)
     return n ? (u8)*a - (u8)*b : 0;
 }
 
-int strcmp(const char *a, const char *b)
-{
-    return strncmp(a, b, ~(size_t)0);
-}
+int strcmp(const char *a, const char *b) { return strncmp(a, b, ~(size_t)0); }
 
 char *strchr(const char *s, int c)
 {

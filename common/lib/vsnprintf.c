@@ -154,31 +154,18 @@ int hv_vsnprintf(char *buf, size_t size, const char *f, va_list ap_in)
         f = parse_spec(&sp, f + 1, &ap);
         switch (*f) {
         case 'd':
-        case 'i':
-            put_signed(&s, &sp, arg_signed(&sp, &ap));
-            break;
-        case 'u':
-            put_number(&s, &sp, arg_unsigned(&sp, &ap), 10, false, 0);
-            break;
+        case 'i': put_signed(&s, &sp, arg_signed(&sp, &ap)); break;
+        case 'u': put_number(&s, &sp, arg_unsigned(&sp, &ap), 10, false, 0); break;
         case 'x':
-        case 'X':
-            put_number(&s, &sp, arg_unsigned(&sp, &ap), 16, *f == 'X', 0);
-            break;
+        case 'X': put_number(&s, &sp, arg_unsigned(&sp, &ap), 16, *f == 'X', 0); break;
         case 'p':
             sp.precision = 16;
             put_number(&s, &sp, (u64)va_arg(ap, void *), 16, false, 0);
             break;
-        case 's':
-            put_string(&s, &sp, va_arg(ap, const char *));
-            break;
-        case 'c':
-            put(&s, (char)va_arg(ap, int));
-            break;
-        case 0:
-            f--;
-            break;
-        default:
-            put(&s, *f);
+        case 's': put_string(&s, &sp, va_arg(ap, const char *)); break;
+        case 'c': put(&s, (char)va_arg(ap, int)); break;
+        case 0: f--; break;
+        default: put(&s, *f);
         }
     }
     va_end(ap);

@@ -39,10 +39,7 @@ void boot_alloc_reserve(paddr_t start, paddr_t end)
 
 static bool ready;
 
-bool boot_alloc_ready(void)
-{
-    return ready;
-}
+bool boot_alloc_ready(void) { return ready; }
 
 void boot_alloc_init(void)
 {
@@ -74,10 +71,7 @@ static paddr_t find_below(paddr_t lo, paddr_t hi, u64 size, u64 align)
     }
 }
 
-paddr_t boot_alloc(u64 size, u64 align)
-{
-    return boot_alloc_filled(size, align, 0);
-}
+paddr_t boot_alloc(u64 size, u64 align) { return boot_alloc_filled(size, align, 0); }
 
 paddr_t boot_alloc_filled(u64 size, u64 align, u8 with)
 {
@@ -87,8 +81,7 @@ paddr_t boot_alloc_filled(u64 size, u64 align, u8 with)
 
         if (r->type != E820_RAM || r->start >= GiB(512))
             continue;
-        paddr_t at = find_below(ROUND_UP(r->start, PAGE_SIZE), ROUND_DOWN(MIN(r->end, GiB(512)), PAGE_SIZE), size,
-                                align);
+        paddr_t at = find_below(ROUND_UP(r->start, PAGE_SIZE), ROUND_DOWN(MIN(r->end, GiB(512)), PAGE_SIZE), size, align);
 
         if (at) {
             boot_alloc_reserve(at, at + size);

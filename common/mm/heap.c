@@ -11,7 +11,7 @@
 #include <hv/trap_test.h>
 
 struct header {
-    u64 size;  /* bytes with the header: a power of two up to MAX_SMALL, else whole frames */
+    u64 size; /* bytes with the header: a power of two up to MAX_SMALL, else whole frames */
     u64 magic;
 };
 #define MAGIC_USED 0x5553454448455931ULL

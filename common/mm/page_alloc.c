@@ -22,12 +22,9 @@
 static spinlock_t heap_lock = SPINLOCK_INIT(LOCK_PAGE_HEAP);
 static u32 free_lists[ZONES][MAX_ORDER + 1]; /* first frame; 0: empty (frame 0 is never free) */
 static u64 orders_in_zone[ZONES];            /* bit n: free_lists[zone][n] is not empty */
-static u64 free_pages, low_free_pages; /* of these, in LOW_ZONES */
+static u64 free_pages, low_free_pages;       /* of these, in LOW_ZONES */
 
-static unsigned zone_of(mfn_t mfn)
-{
-    return bit_last(mfn);
-}
+static unsigned zone_of(mfn_t mfn) { return bit_last(mfn); }
 
 static void count_free(mfn_t mfn, s64 frames)
 {
@@ -94,10 +91,7 @@ static struct page_info *alloc_in_zone(unsigned zone, unsigned order)
     return mfn_to_page(mfn);
 }
 
-struct page_info *page_alloc(unsigned order, unsigned address_bits)
-{
-    return page_alloc_keeping(order, address_bits, 0);
-}
+struct page_info *page_alloc(unsigned order, unsigned address_bits) { return page_alloc_keeping(order, address_bits, 0); }
 
 struct page_info *page_alloc_keeping(unsigned order, unsigned address_bits, u64 low_kept)
 {
@@ -182,10 +176,7 @@ static int free_order(mfn_t mfn)
     return -1;
 }
 
-bool page_is_free(mfn_t mfn)
-{
-    return free_order(mfn) >= 0;
-}
+bool page_is_free(mfn_t mfn) { return free_order(mfn) >= 0; }
 
 bool page_take_free(mfn_t mfn)
 {
@@ -260,7 +251,4 @@ struct page_info *page_alloc_contiguous(u64 count)
     return pg;
 }
 
-u64 page_free_count(void)
-{
-    return READ_ONCE(free_pages);
-}
+u64 page_free_count(void) { return READ_ONCE(free_pages); }

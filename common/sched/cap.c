@@ -6,10 +6,7 @@
 #define PERIOD_NS 10000000ULL
 #define CAP_SLICE_MIN_NS 500000ULL
 
-static s64 allowance(const struct domain *d)
-{
-    return (s64)(PERIOD_NS * d->sched.cap / 100);
-}
+static s64 allowance(const struct domain *d) { return (s64)(PERIOD_NS * d->sched.cap / 100); }
 
 void sched_cap_park(struct vcpu *v)
 {

@@ -10,7 +10,12 @@ static struct vcpu boot_idle;
 
 static void init(struct vcpu *v, struct percpu *c, void *stack_block)
 {
-    *v = (struct vcpu){ .domain = &idle_domain, .id = c->id, .is_idle = true, .initialised = true, .cpu = c, .stack_block = stack_block,
+    *v = (struct vcpu){ .domain = &idle_domain,
+                        .id = c->id,
+                        .is_idle = true,
+                        .initialised = true,
+                        .cpu = c,
+                        .stack_block = stack_block,
                         .runstate.state = RUNSTATE_running };
     c->idle = v;
 }

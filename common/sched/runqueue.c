@@ -27,10 +27,7 @@ int sched_init_cpu(struct percpu *c)
     return 0;
 }
 
-struct runqueue *rq_of(const struct percpu *c)
-{
-    return queues[c->id];
-}
+struct runqueue *rq_of(const struct percpu *c) { return queues[c->id]; }
 
 struct runqueue *rq_lock_of(struct vcpu *v)
 {
@@ -113,10 +110,7 @@ static u64 affine(const struct vcpu *v, u64 cpus)
     return hard ? hard : cpus; /* all its CPUs were taken away: it runs anywhere rather than never */
 }
 
-bool sched_may_run_on(const struct vcpu *v, const struct percpu *c)
-{
-    return affine(v, READ_ONCE(cpus_schedulable)) & cpu_bit(c);
-}
+bool sched_may_run_on(const struct vcpu *v, const struct percpu *c) { return affine(v, READ_ONCE(cpus_schedulable)) & cpu_bit(c); }
 
 static struct percpu *least_loaded(u64 set)
 {
@@ -202,8 +196,8 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
 
     spin_lock(&rq->lock);
     /* Its lead or lag goes with it. */
-    v->sched.vtime = v->sched.vtime > v->sched.moved_from ? rq->vtime + (v->sched.vtime - v->sched.moved_from)
-                                                          : rq->vtime - MIN(rq->vtime, v->sched.moved_from - v->sched.vtime);
+    v->sched.vtime = v->sched.vtime > v->sched.moved_from ? rq->vtime + (v->sched.vtime - v->sched.moved_from) :
+                                                            rq->vtime - MIN(rq->vtime, v->sched.moved_from - v->sched.vtime);
     bool preempt = add(rq, v);
 
     spin_unlock(&rq->lock);

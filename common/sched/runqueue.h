@@ -14,7 +14,7 @@ struct runqueue {
     struct vcpu *running; /* NULL: the idle vCPU */
     struct vcpu *evicted; /* left this CPU, to be put on another once its context is saved */
     u32 nr_queued;
-    u64 vtime;            /* the least of all here, never decreasing */
+    u64 vtime; /* the least of all here, never decreasing */
     /* from runnable to running, of vCPUs that woke */
     u64 nr_wakes, wake_ns_total, wake_ns_worst;
     u64 nr_switches;

@@ -107,7 +107,9 @@ static int waiting_state(const struct vcpu *v)
 {
     u32 why = held_by(v);
 
-    return why & (PAUSE_DOWN | PAUSE_SHUTDOWN) || why >= PAUSE_ONE ? RUNSTATE_offline : why & ~PAUSE_CAP ? RUNSTATE_blocked : RUNSTATE_runnable;
+    return why & (PAUSE_DOWN | PAUSE_SHUTDOWN) || why >= PAUSE_ONE ? RUNSTATE_offline :
+           why & ~PAUSE_CAP                                        ? RUNSTATE_blocked :
+                                                                     RUNSTATE_runnable;
 }
 
 void vcpu_wake(struct vcpu *v)
@@ -137,10 +139,7 @@ struct vcpu_runstate_info sched_runstate(struct vcpu *v)
     return r;
 }
 
-bool vcpu_is_running(const struct vcpu *v)
-{
-    return READ_ONCE(v->sched.place) == SCHED_RUNNING;
-}
+bool vcpu_is_running(const struct vcpu *v) { return READ_ONCE(v->sched.place) == SCHED_RUNNING; }
 
 bool sched_is_outside(struct vcpu *v)
 {

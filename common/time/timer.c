@@ -51,10 +51,7 @@ static int make_room(struct timer_heap *h, u32 capacity)
     return 0;
 }
 
-void timers_release(u32 n)
-{
-    __atomic_fetch_sub(&nr_reserved, n, __ATOMIC_SEQ_CST); /* what has room keeps it */
-}
+void timers_release(u32 n) { __atomic_fetch_sub(&nr_reserved, n, __ATOMIC_SEQ_CST); /* what has room keeps it */ }
 
 int timers_reserve(u32 n)
 {
@@ -84,10 +81,7 @@ int timers_init_cpu(struct percpu *c)
     return make_room(h, __atomic_load_n(&nr_reserved, __ATOMIC_SEQ_CST));
 }
 
-static struct timer_heap *own_heap(void)
-{
-    return heaps[this_cpu()->id];
-}
+static struct timer_heap *own_heap(void) { return heaps[this_cpu()->id]; }
 
 static void place(struct timer_heap *h, u32 i, struct timer *t)
 {
@@ -145,15 +139,9 @@ static void heap_remove(struct timer_heap *h, struct timer *t)
     heap_move(h, last);
 }
 
-static void program_next(const struct timer_heap *h)
-{
-    apic_timer_program(h->size ? h->at[0]->expires : ~0ULL);
-}
+static void program_next(const struct timer_heap *h) { apic_timer_program(h->size ? h->at[0]->expires : ~0ULL); }
 
-void timer_init(struct timer *t, void (*fn)(void *), void *data)
-{
-    *t = (struct timer){ .fn = fn, .data = data, .heap = &boot_heap };
-}
+void timer_init(struct timer *t, void (*fn)(void *), void *data) { *t = (struct timer){ .fn = fn, .data = data, .heap = &boot_heap }; }
 
 /* The heap that the timer was last in, locked. */
 static struct timer_heap *lock_heap_of(struct timer *t)
@@ -280,10 +268,7 @@ static void timer_softirq(void)
     }
 }
 
-void timers_init(void)
-{
-    softirq_register(SOFTIRQ_TIMER, timer_softirq);
-}
+void timers_init(void) { softirq_register(SOFTIRQ_TIMER, timer_softirq); }
 BOOT_STEP(timers_init, NEEDS(current), GIVES(timers), EVERYWHERE);
 
 static void print_timers(char key)
@@ -298,8 +283,8 @@ static void print_timers(char key)
 
         spin_lock(&h->lock);
         for (u32 i = 0; i < h->size; i++)
-            printk("  CPU %u: %+ld us: fn %p data %p\n", c->id, (s64)(h->at[i]->expires - now) / 1000,
-                   (void *)h->at[i]->fn, h->at[i]->data);
+            printk("  CPU %u: %+ld us: fn %p data %p\n", c->id, (s64)(h->at[i]->expires - now) / 1000, (void *)h->at[i]->fn,
+                   h->at[i]->data);
         spin_unlock(&h->lock);
     }
 }

@@ -173,10 +173,7 @@ static int use_bgrt(const u8 *t, u32 len)
     return 0;
 }
 
-static int use_madt(const u8 *t, u32 len)
-{
-    return acpi_parse_madt(&acpi, t, len);
-}
+static int use_madt(const u8 *t, u32 len) { return acpi_parse_madt(&acpi, t, len); }
 
 static int use_fadt(const u8 *t, u32 len)
 {
@@ -226,7 +223,6 @@ void acpi_init(paddr_t rsdp)
         if (t && kinds[i].use(t, len))
             printk(LOG_WARN "ACPI: table %s is malformed\n", kinds[i].signature);
     }
-    printk(LOG_INFO "ACPI: %u processors, %u I/O APICs, %u overrides\n", acpi.nr_cpus, acpi.nr_io_apics,
-           acpi.nr_overrides);
+    printk(LOG_INFO "ACPI: %u processors, %u I/O APICs, %u overrides\n", acpi.nr_cpus, acpi.nr_io_apics, acpi.nr_overrides);
 }
 BOOT_STEP(acpi_init, NEEDS(consoles, page_allocator), GIVES(acpi_tables), EVERYWHERE);

@@ -35,10 +35,7 @@ static u8 sum_of(const void *p, u32 length)
     return sum;
 }
 
-bool acpi_checksum_ok(const void *p, u32 length)
-{
-    return sum_of(p, length) == 0;
-}
+bool acpi_checksum_ok(const void *p, u32 length) { return sum_of(p, length) == 0; }
 
 /* ---- MADT ---- */
 
@@ -66,7 +63,8 @@ static u32 cpu_slot(struct acpi_info *a, bool enabled)
     }
     while (enabled && at--)
         if (!a->cpus[at].enabled) {
-            left_out(a, LOG_WARN "ACPI: more than %u processors: APIC id %u, which is not there, is left out\n", ACPI_MAX_CPUS, a->cpus[at].apic_id);
+            left_out(a, LOG_WARN "ACPI: more than %u processors: APIC id %u, which is not there, is left out\n", ACPI_MAX_CPUS,
+                     a->cpus[at].apic_id);
             return at;
         }
     return ACPI_MAX_CPUS;
@@ -199,10 +197,7 @@ static void use_local_apic_nmi(struct acpi_info *a, const u8 *e)
     use_nmi(a, e[2] == 0xff ? ACPI_ALL_CPUS : e[2], e[5], (u16)get(e + 3, 2));
 }
 
-static void use_x2apic_nmi(struct acpi_info *a, const u8 *e)
-{
-    use_nmi(a, (u32)get(e + 4, 4), e[8], (u16)get(e + 2, 2));
-}
+static void use_x2apic_nmi(struct acpi_info *a, const u8 *e) { use_nmi(a, (u32)get(e + 4, 4), e[8], (u16)get(e + 2, 2)); }
 
 bool acpi_nmi_at(u32 apic_id, u8 lint, bool *level, bool *active_low)
 {
@@ -218,18 +213,15 @@ bool acpi_nmi_at(u32 apic_id, u8 lint, bool *level, bool *active_low)
     return !acpi.nr_nmis && lint == 1;
 }
 
-static void use_local_apic_address(struct acpi_info *a, const u8 *e)
-{
-    a->local_apic = get(e + 4, 8);
-}
+static void use_local_apic_address(struct acpi_info *a, const u8 *e) { a->local_apic = get(e + 4, 8); }
 
 /* The entries that are used (ACPI 6.4, 5.2.12), with their lengths. */
 static const struct {
     u8 type, length;
     void (*use)(struct acpi_info *a, const u8 *e);
 } madt_entries[] = {
-    { 0, 8, use_local_apic }, { 1, 12, use_io_apic },  { 2, 10, use_override },
-    { 4, 6, use_local_apic_nmi }, { 5, 12, use_local_apic_address }, { 9, 16, use_x2apic }, { 10, 12, use_x2apic_nmi },
+    { 0, 8, use_local_apic },          { 1, 12, use_io_apic }, { 2, 10, use_override },    { 4, 6, use_local_apic_nmi },
+    { 5, 12, use_local_apic_address }, { 9, 16, use_x2apic },  { 10, 12, use_x2apic_nmi },
 };
 
 static void use_entry(struct acpi_info *a, const u8 *e)
@@ -307,17 +299,11 @@ static const struct {
     { "PM_TMR_BLK", 76, 208, 4, offsetof(struct acpi_info, pm_timer) },
 };
 
-static bool is_port(u64 address, u32 bytes)
-{
-    return address && address <= 0x10000 - bytes;
-}
+static bool is_port(u64 address, u32 bytes) { return address && address <= 0x10000 - bytes; }
 
 #define FIRST_BLOCK_PORT 0x100 /* below are the mainboard's own devices, which reading disturbs */
 
-static bool is_block(u64 address, u32 bytes)
-{
-    return address >= FIRST_BLOCK_PORT && is_port(address, bytes);
-}
+static bool is_block(u64 address, u32 bytes) { return address >= FIRST_BLOCK_PORT && is_port(address, bytes); }
 
 /* The generic address counts where there is one (ACPI 6.4, 5.2.9), if it can be used. 0: no such block. */
 static u16 block_port(const u8 *t, u32 length, size_t i)
@@ -328,7 +314,8 @@ static u16 block_port(const u8 *t, u32 length, size_t i)
     if (is_block(x, bytes) && t[x_at] == SPACE_IO)
         return (u16)x;
     if (x)
-        printk(LOG_WARN "ACPI: FADT: X_%s, %lx in address space %u, is no I/O port for it and is not used\n", fadt_blocks[i].name, x, t[x_at]);
+        printk(LOG_WARN "ACPI: FADT: X_%s, %lx in address space %u, is no I/O port for it and is not used\n", fadt_blocks[i].name, x,
+               t[x_at]);
     if (old && !is_block(old, bytes))
         printk(LOG_WARN "ACPI: FADT: %s, %lx, is no I/O port for it and is not used\n", fadt_blocks[i].name, old);
     return is_block(old, bytes) ? (u16)old : 0;
@@ -338,14 +325,12 @@ static u16 block_port(const u8 *t, u32 length, size_t i)
 static bool reset_register_ok(const struct acpi_gas *r)
 {
     switch (r->space) {
-    case SPACE_IO:
-        return is_port(r->address, 1);
+    case SPACE_IO: return is_port(r->address, 1);
     case SPACE_MEMORY:
         return r->address >= MiB(1) && !(r->address >> cpu.phys_bits) && boot_info_memory_type(&boot_info, r->address) != E820_RAM;
     case SPACE_PCI: /* device, function, offset: 16 bits each */
         return r->address >> 32 < 32 && (r->address >> 16 & 0xffff) < 8 && (r->address & 0xffff) < 256;
-    default:
-        return false;
+    default: return false;
     }
 }
 

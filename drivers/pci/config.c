@@ -5,10 +5,7 @@
 
 static spinlock_t config_lock = SPINLOCK_INIT(LOCK_LEAF);
 
-static void select(u16 bdf, u16 reg)
-{
-    outl(0xcf8, 0x80000000u | ((u32)bdf << 8) | (reg & 0xfc));
-}
+static void select(u16 bdf, u16 reg) { outl(0xcf8, 0x80000000u | ((u32)bdf << 8) | (reg & 0xfc)); }
 
 u32 pci_config_read(u16 bdf, u16 reg, unsigned bytes)
 {

@@ -61,21 +61,16 @@ static bool set_format(struct com_option *o, size_t field, char letter)
     return false;
 }
 
-static bool take_format(struct com_option *o, const struct word *w, const char *s)
-{
-    return s[0] && !s[1] && set_format(o, w->at, s[0]);
-}
+static bool take_format(struct com_option *o, const struct word *w, const char *s) { return s[0] && !s[1] && set_format(o, w->at, s[0]); }
 
 static bool take_dps(struct com_option *o, const struct word *w, const char *s)
 {
-    return strlen(s) == ARRAY_SIZE(formats) && set_format(o, w->at, s[0]) && set_format(o, w->at + 1, s[1]) && set_format(o, w->at + 2, s[2]);
+    return strlen(s) == ARRAY_SIZE(formats) && set_format(o, w->at, s[0]) && set_format(o, w->at + 1, s[1]) &&
+           set_format(o, w->at + 2, s[2]);
 }
 
 /* The ISA interrupts of the four usual ports. */
-static u8 usual_irq(paddr_t base)
-{
-    return base == 0x3f8 || base == 0x3e8 ? 4 : base == 0x2f8 || base == 0x2e8 ? 3 : 0;
-}
+static u8 usual_irq(paddr_t base) { return base == 0x3f8 || base == 0x3e8 ? 4 : base == 0x2f8 || base == 0x2e8 ? 3 : 0; }
 
 static bool take_place(struct com_option *o, const struct word *w, const char *s)
 {
@@ -108,10 +103,7 @@ static bool take_number(struct com_option *o, const struct word *w, const char *
 }
 
 /* Cards are polled: which interrupt theirs is, only dom0 learns, from the firmware's AML. */
-static bool take_irq(struct com_option *o, const struct word *w, const char *s)
-{
-    return take_number(o, w, strcmp(s, "msi") ? s : "0");
-}
+static bool take_irq(struct com_option *o, const struct word *w, const char *s) { return take_number(o, w, strcmp(s, "msi") ? s : "0"); }
 
 static bool take_width(struct com_option *o, const struct word *w, const char *s)
 {
@@ -161,7 +153,7 @@ static const struct word words[] = {
     { "irq", take_irq, AT(place.irq), 255 },
     { "port", take_bdf, AT(place.bdf), AT(place.on_card) },
     { "bridge", take_bdf, AT(bridge), AT(has_bridge) },
-    { "dev", take_place, 0, 0 }, /* by name only */
+    { "dev", take_place, 0, 0 },                     /* by name only */
     { "clock-hz", take_number, AT(base_baud), ~0u }, /* "multiplied by 16" is the clock */
     { "data-bits", take_format, 0, 0 },
     { "parity", take_format, 1, 0 },
@@ -227,17 +219,11 @@ int com_option_parse(struct com_option *o, const char *value)
 static struct com_option com1 = { .baud = 115200, .base_baud = 115200, .lcr = LCR_8N1, .place = { .base = 0x3f8, .width = 1, .irq = 4 } };
 static struct com_option com2 = { .baud = 115200, .base_baud = 115200, .lcr = LCR_8N1, .place = { .base = 0x2f8, .width = 1, .irq = 3 } };
 
-static int parse_com(const char *value, void *var)
-{
-    return com_option_parse(var, value);
-}
+static int parse_com(const char *value, void *var) { return com_option_parse(var, value); }
 OPTION("com1", parse_com, com1,
        "the first serial line: `BAUD[/BASE][,DPS[,IOBASE|pci|amt|acpi[,IRQ|msi[,PORT-BDF[,BRIDGE-BDF]]]]]` as in Xen; see "
        "`consoles.md`",
        "`115200,8n1,0x3f8,4`; without a UART there, what ACPI's SPCR names");
 OPTION("com2", parse_com, com2, "the second serial line, in the same words; used if `console=` names it", "`115200,8n1,0x2f8,3`");
 
-struct com_option *com_option(u32 n)
-{
-    return n ? &com2 : &com1;
-}
+struct com_option *com_option(u32 n) { return n ? &com2 : &com1; }

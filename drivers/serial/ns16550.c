@@ -27,9 +27,9 @@ enum { UART_DATA = 0, UART_IER = 1, UART_IIR = 2, UART_FCR = 2, UART_LCR = 3, UA
 struct uart {
     struct console_sink sink;
     struct uart_place place;
-    u32 fifo;     /* characters that fit behind an empty transmitter */
+    u32 fifo; /* characters that fit behind an empty transmitter */
     bool present, async, interrupts;
-    char last;    /* dom0's terminal layer sends its own carriage returns */
+    char last; /* dom0's terminal layer sends its own carriage returns */
     char *tx;
     u32 tx_head, tx_tail; /* free-running; the console lock guards them */
 };
@@ -42,9 +42,9 @@ static void com2_panic_prepare(void);
 static char buffers[NR_COMS][TX_SIZE];
 static struct uart uarts[NR_COMS] = {
     { .sink = { .name = "com1", .which = SINK_COM1, .write = com1_write, .panic_prepare = com1_panic_prepare },
-      .place = { .base = 0x3f8 }, .tx = buffers[0] },
-    { .sink = { .name = "com2", .which = SINK_COM2, .write = com2_write, .panic_prepare = com2_panic_prepare },
-      .tx = buffers[1] },
+      .place = { .base = 0x3f8 },
+      .tx = buffers[0] },
+    { .sink = { .name = "com2", .which = SINK_COM2, .write = com2_write, .panic_prepare = com2_panic_prepare }, .tx = buffers[1] },
 };
 
 static force_inline u8 reg_read(const struct uart *u, u32 reg)
@@ -147,15 +147,9 @@ static void uart_write(struct uart *u, const char *s, size_t n)
         tx_pump(u);
 }
 
-static void com1_write(const char *s, size_t n)
-{
-    uart_write(&uarts[0], s, n);
-}
+static void com1_write(const char *s, size_t n) { uart_write(&uarts[0], s, n); }
 
-static void com2_write(const char *s, size_t n)
-{
-    uart_write(&uarts[1], s, n);
-}
+static void com2_write(const char *s, size_t n) { uart_write(&uarts[1], s, n); }
 
 /* In a panic nothing of the configuration is trusted but the place. */
 static void panic_prepare(u32 n)
@@ -167,20 +161,11 @@ static void panic_prepare(u32 n)
         set_up(u, com_option(n));
 }
 
-static void com1_panic_prepare(void)
-{
-    panic_prepare(0);
-}
+static void com1_panic_prepare(void) { panic_prepare(0); }
 
-static void com2_panic_prepare(void)
-{
-    panic_prepare(1);
-}
+static void com2_panic_prepare(void) { panic_prepare(1); }
 
-void serial_register(void)
-{
-    console_register_sink(&uarts[0].sink);
-}
+void serial_register(void) { console_register_sink(&uarts[0].sink); }
 BOOT_STEP(serial_register, NEEDS(NOTHING), GIVES(panic_console), EVERYWHERE);
 
 bool serial_start(u32 n, const struct uart_place *place)
@@ -199,15 +184,9 @@ bool serial_start(u32 n, const struct uart_place *place)
     return true;
 }
 
-bool serial_works(u32 n)
-{
-    return uarts[n].present;
-}
+bool serial_works(u32 n) { return uarts[n].present; }
 
-static bool in_use(const struct uart *u)
-{
-    return u->present && u->sink.enabled;
-}
+static bool in_use(const struct uart *u) { return u->present && u->sink.enabled; }
 
 static void go_async(struct uart *u)
 {
@@ -248,15 +227,9 @@ void serial_flush(void)
             wait_and_send(u, u->tx[u->tx_head++ % TX_SIZE]);
 }
 
-bool serial_sends(void)
-{
-    return uarts[0].tx_head != uarts[0].tx_tail || uarts[1].tx_head != uarts[1].tx_tail;
-}
+bool serial_sends(void) { return uarts[0].tx_head != uarts[0].tx_tail || uarts[1].tx_head != uarts[1].tx_tail; }
 
-static bool has_input(const struct uart *u)
-{
-    return in_use(u) && reg_read(u, UART_LSR) & LSR_DATA;
-}
+static bool has_input(const struct uart *u) { return in_use(u) && reg_read(u, UART_LSR) & LSR_DATA; }
 
 bool serial_key_pressed(void)
 {

@@ -23,10 +23,7 @@ static void store_words(u8 *to, const u64 *from, u64 n)
         ((volatile u64 *)to)[i] = from ? from[i] : 0;
 }
 
-static u8 *line_at(u32 y)
-{
-    return pixels + (u64)y * pitch;
-}
+static u8 *line_at(u32 y) { return pixels + (u64)y * pitch; }
 
 static void draw_glyph(u32 c, u32 r, const u8 *glyph)
 {
@@ -110,15 +107,9 @@ static u32 screen_squares(u32 side)
 static struct console_sink framebuffer_sink = { .name = "vga", .which = SINK_VGA, .write = framebuffer_write };
 
 /* GREY, in a channel of any number of bits. */
-static u32 channel(u8 pos, u8 size)
-{
-    return (size > 8 ? (u32)GREY << (size - 8) : (u32)GREY >> (8 - size)) << pos;
-}
+static u32 channel(u8 pos, u8 size) { return (size > 8 ? (u32)GREY << (size - 8) : (u32)GREY >> (8 - size)) << pos; }
 
-static bool channel_fits(u8 pos, u8 size, u32 bpp)
-{
-    return size && pos < bpp && size <= bpp - pos;
-}
+static bool channel_fits(u8 pos, u8 size, u32 bpp) { return size && pos < bpp && size <= bpp - pos; }
 
 /* The loader's words; the smallest screen is one that a report fits on. */
 static bool makes_sense(const struct boot_framebuffer *fb)
@@ -137,8 +128,8 @@ void framebuffer_init(const struct boot_framebuffer *fb)
     if (makes_sense(fb))
         pixels = hv_map_bulk(fb->base, (u64)fb->pitch * fb->height);
     if (!pixels) {
-        printk(LOG_WARN "Framebuffer: %ux%u, %u bits, %u bytes a line at %#lx: %s; nothing is shown on it\n", fb->width,
-               fb->height, fb->bpp, fb->pitch, fb->base, makes_sense(fb) ? "no memory for its page tables" : "makes no sense");
+        printk(LOG_WARN "Framebuffer: %ux%u, %u bits, %u bytes a line at %#lx: %s; nothing is shown on it\n", fb->width, fb->height,
+               fb->bpp, fb->pitch, fb->base, makes_sense(fb) ? "no memory for its page tables" : "makes no sense");
         return;
     }
     pitch = fb->pitch;

@@ -8,10 +8,7 @@
 
 static unsigned col, row;
 
-static u16 *cells(void)
-{
-    return phys_to_virt(0xb8000);
-}
+static u16 *cells(void) { return phys_to_virt(0xb8000); }
 
 static void new_line(void)
 {

@@ -41,8 +41,8 @@ struct acpi_info {
         bool level, active_low;
     } nmis[ACPI_MAX_CPUS];
     u16 pm1a_control, pm1b_control, pm_timer; /* ports, 0: none */
-    bool no_x2apic; /* the firmware asks that x2APIC mode be left off (DMAR, X2APIC_OPT_OUT) */
-    u8 rtc_century; /* the real-time clock's register for it; 0: none */
+    bool no_x2apic;                           /* the firmware asks that x2APIC mode be left off (DMAR, X2APIC_OPT_OUT) */
+    u8 rtc_century;                           /* the real-time clock's register for it; 0: none */
     bool have_reset;
     struct acpi_gas reset_register;
     volatile u8 *reset_memory; /* where that is device memory, mapped */

@@ -40,11 +40,11 @@ struct boot_info {
     paddr_t image_phys; /* where the hypervisor's own image lies */
     char cmdline[BOOT_CMDLINE_SIZE];
     char loader[64];
-    u32 nr_ranges, nr_dropped; /* nr_dropped: entries for which there was no room */
+    u32 nr_ranges, nr_dropped;                          /* nr_dropped: entries for which there was no room */
     struct memory_range ranges[BOOT_MAX_MEMORY_RANGES]; /* sorted, disjoint */
     u32 nr_modules;
     struct boot_module modules[BOOT_MAX_MODULES];
-    paddr_t rsdp; /* 0: search the BIOS areas */
+    paddr_t rsdp;                 /* 0: search the BIOS areas */
     paddr_t info_start, info_end; /* the loader's own structure, which rsdp may point into */
     paddr_t efi_system_table;
     struct boot_framebuffer fb;

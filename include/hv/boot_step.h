@@ -7,7 +7,8 @@
 #ifndef HV_BOOT_STEP_H
 #define HV_BOOT_STEP_H
 
-#define BOOT_STEP(step, needs, gives, platforms) _Static_assert(sizeof(&step) == sizeof(void *) && sizeof(needs) && sizeof(gives) && (platforms), #step)
+#define BOOT_STEP(step, needs, gives, platforms) \
+    _Static_assert(sizeof(&step) == sizeof(void *) && sizeof(needs) && sizeof(gives) && (platforms), #step)
 #define NEEDS(...) #__VA_ARGS__
 #define GIVES(...) #__VA_ARGS__
 #define EVERYWHERE 1

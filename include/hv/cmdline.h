@@ -21,9 +21,9 @@ struct option {
     size_t size; /* of var, in bytes, at most OPTION_MAX_SIZE */
 };
 
-#define OPTION(opt_name, parser, variable, meaning, unless_given)                                                      \
+#define OPTION(opt_name, parser, variable, meaning, unless_given)                                                             \
     _Static_assert(sizeof(variable) <= OPTION_MAX_SIZE && sizeof(meaning unless_given), "an option's variable is too large"); \
-    static const struct option __option_##parser##_##variable __used __section(".options") \
+    static const struct option __option_##parser##_##variable __used __section(".options")                                    \
         __attribute__((aligned(8))) = { opt_name, parser, &variable, sizeof(variable) }
 
 int option_bool(const char *value, void *var);

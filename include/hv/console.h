@@ -54,7 +54,7 @@ struct console_screen {
     u32 (*squares)(u32 side);
 };
 extern const struct console_screen *console_screen; /* NULL: none */
-bool qr_module(u32 x, u32 y);                        /* true: dark */
+bool qr_module(u32 x, u32 y);                       /* true: dark */
 struct recorder_report;
 struct cpu_user_regs;
 /* From here on the screen shows nothing else. regs: NULL if no exception led here. */
@@ -77,8 +77,8 @@ struct keyhandler {
     void (*run)(char key);
 };
 /* Under a global name that is the key's: the linker refuses a second handler of the same key. */
-#define KEYHANDLER(k, fn, text)                                                                                   \
-    __asm__(".globl \"debug_key_" #k "\"\n\t.set \"debug_key_" #k "\", __key_" #fn);                              \
+#define KEYHANDLER(k, fn, text)                                                      \
+    __asm__(".globl \"debug_key_" #k "\"\n\t.set \"debug_key_" #k "\", __key_" #fn); \
     static const struct keyhandler __key_##fn __used __section(".keyhandlers") __attribute__((aligned(8))) = { k, text, fn }
 void keyhandler_run(char key);
 void keyhandler_init(void);

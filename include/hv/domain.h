@@ -101,15 +101,15 @@ enum domain_state { DOMAIN_CREATED, DOMAIN_RUNNING, DOMAIN_CRASHED, DOMAIN_SHUT_
 
 struct domain {
     domid_t id;
-    u32 refs;                     /* domain_table.c; changed atomically */
+    u32 refs;                                  /* domain_table.c; changed atomically */
     struct domain *next_in_chain, *next_by_id; /* domain_table.c, under its lock */
-    bool is_control;   /* the toolstack's: acts on other domains and their memory, and on the machine as a whole */
-    bool is_hardware;  /* has the machine's devices, and what its drivers need: large extents, low memory, what the processor says */
+    bool is_control;                           /* the toolstack's: acts on other domains and their memory, and on the machine as a whole */
+    bool is_hardware;    /* has the machine's devices, and what its drivers need: large extents, low memory, what the processor says */
     bool absent_checked; /* its absent page-table entries may not name memory (L1TF) */
 
     /* life_lock; written by domain_life.c alone */
     spinlock_t life_lock;
-    enum domain_state state;      /* may be read without it */
+    enum domain_state state; /* may be read without it */
     u32 pauses;
     u32 shutdown_code;            /* SHUTDOWN_*, of the ABI; SHUTDOWN_NONE */
     u32 kill_step, kill_port;     /* where domain_kill() goes on: one caller at a time */
@@ -127,7 +127,7 @@ struct domain {
 
     /* page_lock */
     spinlock_t page_lock;
-    u32 page_list;       /* first frame of the owner's list; 0: empty */
+    u32 page_list; /* first frame of the owner's list; 0: empty */
     u64 tot_pages, max_pages;
 
     u64 vm_assist;
@@ -135,11 +135,11 @@ struct domain {
     /* event_lock */
     spinlock_t event_lock;
     struct evtchn *evtchn_pages[MAX_EVTCHN_PAGES];
-    u32 nr_ports;        /* ports with a struct evtchn */
-    u32 max_ports;       /* no port is this or above, whatever the ABI in use can name */
+    u32 nr_ports;              /* ports with a struct evtchn */
+    u32 max_ports;             /* no port is this or above, whatever the ABI in use can name */
     u32 free_first, free_last; /* free ports, in the order in which they became so; 0: none */
-    bool evtchn_resetting; /* all ports are being closed: no new ones meanwhile */
-    u32 polling;         /* vCPUs in SCHEDOP_poll; changed atomically */
+    bool evtchn_resetting;     /* all ports are being closed: no new ones meanwhile */
+    u32 polling;               /* vCPUs in SCHEDOP_poll; changed atomically */
     bool fifo;
     u32 *fifo_words[FIFO_MAX_PAGES];
     struct page_info *fifo_pages[FIFO_MAX_PAGES];
@@ -151,8 +151,8 @@ struct domain {
     u32 nr_grant_frames, max_grant_frames, grant_version;
 
     /* of the toolstack: one operation at a time (domctl.c) */
-    bool in_domctl;               /* changed atomically */
-    u32 controller_pauses;        /* of its pauses */
+    bool in_domctl;        /* changed atomically */
+    u32 controller_pauses; /* of its pauses */
     u8 handle[16];
 
     struct io_rights io; /* ports, device memory and interrupts, each by its number */
@@ -169,10 +169,7 @@ extern struct domain *hardware_domain; /* dom0, once it exists; it never goes */
 extern struct domain idle_domain;
 
 /* One more: the caller holds one. */
-static inline void domain_get(struct domain *d)
-{
-    ASSERT(__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED));
-}
+static inline void domain_get(struct domain *d) { ASSERT(__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED)); }
 /* Locks may be held, so the last one to give it back leaves the rest to a softirq. */
 static inline void domain_put(struct domain *d)
 {
@@ -205,10 +202,7 @@ static inline void domain_done(struct domain *d)
 #define __held_domain __attribute__((cleanup(domain_done_at)))
 static inline void domain_done_at(struct domain **d) { domain_done(*d); }
 
-static inline bool page_owned_by(const struct page_info *pg, const struct domain *d)
-{
-    return pg->owner == owner_of(d);
-}
+static inline bool page_owned_by(const struct page_info *pg, const struct domain *d) { return pg->owner == owner_of(d); }
 
 /*
  * The domain that a hypercall names, if the caller may act on it: 0, -EPERM, -ESRCH. In this order: who may not is not
@@ -225,15 +219,15 @@ static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
     return *d ? 0 : self->is_control ? -ESRCH : -EPERM;
 }
 
-#define for_each_vcpu(d, v)                          \
-    for (u32 n_ = 0; n_ < (d)->max_vcpus; n_++)      \
-        if (!((v) = READ_ONCE((d)->vcpu[n_]))) {     \
+#define for_each_vcpu(d, v)                      \
+    for (u32 n_ = 0; n_ < (d)->max_vcpus; n_++)  \
+        if (!((v) = READ_ONCE((d)->vcpu[n_]))) { \
         } else
 
 /* A domain without vCPUs and frames, paused once, and held for the caller. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
 struct domain_config {
     u32 max_vcpus, max_ports, max_grant_frames;
-    bool dom0; /* it has all rights, others none */
+    bool dom0;     /* it has all rights, others none */
     u8 handle[16]; /* the toolstack's name for it */
 };
 int domain_create(domid_t id, const struct domain_config *config, struct domain **created) __must_check;
@@ -279,9 +273,9 @@ int domain_watchdog_change(struct domain *d, u32 id, u32 seconds) __must_check;
 
 void domains_init(void);
 
-void vcpu_start(struct vcpu *v);            /* VCPUOP_up, with the default periodic timer the first time */
+void vcpu_start(struct vcpu *v); /* VCPUOP_up, with the default periodic timer the first time */
 void vcpu_set_period(struct vcpu *v, u64 period_ns);
-void vcpu_wake(struct vcpu *v);             /* runnable again if no pause flag is left */
+void vcpu_wake(struct vcpu *v); /* runnable again if no pause flag is left */
 void vcpu_pause_flag_set(struct vcpu *v, u32 flag);
 void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);
 /*
@@ -291,7 +285,7 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);
  */
 int vcpu_pause(struct vcpu *v) __may_preempt __must_check;
 void vcpu_unpause(struct vcpu *v);
-void vcpu_kick(struct vcpu *v);             /* events are pending: wake or interrupt it */
+void vcpu_kick(struct vcpu *v); /* events are pending: wake or interrupt it */
 void vcpu_unblock(struct vcpu *v);
 
 void vcpu_add_nmis(struct vcpu *v, u32 n);

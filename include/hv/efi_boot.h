@@ -12,8 +12,8 @@
 #define EFI_MEMORY_SP (1ULL << 18)
 
 struct efi_boot_data {
-    u64 status;     /* EFI status of GetMemoryMap or ExitBootServices, 0: success; EFI_NOT_FOUND: the loader's tags are not there; EFI_NOT_STARTED: it has ended boot services */
-    u64 map_size;   /* bytes; 0: not started through EFI */
+    u64 status; /* EFI status of GetMemoryMap or ExitBootServices, 0: success; EFI_NOT_FOUND: the loader's tags are not there; EFI_NOT_STARTED: it has ended boot services */
+    u64 map_size; /* bytes; 0: not started through EFI */
     u64 desc_size;
     u64 system_table;
     u8 map[131072];

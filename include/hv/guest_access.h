@@ -39,7 +39,7 @@ u64 guest_copy_raw_to(void *guest, const void *src, u64 n);
 u64 guest_copy_raw_from(void *dst, const void *guest, u64 n);
 
 /* EFLAGS.AC, where the CPU has SMAP: as ASM_STAC and ASM_CLAC. */
-#define GUEST_ACCESS_SITE(section)                                                                     \
+#define GUEST_ACCESS_SITE(section) \
     __asm__ volatile("661: .byte 0x0f, 0x1f, 0x00\n.pushsection " section ", \"a\"\n.quad 661b\n.popsection" ::: "memory")
 
 /* Up to so many words are copied in line. clang warns where the count is not known in the end. */
@@ -60,9 +60,9 @@ static force_inline bool guest_read_words(void *dst, const u64 *guest, unsigned 
     UNROLL_WORDS
     for (unsigned i = 0; i < words; i++) {
         __asm__ volatile("1: mov %2, %0\n2:\n"
-                         ".pushsection .text.fixup, \"ax\"\n3: mov $1, %1\n   xor %0, %0\n   jmp 2b\n.popsection\n"
-                         EXTABLE("1b", "3b")
-                         : "=r"(word), "+r"(failed) : "m"(guest[i]));
+                         ".pushsection .text.fixup, \"ax\"\n3: mov $1, %1\n   xor %0, %0\n   jmp 2b\n.popsection\n" EXTABLE("1b", "3b")
+                         : "=r"(word), "+r"(failed)
+                         : "m"(guest[i]));
         memcpy((u8 *)dst + 8 * i, &word, sizeof(word));
     }
     GUEST_ACCESS_SITE(".smap_clac");

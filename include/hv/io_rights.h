@@ -33,18 +33,12 @@ int io_rights_pirq(struct io_rights *r, u32 pirq, bool allow) __must_check;
 
 /* Whole. */
 bool io_rights_has_iomem(struct io_rights *r, mfn_t first, mfn_t last);
-static inline bool io_rights_has_port(const struct io_rights *r, u16 port)
-{
-    return READ_ONCE(r->ports[port / 64]) >> port % 64 & 1;
-}
+static inline bool io_rights_has_port(const struct io_rights *r, u16 port) { return READ_ONCE(r->ports[port / 64]) >> port % 64 & 1; }
 static inline bool io_rights_has_pirq(const struct io_rights *r, u32 pirq)
 {
     return pirq < MAX_PIRQS && READ_ONCE(r->pirqs[index_nospec(pirq / 64, MAX_PIRQS / 64)]) >> pirq % 64 & 1;
 }
 /* Who has device memory sets how memory is cached, and empties caches. */
-static inline bool io_rights_caching(const struct io_rights *r)
-{
-    return READ_ONCE(r->nr_iomem);
-}
+static inline bool io_rights_caching(const struct io_rights *r) { return READ_ONCE(r->nr_iomem); }
 
 #endif

@@ -26,12 +26,12 @@ struct irq_place {
 /* On the vector `preferred` if one of the CPUs has it free (0: any). 0, -ENOSPC. */
 int vector_alloc(u32 pirq, u32 preferred, struct irq_place *at) __must_check;
 void vector_free(struct irq_place at);
-void vector_leave(struct irq_place at); /* free, and yet what is on its way to it still finds the PIRQ */
-bool vector_pirq(u32 vector, u32 *pirq); /* of this CPU; false: none */
+void vector_leave(struct irq_place at);     /* free, and yet what is on its way to it still finds the PIRQ */
+bool vector_pirq(u32 vector, u32 *pirq);    /* of this CPU; false: none */
 void vectors_close(const struct percpu *c); /* it gets no more */
 void vectors_open(const struct percpu *c);
 void vectors_forget(const struct percpu *c); /* all of a closed CPU */
-bool irq_reaches(const struct percpu *c); /* do device interrupts? */
+bool irq_reaches(const struct percpu *c);    /* do device interrupts? */
 
 /* A GSI for the hypervisor's own use, with a fixed vector. 0, -ENODEV, -EBUSY. */
 int irq_route_hypervisor_gsi(u32 gsi, u32 vector);
@@ -47,11 +47,11 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low); /* 0, -EEXIST, -EINVAL
 int pirq_map_gsi(struct domain *d, u32 gsi);              /* the pirq, or -E... */
 int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix);
 int pirq_unmap(struct domain *d, u32 pirq);
-void pirqs_release(struct domain *d); /* d comes to its end and has no event channels any more; may preempt */
-int pirq_bind(struct domain *d, u32 pirq, u32 port);      /* from event channels: start delivering */
+void pirqs_release(struct domain *d);                /* d comes to its end and has no event channels any more; may preempt */
+int pirq_bind(struct domain *d, u32 pirq, u32 port); /* from event channels: start delivering */
 void pirq_unbind(struct domain *d, u32 pirq);
 int pirq_eoi(struct domain *d, u32 pirq);
-u32 pirq_status(struct domain *d, u32 pirq);              /* XENIRQSTAT_* */
+u32 pirq_status(struct domain *d, u32 pirq); /* XENIRQSTAT_* */
 void irq_print(void);
 
 /* Writes of devices to these addresses are MSIs (SDM vol. 3, 10.11.1). */

@@ -49,7 +49,7 @@ u64 parse_size(const char *s, const char **end);
  */
 bool list_next(const char **list, char *word, size_t size) __must_check;
 
-static inline unsigned bit_first(u64 x) { return (unsigned)__builtin_ctzll(x); } /* x != 0 */
+static inline unsigned bit_first(u64 x) { return (unsigned)__builtin_ctzll(x); }     /* x != 0 */
 static inline unsigned bit_last(u64 x) { return 63 - (unsigned)__builtin_clzll(x); } /* x != 0 */
 
 static inline u32 bit_count(u64 x)
@@ -61,10 +61,7 @@ static inline u32 bit_count(u64 x)
     return n;
 }
 
-static inline bool test_bit(u64 n, const volatile void *p)
-{
-    return (((const volatile u8 *)p)[n >> 3] >> (n & 7)) & 1;
-}
+static inline bool test_bit(u64 n, const volatile void *p) { return (((const volatile u8 *)p)[n >> 3] >> (n & 7)) & 1; }
 static inline bool atomic_test_and_set_bit(u64 n, volatile void *p)
 {
     bool old;
@@ -79,10 +76,12 @@ static inline bool atomic_test_and_clear_bit(u64 n, volatile void *p)
 }
 
 /* Errors: the ABI's numbers, which are Linux's. */
+/* clang-format off */
 enum {
     EPERM = 1, ENOENT = 2, ESRCH = 3, EIO = 5, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
     EFAULT = 14, EBUSY = 16, EEXIST = 17, EXDEV = 18, ENODEV = 19, EINVAL = 22, ENOSPC = 28,
     ERANGE = 34, ENOSYS = 38, ENODATA = 61, ETIME = 62, EOVERFLOW = 75, ERESTART = 85, EOPNOTSUPP = 95, ENOBUFS = 105,
 };
+/* clang-format on */
 
 #endif

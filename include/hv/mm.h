@@ -18,8 +18,8 @@ typedef u32 owner_t; /* the frame of a struct domain: who owns a frame */
 struct page_info {
     u64 type_info; /* free: order of the block */
     u64 ref_info;
-    owner_t owner; /* 0: nobody */
-    u32 tlb_stamp; /* TLB clock when the type was last dropped, or when it was freed */
+    owner_t owner;  /* 0: nobody */
+    u32 tlb_stamp;  /* TLB clock when the type was last dropped, or when it was freed */
     u32 next, prev; /* frame numbers: free list, or the owner's page list */
 };
 CHECK_SIZE(struct page_info, 32);
@@ -28,8 +28,8 @@ CHECK_SIZE(struct page_info, 32);
 #define PGR_ALLOCATED (1ULL << 63) /* holds one reference for the owner */
 #define PGR_SPECIAL (1ULL << 62)   /* the hypervisor's page, shown to the owner (shared_info, grants) */
 #define PGR_FREE (1ULL << 61)
-#define PGR_BROKEN (1ULL << 59)    /* damaged: retired, or to be when its owner lets go of it */
-#define PGR_UNCACHED (1ULL << 60)  /* a guest has mapped it other than write-back: flush before retyping */
+#define PGR_BROKEN (1ULL << 59)   /* damaged: retired, or to be when its owner lets go of it */
+#define PGR_UNCACHED (1ULL << 60) /* a guest has mapped it other than write-back: flush before retyping */
 
 #define FRAME_TABLE ((struct page_info *)FRAMETABLE_VIRT_START)
 /* Frame-table chunks of 2 MiB describe 256 MiB of machine memory; holes have none. */
@@ -104,9 +104,9 @@ void bad_frames_reserve(void);
 void bad_frames_mark(void);
 
 /* ---- hypervisor heap ---- */
-void *hv_alloc(size_t size) __must_check;  /* zeroed, 16-byte aligned; NULL when out of memory */
+void *hv_alloc(size_t size) __must_check; /* zeroed, 16-byte aligned; NULL when out of memory */
 void hv_free(void *p);
-void *hv_alloc_page(void) __must_check;    /* one zeroed frame in the direct map */
+void *hv_alloc_page(void) __must_check; /* one zeroed frame in the direct map */
 void hv_free_page(void *p);
 
 /* ---- boot's large buffers (scratch.c): contiguous addresses, scattered frames ---- */

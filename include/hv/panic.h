@@ -23,10 +23,10 @@ const char *panic_code_cause(enum panic_code code);
 const char *panic_code_advice(enum panic_code code);
 
 /* Checked in release builds too. */
-#define ASSERT(c)                                                                            \
-    do {                                                                                     \
-        if (unlikely(!(c)))                                                                  \
-            panic(PANIC_ASSERT, "assertion '%s' failed at %s:%d", #c, __FILE__, __LINE__);   \
+#define ASSERT(c)                                                                          \
+    do {                                                                                   \
+        if (unlikely(!(c)))                                                                \
+            panic(PANIC_ASSERT, "assertion '%s' failed at %s:%d", #c, __FILE__, __LINE__); \
     } while (0)
 
 /* Orderly ends, after dom0 asked for them. */

@@ -27,10 +27,7 @@ size_t timestamp(char *buf, size_t size);
 void timestamp_set_wallclock(u64 sec, u32 nsec);
 
 /* A character of the log, made harmless: what dom0 has printed is in there, too. */
-static inline char log_char(char c)
-{
-    return c == '\n' || (c >= ' ' && c < 127) ? c : ' ';
-}
+static inline char log_char(char c) { return c == '\n' || (c >= ' ' && c < 127) ? c : ' '; }
 
 /* Errors are born with their place in debug builds. */
 #ifdef DEBUG

@@ -12,7 +12,9 @@
 
 #define RECORDER_SIZE 0x10000
 /* Not lower: SeaBIOS clears the first MiB, OVMF uses 8 to 24 MiB, GRUB puts modules above the image. */
+/* clang-format off */
 #define RECORDER_PLACES { MiB(160), MiB(96), MiB(28), MiB(320) }
+/* clang-format on */
 
 /* A place that may hold the previous boot's record, in free RAM: taken over and wiped. */
 void recorder_look(void *place);

@@ -23,20 +23,20 @@ enum sched_place {
     SCHED_BLOCKED, /* on no queue; also while it is down */
     SCHED_QUEUED,
     SCHED_RUNNING,
-    SCHED_MOVING,  /* between two queues, in one CPU's hands */
+    SCHED_MOVING, /* between two queues, in one CPU's hands */
 };
 
 struct sched_vcpu {
     enum sched_place place;
-    struct vcpu *next;       /* in its queue */
-    u64 vtime;               /* ns, weighted */
-    u64 moved_from;          /* the time of the queue it left, while it moves */
-    u64 charged_until;       /* system time */
-    u64 runnable_since;      /* system time; for latencies and for who waited longest */
+    struct vcpu *next;  /* in its queue */
+    u64 vtime;          /* ns, weighted */
+    u64 moved_from;     /* the time of the queue it left, while it moves */
+    u64 charged_until;  /* system time */
+    u64 runnable_since; /* system time; for latencies and for who waited longest */
     bool woken, yields;
     u64 slice_end;
     u64 hard_affinity, soft_affinity; /* sets of CPUs */
-    u64 before_pin; /* the hard one that SCHEDOP_pin_override has replaced; 0: it has not */
+    u64 before_pin;                   /* the hard one that SCHEDOP_pin_override has replaced; 0: it has not */
     struct timer slice_timer;
 };
 

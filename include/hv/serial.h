@@ -18,23 +18,23 @@ enum uart_where {
 
 /* A 16550: eight registers of `width` bytes, each 1 << shift bytes behind the one before. */
 struct uart_place {
-    paddr_t base;        /* below 64 Ki: an I/O port */
-    u8 shift, width;     /* width: 1 or 4; of registers in memory only */
-    u8 irq;              /* ISA; 0: the line is polled */
+    paddr_t base;    /* below 64 Ki: an I/O port */
+    u8 shift, width; /* width: 1 or 4; of registers in memory only */
+    u8 irq;          /* ISA; 0: the line is polled */
     bool on_card;
     u16 bdf;             /* of the card: bus << 8 | device << 3 | function */
     volatile void *regs; /* where it is mapped; NULL: an I/O port */
 };
 
 struct com_option {
-    u32 baud;       /* 0: what the firmware set up */
-    u32 base_baud;  /* the clock / 16 */
+    u32 baud;      /* 0: what the firmware set up */
+    u32 base_baud; /* the clock / 16 */
     u8 lcr;
     bool lcr_given; /* else the firmware's stays, if the speed does */
     bool given;     /* on the command line */
     enum uart_where where;
     struct uart_place place;
-    bool has_bridge;    /* bridge-bdf; port-bdf is in place */
+    bool has_bridge; /* bridge-bdf; port-bdf is in place */
     u16 bridge;
 };
 

@@ -17,8 +17,8 @@ enum softirq {
     SOFTIRQ_KEYHANDLER,
     SOFTIRQ_CONSOLE_RX,
     SOFTIRQ_SELECTORS, /* pages of the LDT are mapped, then selectors loaded: held until the vCPU leaves the hypervisor */
-    SOFTIRQ_PAUSE,    /* the vCPU that runs here may have been paused: held until it leaves the hypervisor */
-    SOFTIRQ_SCHEDULE, /* these two last: they may leave this vCPU for a while */
+    SOFTIRQ_PAUSE,     /* the vCPU that runs here may have been paused: held until it leaves the hypervisor */
+    SOFTIRQ_SCHEDULE,  /* these two last: they may leave this vCPU for a while */
     SOFTIRQ_COUNT,
 };
 
@@ -41,9 +41,6 @@ void preempt_point(void) __may_preempt;
 void preempt_wait(u32 *turns) __may_preempt;
 
 /* Also on the runs of a function that come to no preempt_point(): a caller that holds a lock is found the first time. */
-static inline void assert_may_preempt(void)
-{
-    ASSERT(this_cpu()->locks_held == 0);
-}
+static inline void assert_may_preempt(void) { ASSERT(this_cpu()->locks_held == 0); }
 
 #endif

@@ -30,7 +30,10 @@ typedef struct {
     u16 head, tail;
     u32 rank; /* enum lock_rank */
 } spinlock_t;
-#define SPINLOCK_INIT(r) { .rank = (r) }
+#define SPINLOCK_INIT(r) \
+    {                    \
+        .rank = (r)      \
+    }
 
 void spin_lock(spinlock_t *lock);
 void spin_unlock(spinlock_t *lock);

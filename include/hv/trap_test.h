@@ -37,7 +37,12 @@ static inline void trap_test_inside(void) {}
 static inline void trap_test_redirect(void *regs) { (void)regs; }
 static inline u32 trap_test_trampolines(void) { return 0; }
 static inline u32 trap_test_patience(void) { return 1; }
-static inline void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n) { (void)text16; (void)text32; (void)n; }
+static inline void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n)
+{
+    (void)text16;
+    (void)text32;
+    (void)n;
+}
 static inline void trap_test_phase(const char *phase) { (void)phase; }
 static inline void trap_test_first_line(void) {}
 static inline void trap_test_report_over(u32 *reporter) { (void)reporter; }

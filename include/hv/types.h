@@ -39,10 +39,9 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
 #define __init __section(".init.text")
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 #define CHECK_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " has size " #size)
-#define CHECK_OFFSET(type, field, off) \
-    _Static_assert(offsetof(type, field) == (off), #type "." #field " is at " #off)
+#define CHECK_OFFSET(type, field, off) _Static_assert(offsetof(type, field) == (off), #type "." #field " is at " #off)
 
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)(void *)&(x) = (v))
@@ -50,8 +49,8 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define ROUND_UP(x, a) (((x) + (a) - 1) & ~((__typeof__(x))(a) - 1))
-#define ROUND_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
+#define ROUND_UP(x, a) (((x) + (a)-1) & ~((__typeof__(x))(a)-1))
+#define ROUND_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
 
 #define KiB(n) ((u64)(n) << 10)
 #define MiB(n) ((u64)(n) << 20)

@@ -30,7 +30,7 @@ struct xen_arch_domainconfig {
 
 #define XEN_DOMCTL_CDF_oos_off 8 /* of shadow page tables: nothing here */
 #define XEN_DOMCTL_CDF_xs_domain 16
-#define XEN_DOMCTL_GRANT_version(opts) ((opts) & 0xf)
+#define XEN_DOMCTL_GRANT_version(opts) ((opts)&0xf)
 struct xen_domctl_createdomain {
     uint32_t ssidref;
     uint8_t handle[16];

@@ -25,7 +25,7 @@ struct xen_memory_reservation {
     unsigned int extent_order, mem_flags;
     domid_t domid;
 };
-#define XENMEMF_ADDRESS_BITS(f) ((f) & 0xff)
+#define XENMEMF_ADDRESS_BITS(f) ((f)&0xff)
 
 struct xen_memory_exchange {
     struct xen_memory_reservation in, out;

@@ -39,10 +39,7 @@ static void measure(const char *name, void (*op)(void), u32 per_call)
         print("bench: %s 0x%lx\n", name, (each - overhead) / per_call);
 }
 
-static void null_hypercall(void)
-{
-    HYPERCALL2(__HYPERVISOR_xen_version, XENVER_version, 0);
-}
+static void null_hypercall(void) { HYPERCALL2(__HYPERVISOR_xen_version, XENVER_version, 0); }
 
 static void multicall(void)
 {
@@ -94,7 +91,8 @@ static void cpuid(void)
 {
     u32 a = 0, b, c = 0, d;
 
-    __asm__ volatile(".byte 0x0f, 0x0b, 0x78, 0x65, 0x6e\n cpuid" : /* the ABI's prefix for the emulated one */
+    __asm__ volatile(".byte 0x0f, 0x0b, 0x78, 0x65, 0x6e\n cpuid"
+                     : /* the ABI's prefix for the emulated one */
                      "+a"(a), "=b"(b), "+c"(c), "=d"(d));
 }
 
@@ -113,6 +111,7 @@ static void port_in(void) { inb(0x61); }
  */
 #define IRET(flags) "pushq $" #flags "\n push %rcx\n push %r11\n push %rax\n mov $23, %eax\n syscall\n"
 #define FAULTING_BYTES "8" /* of mov 0x10, %rax */
+/* clang-format off */
 __asm__("raw_breakpoint: pop %rcx\n pop %r11\n" IRET(0)
         "raw_page_fault: pop %rcx\n pop %r11\n addq $" FAULTING_BYTES ", 8(%rsp)\n add $8, %rsp\n" IRET(0)
         "raw_syscall: pop %rcx\n pop %r11\n" IRET(0x100)
@@ -123,6 +122,7 @@ __asm__("raw_breakpoint: pop %rcx\n pop %r11\n" IRET(0)
         "user_loops: mov $" STRING(USER_ROUNDS) ", %ebx\n1: syscall\n dec %ebx\n jnz 1b\n int $0x80\n"
         "user_faults: mov $" STRING(USER_ROUNDS) ", %ebx\n1: mov 0x10, %rax\n dec %ebx\n jnz 1b\n int $0x80\n"
         "user_end:");
+/* clang-format on */
 extern char raw_breakpoint[], raw_page_fault[], raw_syscall[], raw_linux_syscall[], raw_event[], user_loops[], user_faults[], user_end[];
 
 static void set_trap(u8 vector, const char *entry)
@@ -139,10 +139,7 @@ static void set_callback(u16 type, const char *entry)
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_callback_op, CALLBACKOP_register, &r), 0);
 }
 
-static void int3(void)
-{
-    __asm__ volatile("int3" ::: "rcx", "r11", "memory");
-}
+static void int3(void) { __asm__ volatile("int3" ::: "rcx", "r11", "memory"); }
 
 static void page_fault(void)
 {
@@ -151,15 +148,9 @@ static void page_fault(void)
 
 static u64 user_text, user_rsp;
 
-static void user_syscall(void)
-{
-    user_run(user_text, user_rsp, 0x200);
-}
+static void user_syscall(void) { user_run(user_text, user_rsp, 0x200); }
 
-static void user_page_fault(void)
-{
-    user_run(user_text + (u64)(user_faults - user_loops), user_rsp, 0x200);
-}
+static void user_page_fault(void) { user_run(user_text + (u64)(user_faults - user_loops), user_rsp, 0x200); }
 
 static void event(void)
 {
@@ -168,10 +159,7 @@ static void event(void)
     HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_send, &s);
 }
 
-static void set_timer(void)
-{
-    HYPERCALL1(__HYPERVISOR_set_timer_op, 1UL << 62);
-}
+static void set_timer(void) { HYPERCALL1(__HYPERVISOR_set_timer_op, 1UL << 62); }
 
 void test_main(void)
 {

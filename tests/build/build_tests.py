@@ -23,6 +23,12 @@ def image():
     command("python3", "tests/build/image.py")
 
 
+@test("build: C is formatted as .clang-format says")
+def formatted():
+    """Whoever changes C runs 'make format'."""
+    command("make", "-s", "format-check")
+
+
 @test("build: layers")
 def layers():
     """No file uses a layer above its own, but for the exceptions."""

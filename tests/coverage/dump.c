@@ -53,10 +53,7 @@ static void out(const void *p, u64 n)
         outb(DEBUG_CONSOLE, *b);
 }
 
-static void out_u32(u32 v)
-{
-    out(&v, sizeof(v));
-}
+static void out_u32(u32 v) { out(&v, sizeof(v)); }
 
 static u32 data_size(const struct gcov_info *i)
 {

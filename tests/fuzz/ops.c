@@ -18,8 +18,8 @@
 #define WINDOWS 16
 #define RESUMABLE 0xf022f022U
 
-static u64 mfns[FRAMES];          /* frames to play with; some are given away and taken anew */
-static u8 *frame_va[FRAMES];      /* their first mappings, read-only */
+static u64 mfns[FRAMES];     /* frames to play with; some are given away and taken anew */
+static u8 *frame_va[FRAMES]; /* their first mappings, read-only */
 static u8 *windows[WINDOWS];
 static u64 window_entries[WINDOWS]; /* machine addresses: the table that says so is attacked too */
 static u64 pt_base_mfn, nr_ops = 10000, seed = 1;
@@ -29,7 +29,7 @@ static volatile u64 done, succeeded, trapped, finished;
 struct worker {
     u64 state;
     u32 id;
-    u8 *scratch;                  /* a page of arguments */
+    u8 *scratch; /* a page of arguments */
 } __attribute__((aligned(64)));
 static struct worker workers[WORKERS];
 
@@ -47,18 +47,17 @@ static bool one_in(struct worker *w, u64 n) { return !below(w, n); }
 /* A number that somebody forgot to check. */
 static u64 wild(struct worker *w)
 {
+    /* clang-format off */
     static const u64 interesting[] = { 0, 1, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0x7ff0, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff,
                                        0x100000000, 0x7fffffffffff, 0x800000000000, 0xffff800000000000, 0xffff82d040000000,
                                        0xffff830000001000, 0xffff87fffffffff8, 0xffff880000000000, 0x7fffffffffffffff, ~0UL, ~0UL - 7 };
+    /* clang-format on */
 
     return one_in(w, 3) ? rnd(w) : interesting[below(w, sizeof(interesting) / 8)] + (one_in(w, 4) ? below(w, 16) : 0);
 }
 
 /* Any frame but those that we live in. */
-static u64 stranger(u64 mfn)
-{
-    return mfn >= home_first && mfn <= home_last ? mfns[0] : mfn;
-}
+static u64 stranger(u64 mfn) { return mfn >= home_first && mfn <= home_last ? mfns[0] : mfn; }
 
 static u64 some_mfn(struct worker *w)
 {
@@ -66,7 +65,7 @@ static u64 some_mfn(struct worker *w)
     case 0: return stranger(below(w, 0x10000));
     case 1: return stranger(wild(w) & 0xfffffffffffUL);
     case 2: return pt_base_mfn;
-    case 3: return 0xfee00 + below(w, 3);     /* the local APIC and beside it */
+    case 3: return 0xfee00 + below(w, 3); /* the local APIC and beside it */
     case 4: return start_info->shared_info >> 12;
     default: return mfns[below(w, FRAMES)];
     }
@@ -112,8 +111,9 @@ static struct call mmu_update(struct worker *w)
         u[i].ptr |= below(w, 4);
         u[i].val = some_pte(w);
     }
-    return (struct call){ __HYPERVISOR_mmu_update, { (u64)u, one_in(w, 50) ? wild(w) & 0xff : n, one_in(w, 4) ? (u64)w->scratch + 2048 : 0,
-                          one_in(w, 20) ? wild(w) : DOMID_SELF } };
+    return (struct call){ __HYPERVISOR_mmu_update,
+                          { (u64)u, one_in(w, 50) ? wild(w) & 0xff : n, one_in(w, 4) ? (u64)w->scratch + 2048 : 0,
+                            one_in(w, 20) ? wild(w) : DOMID_SELF } };
 }
 
 static struct call update_va(struct worker *w)
@@ -127,7 +127,8 @@ static struct call update_va(struct worker *w)
         flags |= (u64)w->scratch + 1024;
     } else if (one_in(w, 50))
         flags |= wild(w) & ~3UL;
-    return (struct call){ __HYPERVISOR_update_va_mapping, { one_in(w, 60) ? wild(w) | 1UL << 63 | 0x7ffUL << 52 | 0x100UL << 39 : va, some_pte(w), flags } };
+    return (struct call){ __HYPERVISOR_update_va_mapping,
+                          { one_in(w, 60) ? wild(w) | 1UL << 63 | 0x7ffUL << 52 | 0x100UL << 39 : va, some_pte(w), flags } };
 }
 
 static struct call mmuext_op(struct worker *w)
@@ -164,12 +165,9 @@ static struct call segments(struct worker *w)
         for (u64 i = 0; i < 16; i++)
             frames[i] = some_mfn(w);
         return (struct call){ __HYPERVISOR_set_gdt, { (u64)frames, one_in(w, 20) ? wild(w) : n * 512 } };
-    case 1:
-        return (struct call){ __HYPERVISOR_update_descriptor, { (mfns[below(w, FRAMES)] << 12) + 8 * below(w, 512), rnd(w) } };
-    case 2:
-        return (struct call){ __HYPERVISOR_set_segment_base, { below(w, 5), one_in(w, 2) ? wild(w) & 0xffff : wild(w) } };
-    default:
-        return (struct call){ __HYPERVISOR_set_debugreg, { below(w, 8), one_in(w, 2) ? below(w, 1UL << 46) : rnd(w) & 0xffff } };
+    case 1: return (struct call){ __HYPERVISOR_update_descriptor, { (mfns[below(w, FRAMES)] << 12) + 8 * below(w, 512), rnd(w) } };
+    case 2: return (struct call){ __HYPERVISOR_set_segment_base, { below(w, 5), one_in(w, 2) ? wild(w) & 0xffff : wild(w) } };
+    default: return (struct call){ __HYPERVISOR_set_debugreg, { below(w, 8), one_in(w, 2) ? below(w, 1UL << 46) : rnd(w) & 0xffff } };
     }
 }
 
@@ -221,7 +219,8 @@ static struct call vcpus(struct worker *w)
     fill(w, 1024);
     if (cmd == VCPUOP_up || cmd == VCPUOP_down)
         cmd = VCPUOP_get_runstate_info;
-    if (cmd == VCPUOP_register_runstate_memory_area || cmd == VCPUOP_register_vcpu_time_memory_area) /* it is written at any time: not over what we need */
+    if (cmd == VCPUOP_register_runstate_memory_area ||
+        cmd == VCPUOP_register_vcpu_time_memory_area) /* it is written at any time: not over what we need */
         *(u64 *)w->scratch = one_in(w, 2) ? (u64)windows[below(w, WINDOWS)] : wild(w) | 1UL << 63;
     if (cmd == VCPUOP_register_vcpu_info) {
         *(u64 *)w->scratch = some_mfn(w);
@@ -237,8 +236,7 @@ static struct call scheduling(struct worker *w)
     struct sched_poll *p = (void *)w->scratch;
 
     switch (below(w, 5)) {
-    case 0:
-        return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_yield, 0 } };
+    case 0: return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_yield, 0 } };
     case 1:
         *(struct sched_pin_override *)w->scratch = (struct sched_pin_override){ (int)below(w, 4) - 1 };
         return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_pin_override, (u64)w->scratch } };
@@ -249,8 +247,7 @@ static struct call scheduling(struct worker *w)
         fill(w, 256);
         *p = (struct sched_poll){ (void *)(w->scratch + 64), (u32)below(w, 5), now() + below(w, 100000) };
         return (struct call){ __HYPERVISOR_sched_op, { SCHEDOP_poll, (u64)p } };
-    default:
-        return (struct call){ __HYPERVISOR_set_timer_op, { one_in(w, 4) ? wild(w) : now() + below(w, 1000000) } };
+    default: return (struct call){ __HYPERVISOR_set_timer_op, { one_in(w, 4) ? wild(w) : now() + below(w, 1000000) } };
     }
 }
 
@@ -259,15 +256,15 @@ static struct call machine_ops(struct worker *w)
     fill(w, 256);
     switch (below(w, 6)) {
     case 0: {
-        static const u32 cmds[] = { XENPF_settime64, XENPF_get_cpuinfo, XENPF_cpu_online, XENPF_cpu_offline, XENPF_firmware_info, XENPF_read_memtype };
+        static const u32 cmds[] = { XENPF_settime64,   XENPF_get_cpuinfo,   XENPF_cpu_online,
+                                    XENPF_cpu_offline, XENPF_firmware_info, XENPF_read_memtype };
         struct xen_platform_op *op = (void *)w->scratch;
 
         op->cmd = one_in(w, 10) ? 63 + (u32)below(w, 10) : cmds[below(w, 6)];
         op->interface_version = XENPF_INTERFACE_VERSION;
         return (struct call){ __HYPERVISOR_platform_op, { (u64)op } };
     }
-    case 1:
-        return (struct call){ __HYPERVISOR_physdev_op, { below(w, 32), (u64)w->scratch } };
+    case 1: return (struct call){ __HYPERVISOR_physdev_op, { below(w, 32), (u64)w->scratch } };
     case 2: {
         struct xen_domctl *op = (void *)w->scratch;
         static const u32 cmds[] = { 9, 25, 16, 43, 72, 1, 2, 3, 4, 5, 11, 15 };
@@ -281,8 +278,9 @@ static struct call machine_ops(struct worker *w)
         if (op->cmd < XEN_DOMCTL_setvcpuaffinity || op->cmd == XEN_DOMCTL_max_mem || op->cmd == XEN_DOMCTL_max_vcpus)
             op->domain = (domid_t)(1 + below(w, 6));
         if (op->cmd == XEN_DOMCTL_createdomain)
-            op->u.createdomain = (struct xen_domctl_createdomain){ .max_vcpus = 1 + (u32)below(w, 2), .max_evtchn_port = (u32)rnd(w),
-                                                                   .max_grant_frames = -1, .grant_opts = 1 };
+            op->u.createdomain = (struct xen_domctl_createdomain){
+                .max_vcpus = 1 + (u32)below(w, 2), .max_evtchn_port = (u32)rnd(w), .max_grant_frames = -1, .grant_opts = 1
+            };
         else if (op->cmd == XEN_DOMCTL_max_vcpus)
             op->u.max_vcpus.max = 1 + (u32)below(w, 2);
         else if (op->cmd == XEN_DOMCTL_max_mem)
@@ -294,16 +292,14 @@ static struct call machine_ops(struct worker *w)
             op->u.vcpuaffinity.cpumap_hard = op->u.vcpuaffinity.cpumap_soft = (struct xenctl_bitmap){ (u64)map, (u32)below(w, 70) };
         }
         if (op->cmd == XEN_DOMCTL_scheduler_op)
-            op->u.scheduler_op = (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2, (u32)below(w, 3),
+            op->u.scheduler_op = (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2,
+                                                                   (u32)below(w, 3),
                                                                    { { (u16)rnd(w), one_in(w, 2) ? 0 : (u16)(100 + below(w, 500)) } } };
         return (struct call){ __HYPERVISOR_domctl, { (u64)op } };
     }
-    case 3:
-        return (struct call){ __HYPERVISOR_grant_table_op, { below(w, 14), (u64)w->scratch, below(w, 4) } };
-    case 4:
-        return (struct call){ __HYPERVISOR_hypfs_op, { below(w, 4), (u64)"/previous-boot/summary", 23, (u64)w->scratch } };
-    default:
-        return (struct call){ __HYPERVISOR_xen_version, { below(w, 14), (u64)w->scratch } };
+    case 3: return (struct call){ __HYPERVISOR_grant_table_op, { below(w, 14), (u64)w->scratch, below(w, 4) } };
+    case 4: return (struct call){ __HYPERVISOR_hypfs_op, { below(w, 4), (u64) "/previous-boot/summary", 23, (u64)w->scratch } };
+    default: return (struct call){ __HYPERVISOR_xen_version, { below(w, 14), (u64)w->scratch } };
     }
 }
 
@@ -318,40 +314,62 @@ static struct call strays(struct worker *w)
 
     /* Not those that end or blind us, nor those made well above. */
     switch (nr) {
-    case __HYPERVISOR_set_trap_table: case __HYPERVISOR_set_callbacks: case __HYPERVISOR_callback_op: case __HYPERVISOR_iret: case __HYPERVISOR_sched_op:
-    case __HYPERVISOR_console_io: case __HYPERVISOR_mmu_update: case __HYPERVISOR_mmuext_op: case __HYPERVISOR_platform_op:
-    case __HYPERVISOR_vcpu_op: case __HYPERVISOR_mca: case __HYPERVISOR_memory_op: case __HYPERVISOR_multicall:
-    case __HYPERVISOR_update_va_mapping: case __HYPERVISOR_vm_assist: case __HYPERVISOR_domctl: case __HYPERVISOR_stack_switch:
-        nr = __HYPERVISOR_xen_version;
+    case __HYPERVISOR_set_trap_table:
+    case __HYPERVISOR_set_callbacks:
+    case __HYPERVISOR_callback_op:
+    case __HYPERVISOR_iret:
+    case __HYPERVISOR_sched_op:
+    case __HYPERVISOR_console_io:
+    case __HYPERVISOR_mmu_update:
+    case __HYPERVISOR_mmuext_op:
+    case __HYPERVISOR_platform_op:
+    case __HYPERVISOR_vcpu_op:
+    case __HYPERVISOR_mca:
+    case __HYPERVISOR_memory_op:
+    case __HYPERVISOR_multicall:
+    case __HYPERVISOR_update_va_mapping:
+    case __HYPERVISOR_vm_assist:
+    case __HYPERVISOR_domctl:
+    case __HYPERVISOR_stack_switch: nr = __HYPERVISOR_xen_version;
     }
     return (struct call){ nr, { wild(w), wild(w), wild(w), wild(w) } };
 }
 
 static struct call (*const makers[])(struct worker *w) = {
-    mmu_update, mmu_update, mmu_update, update_va, update_va, update_va, mmuext_op, mmuext_op, mmuext_op, segments, memory, events, events,
-    vcpus, scheduling, machine_ops, strays,
+    mmu_update, mmu_update, mmu_update, update_va, update_va, update_va,  mmuext_op,   mmuext_op, mmuext_op,
+    segments,   memory,     events,     events,    vcpus,     scheduling, machine_ops, strays,
 };
 
 /* ---- instructions; a trap continues behind them (on_trap) ---- */
 
-#define RESUMABLY(code, ...)                                                                                   \
-    __asm__ volatile("lea 1f(%%rip), %%r15\n   mov %[magic], %%r14d\n" code "\n1: xor %%r14d, %%r14d"           \
-                     : [a] "+a"(a), [c] "+c"(c), [d] "+d"(d)                                                   \
-                     : [magic] "i"(RESUMABLE), ##__VA_ARGS__                                                   \
+#define RESUMABLY(code, ...)                                                                          \
+    __asm__ volatile("lea 1f(%%rip), %%r15\n   mov %[magic], %%r14d\n" code "\n1: xor %%r14d, %%r14d" \
+                     : [a] "+a"(a), [c] "+c"(c), [d] "+d"(d)                                          \
+                     : [magic] "i"(RESUMABLE), ##__VA_ARGS__                                          \
                      : "r11", "r13", "r14", "r15", "rbx", "rsi", "rdi", "memory", "cc")
 
 static void instruction(struct worker *w)
 {
     u64 a = wild(w), c = wild(w), d = wild(w);
     u64 *entry = (u64 *)frame_va[below(w, FRAMES)] + below(w, 512), value = some_pte(w);
-    static const u32 msrs[] = { 0x10, 0x1b, 0x179, 0x17a, 0x1a0, 0x277, 0x400, 0x401, 0x405, 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000102, 0xc0000103, 0, 0x280, 0x47f };
+    static const u32 msrs[] = { 0x10,       0x1b,       0x179,      0x17a,      0x1a0,      0x277, 0x400, 0x401, 0x405,
+                                0xc0000080, 0xc0000081, 0xc0000082, 0xc0000102, 0xc0000103, 0,     0x280, 0x47f };
 
     switch (below(w, 16)) {
     case 0: RESUMABLY("cpuid"); break;
     case 1: RESUMABLY("xor %%edx, %%edx\n .byte 0x0f, 0x0b, 0x78, 0x65, 0x6e\n cpuid"); break;
-    case 2: c = one_in(w, 2) ? msrs[below(w, 17)] : c; RESUMABLY("rdmsr"); break;
-    case 3: c = msrs[below(w, 17)]; RESUMABLY("wrmsr"); break;
-    case 4: d = 0x3f8 + below(w, 8); RESUMABLY("inb %%dx, %%al"); break;
+    case 2:
+        c = one_in(w, 2) ? msrs[below(w, 17)] : c;
+        RESUMABLY("rdmsr");
+        break;
+    case 3:
+        c = msrs[below(w, 17)];
+        RESUMABLY("wrmsr");
+        break;
+    case 4:
+        d = 0x3f8 + below(w, 8);
+        RESUMABLY("inb %%dx, %%al");
+        break;
     case 5: RESUMABLY("mov %%cr0, %%rax\n mov %%cr4, %%rcx\n mov %%cr2, %%rdx"); break;
     case 6: RESUMABLY("xgetbv"); break;
     case 7: RESUMABLY("mov %[v], %[e]", [e] "m"(*entry), [v] "r"(value)); break;
@@ -359,7 +377,10 @@ static void instruction(struct worker *w)
     case 9: RESUMABLY("lock cmpxchg %[v], %[e]", [e] "m"(*entry), [v] "r"(value)); break;
     case 10: RESUMABLY("lock andq $-3, %[e]", [e] "m"(*entry)); break;
     case 11: RESUMABLY("mov %[e], %%rax", [e] "m"(*entry)); break;
-    case 13: RESUMABLY("smsw %%eax\n sldt %%ecx\n str %%edx\n sgdt %[e]\n sidt %[e]", [e] "m"(*(one_in(w, 2) ? entry : (u64 *)below(w, 1UL << 46)))); break;
+    case 13:
+        RESUMABLY(
+            "smsw %%eax\n sldt %%ecx\n str %%edx\n sgdt %[e]\n sidt %[e]", [e] "m"(*(one_in(w, 2) ? entry : (u64 *)below(w, 1UL << 46))));
+        break;
     case 14: RESUMABLY("mov %%rax, %%dr7\n mov %%rcx, %%dr0\n mov %%dr6, %%rax\n mov %%db5, %%rcx"); break;
     case 15:
         /* CR4.DE on or off, and a breakpoint on a port that is read then */
@@ -386,6 +407,7 @@ __asm__("fuzz_resume: mov %rbx, %rsp\n jmp *%r15");
 extern const char fuzz_resume[];
 
 /* Each does one thing and leaves. %rdi: a page's inside, or wild as %rsi; not to be jumped to: what lies there would run. */
+/* clang-format off */
 #define STUBS(X)                                                                                                   \
     X(syscall, "syscall") X(int80, "int $0x80") X(int3, "int3") X(ud2, "ud2") X(load, "mov (%rdi), %rax")          \
     X(store, "mov %rax, (%rdi)") X(xchg, "xchg %rax, (%rdi)") X(hlt, "hlt") X(cli, "cli") X(in, "in %dx, %al")     \
@@ -401,6 +423,7 @@ extern const char fuzz_resume[];
 #define X(name, code) __asm__(".globl user_" #name "\nuser_" #name ": " code "\n syscall\n ud2"); extern const char user_##name[];
 STUBS(X)
 #undef X
+/* clang-format on */
 #define X(name, code) user_##name,
 static const char *const user_stubs[] = { STUBS(X) };
 #undef X
@@ -413,12 +436,15 @@ static void user_mode(struct worker *w)
     if (cs == 0xe023)
         rip = (u32)rip; /* as a processor takes it; QEMU's emulator keeps the rest, and does not survive a breakpoint there */
     u64 to = one_in(w, 3) ? wild(w) : (u64)(one_in(w, 2) ? frame_va[below(w, FRAMES)] : windows[below(w, WINDOWS)]) + 8 * below(w, 512);
-    struct { u64 rdi, rsi, ss; } more = { to, wild(w), one_in(w, 16) ? rnd(w) : 0xe02b };
+    struct {
+        u64 rdi, rsi, ss;
+    } more = { to, wild(w), one_in(w, 16) ? rnd(w) : 0xe02b };
     u64 a = flags, c = cs, d = rip;
 
     if (mmuext(MMUEXT_NEW_USER_BASEPTR, pt_base_mfn, 0))
         return;
-    RESUMABLY("mov %%rsp, %%rbx\n sub $1024, %%rsp\n pushq 16(%[m])\n push %%rbx\n push %%rax\n push %%rcx\n push %%rdx\n push %%rax\n push %%rcx\n"
+    RESUMABLY("mov %%rsp, %%rbx\n sub $1024, %%rsp\n pushq 16(%[m])\n push %%rbx\n push %%rax\n push %%rcx\n push %%rdx\n push %%rax\n "
+              "push %%rcx\n"
               "push %%r11\n push %%rax\n mov 8(%[m]), %%rsi\n mov (%[m]), %%rdi\n mov $23, %%eax\n syscall",
               [m] "r"(&more));
 }
@@ -438,7 +464,8 @@ static void on_trap(struct frame *f)
         }
         f->rip = f->r15;
     } else {
-        print("fuzz: lost, vector 0x%lx error 0x%lx at 0x%lx, address 0x%lx\n", f->vector, f->error, f->rip, shared_info->vcpu_info[0].arch.cr2);
+        print("fuzz: lost, vector 0x%lx error 0x%lx at 0x%lx, address 0x%lx\n", f->vector, f->error, f->rip,
+              shared_info->vcpu_info[0].arch.cr2);
         finish();
     }
 }

@@ -11,18 +11,12 @@
 #include <hv/cpio.h>
 #include <hv/dom0.h>
 
-enum compression compression_detect(const u8 *d, u64 size)
-{
-    return size >= 4 && d[0] == 0x7f ? COMPRESSION_NONE : COMPRESSION_XZ;
-}
+enum compression compression_detect(const u8 *d, u64 size) { return size >= 4 && d[0] == 0x7f ? COMPRESSION_NONE : COMPRESSION_XZ; }
 
 static u8 *data;
 static u64 length;
 
-static void *map(paddr_t pa)
-{
-    return data + pa;
-}
+static void *map(paddr_t pa) { return data + pa; }
 
 static void multiboot2(void)
 {
@@ -63,10 +57,7 @@ static void elf(void)
             abort();
 }
 
-static void microcode(void)
-{
-    (void)!cpio_is_microcode(data, length);
-}
+static void microcode(void) { (void)!cpio_is_microcode(data, length); }
 
 static void bzimage(void)
 {

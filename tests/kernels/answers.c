@@ -7,9 +7,16 @@ static void callbacks(void)
     static const struct {
         u16 type;
         long registered, unregistered;
-    } types[] = { { CALLBACKTYPE_event, 0, -22 }, { CALLBACKTYPE_failsafe, 0, -22 }, { CALLBACKTYPE_syscall, 0, -22 }, { 3, -38, -38 },
-                  { CALLBACKTYPE_nmi, 0, 0 }, { CALLBACKTYPE_sysenter, 0, -22 }, { 6, -38, -38 }, { CALLBACKTYPE_syscall32, 0, -22 },
-                  { 8, -38, -38 }, { 0xffff, -38, -38 } };
+    } types[] = { { CALLBACKTYPE_event, 0, -22 },
+                  { CALLBACKTYPE_failsafe, 0, -22 },
+                  { CALLBACKTYPE_syscall, 0, -22 },
+                  { 3, -38, -38 },
+                  { CALLBACKTYPE_nmi, 0, 0 },
+                  { CALLBACKTYPE_sysenter, 0, -22 },
+                  { 6, -38, -38 },
+                  { CALLBACKTYPE_syscall32, 0, -22 },
+                  { 8, -38, -38 },
+                  { 0xffff, -38, -38 } };
     static char *const entries[] = { entry_event, entry_failsafe, entry_syscall };
 
     for (u32 i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -83,7 +90,9 @@ static void hypercall_page(void)
     CHECK(TRAPS(13, WRITE(va_to_mfn((void *)start_info->pt_base) << 12))); /* a page table */
     CHECK_EQ(page[0], 0);
     WRITE(at);
-    __asm__ volatile("call *%1" : "=a"(result) : "r"(page + 32 * __HYPERVISOR_xen_version), "D"((u64)XENVER_version), "S"(0UL)
+    __asm__ volatile("call *%1"
+                     : "=a"(result)
+                     : "r"(page + 32 * __HYPERVISOR_xen_version), "D"((u64)XENVER_version), "S"(0UL)
                      : "memory", "rdx", "r8", "r9", "r10");
     CHECK_EQ(result, 0x40011);
     __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(0x40000000));

@@ -22,9 +22,18 @@ static void dr7(bool de)
         u64 written;
         long without_de, with_de; /* what it reads as, or the error that leaves the old value */
     } cases[] = {
-        { 0, 0x400, 0x400 }, { 0xffff0000, 0xffff0400, 0xffff0400 }, { 0xdc00, 0x400, 0x400 }, { 0x90401, 0x90401, 0x90401 },
-        { 0x20000, 0x20400, 0x20400 }, { 0x20001, -1, 0x20401 }, { 0x20002, -1, 0x20402 }, { 0x20004, -1, 0x20404 },
-        { 0x20000080, -1, 0x20000480 }, { 0x2000, -1, -1 }, { 0x22001, -1, -1 }, { 0x100000000, -22, -22 },
+        { 0, 0x400, 0x400 },
+        { 0xffff0000, 0xffff0400, 0xffff0400 },
+        { 0xdc00, 0x400, 0x400 },
+        { 0x90401, 0x90401, 0x90401 },
+        { 0x20000, 0x20400, 0x20400 },
+        { 0x20001, -1, 0x20401 },
+        { 0x20002, -1, 0x20402 },
+        { 0x20004, -1, 0x20404 },
+        { 0x20000080, -1, 0x20000480 },
+        { 0x2000, -1, -1 },
+        { 0x22001, -1, -1 },
+        { 0x100000000, -22, -22 },
     };
 
     set_de(de);
@@ -101,11 +110,11 @@ static void on_debug(struct frame *f)
 }
 
 /* Which of DR6's bits the instruction raised behind itself; ~0 if not there. */
-#define RAISED(code, ...)                                                                              \
-    ({                                                                                                 \
-        u64 before_ = debugs, behind_;                                                                 \
-        CHECK_EQ(set_dr(6, 0), 0);                                                                     \
-        __asm__ volatile(code "\n1: lea 1b(%%rip), %[behind]" : [behind] "=r"(behind_), ##__VA_ARGS__); \
+#define RAISED(code, ...)                                                                                  \
+    ({                                                                                                     \
+        u64 before_ = debugs, behind_;                                                                     \
+        CHECK_EQ(set_dr(6, 0), 0);                                                                         \
+        __asm__ volatile(code "\n1: lea 1b(%%rip), %[behind]" : [behind] "=r"(behind_), ##__VA_ARGS__);    \
         debugs == before_ ? 0 : debugs == before_ + 1 && debug_rip == behind_ ? get_dr(6) & 0xf00f : ~0UL; \
     })
 

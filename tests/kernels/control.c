@@ -120,10 +120,7 @@ static void values(void)
     CHECK_EQ(hypercall(__HYPERVISOR_hypfs_op, NOBODY, 0, 0, 0, 0), ERR_OPNOTSUPP);
 }
 
-static long evtchn(u32 cmd, void *arg)
-{
-    return HYPERCALL2(__HYPERVISOR_event_channel_op, cmd, arg);
-}
+static long evtchn(u32 cmd, void *arg) { return HYPERCALL2(__HYPERVISOR_event_channel_op, cmd, arg); }
 
 static void channels(void)
 {

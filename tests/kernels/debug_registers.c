@@ -22,7 +22,8 @@ static u64 steps(void)
     __asm__ volatile("pushf; orq $0x100, (%%rsp); popf\n"
                      "mov $17, %%eax; xor %%edi, %%edi; syscall\n"
                      "int3\n"
-                     "pushf; andq $~0x100, (%%rsp); popf\n" ::: "rax", "rcx", "r11", "rdi", "memory", "cc");
+                     "pushf; andq $~0x100, (%%rsp); popf\n" ::
+                         : "rax", "rcx", "r11", "rdi", "memory", "cc");
     return debugs - before;
 }
 

@@ -41,7 +41,7 @@ void test_main(void)
     gdt[1] = CODE64;
     gdt[2] = DATA;
     gdt[3] = DATA | 0x5000UL << 16 | 0x34UL << 32 | 0x12UL << 56; /* its base is nothing in 64-bit mode */
-    CHECK(set_gdt(gdt, 512) < 0); /* mapped writable */
+    CHECK(set_gdt(gdt, 512) < 0);                                 /* mapped writable */
     CHECK_EQ(make_ro(gdt), 0);
     CHECK_EQ(set_gdt(gdt, 512), 0);
     CHECK(make_rw(gdt) < 0);
@@ -59,8 +59,8 @@ void test_main(void)
     CHECK(refused(0x0000820000000067));
     CHECK(refused(0x00008e0000080000));
     CHECK(refused(0x00008f0000080000));
-    CHECK(refused(0x00ef9a000000ffff)); /* L and D both */
-    CHECK(refused(0x00008c00e0080000)); /* call gate into the hypervisor's segment */
+    CHECK(refused(0x00ef9a000000ffff));  /* L and D both */
+    CHECK(refused(0x00008c00e0080000));  /* call gate into the hypervisor's segment */
     CHECK(!refused(0x0000090000000067)); /* not present: only data */
     CHECK_EQ(set_gdt(gdt, 512), 0);
 

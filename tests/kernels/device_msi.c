@@ -2,12 +2,14 @@
 #include "pci.h"
 
 #define CAP_MSI 0x05
-#define XHCI (5u << 3)     /* MSI-X, its table at 3000h in BAR 0, of 64 bits */
+#define XHCI (5u << 3) /* MSI-X, its table at 3000h in BAR 0, of 64 bits */
 #define AHCI (0x1fu << 3 | 2)
 
 static u64 map(u32 devfn, bool msix)
 {
-    struct physdev_map_pirq m = { .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_MSI, .index = -1, .pirq = -1, .devfn = (int)devfn, .table_base = msix };
+    struct physdev_map_pirq m = {
+        .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_MSI, .index = -1, .pirq = -1, .devfn = (int)devfn, .table_base = msix
+    };
     long rc = HYPERCALL2(__HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq, &m);
     struct physdev_unmap_pirq u = { .domid = DOMID_SELF, .pirq = m.pirq };
 
@@ -22,7 +24,7 @@ static void places(void)
         u32 low, high;
     } wrong[] = {
         { 0, 0x00ffffff }, { 0, 0x80000000 }, { 0xfffff000, 0xffffffff }, /* wider than addresses are */
-        { 0, 0 }, { 0x00100000, 0 }, { 0x08000000, 0 },                   /* RAM, and below the first MiB */
+        { 0, 0 },          { 0x00100000, 0 }, { 0x08000000, 0 },          /* RAM, and below the first MiB */
         { 0xfee00000, 0 }, { 0xfee40000, 0 },                             /* messages, the local APIC */
     };
     u32 low = pci_read(XHCI, 0x10), high = pci_read(XHCI, 0x14), ram[4];

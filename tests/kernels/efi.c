@@ -64,8 +64,8 @@ static void about(void)
         op.u.firmware_info.u.efi_info.u.vendor.name = (u64)buffer;
         op.u.firmware_info.u.efi_info.u.vendor.bufsz = room;
         CHECK_EQ(firmware(XEN_FW_EFI_VENDOR), 0);
-        CHECK_EQ(buffer[room / 2], 0xffff); /* nothing behind what there is room for, */
-        CHECK(!room || !buffer[room / 2 - 1]);  /* and always an end */
+        CHECK_EQ(buffer[room / 2], 0xffff);    /* nothing behind what there is room for, */
+        CHECK(!room || !buffer[room / 2 - 1]); /* and always an end */
     }
     op.u.firmware_info.u.efi_info.u.vendor.name = 0xffff830000000000;
     op.u.firmware_info.u.efi_info.u.vendor.bufsz = 64;

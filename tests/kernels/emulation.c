@@ -11,8 +11,7 @@ static u64 read_msr(u32 msr)
 static void write_msr(u32 msr, u64 v) { __asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32))); }
 static void cpuid_forced(u32 leaf, u32 sub, u32 r[4])
 {
-    __asm__ volatile(".byte 0x0f,0x0b,0x78,0x65,0x6e,0x0f,0xa2"
-                     : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+    __asm__ volatile(".byte 0x0f,0x0b,0x78,0x65,0x6e,0x0f,0xa2" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
 }
 
 static void msrs(void)
@@ -37,8 +36,8 @@ static void msrs(void)
     static const struct {
         u32 msr;
         bool writable;
-    } empty[] = { { 0, false }, { 1, false }, { 0xce, false }, { 0x140, true }, { 0x17b, true }, { 0x280, true }, { 0x29f, true },
-                  { 0x345, false }, { 0x408, true }, { 0x47f, true } };
+    } empty[] = { { 0, false },    { 1, false },    { 0xce, false },  { 0x140, true }, { 0x17b, true },
+                  { 0x280, true }, { 0x29f, true }, { 0x345, false }, { 0x408, true }, { 0x47f, true } };
 
     for (u32 i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
         CHECK_EQ(read_msr(empty[i].msr), 0);
@@ -164,15 +163,15 @@ static void cpuid(void)
     cpuid_forced(0x40000001, 0, r);
     CHECK_EQ(r[0], 0x00040011);
     cpuid_forced(1, 0, r);
-    CHECK(r[2] >> 31);            /* a hypervisor is present */
-    CHECK_EQ(r[2] >> 5 & 1, 0);   /* VMX */
-    CHECK_EQ(r[3] >> 3 & 1, 0);   /* PSE: no large pages */
-    CHECK_EQ(r[3] >> 13 & 1, 0);  /* PGE */
+    CHECK(r[2] >> 31);           /* a hypervisor is present */
+    CHECK_EQ(r[2] >> 5 & 1, 0);  /* VMX */
+    CHECK_EQ(r[3] >> 3 & 1, 0);  /* PSE: no large pages */
+    CHECK_EQ(r[3] >> 13 & 1, 0); /* PGE */
     cpuid_forced(7, 0, r);
-    CHECK_EQ(r[1] >> 7 & 1, 0);   /* SMEP */
-    CHECK_EQ(r[1] >> 20 & 1, 0);  /* SMAP */
-    CHECK_EQ(r[2] >> 3 & 1, 0);   /* PKU */
-    CHECK_EQ(r[2] >> 2 & 1, 0);   /* UMIP */
+    CHECK_EQ(r[1] >> 7 & 1, 0);  /* SMEP */
+    CHECK_EQ(r[1] >> 20 & 1, 0); /* SMAP */
+    CHECK_EQ(r[2] >> 3 & 1, 0);  /* PKU */
+    CHECK_EQ(r[2] >> 2 & 1, 0);  /* UMIP */
     /* AMD repeats leaf 1, and says that LFENCE serialises where it could be made to: not on Bochs, which sets no hypervisor bit. */
     cpuid_forced(0, 0, r);
     if (r[2] == 0x444d4163) {
@@ -199,7 +198,7 @@ static void debug_registers(void)
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_set_debugreg, 0, (u64)start_info), 0);
     CHECK_EQ(HYPERCALL1(__HYPERVISOR_get_debugreg, 0), (u64)start_info);
     CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 0, 0xffff82d040004000) < 0); /* XSA-444 */
-    CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 7, 0x20001) < 0); /* I/O breakpoint */
+    CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 7, 0x20001) < 0);            /* I/O breakpoint */
     CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 7, 1UL << 32) < 0);
     CHECK(HYPERCALL2(__HYPERVISOR_set_debugreg, 99, 0) < 0);
     /* A write breakpoint on our own memory fires, once. */

@@ -24,10 +24,7 @@ static u64 now(void)
     return ns;
 }
 
-static bool pending(u32 port)
-{
-    return fifo ? words[port] >> 31 : (shared_info->evtchn_pending[port / 64] >> (port % 64)) & 1;
-}
+static bool pending(u32 port) { return fifo ? words[port] >> 31 : (shared_info->evtchn_pending[port / 64] >> (port % 64)) & 1; }
 
 static void clear(u32 port)
 {

@@ -40,10 +40,7 @@ static void faults(void)
     check_kernel_frame(13, 0);
 }
 
-static void software_interrupts(void)
-{
-    __asm__ volatile("int3");
-}
+static void software_interrupts(void) { __asm__ volatile("int3"); }
 
 static void ints(void)
 {
@@ -103,10 +100,7 @@ static void ints(void)
     CHECK_EQ(trap_count[0x21], before + 1);
 }
 
-static void single_step(struct frame *f)
-{
-    f->rflags &= ~0x100UL;
-}
+static void single_step(struct frame *f) { f->rflags &= ~0x100UL; }
 
 static void debug(void)
 {
@@ -147,8 +141,9 @@ static void left_out_by_some(void)
         print("#AC was raised\n");
     }
     __asm__ volatile("pushf; andl $~0x40000, (%%rsp); popf" ::: "cc", "memory");
-    if (TRAPS(19, __asm__ volatile("ldmxcsr %0; pcmpeqd %%xmm0, %%xmm0; xorps %%xmm1, %%xmm1; cvtdq2ps %%xmm0, %%xmm0; divps %%xmm1, %%xmm0"
-                                   ::"m"(all_unmasked)))) {
+    if (TRAPS(19, __asm__ volatile(
+                      "ldmxcsr %0; pcmpeqd %%xmm0, %%xmm0; xorps %%xmm1, %%xmm1; cvtdq2ps %%xmm0, %%xmm0; divps %%xmm1, %%xmm0" ::"m"(
+                          all_unmasked)))) {
         check_kernel_frame(19, 0);
         print("#XM was raised\n");
     }

@@ -19,8 +19,8 @@ static void assist(bool on)
 static void iret_with(u64 level)
 {
     __asm__ volatile("mov %%rsp, %%rbx\n push $0xe02b\n push %%rbx\n push %0\n push $0xe030\n lea 1f(%%rip), %%rax\n push %%rax\n"
-                     "push $0\n push $0\n push $0\n push $0\n mov $23, %%eax\n syscall\n1:"
-                     ::"r"(0x202 | level << 12) : "rbx", "rax", "rcx", "r11", "memory", "cc");
+                     "push $0\n push $0\n push $0\n push $0\n mov $23, %%eax\n syscall\n1:" ::"r"(0x202 | level << 12)
+                     : "rbx", "rax", "rcx", "r11", "memory", "cc");
 }
 
 static u64 shown_by_kernel_frame(void)
@@ -31,7 +31,8 @@ static u64 shown_by_kernel_frame(void)
 
 static bool kernel_may(void)
 {
-    bool cli = TRAPS(13, __asm__ volatile("cli")), sti = TRAPS(13, __asm__ volatile("sti")), in = TRAPS(13, inb(0x80)), out = TRAPS(13, outb(0x80, 0));
+    bool cli = TRAPS(13, __asm__ volatile("cli")), sti = TRAPS(13, __asm__ volatile("sti")), in = TRAPS(13, inb(0x80)),
+         out = TRAPS(13, outb(0x80, 0));
 
     CHECK(cli == sti && sti == in && in == out);
     return !in;
@@ -102,7 +103,8 @@ static void with(void)
 static void bitmap(void)
 {
     struct physdev_set_iobitmap b = { page_new(), 0x81 };
-    u64 in60 = user_text_page("\xe4\x60\x0f\x05", 4), inw = user_text_page("\x66\xe5\x80\x0f\x05", 5), ind = user_text_page("\xe5\x7d\x0f\x05", 4);
+    u64 in60 = user_text_page("\xe4\x60\x0f\x05", 4), inw = user_text_page("\x66\xe5\x80\x0f\x05", 5),
+        ind = user_text_page("\xe5\x7d\x0f\x05", 4);
 
     set_iopl(0);
     memory_set(b.bitmap, 0xff, 17);

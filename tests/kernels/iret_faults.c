@@ -38,16 +38,12 @@ static void refused_frames(void)
         u16 cs, ss;
         u32 vector, error;
     } selectors[] = {
-        { 0xe04b, 0xe02b, 13, 0xe048 }, /* beyond the GDT */
-        { 0xf04b, 0xe02b, 13, 0xf048 },
-        { 0x4b, 0xe02b, 13, 0x48 },     /* an empty descriptor */
-        { 0x4f, 0xe02b, 13, 0x4c },     /* there is no LDT */
-        { 0xe033, 0xe04b, 13, 0xe048 },
-        { 0xe02b, 0xe02b, 13, 0xe028 }, /* data */
-        { 3, 0xe02b, 13, 0 },
-        { 0xe033, 3, 13, 0 },
-        { 0xe00b, 0xe02b, 13, 0xe008 }, /* the hypervisor's own */
-        { 0x53, 0xe02b, 11, 0x50 },     /* not present */
+        { 0xe04b, 0xe02b, 13, 0xe048 },                                                                 /* beyond the GDT */
+        { 0xf04b, 0xe02b, 13, 0xf048 }, { 0x4b, 0xe02b, 13, 0x48 },                                     /* an empty descriptor */
+        { 0x4f, 0xe02b, 13, 0x4c },                                                                     /* there is no LDT */
+        { 0xe033, 0xe04b, 13, 0xe048 }, { 0xe02b, 0xe02b, 13, 0xe028 },                                 /* data */
+        { 3, 0xe02b, 13, 0 },           { 0xe033, 3, 13, 0 },           { 0xe00b, 0xe02b, 13, 0xe008 }, /* the hypervisor's own */
+        { 0x53, 0xe02b, 11, 0x50 },                                                                     /* not present */
     };
 
     for (u64 flags = 0; flags <= IN_SYSCALL; flags += IN_SYSCALL) {
@@ -83,9 +79,11 @@ static void to_kernel(u64 rip, u64 cs, u64 flags, u64 vector, u64 error)
     u32 before = failsafes;
     u64 at = rip ? rip : code;
 
-    CHECK(TRAPS(vector, __asm__ volatile("mov %%rsp, %%rbx\n push $0xe02b\n push %%rbx\n push $0x202\n push %[cs]\n push %[rip]\n push %[flags]\n"
-                                         "push $0x11\n push $0x22\n push $0x33\n mov $23, %%eax\n syscall"
-                                         ::[cs] "r"(cs), [rip] "r"(at), [flags] "r"(flags) : "rbx", "rax", "rcx", "r11", "memory")));
+    CHECK(TRAPS(vector,
+                __asm__ volatile("mov %%rsp, %%rbx\n push $0xe02b\n push %%rbx\n push $0x202\n push %[cs]\n push %[rip]\n push %[flags]\n"
+                                 "push $0x11\n push $0x22\n push $0x33\n mov $23, %%eax\n syscall" ::[cs] "r"(cs),
+                                 [rip] "r"(at), [flags] "r"(flags)
+                                 : "rbx", "rax", "rcx", "r11", "memory")));
     CHECK_EQ(last_trap.error, error);
     CHECK_EQ(last_trap.rip, at);
     CHECK_EQ(last_trap.cs & 0xffff, cs & ~3UL);

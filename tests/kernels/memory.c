@@ -71,8 +71,8 @@ static void exchanges(void)
     x.out.mem_flags = 32;
     CHECK_EQ(memory_op(XENMEM_exchange, &x), 0);
     CHECK_EQ(x.nr_exchanged, 4);
-    CHECK_EQ(out & 3, 0);            /* aligned and contiguous */
-    CHECK(out < (1UL << 20));        /* below 4 GiB */
+    CHECK_EQ(out & 3, 0);     /* aligned and contiguous */
+    CHECK(out < (1UL << 20)); /* below 4 GiB */
     CHECK_EQ(memory_op(XENMEM_current_reservation, &self), before);
     for (u32 i = 0; i < 4; i++)
         CHECK_EQ(remap(pages[i], (out + i) << 12 | PTE_P | PTE_W | PTE_U), 0);

@@ -34,8 +34,14 @@ void test_main(void)
         }
     CHECK(of_the_image > 8);
     for (; rounds < ROUNDS; rounds++) {
-        struct physdev_map_pirq m = { .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_MSI, .index = -1, .pirq = -1, .bus = 0,
-                                      .devfn = 5 << 3, .entry_nr = 0, .table_base = 1 };
+        struct physdev_map_pirq m = { .domid = DOMID_SELF,
+                                      .type = MAP_PIRQ_TYPE_MSI,
+                                      .index = -1,
+                                      .pirq = -1,
+                                      .bus = 0,
+                                      .devfn = 5 << 3,
+                                      .entry_nr = 0,
+                                      .table_base = 1 };
 
         if (HYPERCALL2(__HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq, &m))
             break;

@@ -42,7 +42,7 @@ static void writable_pages_are_no_tables(void)
     CHECK(mmuext(MMUEXT_PIN_L1_TABLE, va_to_mfn(page), 0) < 0); /* still mapped writable */
     CHECK_EQ(make_ro(page), 0);
     CHECK_EQ(mmuext(MMUEXT_PIN_L1_TABLE, va_to_mfn(page), 0), 0);
-    CHECK(mmuext(MMUEXT_PIN_L1_TABLE, va_to_mfn(page), 0) < 0); /* pinned already */
+    CHECK(mmuext(MMUEXT_PIN_L1_TABLE, va_to_mfn(page), 0) < 0);     /* pinned already */
     CHECK(mmuext(MMUEXT_PIN_L1_TABLE + 1, va_to_mfn(page), 0) < 0); /* of another level */
     CHECK(make_rw(page) < 0);
     CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, va_to_mfn(page), 0), 0);

@@ -13,13 +13,13 @@
 #define ERR_TIME (-62)
 #define NOBODY 77
 
-static void *const nowhere = (void *)0x1000;                  /* not mapped */
+static void *const nowhere = (void *)0x1000;                 /* not mapped */
 static void *const hypervisors = (void *)0xffff830000000000; /* not the guest's to name */
 
 static void version(void)
 {
-    static const u32 writers[] = { XENVER_extraversion,  XENVER_compile_info, XENVER_capabilities, XENVER_changeset, XENVER_platform_parameters,
-                                   XENVER_get_features, XENVER_guest_handle, XENVER_commandline };
+    static const u32 writers[] = { XENVER_extraversion,        XENVER_compile_info, XENVER_capabilities, XENVER_changeset,
+                                   XENVER_platform_parameters, XENVER_get_features, XENVER_guest_handle, XENVER_commandline };
     struct xen_feature_info f = { .submap_idx = 1 };
 
     for (u32 i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
@@ -31,10 +31,7 @@ static void version(void)
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_xen_version, NOBODY, 0), ERR_NOSYS);
 }
 
-static long grant(u32 cmd, void *arg)
-{
-    return HYPERCALL3(__HYPERVISOR_grant_table_op, cmd, arg, 1);
-}
+static long grant(u32 cmd, void *arg) { return HYPERCALL3(__HYPERVISOR_grant_table_op, cmd, arg, 1); }
 
 static void grants(void)
 {
@@ -84,10 +81,7 @@ static void scheduling(void)
     CHECK_EQ(HYPERCALL1(__HYPERVISOR_set_timer_op, 0), 0);
 }
 
-static long vcpu(u32 cmd, u32 id, void *arg)
-{
-    return HYPERCALL3(__HYPERVISOR_vcpu_op, cmd, id, arg);
-}
+static long vcpu(u32 cmd, u32 id, void *arg) { return HYPERCALL3(__HYPERVISOR_vcpu_op, cmd, id, arg); }
 
 static void vcpus(void)
 {
@@ -127,10 +121,7 @@ static void vcpus(void)
     CHECK_EQ(vcpu(VCPUOP_register_vcpu_info, 0, &info), ERR_INVAL);
 }
 
-static long memory(u32 cmd, void *arg)
-{
-    return HYPERCALL2(__HYPERVISOR_memory_op, cmd, arg);
-}
+static long memory(u32 cmd, void *arg) { return HYPERCALL2(__HYPERVISOR_memory_op, cmd, arg); }
 
 /* Each answers how many extents were done. */
 static void reservations(void)

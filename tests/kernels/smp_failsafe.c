@@ -22,10 +22,7 @@ static void let_other_run(void)
         HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
 }
 
-static void descriptor_set(u64 d)
-{
-    CHECK_EQ(HYPERCALL2(__HYPERVISOR_update_descriptor, va_to_mfn(gdt) << 12 | 0x58, d), 0);
-}
+static void descriptor_set(u64 d) { CHECK_EQ(HYPERCALL2(__HYPERVISOR_update_descriptor, va_to_mfn(gdt) << 12 | 0x58, d), 0); }
 
 /* The callback: notes its frame and goes on where it was. */
 u64 frame[11], calls;

@@ -15,9 +15,8 @@ static u32 expected_mxcsr[2] = { MXCSR_DEFAULT, MXCSR_DEFAULT };
 static volatile u32 turn, done;
 
 #define EACH_16(insn) ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n" insn "\n.endr\n"
-#define EACH_32(insn)                                                                                                         \
-    ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n" insn "\n.endr\n"
-#define MOVE(name, instructions)                                                                                              \
+#define EACH_32(insn) ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n" insn "\n.endr\n"
+#define MOVE(name, instructions) \
     static void name(struct vectors *v) { __asm__ volatile(instructions ::"r"(v), "r"(v->k) : "memory"); }
 MOVE(sse_load, EACH_16("movups 64*\\n(%0), %%xmm\\n"))
 MOVE(sse_store, EACH_16("movups %%xmm\\n, 64*\\n(%0)"))
@@ -49,10 +48,7 @@ static u64 available(void)
     return a;
 }
 
-static void set_xcr0(u64 val)
-{
-    __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)val), "d"((u32)(val >> 32)));
-}
+static void set_xcr0(u64 val) { __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)val), "d"((u32)(val >> 32))); }
 
 /* Until it is our turn again; before the first, the other one starts there. */
 static void pass(u32 me)

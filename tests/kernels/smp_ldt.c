@@ -13,10 +13,7 @@ static u8 table[PAGES][PAGE_SIZE] __attribute__((aligned(4096)));
 static volatile bool stop, ran;
 
 /* No page of it is mapped afterwards. */
-static void set_ldt(void)
-{
-    CHECK_EQ(mmuext(MMUEXT_SET_LDT, (u64)table, PAGES * 512), 0);
-}
+static void set_ldt(void) { CHECK_EQ(mmuext(MMUEXT_SET_LDT, (u64)table, PAGES * 512), 0); }
 
 static void other(u32 id)
 {
@@ -53,7 +50,12 @@ static void iret_to(u64 cs, u64 ss)
     CHECK_EQ(syscalls, calls + 1);
 }
 
-#define GET(reg) ({ u64 s_; __asm__ volatile("mov %%" #reg ", %0" : "=r"(s_)); (u16)s_; })
+#define GET(reg)                                           \
+    ({                                                     \
+        u64 s_;                                            \
+        __asm__ volatile("mov %%" #reg ", %0" : "=r"(s_)); \
+        (u16) s_;                                          \
+    })
 #define SET(reg, s) __asm__ volatile("mov %0, %%" #reg ::"r"((u64)(s)))
 
 static void switches(void)

@@ -25,10 +25,7 @@ static long pin(u32 cmd, u64 mfn)
     return HYPERCALL4(__HYPERVISOR_mmuext_op, &op, 1, 0, DOMID_SELF);
 }
 
-static long map(void *va, u64 pte, u64 flags)
-{
-    return HYPERCALL3(__HYPERVISOR_update_va_mapping, va, pte, flags);
-}
+static long map(void *va, u64 pte, u64 flags) { return HYPERCALL3(__HYPERVISOR_update_va_mapping, va, pte, flags); }
 
 static u64 mfns[FRAMES];
 
@@ -46,9 +43,7 @@ static void race(u32 id)
             rc = pin(MMUEXT_PIN_L1_TABLE, mfn);
             smp_atomic_add(rc ? &refused : &pins, 1);
             break;
-        case 1:
-            rc = pin(MMUEXT_UNPIN_TABLE, mfn);
-            break;
+        case 1: rc = pin(MMUEXT_UNPIN_TABLE, mfn); break;
         case 2:
             rc = map(window, mfn << 12 | PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX, 2 /* UVMF_INVLPG */);
             if (!rc) {
@@ -56,9 +51,7 @@ static void race(u32 id)
                 *(volatile u64 *)(window + 8 * id) = 0; /* ours while it is mapped: never a table's entry meanwhile */
             }
             break;
-        case 3:
-            rc = map(window, 0, 2);
-            break;
+        case 3: rc = map(window, 0, 2); break;
         }
         if (rc && rc != -22)
             smp_atomic_add(&wrong, 1);

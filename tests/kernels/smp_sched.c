@@ -55,7 +55,8 @@ static void check_shares(u64 first, u64 second, u64 third, u64 by)
 
 static long set_params(u32 weight, u32 cap)
 {
-    smp_op.u.scheduler_op = (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2, XEN_DOMCTL_SCHEDOP_putinfo, { { (uint16_t)weight, (uint16_t)cap } } };
+    smp_op.u.scheduler_op =
+        (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2, XEN_DOMCTL_SCHEDOP_putinfo, { { (uint16_t)weight, (uint16_t)cap } } };
     return smp_domctl(XEN_DOMCTL_scheduler_op);
 }
 

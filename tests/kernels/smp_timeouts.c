@@ -4,8 +4,8 @@
 #include <public/event_channel.h>
 
 enum way { SINGLESHOT, SET_TIMER, POLL, NR_WAYS };
-static const u64 timeouts[] = { ~0ULL, ~0ULL - 1, ~0ULL - 15, ~0ULL - (1ULL << 20), ~0ULL / 2600000 * 1000000, 1ULL << 63, (1ULL << 63) - 1,
-                                ~0ULL / 4000, 1ULL << 42, 1 };
+static const u64 timeouts[] = { ~0ULL,      ~0ULL - 1,        ~0ULL - 15,   ~0ULL - (1ULL << 20), ~0ULL / 2600000 * 1000000,
+                                1ULL << 63, (1ULL << 63) - 1, ~0ULL / 4000, 1ULL << 42,           1 };
 #define FUTURE(t) ((t) != 1)
 static volatile u64 asleep, sent, late, early, fired;
 static u32 wake_port, timer_port;

@@ -15,8 +15,13 @@
 /* The PIRQ, or an error. */
 static long map_msi(u32 devfn, u32 entry, u64 table)
 {
-    struct physdev_map_pirq m = { .domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_MSI, .index = -1, .pirq = -1, .devfn = (int)devfn,
-                                  .entry_nr = (int)entry, .table_base = table };
+    struct physdev_map_pirq m = { .domid = DOMID_SELF,
+                                  .type = MAP_PIRQ_TYPE_MSI,
+                                  .index = -1,
+                                  .pirq = -1,
+                                  .devfn = (int)devfn,
+                                  .entry_nr = (int)entry,
+                                  .table_base = table };
     long rc = HYPERCALL2(__HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq, &m);
 
     return rc ? rc : m.pirq;

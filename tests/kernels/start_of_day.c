@@ -21,10 +21,7 @@ static bool mapped(u64 va)
     return true;
 }
 
-static u64 pfn_of(u64 va)
-{
-    return (va - VIRT_BASE) >> 12;
-}
+static u64 pfn_of(u64 va) { return (va - VIRT_BASE) >> 12; }
 
 /* What is not in the mapping. */
 static const void *window(u64 pfn)

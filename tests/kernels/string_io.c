@@ -113,7 +113,8 @@ static void map_absent(struct frame *f)
 }
 
 /* All bytes read are ones: of a port that is hidden. */
-#define REP_INSB(prefix, at, n, di, cx) __asm__ volatile(prefix "rep insb\n cld" : "=D"(di), "=c"(cx) : "D"(at), "c"(n), "d"(0x21) : "memory")
+#define REP_INSB(prefix, at, n, di, cx) \
+    __asm__ volatile(prefix "rep insb\n cld" : "=D"(di), "=c"(cx) : "D"(at), "c"(n), "d"(0x21) : "memory")
 
 static bool are(const u8 *p, u32 n, u8 v)
 {
@@ -175,7 +176,8 @@ static void with_upcalls(void)
 /* 32-bit code with ES and DS of the GDT: base 400000h, 16 bytes; the same read-only; from 16 bytes on, downward. */
 #define CODE_32 0x10000
 #define END_32 "\xcd\x80" /* int $0x80 */
-static const u64 segments[3] = { 0x0040f3000000000f | 0x400000UL << 16, 0x0040f1000000000f | 0x400000UL << 16, 0x0040f7000000000f | 0x400000UL << 16 };
+static const u64 segments[3] = { 0x0040f3000000000f | 0x400000UL << 16, 0x0040f1000000000f | 0x400000UL << 16,
+                                 0x0040f7000000000f | 0x400000UL << 16 };
 
 static u64 run_32(const char *code, u32 n)
 {

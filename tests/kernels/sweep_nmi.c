@@ -69,7 +69,7 @@ static u32 sweep(u32 at, u32 distance, u32 phase)
     rounds(1);
     u32 ticks = disarm();
 
-    if (ticks <= at + distance) { /* the round was over first */
+    if (ticks <= at + distance) {                   /* the round was over first */
         HYPERCALL2(__HYPERVISOR_xen_version, 0, 0); /* the first may be on its way */
         return ticks;
     }

@@ -77,7 +77,9 @@ static long ext(u32 cmd, u64 first, u64 second)
 
 static void operations(void)
 {
-    static const u32 of_frames[] = { 0, 1, 2, 3, MMUEXT_UNPIN_TABLE, MMUEXT_NEW_BASEPTR, MMUEXT_NEW_USER_BASEPTR, MMUEXT_CLEAR_PAGE, MMUEXT_COPY_PAGE };
+    static const u32 of_frames[] = {
+        0, 1, 2, 3, MMUEXT_UNPIN_TABLE, MMUEXT_NEW_BASEPTR, MMUEXT_NEW_USER_BASEPTR, MMUEXT_CLEAR_PAGE, MMUEXT_COPY_PAGE
+    };
     static const u64 addresses[] = { 0, UNCANONICAL, 0xffffffffffffffff };
     static u64 all __attribute__((aligned(8))) = ~0UL;
     u64 own = va_to_mfn(page), table = pte_machine_address(page, 1) >> 12;
@@ -88,7 +90,7 @@ static void operations(void)
         if (of_frames[i] > 3)
             CHECK(ext(of_frames[i], 0x200, own) < 0); /* the hypervisor's */
     }
-    CHECK(ext(MMUEXT_UNPIN_TABLE, own, 0) < 0);   /* not pinned */
+    CHECK(ext(MMUEXT_UNPIN_TABLE, own, 0) < 0);    /* not pinned */
     CHECK(ext(MMUEXT_PIN_L4_TABLE, table, 0) < 0); /* of another level */
     CHECK(ext(MMUEXT_CLEAR_PAGE, table, 0) < 0);
     CHECK(ext(MMUEXT_COPY_PAGE, own, NO_FRAME) < 0);

@@ -12,10 +12,7 @@ static volatile u32 flag_page[1024] __attribute__((aligned(4096)));
 
 static void prepare(u32 v) { HYPERCALL1(TRAP_TEST_HYPERCALL, v); }
 
-static bool by_redirect(u32 v)
-{
-    return v == 5 || v == 8 || v == 9 || v == 10 || v == 15 || v == 17 || v >= 19;
-}
+static bool by_redirect(u32 v) { return v == 5 || v == 8 || v == 9 || v == 10 || v == 15 || v == 17 || v >= 19; }
 
 /* ---- kernel mode ---- */
 
@@ -77,9 +74,16 @@ static u64 user_code(u32 v)
     static const struct {
         u8 vector, length, bytes[16];
     } code[] = {
-        { 0, 4, { 0x31, 0xc9, 0xf7, 0xf1 } }, { 1, 1, { 0x90 } }, { 2, 2, { 0xcd, 2 } }, { 3, 1, { 0xcc } },
-        { 4, 2, { 0xcd, 4 } }, { 6, 2, { 0x0f, 0x0b } }, { 7, 2, { 0xdb, 0xe3 } },
-        { 11, 2, { 0x8e, 0xd8 } }, { 12, 2, { 0x8e, 0xd0 } }, { 13, 1, { 0xf4 } },
+        { 0, 4, { 0x31, 0xc9, 0xf7, 0xf1 } },
+        { 1, 1, { 0x90 } },
+        { 2, 2, { 0xcd, 2 } },
+        { 3, 1, { 0xcc } },
+        { 4, 2, { 0xcd, 4 } },
+        { 6, 2, { 0x0f, 0x0b } },
+        { 7, 2, { 0xdb, 0xe3 } },
+        { 11, 2, { 0x8e, 0xd8 } },
+        { 12, 2, { 0x8e, 0xd0 } },
+        { 13, 1, { 0xf4 } },
         { 14, 8, { 0x48, 0x8b, 0x04, 0x25, 0x30, 0x12, 0, 0 } }, /* mov 0x1230, %rax */
         /* fninit; push $0x33b; fldcw (%rsp); fld1; fldz; divide; fwait */
         { 16, 16, { 0xdb, 0xe3, 0x68, 0x3b, 3, 0, 0, 0xd9, 0x2c, 0x24, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9 } },

@@ -30,8 +30,12 @@ static long fail_allocation(u64 after) { return HYPERCALL2(__HYPERVISOR_arch_7, 
 
 static long create(u32 vcpus)
 {
-    op.u.createdomain = (struct xen_domctl_createdomain){ .flags = XEN_DOMCTL_CDF_oos_off, .max_vcpus = vcpus, .max_evtchn_port = 1023,
-                                                          .max_grant_frames = -1, .max_maptrack_frames = -1, .grant_opts = 2 };
+    op.u.createdomain = (struct xen_domctl_createdomain){ .flags = XEN_DOMCTL_CDF_oos_off,
+                                                          .max_vcpus = vcpus,
+                                                          .max_evtchn_port = 1023,
+                                                          .max_grant_frames = -1,
+                                                          .max_maptrack_frames = -1,
+                                                          .grant_opts = 2 };
     return domctl(XEN_DOMCTL_createdomain, DOMID_INVALID);
 }
 
@@ -57,10 +61,7 @@ static domid_t made(u32 vcpus)
     return id;
 }
 
-static void destroyed(domid_t id)
-{
-    CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, id), 0);
-}
+static void destroyed(domid_t id) { CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, id), 0); }
 
 static void refusals(void)
 {

@@ -16,9 +16,10 @@ struct area {
 } __attribute__((packed));
 struct area area;
 
-__asm__(".globl all\nall: push %rbx; sgdt area(%rip); sidt area + 16(%rip); sldt area + 32(%rip); str area + 40(%rip); smsw area + 48(%rip)\n"
-        "mov $-1, %rbx; sldt %bx; mov $-1, %r8; str %r8d; mov $-1, %r9; smsw %r9d; mov $-1, %r10; smsw %r10w\n"
-        "int3; pop %rbx; ret");
+__asm__(
+    ".globl all\nall: push %rbx; sgdt area(%rip); sidt area + 16(%rip); sldt area + 32(%rip); str area + 40(%rip); smsw area + 48(%rip)\n"
+    "mov $-1, %rbx; sldt %bx; mov $-1, %r8; str %r8d; mov $-1, %r9; smsw %r9d; mov $-1, %r10; smsw %r10w\n"
+    "int3; pop %rbx; ret");
 extern const char all[];
 
 static void check_area(void)
@@ -74,11 +75,11 @@ static void faults(void)
 /* 32-bit code: six bytes, addresses of 32 and 16 bits, and segments. */
 static void of_32_bits(void)
 {
-    static const char code[] = "\x0f\x01\x05\x00\x10\x01\x00"                 /* sgdt 0x11000 */
-                               "\xbb\x00\x10\x01\x00\x0f\x01\x4b\x10"         /* mov $0x11000, %ebx; sidt 16(%ebx) */
-                               "\x31\xc9\x0f\x01\x64\x4b\x20"                 /* xor %ecx, %ecx; smsw 32(%ebx, %ecx, 2) */
-                               "\xbe\x00\x80\x00\x00\x67\x0f\x01\x64\x08"     /* mov $0x8000, %esi; smsw 8(%si) */
-                               "\x83\xc8\xff\x0f\x01\xe0\xcd\x80";            /* or $-1, %eax; smsw %eax; int $0x80 */
+    static const char code[] = "\x0f\x01\x05\x00\x10\x01\x00"             /* sgdt 0x11000 */
+                               "\xbb\x00\x10\x01\x00\x0f\x01\x4b\x10"     /* mov $0x11000, %ebx; sidt 16(%ebx) */
+                               "\x31\xc9\x0f\x01\x64\x4b\x20"             /* xor %ecx, %ecx; smsw 32(%ebx, %ecx, 2) */
+                               "\xbe\x00\x80\x00\x00\x67\x0f\x01\x64\x08" /* mov $0x8000, %esi; smsw 8(%si) */
+                               "\x83\xc8\xff\x0f\x01\xe0\xcd\x80";        /* or $-1, %eax; smsw %eax; int $0x80 */
     u8 *text = page_new(), *data = page_new(), *low = page_new();
     struct iret_context f = { .rip = 0x10000, .cs = 0xe023, .rflags = 0x202, .rsp = 0x12000, .ss = 0xe02b };
     static struct iret_context frame;

@@ -3,10 +3,7 @@
 
 static u64 syscall_code, ud2_code, hlt_code, int80_code, int21_code, in_code, cpuid_code;
 
-static u64 code(const char *bytes, size_t n)
-{
-    return user_text_page(bytes, n);
-}
+static u64 code(const char *bytes, size_t n) { return user_text_page(bytes, n); }
 
 static void check_user_frame(void)
 {

@@ -28,7 +28,7 @@
 /* Of guests: what is no vector. tests/kernels/trap_stuck_cpus.c has them too. */
 #define TRAP_TEST_DEAF 0x100
 #define TRAP_TEST_IN_CONSOLE 0x101
-#define TRAP_TEST_STUCK 0x102 /* how many of the two there are */
+#define TRAP_TEST_STUCK 0x102           /* how many of the two there are */
 #define TRAP_TEST_FAIL_ALLOCATION 0x103 /* after so many, one is refused; how many of them are still to come, of the last such order */
 #define TRAP_TEST_FREE_FRAMES 0x104
 #define CORRECTED 0x9000000000000000ULL /* VAL, EN */
@@ -44,10 +44,7 @@ OPTION("traptest", parse_traptest, opt_traptest, "of test builds: what to raise,
 static u32 opt_tlb_tick = 1;
 OPTION("tlb-tick", option_u32, opt_tlb_tick, "of test builds: ticks of the TLB clock in each flush", "`1`");
 OPTION("tlb-clock", option_u32, tlb_flush_clock, "of test builds: where the TLB clock starts", "`1`");
-u32 trap_test_tlb_tick(void)
-{
-    return opt_tlb_tick;
-}
+u32 trap_test_tlb_tick(void) { return opt_tlb_tick; }
 
 typedef u64 raise_fn(void);
 #define X(v, name, dpl, ist, err, what) extern raise_fn raise_##name, fixed_##name;
@@ -59,31 +56,27 @@ static raise_fn *const raises[] = {
 #define X(v, name, dpl, ist, err, what) [v] = raise_##name,
     VECTOR_LIST(X)
 #undef X
-    [VECTOR_ROW_IRQ] = raise_IRQ,
+        [VECTOR_ROW_IRQ] = raise_IRQ,
 };
 static raise_fn *const fixed[] = {
 #define X(v, name, dpl, ist, err, what) [v] = fixed_##name,
     VECTOR_LIST(X)
 #undef X
-    [VECTOR_ROW_IRQ] = fixed_IRQ,
+        [VECTOR_ROW_IRQ] = fixed_IRQ,
 };
-
 
 /* ---- the guard: where a report returns to ---- */
 
 static void *guard[5];
 static bool guarded, reported, armed_report;
 static u64 raised_at, latency;
-static raise_fn *armed;      /* to be called in the context that is waited for */
+static raise_fn *armed; /* to be called in the context that is waited for */
 static u64 armed_result;
 static bool armed_ran;
 static u64 guard_ssp;
-static u32 redirect;         /* the next guest trap counts as this vector */
+static u32 redirect; /* the next guest trap counts as this vector */
 
-static bool one_cell(void)
-{
-    return strchr(opt_traptest, '/') != NULL;
-}
+static bool one_cell(void) { return strchr(opt_traptest, '/') != NULL; }
 
 void trap_test_first_line(void)
 {
@@ -134,10 +127,7 @@ static void back(u32 *reporter)
 
 static u32 *nested_reporter;
 
-bool trap_test_goes_on(void)
-{
-    return opt_traptest[0] && !one_cell();
-}
+bool trap_test_goes_on(void) { return opt_traptest[0] && !one_cell(); }
 
 void trap_test_report_over(u32 *reporter)
 {
@@ -146,10 +136,7 @@ void trap_test_report_over(u32 *reporter)
         back(reporter);
 }
 
-void trap_test_nested(u32 *depth)
-{
-    *depth = 0;
-}
+void trap_test_nested(u32 *depth) { *depth = 0; }
 
 /* Runs fn; true if it came back by itself, its result in *result. */
 static noinline bool run(raise_fn *fn, u64 *result)
@@ -199,10 +186,7 @@ static void prepare_corrected_error(void)
     wrmsr(MSR_MCG_STATUS, MCG_MCIP | MCG_RIPV);
 }
 
-u64 fixed_NMI(void)
-{
-    return 0; /* has no fixup to test; the table of both kinds is filled from one list */
-}
+u64 fixed_NMI(void) { return 0; /* has no fixup to test; the table of both kinds is filled from one list */ }
 
 /* ---- contexts ---- */
 
@@ -262,16 +246,15 @@ static u64 enter_panic(void)
 }
 
 static raise_fn *const enter[TRAP_CONTEXT_COUNT] = {
-    [TRAP_CONTEXT_HYPERVISOR] = enter_hypervisor, [TRAP_CONTEXT_CONSOLE] = enter_console,
-    [TRAP_CONTEXT_NMI] = enter_nmi, [TRAP_CONTEXT_MC] = enter_mc,
+    [TRAP_CONTEXT_HYPERVISOR] = enter_hypervisor,
+    [TRAP_CONTEXT_CONSOLE] = enter_console,
+    [TRAP_CONTEXT_NMI] = enter_nmi,
+    [TRAP_CONTEXT_MC] = enter_mc,
 };
 
 /* ---- cells ---- */
 
-static const char *vector_name(u32 v)
-{
-    return v < 32 ? vector_infos[v].mnemonic : "IRQ";
-}
+static const char *vector_name(u32 v) { return v < 32 ? vector_infos[v].mnemonic : "IRQ"; }
 
 static void try(const char *phase, u32 context, u32 v, raise_fn *fn, bool in_panic, const char *how)
 {
@@ -403,30 +386,18 @@ static long stay_in_console(void)
 
 static u32 allocations_left; /* 0: no more are refused */
 
-bool trap_test_allocation_fails(void)
-{
-    return READ_ONCE(allocations_left) && !__atomic_sub_fetch(&allocations_left, 1, __ATOMIC_RELAXED);
-}
+bool trap_test_allocation_fails(void) { return READ_ONCE(allocations_left) && !__atomic_sub_fetch(&allocations_left, 1, __ATOMIC_RELAXED); }
 
 long do_trap_test(u64 what, u64 value)
 {
     switch (what) {
-    case TRAP_TEST_DEAF:
-        return stay_deaf();
-    case TRAP_TEST_IN_CONSOLE:
-        return stay_in_console();
-    case TRAP_TEST_STUCK:
-        return READ_ONCE(stuck);
-    case TRAP_TEST_FAIL_ALLOCATION:
-        return __atomic_exchange_n(&allocations_left, (u32)value, __ATOMIC_RELAXED);
-    case TRAP_TEST_FREE_FRAMES:
-        return (long)page_free_count();
-    case VEC_MC:
-        prepare_corrected_error();
-        return 0;
-    default:
-        redirect = (u32)what;
-        return 0;
+    case TRAP_TEST_DEAF: return stay_deaf();
+    case TRAP_TEST_IN_CONSOLE: return stay_in_console();
+    case TRAP_TEST_STUCK: return READ_ONCE(stuck);
+    case TRAP_TEST_FAIL_ALLOCATION: return __atomic_exchange_n(&allocations_left, (u32)value, __ATOMIC_RELAXED);
+    case TRAP_TEST_FREE_FRAMES: return (long)page_free_count();
+    case VEC_MC: prepare_corrected_error(); return 0;
+    default: redirect = (u32)what; return 0;
     }
 }
 
@@ -435,10 +406,7 @@ long do_trap_test(u64 what, u64 value)
 #define TRAMPOLINE_FAULTS 64
 static u32 patience = 1;
 
-u32 trap_test_trampolines(void)
-{
-    return strcmp(opt_traptest, "all") ? 0 : TRAMPOLINE_FAULTS + 1;
-}
+u32 trap_test_trampolines(void) { return strcmp(opt_traptest, "all") ? 0 : TRAMPOLINE_FAULTS + 1; }
 
 u32 trap_test_patience(void)
 {
@@ -463,10 +431,10 @@ void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n)
     static const struct {
         u8 vector, length, bytes[12];
     } real[] = {
-        { VEC_DE, 4, { 0x31, 0xc9, 0xf7, 0xf1 } },                   /* xor cx, cx; div cx */
-        { VEC_BP, 1, { 0xcc } },                                     /* int3 */
-        { VEC_OF, 5, { 0xb0, 0x7f, 0x04, 0x7f, 0xce } },             /* mov 7fh, al; add 7fh, al; into */
-        { VEC_UD, 2, { 0x0f, 0x0b } },                               /* ud2 */
+        { VEC_DE, 4, { 0x31, 0xc9, 0xf7, 0xf1 } },       /* xor cx, cx; div cx */
+        { VEC_BP, 1, { 0xcc } },                         /* int3 */
+        { VEC_OF, 5, { 0xb0, 0x7f, 0x04, 0x7f, 0xce } }, /* mov 7fh, al; add 7fh, al; into */
+        { VEC_UD, 2, { 0x0f, 0x0b } },                   /* ud2 */
     };
     u32 v = n % 32;
     u8 *at = n < 32 ? text16 : text32;

@@ -75,26 +75,58 @@ void fake_reset(void)
 /* ---- time, softirqs, scheduling ---- */
 WEAK u64 system_time_ns(void) { return fake_now; }
 WEAK void pirqs_release(struct domain *d) { (void)d; }
-WEAK void timestamp_set_wallclock(u64 sec, u32 nsec) { (void)sec; (void)nsec; }
+WEAK void timestamp_set_wallclock(u64 sec, u32 nsec)
+{
+    (void)sec;
+    (void)nsec;
+}
 WEAK void apic_timer_program(u64 expires) { fake_timer_deadline = expires; }
 WEAK void softirq_raise(enum softirq nr) { fake_softirqs |= 1u << nr; }
-WEAK void softirq_raise_on(struct percpu *c, enum softirq nr) { (void)c; softirq_raise(nr); }
+WEAK void softirq_raise_on(struct percpu *c, enum softirq nr)
+{
+    (void)c;
+    softirq_raise(nr);
+}
 WEAK void smp_stop_if_asked(void) {}
 WEAK void vcpu_add_nmis(struct vcpu *v, u32 n) { v->nmi_pending = vcpu_nmis_after(v->nmi_pending, n, v->nmi_masked); }
 WEAK bool vcpu_is_running(const struct vcpu *v) { return v == current; }
-WEAK void softirq_register(enum softirq nr, void (*fn)(void)) { (void)nr; (void)fn; }
+WEAK void softirq_register(enum softirq nr, void (*fn)(void))
+{
+    (void)nr;
+    (void)fn;
+}
 WEAK void preempt_point(void) {}
 WEAK int domain_work_point(void) { return 0; }
 WEAK void preempt_wait(u32 *turns) { ++*turns; }
 WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~PAUSE_BLOCKED; }
 WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }
-WEAK void isolation_l4_changed(const struct domain *d, const pte_t *entry) { (void)d; (void)entry; }
-WEAK void domain_crash(struct domain *d, const char *fmt, ...) { (void)fmt; d->state = DOMAIN_CRASHED; }
-WEAK void spin_lock(spinlock_t *lock) { assert_int_equal(lock->head, lock->tail); lock->tail++; }
-WEAK void spin_unlock(spinlock_t *lock) { lock->head++; assert_int_equal(lock->head, lock->tail); }
+WEAK void isolation_l4_changed(const struct domain *d, const pte_t *entry)
+{
+    (void)d;
+    (void)entry;
+}
+WEAK void domain_crash(struct domain *d, const char *fmt, ...)
+{
+    (void)fmt;
+    d->state = DOMAIN_CRASHED;
+}
+WEAK void spin_lock(spinlock_t *lock)
+{
+    assert_int_equal(lock->head, lock->tail);
+    lock->tail++;
+}
+WEAK void spin_unlock(spinlock_t *lock)
+{
+    lock->head++;
+    assert_int_equal(lock->head, lock->tail);
+}
 
 /* ---- memory ---- */
-WEAK void boot_alloc_reserve(paddr_t start, paddr_t end) { (void)start; (void)end; }
+WEAK void boot_alloc_reserve(paddr_t start, paddr_t end)
+{
+    (void)start;
+    (void)end;
+}
 WEAK bool frame_chunks[] = { true };
 WEAK void fake_cpu_relax(void) {}
 WEAK void fake_invlpg(u64 va) { (void)va; }
@@ -109,10 +141,22 @@ WEAK int pv_flush_vcpus(const struct domain *d, const void *bitmap, u64 address)
     fake_tlb_flushes++;
     return 0;
 }
-WEAK void tlb_flush_since(u32 stamp) { (void)stamp; fake_tlb_flushes++; }
+WEAK void tlb_flush_since(u32 stamp)
+{
+    (void)stamp;
+    fake_tlb_flushes++;
+}
 WEAK bool io_apic_owns_frame(u64 mfn) { return mfn == 0xfec00; }
-u64 guest_copy_raw_to(void *g, const void *s, u64 n) { memcpy(g, s, n); return 0; }
-u64 guest_copy_raw_from(void *d, const void *g, u64 n) { memcpy(d, g, n); return 0; }
+u64 guest_copy_raw_to(void *g, const void *s, u64 n)
+{
+    memcpy(g, s, n);
+    return 0;
+}
+u64 guest_copy_raw_from(void *d, const void *g, u64 n)
+{
+    memcpy(d, g, n);
+    return 0;
+}
 
 static void *map_at(u64 va, u64 size)
 {

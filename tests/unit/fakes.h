@@ -14,9 +14,9 @@
 
 #define FAKE_FRAMES 4096 /* 16 MiB of machine memory */
 
-extern char fake_log[65536];   /* everything printed since fake_reset() */
+extern char fake_log[65536]; /* everything printed since fake_reset() */
 extern u32 fake_tlb_flushes;
-extern u64 fake_now;           /* ns */
+extern u64 fake_now; /* ns */
 extern u64 fake_timer_deadline;
 extern u32 fake_softirqs;
 

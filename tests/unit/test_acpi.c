@@ -6,14 +6,13 @@
 #include <hv/x86/cpu.h>
 
 static const u8 madt[] = {
-    'A', 'P', 'I', 'C', 0, 0, 0, 0, 1, 0, 'B', 'O', 'C', 'H', 'S', ' ', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0xe0, 0xfe, 1, 0, 0, 0,            /* local APIC, flags */
-    0, 8, 0, 0, 1, 0, 0, 0,                  /* CPU 0 */
-    0, 8, 1, 1, 0, 0, 0, 0,                  /* CPU 1, disabled */
-    1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0,
-    2, 10, 0, 0, 2, 0, 0, 0, 0, 0,           /* IRQ 0 to GSI 2 */
-    2, 10, 0, 9, 9, 0, 0, 0, 0x0f, 0,        /* IRQ 9 level, active low */
-    4, 6, 0xff, 0, 0, 1,
+    'A', 'P', 'I',  'C', 0, 0, 0,    0,    1,    0, 'B', 'O', 'C', 'H', 'S', ' ', 0,    0,    0, 0, 0, 0,
+    0,   0,   0,    0,   0, 0, 0,    0,    0,    0, 0,   0,   0,   0,   0,   0,   0xe0, 0xfe, 1, 0, 0, 0, /* local APIC, flags */
+    0,   8,   0,    0,   1, 0, 0,    0,                                                                   /* CPU 0 */
+    0,   8,   1,    1,   0, 0, 0,    0,                                                                   /* CPU 1, disabled */
+    1,   12,  0,    0,   0, 0, 0xc0, 0xfe, 0,    0, 0,   0,   2,   10,  0,   0,   2,    0,    0, 0, 0, 0, /* IRQ 0 to GSI 2 */
+    2,   10,  0,    9,   9, 0, 0,    0,    0x0f, 0,                                                       /* IRQ 9 level, active low */
+    4,   6,   0xff, 0,   0, 1,
 };
 
 static void good_madt(void **state)
@@ -128,8 +127,8 @@ static void hpet(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(good_madt), cmocka_unit_test(bgrt), cmocka_unit_test(fadt), cmocka_unit_test(hostile),
-                                        cmocka_unit_test(checksum), cmocka_unit_test(hpet) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(good_madt), cmocka_unit_test(bgrt),     cmocka_unit_test(fadt),
+                                        cmocka_unit_test(hostile),   cmocka_unit_test(checksum), cmocka_unit_test(hpet) };
 
     return cmocka_run_group_tests_name("acpi", tests, NULL, NULL);
 }

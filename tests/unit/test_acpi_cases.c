@@ -28,10 +28,7 @@ struct acpi_case {
 
 #define MEMORY (FAKE_FRAMES * PAGE_SIZE)
 
-int direct_map_add(paddr_t pa, u64 size)
-{
-    return pa + size > MEMORY ? -EINVAL : 0;
-}
+int direct_map_add(paddr_t pa, u64 size) { return pa + size > MEMORY ? -EINVAL : 0; }
 
 /* I/O APICs of 24 pins, but for two places: nothing, and something that reads as 0. */
 void *hv_ioremap(paddr_t pa, u64 size)
@@ -48,7 +45,10 @@ void *hv_ioremap(paddr_t pa, u64 size)
 static void machine_of(const struct acpi_case *c)
 {
     static const struct memory_range ranges[] = {
-        { 0, 0xa0000, E820_RAM }, { 0xf0000, 0x100000, E820_RESERVED }, { 0x100000, 0x140000, E820_ACPI }, { 0x140000, MEMORY, E820_RAM },
+        { 0, 0xa0000, E820_RAM },
+        { 0xf0000, 0x100000, E820_RESERVED },
+        { 0x100000, 0x140000, E820_ACPI },
+        { 0x140000, MEMORY, E820_RAM },
     };
 
     memset(phys_to_virt(0), 0, MEMORY);
@@ -75,8 +75,8 @@ static void describe(char *out, size_t size)
     for (u32 i = 0; i < acpi.nr_overrides; i++)
         fprintf(f, " %u>%u%s%s", acpi.overrides[i].isa_irq, acpi.overrides[i].gsi, acpi.overrides[i].level ? "L" : "",
                 acpi.overrides[i].active_low ? "A" : "");
-    fprintf(f, "%s; local_apic %lx; pm %x %x %x; reset ", acpi.nr_overrides ? "" : " ", acpi.local_apic, acpi.pm1a_control, acpi.pm1b_control,
-            acpi.pm_timer);
+    fprintf(f, "%s; local_apic %lx; pm %x %x %x; reset ", acpi.nr_overrides ? "" : " ", acpi.local_apic, acpi.pm1a_control,
+            acpi.pm1b_control, acpi.pm_timer);
     if (acpi.have_reset)
         fprintf(f, "%u:%lx=%x", acpi.reset_register.space, acpi.reset_register.address, acpi.reset_value);
     else

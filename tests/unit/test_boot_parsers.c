@@ -100,8 +100,8 @@ static void framebuffers(void **state)
         u8 bpp, kind;
         u32 pitch;
         bool valid;
-    } kinds[] = { { 32, 1, 4096, true }, { 15, 1, 2048, true }, { 15, 1, 2047, false }, { 8, 0, 1024, false }, { 8, 1, 1024, false }, { 16, 2, 160, true },
-                  { 32, 1, 0, false }, { 32, 9, 4096, false } };
+    } kinds[] = { { 32, 1, 4096, true }, { 15, 1, 2048, true }, { 15, 1, 2047, false }, { 8, 0, 1024, false },
+                  { 8, 1, 1024, false }, { 16, 2, 160, true },  { 32, 1, 0, false },    { 32, 9, 4096, false } };
 
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         struct {
@@ -219,8 +219,8 @@ static u32 member(u32 at, const char *name, const char *data)
 {
     u32 n = (u32)strlen(name) + 1, len = (u32)strlen(data);
 
-    at += (u32)sprintf((char *)archive + at, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 0, 0, 0, 0, 1, 0,
-                       len, 0, 0, 0, 0, n, 0);
+    at += (u32)sprintf((char *)archive + at, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 0, 0, 0, 0, 1, 0, len, 0, 0, 0,
+                       0, n, 0);
     memcpy(archive + at, name, n);
     at = (at + n + 3) & ~3u;
     memcpy(archive + at, data, len);
@@ -384,14 +384,14 @@ static void pvh(void **state)
         u32 magic, version, flags, nr_modules;
         u64 modlist, cmdline, rsdp, memmap;
         u32 entries, reserved;
-    } *si;
+    } * si;
     struct {
         u64 paddr, size, cmdline, reserved;
-    } *modules;
+    } * modules;
     struct {
         u64 addr, size;
         u32 type, reserved;
-    } *map;
+    } * map;
 
     fake_memory_init();
     si = phys_to_virt(0x1000);
@@ -484,9 +484,9 @@ static void efi_map(void **state)
     struct {
         u32 type, pad;
         u64 start, virt, pages, attribute, extra;
-    } e[7] = { { 7, 0, 0x100000, 0, 16, 0xf, 0 },   { 4, 0, 0x110000, 0, 16, 0xf, 0 }, { 9, 0, 0x120000, 0, 1, 0xf, 0 },
-               { 6, 0, 0x121000, 0, 1, 0xf, 0 },    { 7, 0, 0x130000, 0, 1, 0x1, 0 },
-               { 7, 0, 0x140000, 0, 16, 0x4000f, 0 }, { 11, 0, 0x160000, 0, 1UL << 60, 0, 0 } };
+    } e[7] = { { 7, 0, 0x100000, 0, 16, 0xf, 0 },      { 4, 0, 0x110000, 0, 16, 0xf, 0 }, { 9, 0, 0x120000, 0, 1, 0xf, 0 },
+               { 6, 0, 0x121000, 0, 1, 0xf, 0 },       { 7, 0, 0x130000, 0, 1, 0x1, 0 },  { 7, 0, 0x140000, 0, 16, 0x4000f, 0 },
+               { 11, 0, 0x160000, 0, 1UL << 60, 0, 0 } };
 
     memset(&bi, 0, sizeof(bi));
     efi_boot_data.map_size = sizeof(e);
@@ -496,7 +496,7 @@ static void efi_map(void **state)
     assert_int_equal(bi.nr_ranges, 6);
     assert_int_equal(bi.ranges[4].type, E820_RESERVED); /* for one purpose */
     assert_true(bi.ranges[5].end > 1UL << 63);          /* as far as addresses go */
-    assert_int_equal(bi.ranges[0].end, 0x120000); /* boot services memory is free again */
+    assert_int_equal(bi.ranges[0].end, 0x120000);       /* boot services memory is free again */
     assert_int_equal(bi.ranges[1].type, E820_ACPI);
     assert_int_equal(bi.ranges[2].type, E820_RESERVED); /* runtime services */
     assert_int_equal(bi.ranges[3].type, E820_RESERVED); /* not write-back */
@@ -505,12 +505,10 @@ static void efi_map(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(complete, setup), cmocka_unit_test_setup(refused, setup),
-        cmocka_unit_test_setup(framebuffers, setup),
-        cmocka_unit_test_setup(mutations, setup), cmocka_unit_test_setup(memory_map, setup),
-        cmocka_unit_test_setup(bundle, setup), cmocka_unit_test_setup(efi_map, setup),
-        cmocka_unit_test_setup(efi_exit, setup), cmocka_unit_test_setup(microcode, setup), cmocka_unit_test_setup(free_places, setup),
-        cmocka_unit_test_setup(long_maps, setup), cmocka_unit_test_setup(pvh, setup),
+        cmocka_unit_test_setup(complete, setup),    cmocka_unit_test_setup(refused, setup),    cmocka_unit_test_setup(framebuffers, setup),
+        cmocka_unit_test_setup(mutations, setup),   cmocka_unit_test_setup(memory_map, setup), cmocka_unit_test_setup(bundle, setup),
+        cmocka_unit_test_setup(efi_map, setup),     cmocka_unit_test_setup(efi_exit, setup),   cmocka_unit_test_setup(microcode, setup),
+        cmocka_unit_test_setup(free_places, setup), cmocka_unit_test_setup(long_maps, setup),  cmocka_unit_test_setup(pvh, setup),
     };
 
     return cmocka_run_group_tests_name("boot parsers", tests, NULL, NULL);

@@ -11,9 +11,9 @@
 #define SEC 1000000000000ULL /* the simulation counts picoseconds */
 
 struct acpi_info acpi;
-static u64 now;                 /* ps */
-static u64 read_ps;             /* what one access to a clock takes */
-static u32 disturb_every;       /* accesses between two long pauses; 0: none */
+static u64 now;           /* ps */
+static u64 read_ps;       /* what one access to a clock takes */
+static u32 disturb_every; /* accesses between two long pauses; 0: none */
 static u64 disturb_ps;
 static u32 accesses;
 static u32 nr_clocks, nr_stated;
@@ -48,13 +48,30 @@ static u32 read_fast_pit(void) { return access_at(1193182 * 3 / 2) & 0xffff; } /
 static u32 read_stuck(void) { return access_at(0); }
 static u32 read_noise(void) { return access_at(0) + accesses * 2654435761u; }
 
-#define HPET { "HPET", 100000000, ~0u, read_hpet }
-#define PM { "PM timer", 3579545, 0xffffff, read_pm }
-#define PIT { "PIT", 1193182, 0xffff, read_pit }
+#define HPET                              \
+    {                                     \
+        "HPET", 100000000, ~0u, read_hpet \
+    }
+#define PM                                     \
+    {                                          \
+        "PM timer", 3579545, 0xffffff, read_pm \
+    }
+#define PIT                              \
+    {                                    \
+        "PIT", 1193182, 0xffff, read_pit \
+    }
 
-u32 clock_sources_start(struct ref_clock *c) { memcpy(c, the_clocks, sizeof(the_clocks)); return nr_clocks; }
+u32 clock_sources_start(struct ref_clock *c)
+{
+    memcpy(c, the_clocks, sizeof(the_clocks));
+    return nr_clocks;
+}
 void clock_sources_stop(void) {}
-u32 clock_rates_stated(struct tsc_rate *r) { memcpy(r, the_stated, nr_stated * sizeof(*r)); return nr_stated; }
+u32 clock_rates_stated(struct tsc_rate *r)
+{
+    memcpy(r, the_stated, nr_stated * sizeof(*r));
+    return nr_stated;
+}
 static u32 missed_ticks; /* by bits */
 static u32 ticks;
 
@@ -72,14 +89,22 @@ static bool rtc_tick(struct clock_point *p)
 }
 
 bool clock_rate_rtc(struct tsc_rate *r) { return use_rtc && tsc_measure_seconds("RTC", rtc_tick, r); }
-bool clock_rate_rounded(struct tsc_rate *r) { *r = rounded; return rounded.high; }
+bool clock_rate_rounded(struct tsc_rate *r)
+{
+    *r = rounded;
+    return rounded.high;
+}
 
 static void use(u32 n, const struct ref_clock *clocks)
 {
     nr_clocks = n;
     memcpy(the_clocks, clocks, n * sizeof(*clocks));
 }
-#define USE(...) do { const struct ref_clock c_[] = { __VA_ARGS__ }; use(ARRAY_SIZE(c_), c_); } while (0)
+#define USE(...)                                       \
+    do {                                               \
+        const struct ref_clock c_[] = { __VA_ARGS__ }; \
+        use(ARRAY_SIZE(c_), c_);                       \
+    } while (0)
 
 static int setup(void **state)
 {
@@ -196,8 +221,10 @@ static void stated(void **state)
 static void stated_nonsense(void **state)
 {
     (void)state;
-    const struct tsc_rate wrong[] = { { "CPUID leaf 15h", 1, 1 }, { "CPUID leaf 15h", 2000000, 2000200 },
-                                      { "CPUID leaf 15h", ~0ULL / 2, ~0ULL / 2 + 1 }, { "CPUID leaf 15h", ~0ULL - 9, 5 } };
+    const struct tsc_rate wrong[] = { { "CPUID leaf 15h", 1, 1 },
+                                      { "CPUID leaf 15h", 2000000, 2000200 },
+                                      { "CPUID leaf 15h", ~0ULL / 2, ~0ULL / 2 + 1 },
+                                      { "CPUID leaf 15h", ~0ULL - 9, 5 } };
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         setup(NULL);
@@ -233,9 +260,13 @@ static void ends_of_time(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(each_alone, setup), cmocka_unit_test_setup(disturbed, setup),
-                                        cmocka_unit_test_setup(one_of_three_lies, setup), cmocka_unit_test_setup(not_there, setup),
-                                        cmocka_unit_test_setup(stated, setup), cmocka_unit_test_setup(stated_nonsense, setup), cmocka_unit_test_setup(ends_of_time, setup) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(each_alone, setup),
+                                        cmocka_unit_test_setup(disturbed, setup),
+                                        cmocka_unit_test_setup(one_of_three_lies, setup),
+                                        cmocka_unit_test_setup(not_there, setup),
+                                        cmocka_unit_test_setup(stated, setup),
+                                        cmocka_unit_test_setup(stated_nonsense, setup),
+                                        cmocka_unit_test_setup(ends_of_time, setup) };
 
     return cmocka_run_group_tests_name("the TSC's rate", tests, NULL, NULL);
 }

@@ -198,10 +198,15 @@ static void options_of_xen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(values, reset), cmocka_unit_test_setup(misspelt_is_named, reset),
-        cmocka_unit_test_setup(bad_values_are_named, reset), cmocka_unit_test_setup(dom0_part, reset),
-        cmocka_unit_test_setup(long_words, reset), cmocka_unit_test_setup(a_refused_value_changes_nothing, reset),
-        cmocka_unit_test_setup(quotes, reset), cmocka_unit_test_setup(list_words, reset), cmocka_unit_test_setup(options_of_xen, reset),
+        cmocka_unit_test_setup(values, reset),
+        cmocka_unit_test_setup(misspelt_is_named, reset),
+        cmocka_unit_test_setup(bad_values_are_named, reset),
+        cmocka_unit_test_setup(dom0_part, reset),
+        cmocka_unit_test_setup(long_words, reset),
+        cmocka_unit_test_setup(a_refused_value_changes_nothing, reset),
+        cmocka_unit_test_setup(quotes, reset),
+        cmocka_unit_test_setup(list_words, reset),
+        cmocka_unit_test_setup(options_of_xen, reset),
     };
 
     return cmocka_run_group_tests_name("cmdline", tests, NULL, NULL);

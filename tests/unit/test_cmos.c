@@ -53,7 +53,7 @@ static void centuries(void **state)
 {
     (void)state;
     acpi.rtc_century = 0;
-    assert_int_equal(at(BCD_24, 0x20, 0x70, 1, 1, 0, 0, 0), 0);          /* no register is named: 1970 */
+    assert_int_equal(at(BCD_24, 0x20, 0x70, 1, 1, 0, 0, 0), 0); /* no register is named: 1970 */
     assert_int_equal(at(BCD_24, 0, 0x99, 0x12, 0x31, 0x23, 0x59, 0x59), 946684799);
     assert_int_equal(at(BCD_24, 0, 0x00, 1, 1, 0, 0, 0), 946684800);
     assert_int_equal(at(BCD_24, 0, 0x69, 1, 1, 0, 0, 0), 3124224000);
@@ -64,7 +64,7 @@ static void centuries(void **state)
     assert_int_equal(at(BCD_24, 0x21, 0x00, 1, 1, 0, 0, 0), 4102444800);
     assert_int_equal(at(BINARY_24, 20, 26, 11, 27, 15, 30, 59), 1795793459);
     assert_int_equal(at(BCD_24, 0xff, 0x26, 0x11, 0x27, 0x15, 0x30, 0x59), 1795793459); /* the register holds something else */
-    assert_int_equal(at(BCD_24, 0x19, 0x26, 1, 1, 0, 0, 0), 0); /* 1926 */
+    assert_int_equal(at(BCD_24, 0x19, 0x26, 1, 1, 0, 0, 0), 0);                         /* 1926 */
 }
 
 static void no_time(void **state)

@@ -8,7 +8,11 @@ void serial_set_sync(void) {}
 void serial_flush(void) {}
 bool serial_key_pressed(void) { return false; }
 bool keyboard_key_pressed(void) { return false; }
-void recorder_log(const char *s, size_t n) { (void)s; (void)n; }
+void recorder_log(const char *s, size_t n)
+{
+    (void)s;
+    (void)n;
+}
 
 static char shown[64];
 static size_t nr_shown;
@@ -77,7 +81,8 @@ static void replay_is_text(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(locked, setup), cmocka_unit_test_setup(broken_meanwhile, setup), cmocka_unit_test_setup(replay_is_text, setup) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(locked, setup), cmocka_unit_test_setup(broken_meanwhile, setup),
+                                        cmocka_unit_test_setup(replay_is_text, setup) };
 
     console_register_sink(&sink);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,10 +8,7 @@
 static u8 file[2048];
 static u64 file_size;
 
-enum compression compression_detect(const u8 *d, u64 size)
-{
-    return size < 4 || d[0] != 0xfd ? COMPRESSION_NONE : COMPRESSION_XZ;
-}
+enum compression compression_detect(const u8 *d, u64 size) { return size < 4 || d[0] != 0xfd ? COMPRESSION_NONE : COMPRESSION_XZ; }
 
 static u64 note(u64 at, u32 type, const void *desc, u32 size)
 {
@@ -25,8 +22,12 @@ static u64 note(u64 at, u32 type, const void *desc, u32 size)
 
 static void make_elf(void)
 {
-    Elf64_Ehdr h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB }, .e_type = ET_EXEC, .e_machine = EM_X86_64,
-                     .e_phoff = 64, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3 };
+    Elf64_Ehdr h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB },
+                     .e_type = ET_EXEC,
+                     .e_machine = EM_X86_64,
+                     .e_phoff = 64,
+                     .e_phentsize = sizeof(Elf64_Phdr),
+                     .e_phnum = 3 };
     u64 base = 0xffffffff80000000, entry = 0xffffffff81000000, zero = 0, p2m = 0x8000000000, one = 1;
     u32 features = 0x8801;
     u64 end;
@@ -135,14 +136,26 @@ static void addresses(void **state)
         u64 value;
         bool good;
     } cases[] = {
-        { XEN_ELFNOTE_ENTRY, 0xffffffff80ffffff, false }, { XEN_ELFNOTE_ENTRY, 0xffffffff81100009, true },
-        { XEN_ELFNOTE_ENTRY, 0xffffffff8110000a, false }, { XEN_ELFNOTE_ENTRY, 0, false }, { XEN_ELFNOTE_ENTRY, ~0UL, false },
-        { XEN_ELFNOTE_VIRT_BASE, 0xffffffff80001000, false }, { XEN_ELFNOTE_VIRT_BASE, 0xffffffffffc00000, false },
-        { XEN_ELFNOTE_VIRT_BASE, 0xffff830000000000, false }, { XEN_ELFNOTE_VIRT_BASE, 0x00007fffffc00000, false },
-        { XEN_ELFNOTE_VIRT_BASE, 0x0000800000000000, false }, { XEN_ELFNOTE_PADDR_OFFSET, 0x1000001, false },
-        { XEN_ELFNOTE_PADDR_OFFSET, ~0UL, false }, { XEN_ELFNOTE_PADDR_OFFSET, 1UL << 63, false },
-        { 0, 0xfffffffffffff000, false }, { 0, 0xffffffff81000000, true }, { 0, 0xffffffff80fff000, true },
-        { 0, 0xffffffff81000001, false }, { 0, 0xffffffff810ff000, true }, { 0, 0xffffffff81100000, false }, { 0, 0, false },
+        { XEN_ELFNOTE_ENTRY, 0xffffffff80ffffff, false },
+        { XEN_ELFNOTE_ENTRY, 0xffffffff81100009, true },
+        { XEN_ELFNOTE_ENTRY, 0xffffffff8110000a, false },
+        { XEN_ELFNOTE_ENTRY, 0, false },
+        { XEN_ELFNOTE_ENTRY, ~0UL, false },
+        { XEN_ELFNOTE_VIRT_BASE, 0xffffffff80001000, false },
+        { XEN_ELFNOTE_VIRT_BASE, 0xffffffffffc00000, false },
+        { XEN_ELFNOTE_VIRT_BASE, 0xffff830000000000, false },
+        { XEN_ELFNOTE_VIRT_BASE, 0x00007fffffc00000, false },
+        { XEN_ELFNOTE_VIRT_BASE, 0x0000800000000000, false },
+        { XEN_ELFNOTE_PADDR_OFFSET, 0x1000001, false },
+        { XEN_ELFNOTE_PADDR_OFFSET, ~0UL, false },
+        { XEN_ELFNOTE_PADDR_OFFSET, 1UL << 63, false },
+        { 0, 0xfffffffffffff000, false },
+        { 0, 0xffffffff81000000, true },
+        { 0, 0xffffffff80fff000, true },
+        { 0, 0xffffffff81000001, false },
+        { 0, 0xffffffff810ff000, true },
+        { 0, 0xffffffff81100000, false },
+        { 0, 0, false },
         { 0, 0xffffffff7ffff000, false },
     };
 
@@ -162,8 +175,12 @@ static void addresses(void **state)
     }
 }
 
-static const struct elf_image linux_image = { .paddr_start = 0x1000000, .paddr_end = 0x4a00000, .virt_base = 0xffffffff80000000,
-                                              .mod_start_pfn = true, .has_init_p2m = true, .init_p2m = 0x8000000000 };
+static const struct elf_image linux_image = { .paddr_start = 0x1000000,
+                                              .paddr_end = 0x4a00000,
+                                              .virt_base = 0xffffffff80000000,
+                                              .mod_start_pfn = true,
+                                              .has_init_p2m = true,
+                                              .init_p2m = 0x8000000000 };
 
 static void layout(void **state)
 {
@@ -211,8 +228,17 @@ static void layout(void **state)
 static void p2m_places(void **state)
 {
     (void)state;
-    static const u64 bad[] = { 1, 0x8000000800, 0xfffffffffff00000, 0xfffffffffffff000, 0x00007fffffff0000, 0x0000800000000000,
-                               0xffff7fffffff0000, 0xffff800000000000, 0xffff87ffffff0000, 0xffffffff80000000, 0xffffffff7ff01000,
+    static const u64 bad[] = { 1,
+                               0x8000000800,
+                               0xfffffffffff00000,
+                               0xfffffffffffff000,
+                               0x00007fffffff0000,
+                               0x0000800000000000,
+                               0xffff7fffffff0000,
+                               0xffff800000000000,
+                               0xffff87ffffff0000,
+                               0xffffffff80000000,
+                               0xffffffff7ff01000,
                                0xffffffff84bff000 };
     static const u64 good[] = { 0, 0x00007fffffefffff & ~4095UL, 0xffff880000000000, 0xffffffff7ff00000, 0xffffffff84c00000 };
     struct elf_image e = linux_image;
@@ -295,7 +321,7 @@ static void bzimage(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(good), cmocka_unit_test(refused), cmocka_unit_test(addresses),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(good),   cmocka_unit_test(refused),    cmocka_unit_test(addresses),
                                         cmocka_unit_test(layout), cmocka_unit_test(p2m_places), cmocka_unit_test(mutations),
                                         cmocka_unit_test(bzimage) };
 

@@ -145,9 +145,9 @@ static void walks(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(held_means_there, setup), cmocka_unit_test_setup(own_domain_is_not_counted, setup),
-                                        cmocka_unit_test_setup(callers, setup), cmocka_unit_test_setup(ids_go_upwards, setup),
-                                        cmocka_unit_test_setup(walks, setup) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(held_means_there, setup),
+                                        cmocka_unit_test_setup(own_domain_is_not_counted, setup), cmocka_unit_test_setup(callers, setup),
+                                        cmocka_unit_test_setup(ids_go_upwards, setup), cmocka_unit_test_setup(walks, setup) };
 
     return cmocka_run_group_tests_name("domain_table", tests, NULL, NULL);
 }

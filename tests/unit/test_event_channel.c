@@ -10,7 +10,8 @@ static struct domain *d;
 static struct shared_info *s;
 
 /* ---- neighbours ---- */
-#define X(name, nr_args, ...) __attribute__((weak)) long do_##name(HYPERCALL_ARGS_##nr_args) { return -ENOSYS; }
+#define X(name, nr_args, ...) \
+    __attribute__((weak)) long do_##name(HYPERCALL_ARGS_##nr_args) { return -ENOSYS; }
 HYPERCALL_LIST(X)
 #undef X
 
@@ -20,8 +21,17 @@ int page_get_and_type(mfn_t mfn, struct domain *dom, enum page_type type)
     return mfn_valid(mfn) && page_owned_by(mfn_to_page(mfn), dom) ? 0 : -EINVAL;
 }
 void page_put_and_type(struct page_info *pg) { (void)pg; }
-int pirq_bind(struct domain *dom, u32 pirq, u32 port) { (void)dom; (void)port; return pirq < 256 ? 0 : -EINVAL; }
-void pirq_unbind(struct domain *dom, u32 pirq) { (void)dom; (void)pirq; }
+int pirq_bind(struct domain *dom, u32 pirq, u32 port)
+{
+    (void)dom;
+    (void)port;
+    return pirq < 256 ? 0 : -EINVAL;
+}
+void pirq_unbind(struct domain *dom, u32 pirq)
+{
+    (void)dom;
+    (void)pirq;
+}
 
 static int setup(void **state)
 {
@@ -327,11 +337,17 @@ static void bad_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(two_level, setup), cmocka_unit_test_setup(ports, setup), cmocka_unit_test_setup(two_domains, setup),
-        cmocka_unit_test_setup(fifo, setup), cmocka_unit_test_setup(bad_arguments, setup),
-        cmocka_unit_test_setup(reset_of_many_ports, setup), cmocka_unit_test_setup(limit_of_the_domain, setup),
-        cmocka_unit_test_setup(ports_are_reused, setup), cmocka_unit_test_setup(pending_across_the_abis, setup),
-        cmocka_unit_test_setup(linked_ports, setup), cmocka_unit_test_setup(resets_do_not_meet, setup),
+        cmocka_unit_test_setup(two_level, setup),
+        cmocka_unit_test_setup(ports, setup),
+        cmocka_unit_test_setup(two_domains, setup),
+        cmocka_unit_test_setup(fifo, setup),
+        cmocka_unit_test_setup(bad_arguments, setup),
+        cmocka_unit_test_setup(reset_of_many_ports, setup),
+        cmocka_unit_test_setup(limit_of_the_domain, setup),
+        cmocka_unit_test_setup(ports_are_reused, setup),
+        cmocka_unit_test_setup(pending_across_the_abis, setup),
+        cmocka_unit_test_setup(linked_ports, setup),
+        cmocka_unit_test_setup(resets_do_not_meet, setup),
     };
 
     return cmocka_run_group_tests_name("event channels", tests, NULL, NULL);

@@ -17,16 +17,23 @@ static void lengths(void **state)
         const char *bytes;
         u8 len, size;
     } cases[] = {
-        { "\x48\x89\x07", 3, 8 },                             /* mov %rax, (%rdi) */
-        { "\x48\x87\x44\x24\x08", 5, 8 },                     /* xchg %rax, 8(%rsp) */
-        { "\xf0\x80\x23\xfd", 4, 1 },                         /* lock andb $0xfd, (%rbx) */
+        { "\x48\x89\x07", 3, 8 },         /* mov %rax, (%rdi) */
+        { "\x48\x87\x44\x24\x08", 5, 8 }, /* xchg %rax, 8(%rsp) */
+        { "\xf0\x80\x23\xfd", 4, 1 },     /* lock andb $0xfd, (%rbx) */
         { "\x48\xc7\x04\x25\x10\x20\x30\x40\x01\x00\x00\x00", 12, 8 },
-        { "\xf0\x48\x0f\xb1\x0d\x00\x00\x00\x00", 9, 8 },     /* lock cmpxchg %rcx, 0(%rip) */
-        { "\xf0\x48\x0f\xba\x32\x01", 6, 8 },                 /* lock btr $1, (%rdx) */
-        { "\xe4\x80", 2, 1 }, { "\xef", 1, 4 }, { "\x66\xef", 2, 2 }, { "\x0f\x22\xd8", 3, 8 }, { "\x0f\x30", 2, 4 },
-        { "\x0f\x20\x05", 3, 8 },                            /* mov %cr0, %rbp: mod is not looked at */
-        { "\x48\x66\xef", 3, 2 }, { "\x40\x48\x89\x07", 4, 8 }, /* only a REX right before the opcode counts */
-        { "\x66\xc7\x00\x34\x12", 5, 2 }, { "\xcd\x80", 2, 1 }, { "\x66\x2e\xf3\x48\xcd\x80", 6, 1 },
+        { "\xf0\x48\x0f\xb1\x0d\x00\x00\x00\x00", 9, 8 }, /* lock cmpxchg %rcx, 0(%rip) */
+        { "\xf0\x48\x0f\xba\x32\x01", 6, 8 },             /* lock btr $1, (%rdx) */
+        { "\xe4\x80", 2, 1 },
+        { "\xef", 1, 4 },
+        { "\x66\xef", 2, 2 },
+        { "\x0f\x22\xd8", 3, 8 },
+        { "\x0f\x30", 2, 4 },
+        { "\x0f\x20\x05", 3, 8 }, /* mov %cr0, %rbp: mod is not looked at */
+        { "\x48\x66\xef", 3, 2 },
+        { "\x40\x48\x89\x07", 4, 8 }, /* only a REX right before the opcode counts */
+        { "\x66\xc7\x00\x34\x12", 5, 2 },
+        { "\xcd\x80", 2, 1 },
+        { "\x66\x2e\xf3\x48\xcd\x80", 6, 1 },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -43,7 +50,9 @@ static void lengths(void **state)
 static void addresses(void **state)
 {
     (void)state;
-    struct cpu_user_regs regs = { .rip = 0x1000, .rbx = 0x120000, .rbp = 0x30000, .rsp = 0x4000, .rsi = 0x50, .rdi = 0xfffffffffffffff0, .r12 = 7, .r13 = 9 };
+    struct cpu_user_regs regs = {
+        .rip = 0x1000, .rbx = 0x120000, .rbp = 0x30000, .rsp = 0x4000, .rsi = 0x50, .rdi = 0xfffffffffffffff0, .r12 = 7, .r13 = 9
+    };
     static const struct {
         u8 code;
         const char *bytes;
@@ -53,20 +62,20 @@ static void addresses(void **state)
     } cases[] = {
         { 8, "\x0f\x01\x03", 3, 0x120000, SEG_DS },
         { 8, "\x0f\x01\x43\xff", 4, 0x11ffff, SEG_DS },
-        { 8, "\x0f\x01\x05\x10\x00\x00\x00", 7, 0x1017, SEG_DS },         /* from the next instruction */
+        { 8, "\x0f\x01\x05\x10\x00\x00\x00", 7, 0x1017, SEG_DS }, /* from the next instruction */
         { 8, "\x0f\x01\x04\x25\x00\x00\x00\x80", 8, 0xffffffff80000000, SEG_DS },
         { 8, "\x65\x0f\x01\x04\x24", 5, 0x4000, SEG_GS },
-        { 8, "\x65\x36\x0f\x01\x03", 5, 0x120000, SEG_GS },           /* SS is no segment there */
+        { 8, "\x65\x36\x0f\x01\x03", 5, 0x120000, SEG_GS }, /* SS is no segment there */
         { 8, "\x36\x0f\x01\x03", 4, 0x120000, SEG_DS },
-        { 8, "\x0f\x01\x44\xb3\x04", 5, 0x120144, SEG_DS },               /* 4(%rbx, %rsi, 4) */
-        { 8, "\x43\x0f\x01\x44\x25\x00", 6, 16, SEG_DS },                /* 0(%r13, %r12): base 13 is not 5, index 12 not 4 */
+        { 8, "\x0f\x01\x44\xb3\x04", 5, 0x120144, SEG_DS }, /* 4(%rbx, %rsi, 4) */
+        { 8, "\x43\x0f\x01\x44\x25\x00", 6, 16, SEG_DS },   /* 0(%r13, %r12): base 13 is not 5, index 12 not 4 */
         { 8, "\x0f\x01\x45\x08", 4, 0x30008, SEG_SS },
         { 8, "\x67\x0f\x01\x07", 4, 0xfffffff0, SEG_DS },
         { 4, "\x0f\x01\x05\x10\x00\x00\x00", 7, 0x10, SEG_DS },
-        { 4, "\x0f\x01\x47\x20", 4, 0x10, SEG_DS },                        /* wraps at 4 GiB */
-        { 4, "\x67\x0f\x01\x02", 4, 0x50, SEG_SS },                        /* (%bp, %si) */
+        { 4, "\x0f\x01\x47\x20", 4, 0x10, SEG_DS }, /* wraps at 4 GiB */
+        { 4, "\x67\x0f\x01\x02", 4, 0x50, SEG_SS }, /* (%bp, %si) */
         { 2, "\x0f\x01\x06\x34\x12", 5, 0x1234, SEG_DS },
-        { 2, "\x2e\x0f\x01\x84\xfe\xff", 6, 0x4e, SEG_CS },               /* %cs:-2(%si) */
+        { 2, "\x2e\x0f\x01\x84\xfe\xff", 6, 0x4e, SEG_CS }, /* %cs:-2(%si) */
         { 2, "\x67\x0f\x01\x03", 4, 0x120000, SEG_DS },
     };
 
@@ -144,8 +153,8 @@ static void descriptors(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(lengths), cmocka_unit_test(addresses), cmocka_unit_test(unknown), cmocka_unit_test(registers),
-                                        cmocka_unit_test(descriptors) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(lengths), cmocka_unit_test(addresses), cmocka_unit_test(unknown),
+                                        cmocka_unit_test(registers), cmocka_unit_test(descriptors) };
 
     return cmocka_run_group_tests_name("instructions and descriptors", tests, NULL, NULL);
 }

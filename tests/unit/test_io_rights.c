@@ -12,19 +12,61 @@
 static u32 reads, writes, config_reads;
 static u16 port_written[8];
 
-u8 fake_inb(u16 port) { (void)port; reads++; return 0x11; }
-void fake_outb(u16 port, u8 v) { (void)v; port_written[writes++ % 8] = port; }
-static u32 fake_port_in(u16 port, unsigned bytes) { (void)port; reads++; return bytes == 4 ? 0x11111111 : bytes == 2 ? 0x1111 : 0x11; }
-static void fake_port_out(u16 port, unsigned bytes, u32 v) { (void)bytes; (void)v; port_written[writes++ % 8] = port; }
+u8 fake_inb(u16 port)
+{
+    (void)port;
+    reads++;
+    return 0x11;
+}
+void fake_outb(u16 port, u8 v)
+{
+    (void)v;
+    port_written[writes++ % 8] = port;
+}
+static u32 fake_port_in(u16 port, unsigned bytes)
+{
+    (void)port;
+    reads++;
+    return bytes == 4 ? 0x11111111 : bytes == 2 ? 0x1111 : 0x11;
+}
+static void fake_port_out(u16 port, unsigned bytes, u32 v)
+{
+    (void)bytes;
+    (void)v;
+    port_written[writes++ % 8] = port;
+}
 #define port_in fake_port_in
 #define port_out fake_port_out
 #include "../../arch/x86/pv/emulate/io.c"
 
 bool serial_owns_port(u16 port) { return port >= 0x3f8 && port < 0x400; }
-bool serial_owns_card(u16 bdf) { (void)bdf; return false; }
-bool msi_message_at(u16 bdf, u16 reg, unsigned bytes) { (void)bdf; (void)reg; (void)bytes; return false; }
-u32 pci_config_read(u16 bdf, u16 reg, unsigned bytes) { (void)bdf; (void)reg; (void)bytes; config_reads++; return 0; }
-void pci_config_write(u16 bdf, u16 reg, unsigned bytes, u32 v) { (void)bdf; (void)reg; (void)bytes; (void)v; }
+bool serial_owns_card(u16 bdf)
+{
+    (void)bdf;
+    return false;
+}
+bool msi_message_at(u16 bdf, u16 reg, unsigned bytes)
+{
+    (void)bdf;
+    (void)reg;
+    (void)bytes;
+    return false;
+}
+u32 pci_config_read(u16 bdf, u16 reg, unsigned bytes)
+{
+    (void)bdf;
+    (void)reg;
+    (void)bytes;
+    config_reads++;
+    return 0;
+}
+void pci_config_write(u16 bdf, u16 reg, unsigned bytes, u32 v)
+{
+    (void)bdf;
+    (void)reg;
+    (void)bytes;
+    (void)v;
+}
 
 /* ---- device memory: beside a bit for each frame ---- */
 #define FRAMES 200
@@ -124,7 +166,8 @@ static void ports_at_their_gate(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(sets_of_frames), cmocka_unit_test(ends_of_numbers), cmocka_unit_test(ports_at_their_gate) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(sets_of_frames), cmocka_unit_test(ends_of_numbers),
+                                        cmocka_unit_test(ports_at_their_gate) };
 
     return cmocka_run_group_tests_name("io_rights", tests, NULL, NULL);
 }

@@ -15,11 +15,25 @@
 
 static u32 reboots, pressed;
 
-void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq) { (void)d; (void)v; (void)virq; }
+void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq)
+{
+    (void)d;
+    (void)v;
+    (void)virq;
+}
 void evtchn_print(struct domain *d) { (void)d; }
 void irq_print(void) {}
-void page_walk_print(u64 cr3, u64 va, const char *level) { (void)cr3; (void)va; (void)level; }
-void registers_print(const struct cpu_user_regs *r, const char *level) { (void)r; (void)level; }
+void page_walk_print(u64 cr3, u64 va, const char *level)
+{
+    (void)cr3;
+    (void)va;
+    (void)level;
+}
+void registers_print(const struct cpu_user_regs *r, const char *level)
+{
+    (void)r;
+    (void)level;
+}
 void console_force_unlock(bool video) { (void)video; }
 void console_flush_late(void) {}
 void console_replay(void) {}
@@ -27,9 +41,17 @@ void recorder_orderly_end(void) {}
 void smp_stop_others(void) {}
 void page_audit(struct domain *d) { (void)d; }
 static jmp_buf restart;
-void machine_restart(void) { reboots++; longjmp(restart, 1); }
+void machine_restart(void)
+{
+    reboots++;
+    longjmp(restart, 1);
+}
 
-static void count(char key) { (void)key; pressed++; }
+static void count(char key)
+{
+    (void)key;
+    pressed++;
+}
 KEYHANDLER('A', count, "a key that ends a terminal's sequences, too");
 
 static void type(const char *s)
@@ -79,7 +101,15 @@ static void switching_shows_dom0_nothing(void **state)
 static void answers_of_terminals_are_no_keys(void **state)
 {
     (void)state;
-    static const char *const sent[] = { "\x1b[24;80R", "\x1b[A", "\x1bOA", "\x1b[?1;2c", "\x1bP>|A R A\x1b\\", "\x1b]11;rgb:A\x07", "\x1b" "A", "\x1b[200~" };
+    static const char *const sent[] = { "\x1b[24;80R",
+                                        "\x1b[A",
+                                        "\x1bOA",
+                                        "\x1b[?1;2c",
+                                        "\x1bP>|A R A\x1b\\",
+                                        "\x1b]11;rgb:A\x07",
+                                        "\x1b"
+                                        "A",
+                                        "\x1b[200~" };
 
     type(SWITCH);
     for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
@@ -142,8 +172,11 @@ static void more_than_fits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(switching_shows_dom0_nothing, setup), cmocka_unit_test_setup(answers_of_terminals_are_no_keys, setup),
-        cmocka_unit_test_setup(more_than_fits, setup), cmocka_unit_test_setup(reboot_needs_two, setup), cmocka_unit_test_setup(unknown_keys_are_named, setup),
+        cmocka_unit_test_setup(switching_shows_dom0_nothing, setup),
+        cmocka_unit_test_setup(answers_of_terminals_are_no_keys, setup),
+        cmocka_unit_test_setup(more_than_fits, setup),
+        cmocka_unit_test_setup(reboot_needs_two, setup),
+        cmocka_unit_test_setup(unknown_keys_are_named, setup),
     };
 
     return cmocka_run_group_tests_name("keys", tests, NULL, NULL);

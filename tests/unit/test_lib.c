@@ -7,11 +7,11 @@ static void same_as_libc(void **state)
     (void)state;
     char a[128], b[128];
 
-#define SAME(...)                                                              \
-    do {                                                                       \
-        int n_ = snprintf(a, sizeof(a), __VA_ARGS__);                          \
-        assert_int_equal(hv_snprintf(b, sizeof(b), __VA_ARGS__), n_);          \
-        assert_string_equal(a, b);                                             \
+#define SAME(...)                                                     \
+    do {                                                              \
+        int n_ = snprintf(a, sizeof(a), __VA_ARGS__);                 \
+        assert_int_equal(hv_snprintf(b, sizeof(b), __VA_ARGS__), n_); \
+        assert_string_equal(a, b);                                    \
     } while (0)
     SAME("plain");
     SAME("%d %i %u", -5, 7, 4000000000u);
@@ -108,8 +108,8 @@ static void no_numbers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_libc), cmocka_unit_test(bounded), cmocka_unit_test(numbers), cmocka_unit_test(no_numbers),
-                                        cmocka_unit_test(whole_words) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(same_as_libc), cmocka_unit_test(bounded), cmocka_unit_test(numbers),
+                                        cmocka_unit_test(no_numbers), cmocka_unit_test(whole_words) };
 
     return cmocka_run_group_tests_name("lib", tests, NULL, NULL);
 }

@@ -141,7 +141,7 @@ static void classes(void **state)
     assert_int_equal(mc_frames(MC_ADDRESSES_SER, PHYS, PHYS_MISC, 0), 1);
     assert_int_equal(mc_frames(MC_ADDRESSES_SER, PHYS, 0x4c, 0), 0); /* a linear address */
     assert_int_equal(mc_frames(MC_ADDRESSES_SER, MCI_STATUS_ADDRV, PHYS_MISC, 0), 0);
-    assert_int_equal(mc_frames(MC_ADDRESSES_SER, PHYS, 0x80 | 6, 0), 1); /* a cache line, */
+    assert_int_equal(mc_frames(MC_ADDRESSES_SER, PHYS, 0x80 | 6, 0), 1);  /* a cache line, */
     assert_int_equal(mc_frames(MC_ADDRESSES_SER, PHYS, 0x80 | 14, 0), 4); /* four frames, */
     assert_int_equal(mc_frames(MC_ADDRESSES_SER, PHYS, 0x80 | 21, 0), 512);
     assert_int_equal(mc_frames(MC_ADDRESSES_SER, PHYS, 0x80 | 40, 0), 0); /* somewhere */
@@ -411,9 +411,11 @@ static void injection_is_bounded(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(classes), cmocka_unit_test(owners), cmocka_unit_test(events),
-                                        cmocka_unit_test(injection), cmocka_unit_test(without_banks), cmocka_unit_test(many_banks),
-                                        cmocka_unit_test(setup_of_banks), cmocka_unit_test(ranges), cmocka_unit_test(injection_is_bounded) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classes),        cmocka_unit_test(owners),        cmocka_unit_test(events),
+        cmocka_unit_test(injection),      cmocka_unit_test(without_banks), cmocka_unit_test(many_banks),
+        cmocka_unit_test(setup_of_banks), cmocka_unit_test(ranges),        cmocka_unit_test(injection_is_bounded)
+    };
 
     return cmocka_run_group_tests_name("machine check", tests, NULL, NULL);
 }

@@ -200,10 +200,13 @@ static void firmware_takes_its_time(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(fatal, setup), cmocka_unit_test_setup(to_dom0, setup),
-                                        cmocka_unit_test_setup(reasons, setup), cmocka_unit_test_setup(early_and_elsewhere, setup),
-                                        cmocka_unit_test_setup(watchdog, setup), cmocka_unit_test_setup(button_beside_the_watchdog, setup),
-        cmocka_unit_test_setup(firmware_takes_its_time, setup) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(fatal, setup),
+                                        cmocka_unit_test_setup(to_dom0, setup),
+                                        cmocka_unit_test_setup(reasons, setup),
+                                        cmocka_unit_test_setup(early_and_elsewhere, setup),
+                                        cmocka_unit_test_setup(watchdog, setup),
+                                        cmocka_unit_test_setup(button_beside_the_watchdog, setup),
+                                        cmocka_unit_test_setup(firmware_takes_its_time, setup) };
 
     return cmocka_run_group_tests_name("NMI", tests, NULL, NULL);
 }

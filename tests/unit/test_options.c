@@ -59,7 +59,9 @@ static const struct {
     { "watchdog_timeout", { "10" } },
     { "xpti", { "no" } },
 };
-static const char *const junk[] = { "junk", ",junk", ",", "x", "-", "99999999999999999999999", "%", "=", "/junk", ":", ",8x1", ",,,,,,,,,,," };
+static const char *const junk[] = {
+    "junk", ",junk", ",", "x", "-", "99999999999999999999999", "%", "=", "/junk", ":", ",8x1", ",,,,,,,,,,,"
+};
 
 static u8 *snapshot(size_t *size)
 {
@@ -120,7 +122,8 @@ static void parsers_write_their_copy_alone(void **state)
     (void)state;
     for (const struct option *o = __options_start; o < __options_end; o++)
         for (size_t i = 0; i < ARRAY_SIZE(values); i++)
-            for (const char *const *good = values[i].good; !strcmp(values[i].name, o->name) && good < values[i].good + 10 && *good; good++) {
+            for (const char *const *good = values[i].good; !strcmp(values[i].name, o->name) && good < values[i].good + 10 && *good;
+                 good++) {
                 size_t size;
                 u8 *before = snapshot(&size), *copy = malloc(o->size); /* exact: ASan sees what is written behind it */
 
@@ -240,7 +243,7 @@ static void vcpus_of_dom0(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_option_is_tried), cmocka_unit_test(words_of_xen), cmocka_unit_test(parsers_write_their_copy_alone),
+        cmocka_unit_test(every_option_is_tried),         cmocka_unit_test(words_of_xen),  cmocka_unit_test(parsers_write_their_copy_alone),
         cmocka_unit_test(refused_values_change_nothing), cmocka_unit_test(sizes_of_dom0), cmocka_unit_test(vcpus_of_dom0),
     };
 

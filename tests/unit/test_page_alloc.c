@@ -289,9 +289,11 @@ static void one_flush_for_many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths), cmocka_unit_test(contiguous), cmocka_unit_test(new_frames),
-                                        cmocka_unit_test(random_traffic), cmocka_unit_test(exhaustion), cmocka_unit_test(heap), cmocka_unit_test(low_memory_is_kept),
-                                        cmocka_unit_test(no_frame_leaves_unflushed), cmocka_unit_test(one_flush_for_many) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths),  cmocka_unit_test(contiguous),
+                                        cmocka_unit_test(new_frames),         cmocka_unit_test(random_traffic),
+                                        cmocka_unit_test(exhaustion),         cmocka_unit_test(heap),
+                                        cmocka_unit_test(low_memory_is_kept), cmocka_unit_test(no_frame_leaves_unflushed),
+                                        cmocka_unit_test(one_flush_for_many) };
 
     return cmocka_run_group_tests_name("page allocator", tests, setup, NULL);
 }

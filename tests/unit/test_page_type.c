@@ -17,11 +17,7 @@
 
 static struct domain *d;
 
-int segdesc_page_validate(struct page_info *pg)
-{
-    return *(u64 *)page_to_virt(pg) == 0xbad ? -EINVAL : 0;
-}
-
+int segdesc_page_validate(struct page_info *pg) { return *(u64 *)page_to_virt(pg) == 0xbad ? -EINVAL : 0; }
 
 static int setup(void **state)
 {
@@ -241,8 +237,8 @@ static void unprivileged(void **state)
     paddr_t at = page_to_mfn(l1) << PAGE_SHIFT;
 
     assert_int_equal(page_get_and_type(page_to_mfn(l1), u, PGT_L1), 0);
-    assert_true(pt_entry_update(u, 1, at, make_pte(0xb8, FLAGS), false, u) < 0);      /* VGA */
-    assert_true(pt_entry_update(u, 1, at, make_pte(0x80000, FLAGS), false, u) < 0);   /* a hole */
+    assert_true(pt_entry_update(u, 1, at, make_pte(0xb8, FLAGS), false, u) < 0);       /* VGA */
+    assert_true(pt_entry_update(u, 1, at, make_pte(0x80000, FLAGS), false, u) < 0);    /* a hole */
     assert_true(pt_entry_update(u, 1, at, link_to(a, FLAGS | PTE_PCD), false, u) < 0); /* XSA-402 */
     assert_int_equal(pt_entry_update(u, 1, at, link_to(a, FLAGS), false, u), 0);
     assert_int_equal(pt_entry_update(u, 1, at, 0, false, u), 0);
@@ -439,12 +435,8 @@ static void random_guest(void **state)
         pte_t e = link_to(b, flag_choice[(u32)random() % ARRAY_SIZE(flag_choice)]);
 
         switch ((u32)random() % 5) {
-        case 0:
-            (void)!page_pin(d, page_to_mfn(a), PGT_L1 + (u32)random() % 4);
-            break;
-        case 1:
-            (void)!page_unpin(d, page_to_mfn(a));
-            break;
+        case 0: (void)!page_pin(d, page_to_mfn(a), PGT_L1 + (u32)random() % 4); break;
+        case 1: (void)!page_unpin(d, page_to_mfn(a)); break;
         case 2: /* a plain store, which only a page without a table type allows */
             if (page_type_of(a->type_info) < PGT_L1 || !count(a))
                 table(a)[slot] = e;
@@ -471,10 +463,20 @@ static void random_guest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exclusive_types), cmocka_unit_test(no_lock_is_held), cmocka_unit_test(ownership), cmocka_unit_test(own_pages_stay_data), cmocka_unit_test(whole_tree),
-        cmocka_unit_test(failing_validation_unwinds), cmocka_unit_test(entry_updates),
-        cmocka_unit_test(large_page_through_update), cmocka_unit_test(unprivileged), cmocka_unit_test(with_device_memory), cmocka_unit_test(stamp_of_the_last_reference),
-        cmocka_unit_test(refused_revalidation_remembers), cmocka_unit_test(absent_entries), cmocka_unit_test(random_guest),
+        cmocka_unit_test(exclusive_types),
+        cmocka_unit_test(no_lock_is_held),
+        cmocka_unit_test(ownership),
+        cmocka_unit_test(own_pages_stay_data),
+        cmocka_unit_test(whole_tree),
+        cmocka_unit_test(failing_validation_unwinds),
+        cmocka_unit_test(entry_updates),
+        cmocka_unit_test(large_page_through_update),
+        cmocka_unit_test(unprivileged),
+        cmocka_unit_test(with_device_memory),
+        cmocka_unit_test(stamp_of_the_last_reference),
+        cmocka_unit_test(refused_revalidation_remembers),
+        cmocka_unit_test(absent_entries),
+        cmocka_unit_test(random_guest),
     };
 
     return cmocka_run_group_tests_name("page types", tests, setup, NULL);

@@ -14,9 +14,18 @@ long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd
 }
 
 void page_put_and_type(struct page_info *pg) { (void)pg; }
-long hypercall_not_offered(u64 hypercall, u64 op) { (void)hypercall; (void)op; return -ENOSYS; }
+long hypercall_not_offered(u64 hypercall, u64 op)
+{
+    (void)hypercall;
+    (void)op;
+    return -ENOSYS;
+}
 
-void domain_share_page(struct domain *d, struct page_info *pg) { (void)d; (void)pg; }
+void domain_share_page(struct domain *d, struct page_info *pg)
+{
+    (void)d;
+    (void)pg;
+}
 
 static struct domain *dom0, *guest;
 

@@ -168,9 +168,10 @@ static void switched_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(nothing_to_tell, cold_start), cmocka_unit_test_setup(another_place, cold_start), cmocka_unit_test_setup(a_crash, cold_start),
-        cmocka_unit_test_setup(a_reset, cold_start), cmocka_unit_test_setup(a_loop, cold_start),
-        cmocka_unit_test_setup(damage, cold_start), cmocka_unit_test_setup(switched_off, cold_start),
+        cmocka_unit_test_setup(nothing_to_tell, cold_start), cmocka_unit_test_setup(another_place, cold_start),
+        cmocka_unit_test_setup(a_crash, cold_start),         cmocka_unit_test_setup(a_reset, cold_start),
+        cmocka_unit_test_setup(a_loop, cold_start),          cmocka_unit_test_setup(damage, cold_start),
+        cmocka_unit_test_setup(switched_off, cold_start),
     };
 
     return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);

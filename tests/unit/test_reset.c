@@ -33,10 +33,7 @@ void fake_outb(u16 port, u8 v) { write(WRITE(1, port, v)); }
 void fake_outw(u16 port, u16 v) { write(WRITE(2, port, v)); }
 void fake_outl(u16 port, u32 v) { write(WRITE(4, port, v)); }
 void recorder_orderly_end(void) { ended_in_order++; }
-void machine_halt(void)
-{
-    longjmp(gone, 2);
-}
+void machine_halt(void) { longjmp(gone, 2); }
 
 static int reset(void **state)
 {

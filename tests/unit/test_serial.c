@@ -9,11 +9,11 @@
 /* ---- a UART: what was written to its registers, and what its transmitter sent ---- */
 
 static struct {
-    u16 base;      /* 0: none */
-    u32 fifo;      /* characters that fit while one is sent */
-    u8 iir;        /* bits 6, 7 */
+    u16 base; /* 0: none */
+    u32 fifo; /* characters that fit while one is sent */
+    u8 iir;   /* bits 6, 7 */
     u8 ier, lcr, mcr, dll, dlm, fcr;
-    u32 waiting;   /* in the transmitter; the next look at LSR finds it empty */
+    u32 waiting; /* in the transmitter; the next look at LSR finds it empty */
     char sent[4096];
     u32 nr_sent, lost;
 } uart;
@@ -33,8 +33,18 @@ static void write_register(u32 reg, u8 v)
     bool dlab = uart.lcr & 0x80;
 
     switch (reg) {
-    case 0: if (dlab) uart.dll = v; else transmit(v); break;
-    case 1: if (dlab) uart.dlm = v; else uart.ier = v & 0x0f; break;
+    case 0:
+        if (dlab)
+            uart.dll = v;
+        else
+            transmit(v);
+        break;
+    case 1:
+        if (dlab)
+            uart.dlm = v;
+        else
+            uart.ier = v & 0x0f;
+        break;
     case 2: uart.fcr = v; break;
     case 3: uart.lcr = v; break;
     case 4: uart.mcr = v; break;
@@ -60,10 +70,7 @@ void fake_outb(u16 port, u8 v)
         assert_true(port >= 0x3f8 && port <= 0x3ff); /* com1's own; nothing else is ever touched */
 }
 
-u8 fake_inb(u16 port)
-{
-    return uart.base && port >= uart.base && port < uart.base + 8 ? read_register(port - uart.base) : 0xff;
-}
+u8 fake_inb(u16 port) { return uart.base && port >= uart.base && port < uart.base + 8 ? read_register(port - uart.base) : 0xff; }
 
 /* ---- the console ---- */
 
@@ -71,10 +78,19 @@ static struct console_sink *sink;
 bool opt_sync_console;
 void console_register_sink(struct console_sink *s) { sink = s; }
 void console_sink_ready(struct console_sink *s) { s->enabled = true; }
-void console_write(const char *s, size_t n, bool to_sinks) { sink->write(s, n); (void)to_sinks; }
+void console_write(const char *s, size_t n, bool to_sinks)
+{
+    sink->write(s, n);
+    (void)to_sinks;
+}
 void console_rx(char c) { (void)c; }
 static int route_result;
-int irq_route_hypervisor_gsi(u32 gsi, u32 vector) { (void)gsi; (void)vector; return route_result; }
+int irq_route_hypervisor_gsi(u32 gsi, u32 vector)
+{
+    (void)gsi;
+    (void)vector;
+    return route_result;
+}
 
 static const struct com_option usual = { .baud = 115200, .base_baud = 115200, .lcr = 3, .place = { .base = 0x3f8, .width = 1, .irq = 4 } };
 
@@ -143,12 +159,45 @@ static void syntax(void **state)
 static void refused(void **state)
 {
     static const char *const values[] = {
-        "", "x", "0", "115200,8", "115200,8x1", "115200,9n1", "115200,8n3", "115200,8n1x", "115200,8n1,0", "115200,8n1,dbgp", "115200,8n1,0xfff9",
-        "115200,8n1,0xcf8", "115200,8n1,0xcf1", "115200,8n1,0xcff", "115200,8n1,0x60", /* ports that reset the machine, and others */
-        "115200,8n1,0x2f8,256", "115200,8n1,0x2f8,x", "115200,8n1,pci,0,00:20.0", "115200,8n1,pci,0,100:00.0", "115200,8n1,pci,0,00:00.8",
-        "115200,8n1,pci,0,00:00.", "115200,8n1,pci,0,0000.0", "115200,8n1,pci,0,00:00.0,00:01.0,7", "200000", "1", "70000", "18446744073709551617",
-        "115200/0", "115200/", "115200/x", "115200,baud", "115200,nonsense=1", "115200,=1", "115200,reg-width=2", "115200,reg-shift=9",
-        "115200,baud=9600,8n1", "115200,8n1,0xfe040001,reg-shift=2,reg-width=4", "115200,8n1,0xfe040000,reg-width=4", "115200,8n1,0x1000000000000",
+        "",
+        "x",
+        "0",
+        "115200,8",
+        "115200,8x1",
+        "115200,9n1",
+        "115200,8n3",
+        "115200,8n1x",
+        "115200,8n1,0",
+        "115200,8n1,dbgp",
+        "115200,8n1,0xfff9",
+        "115200,8n1,0xcf8",
+        "115200,8n1,0xcf1",
+        "115200,8n1,0xcff",
+        "115200,8n1,0x60", /* ports that reset the machine, and others */
+        "115200,8n1,0x2f8,256",
+        "115200,8n1,0x2f8,x",
+        "115200,8n1,pci,0,00:20.0",
+        "115200,8n1,pci,0,100:00.0",
+        "115200,8n1,pci,0,00:00.8",
+        "115200,8n1,pci,0,00:00.",
+        "115200,8n1,pci,0,0000.0",
+        "115200,8n1,pci,0,00:00.0,00:01.0,7",
+        "200000",
+        "1",
+        "70000",
+        "18446744073709551617",
+        "115200/0",
+        "115200/",
+        "115200/x",
+        "115200,baud",
+        "115200,nonsense=1",
+        "115200,=1",
+        "115200,reg-width=2",
+        "115200,reg-shift=9",
+        "115200,baud=9600,8n1",
+        "115200,8n1,0xfe040001,reg-shift=2,reg-width=4",
+        "115200,8n1,0xfe040000,reg-width=4",
+        "115200,8n1,0x1000000000000",
         "115200,8n1,0x2f8,3,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     };
 
@@ -324,9 +373,15 @@ static void spcr_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(syntax, reset), cmocka_unit_test_setup(refused, reset), cmocka_unit_test_setup(set_up, reset),
-        cmocka_unit_test_setup(absent, reset), cmocka_unit_test_setup(no_fifo_is_overrun, reset), cmocka_unit_test_setup(buffered, reset),
-        cmocka_unit_test_setup(polled, reset), cmocka_unit_test_setup(in_memory, reset), cmocka_unit_test_setup(spcr_tables, reset),
+        cmocka_unit_test_setup(syntax, reset),
+        cmocka_unit_test_setup(refused, reset),
+        cmocka_unit_test_setup(set_up, reset),
+        cmocka_unit_test_setup(absent, reset),
+        cmocka_unit_test_setup(no_fifo_is_overrun, reset),
+        cmocka_unit_test_setup(buffered, reset),
+        cmocka_unit_test_setup(polled, reset),
+        cmocka_unit_test_setup(in_memory, reset),
+        cmocka_unit_test_setup(spcr_tables, reset),
     };
 
     return cmocka_run_group_tests_name("serial", tests, NULL, NULL);

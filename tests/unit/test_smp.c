@@ -69,10 +69,7 @@ void tlb_serve(void)
         wanted->head++;
     wanted = NULL;
 }
-void fake_cpu_relax(void)
-{
-    assert_true(++waited < 10);
-}
+void fake_cpu_relax(void) { assert_true(++waited < 10); }
 
 static void flush_for_the_holder(void **state)
 {
@@ -89,7 +86,9 @@ static void skew(void **state)
     (void)state;
     /* The way takes 100 there and 100 back; the other clock is ahead or behind by `by`. */
     for (s64 by = -5000; by <= 5000; by += 50) {
-        struct tsc_sample s[3] = { { 10000, (u64)(10400 + by), 10900 }, { 20000, (u64)(20100 + by), 20200 }, { 30000, (u64)(30250 + by), 30500 } };
+        struct tsc_sample s[3] = { { 10000, (u64)(10400 + by), 10900 },
+                                   { 20000, (u64)(20100 + by), 20200 },
+                                   { 30000, (u64)(30250 + by), 30500 } };
         s64 found = tsc_skew(s, 3);
 
         /* Within the quickest round trip nothing can be told. */

@@ -26,12 +26,19 @@ static bool named(const char *const *list, size_t n, const char *word)
 static const struct spec_facts haswell = { .intel = true, .smep = true, .family = 6, .model = 0x3c, .leaf7_edx = UPDATED };
 static const struct spec_facts skylake = { .intel = true, .smep = true, .rtm = true, .family = 6, .model = 0x5e, .leaf7_edx = UPDATED };
 static const struct spec_facts icelake = {
-    .intel = true, .smep = true, .family = 6, .model = 0x6a, .leaf7_edx = UPDATED | L7D_ARCH_CAPABILITIES, .leaf7_2_edx = L72D_BHI_CTRL,
+    .intel = true,
+    .smep = true,
+    .family = 6,
+    .model = 0x6a,
+    .leaf7_edx = UPDATED | L7D_ARCH_CAPABILITIES,
+    .leaf7_2_edx = L72D_BHI_CTRL,
     .arch_capabilities = ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO | ARCH_CAP_FB_CLEAR,
 };
 static const struct spec_facts goldmont = { .intel = true, .smep = true, .family = 6, .model = 0x5c, .leaf7_edx = UPDATED };
 static const struct spec_facts bonnell = { .intel = true, .family = 6, .model = 0x1c };
-static const struct spec_facts zen2 = { .amd = true, .smep = true, .family = 0x17, .model = 0x31, .ext8_ebx = E8B_IBPB | E8B_STIBP | E8B_SSBD };
+static const struct spec_facts zen2 = {
+    .amd = true, .smep = true, .family = 0x17, .model = 0x31, .ext8_ebx = E8B_IBPB | E8B_STIBP | E8B_SSBD
+};
 static const struct spec_facts zen3 = { .amd = true, .smep = true, .family = 0x19, .model = 0x21, .ext8_ebx = E8B_IBPB | E8B_IBRS };
 static const struct spec_facts k8 = { .amd = true, .family = 15 };
 
@@ -194,8 +201,8 @@ static void option_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(intel), cmocka_unit_test(without_new_microcode), cmocka_unit_test(amd),
-        cmocka_unit_test(emulated), cmocka_unit_test(option_words), cmocka_unit_test(control_flow),
+        cmocka_unit_test(intel),    cmocka_unit_test(without_new_microcode), cmocka_unit_test(amd),
+        cmocka_unit_test(emulated), cmocka_unit_test(option_words),          cmocka_unit_test(control_flow),
     };
 
     return cmocka_run_group_tests_name("speculation", tests, NULL, NULL);

@@ -188,8 +188,9 @@ static void killed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(ordered, setup), cmocka_unit_test_setup(many, setup), cmocka_unit_test_setup(replaced, setup),
-                                        cmocka_unit_test_setup(killed, setup), cmocka_unit_test_setup(random_load, setup) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(ordered, setup), cmocka_unit_test_setup(many, setup),
+                                        cmocka_unit_test_setup(replaced, setup), cmocka_unit_test_setup(killed, setup),
+                                        cmocka_unit_test_setup(random_load, setup) };
 
     return cmocka_run_group_tests_name("timers", tests, NULL, NULL);
 }

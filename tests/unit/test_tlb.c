@@ -180,12 +180,8 @@ static void random_machine(void **state)
             step = (u32)random() % 4 ? 1 : (u32)random() % EPOCH;
             deaf[(u32)random() % CPUS] = random() % 2;
             switch ((u32)random() % 8) {
-            case 0:
-                flush_on(c);
-                break;
-            case 1: /* as SYSCALL's fast path and a switch of address spaces do it */
-                tlb_load_cr3(0);
-                break;
+            case 0: flush_on(c); break;
+            case 1: /* as SYSCALL's fast path and a switch of address spaces do it */ tlb_load_cr3(0); break;
             case 2:
                 if (!mapped[f])
                     break;

@@ -27,17 +27,32 @@ int io_apic_route(u32 gsi, const struct gsi_route *r)
     return 0;
 }
 void io_apic_mask(u32 gsi, bool mask) { masked[gsi] = mask; }
-int msi_program(const struct msi_target *t, u8 vector, u8 apic_id) { (void)t; (void)vector; (void)apic_id; return 0; }
+int msi_program(const struct msi_target *t, u8 vector, u8 apic_id)
+{
+    (void)t;
+    (void)vector;
+    (void)apic_id;
+    return 0;
+}
 void msi_disable(const struct msi_target *t) { (void)t; }
 void local_apic_eoi(void) {}
 void serial_irq(void) {}
 static u32 taken_since, most_taken; /* locks between two points where others may run */
-void spin_lock(spinlock_t *lock) { (void)lock; taken_since++; most_taken = MAX(most_taken, taken_since); }
+void spin_lock(spinlock_t *lock)
+{
+    (void)lock;
+    taken_since++;
+    most_taken = MAX(most_taken, taken_since);
+}
 void spin_unlock(spinlock_t *lock) { (void)lock; }
 void preempt_point(void) { taken_since = 0; }
 static u32 delivered_to;
 static const struct domain *delivered_in;
-void evtchn_send_pirq(struct domain *d, u32 port) { delivered_in = d; delivered_to = port; }
+void evtchn_send_pirq(struct domain *d, u32 port)
+{
+    delivered_in = d;
+    delivered_to = port;
+}
 
 /* The first of `n` CPUs asks; ids as given. */
 static void machine(u32 n, const u32 *ids)
@@ -337,9 +352,10 @@ static void leaving_fails_at_each_step(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(spread_until_full), cmocka_unit_test(each_cpu_has_its_own),
-                                        cmocka_unit_test(moves_keep_the_vector), cmocka_unit_test(what_was_freed_rests), cmocka_unit_test(ids_that_fit),
-                                        cmocka_unit_test(leaving_fails_at_each_step), cmocka_unit_test(each_has_an_owner), cmocka_unit_test(binding_is_whole_or_not_at_all) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(spread_until_full),     cmocka_unit_test(each_cpu_has_its_own),
+                                        cmocka_unit_test(moves_keep_the_vector), cmocka_unit_test(what_was_freed_rests),
+                                        cmocka_unit_test(ids_that_fit),          cmocka_unit_test(leaving_fails_at_each_step),
+                                        cmocka_unit_test(each_has_an_owner),     cmocka_unit_test(binding_is_whole_or_not_at_all) };
 
     return cmocka_run_group_tests_name("vectors", tests, NULL, NULL);
 }

@@ -9,18 +9,25 @@
 #define UNIT STACK_BLOCK_SIZE
 #define SOME 200000
 
-static u32 generation = 1;             /* of global flushes */
-static u8 owner[2048];                 /* of the first units */
+static u32 generation = 1; /* of global flushes */
+static u8 owner[2048];     /* of the first units */
 static u32 given_back_in[2048];
 static bool refuse;
 
 void tlb_flush_global_all_cpus(void) { generation++; }
 int hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
 {
-    (void)va; (void)pa; (void)size; (void)flags;
+    (void)va;
+    (void)pa;
+    (void)size;
+    (void)flags;
     return refuse ? -ENOMEM : 0;
 }
-void hv_unmap(u64 va, u64 size) { (void)va; (void)size; }
+void hv_unmap(u64 va, u64 size)
+{
+    (void)va;
+    (void)size;
+}
 
 static u64 take(u64 size, u8 who)
 {

@@ -13,7 +13,7 @@ from .cli import Trouble
 BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "zlib1g-dev", "liblz4-dev", "libqrcodegen-dev", "grub-common"]
 RUN = ["qemu-system-x86", "ovmf", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools", "busybox-static"]
 CHECK = ["libcmocka-dev", "libxen-dev", "clang", "libclang-rt-14-dev", "gdb", "zstd", "xz-utils", "lz4", "zbar-tools", "lcov", "bochs", "bochs-term", "bochsbios", "seabios", "spin",
-         "cppcheck"]
+         "cppcheck", "clang-format"]
 
 
 def step(text):
@@ -27,7 +27,7 @@ PROVIDES = {
     "ovmf": "/usr/share/OVMF/OVMF_CODE.fd", "grub-pc-bin": "/usr/lib/grub/i386-pc", "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi",
     "xorriso": "xorriso", "mtools": "mcopy", "busybox-static": "/bin/busybox", "clang": "clang", "gdb": "gdb", "zstd": "zstd", "xz-utils": "xz",
     "lz4": "lz4", "zbar-tools": "zbarimg", "lcov": "lcov", "bochs": "bochs-bin", "spin": "spin", "mmdebstrap": "mmdebstrap",
-    "e2fsprogs": "/sbin/mke2fs", "openssh-client": "ssh-keygen", "iperf3": "iperf3",
+    "e2fsprogs": "/sbin/mke2fs", "openssh-client": "ssh-keygen", "iperf3": "iperf3", "clang-format": "clang-format",
 }
 # Fails where a mirror cannot be reached; by itself apt calls an old list a success.
 UPDATE = ["-o", "APT::Update::Error-Mode=any", "update"]

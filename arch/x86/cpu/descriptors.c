@@ -15,7 +15,7 @@
 extern u64 boot_gdt[];
 extern char trampoline_page[], trampoline_cstar[], syscall_entry[];
 
-#define IST_TOP(n) ((u64)boot_ist_stacks + (n) * STACK_BLOCK_SIZE - sizeof(struct stack_top))
+#define IST_TOP(n) ((u64)boot_ist_stacks + STACK_BLOCK_SIZE * (n) - sizeof(struct stack_top))
 
 paddr_t boot_image_phys; /* where the loader put the image: written by long_mode.S */
 

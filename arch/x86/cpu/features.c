@@ -123,10 +123,7 @@ static void patch_sites(const u64 *site, const u64 *end, u8 last_byte)
         text_write(*site, insn, sizeof(insn));
 }
 
-void cpu_load_pat(void)
-{
-    wrmsr(MSR_PAT, PAT_VALUE);
-}
+void cpu_load_pat(void) { wrmsr(MSR_PAT, PAT_VALUE); }
 BOOT_STEP(cpu_load_pat, NEEDS(cpu_features), GIVES(memory_types), EVERYWHERE);
 
 void cpu_load_features(void)
@@ -178,7 +175,6 @@ void cpu_enable_features(void)
     cpu.xsave_size = cpu.xsave ? cpuid_count(13, 0).ebx : 512;
     printk(LOG_INFO "CPU: %s, %s%s%s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",
            cr4 & CR4_SMAP ? "SMAP " : "", cr4 & CR4_UMIP ? "UMIP " : "", shadow_stacks_in_use() ? "CET-SS " : "",
-           spec.branch_tracking ? "CET-IBT " : "", cpu.fsgsbase ? "FSGSBASE " : "",
-           cpu.xsave ? "XSAVE" : "no XSAVE");
+           spec.branch_tracking ? "CET-IBT " : "", cpu.fsgsbase ? "FSGSBASE " : "", cpu.xsave ? "XSAVE" : "no XSAVE");
 }
 BOOT_STEP(cpu_enable_features, NEEDS(options, consoles, page_allocator), GIVES(protections), EVERYWHERE);

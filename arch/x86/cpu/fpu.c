@@ -15,15 +15,9 @@
 #define FSW_ES 0x80
 #define MXCSR_OFFSET 24
 
-u64 fpu_area_size(void)
-{
-    return MAX(cpu.xsave_size, 512u) + 64;
-}
+u64 fpu_area_size(void) { return MAX(cpu.xsave_size, 512u) + 64; }
 
-static void *aligned(void *area)
-{
-    return (void *)ROUND_UP((u64)area, 64UL);
-}
+static void *aligned(void *area) { return (void *)ROUND_UP((u64)area, 64UL); }
 
 void fpu_area_init(void *area)
 {

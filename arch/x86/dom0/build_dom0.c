@@ -50,21 +50,12 @@ struct build {
     u64 next_table_pfn; /* pool for table_new() */
 };
 
-static void *pfn_to_virt(const struct build *b, u64 pfn)
-{
-    return mfn_to_virt(b->p2m[pfn]);
-}
+static void *pfn_to_virt(const struct build *b, u64 pfn) { return mfn_to_virt(b->p2m[pfn]); }
 
 /* For addresses in [v_start, v_end). */
-static u64 va_to_pfn(const struct build *b, u64 va)
-{
-    return (va - b->at.v_start) >> PAGE_SHIFT;
-}
+static u64 va_to_pfn(const struct build *b, u64 va) { return (va - b->at.v_start) >> PAGE_SHIFT; }
 
-static u64 module_bytes(const struct boot_module *m)
-{
-    return m ? m->end - m->start : 0;
-}
+static u64 module_bytes(const struct boot_module *m) { return m ? m->end - m->start : 0; }
 
 /* ---- memory ---- */
 
@@ -304,7 +295,8 @@ static void start_vcpu(struct build *b, mfn_t l4)
 static const u8 *module_data(const struct boot_module *m)
 {
     if (direct_map_add(m->start, m->end - m->start))
-        panic(PANIC_MODULE_PLACE, "the module at %lx to %lx cannot be mapped: it lies beyond %lu GiB", m->start, m->end, (MAX_MFN + 1) >> 18);
+        panic(PANIC_MODULE_PLACE, "the module at %lx to %lx cannot be mapped: it lies beyond %lu GiB", m->start, m->end,
+              (MAX_MFN + 1) >> 18);
     return phys_to_virt(m->start);
 }
 
@@ -314,7 +306,10 @@ static enum panic_code code_of(int rc)
     static const struct {
         int rc;
         enum panic_code code;
-    } codes[] = { { -ENOEXEC, PANIC_NOT_A_KERNEL }, { -EIO, PANIC_KERNEL_DAMAGED }, { -EOPNOTSUPP, PANIC_KERNEL_FORMAT }, { -ENOMEM, PANIC_UNPACK_MEMORY } };
+    } codes[] = { { -ENOEXEC, PANIC_NOT_A_KERNEL },
+                  { -EIO, PANIC_KERNEL_DAMAGED },
+                  { -EOPNOTSUPP, PANIC_KERNEL_FORMAT },
+                  { -ENOMEM, PANIC_UNPACK_MEMORY } };
 
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
         if (codes[i].rc == rc)
@@ -329,15 +324,15 @@ static void unpack_kernel(struct build *b)
     struct payload p;
 
     if (!boot_info.nr_modules)
-        panic(PANIC_NO_KERNEL, "no dom0 kernel was loaded. Add a line such as 'module2 /boot/vmlinuz-6.1.0 console=hvc0' to the GRUB entry");
+        panic(PANIC_NO_KERNEL,
+              "no dom0 kernel was loaded. Add a line such as 'module2 /boot/vmlinuz-6.1.0 console=hvc0' to the GRUB entry");
     int rc = bzimage_find_payload(module_data(m), module_bytes(m), &p, &why);
 
     if (!rc && p.unpacked_size) {
         u64 start = rdtsc();
 
         rc = decompress(p.data, p.size, p.unpacked_size, &b->unpacked, &why);
-        printk(LOG_DEBUG "Kernel unpacked from %lu to %lu KiB, TSC: %lu\n", p.size >> 10, p.unpacked_size >> 10,
-               rdtsc() - start);
+        printk(LOG_DEBUG "Kernel unpacked from %lu to %lu KiB, TSC: %lu\n", p.size >> 10, p.unpacked_size >> 10, rdtsc() - start);
         p.data = b->unpacked;
         p.size = p.unpacked_size;
     }
@@ -404,7 +399,8 @@ static void choose_size(struct build *b)
     u64 needed = b->at.nr_used + MIN_PAGES / 4;
 
     if (b->nr_pages < needed)
-        panic(PANIC_DOM0_MEMORY, "too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
+        panic(PANIC_DOM0_MEMORY,
+              "too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
               b->nr_pages >> 8, needed >> 8);
 }
 
@@ -417,7 +413,9 @@ void build_dom0(void)
     choose_size(&b);
     u32 cpus = smp_online_count(), vcpus = dom0_choose_vcpus(cpus);
 
-    const struct domain_config config = { .max_vcpus = vcpus, .max_ports = EVTCHN_FIFO_NR_CHANNELS, .max_grant_frames = GRANT_MAX_FRAMES, .dom0 = true };
+    const struct domain_config config = {
+        .max_vcpus = vcpus, .max_ports = EVTCHN_FIFO_NR_CHANNELS, .max_grant_frames = GRANT_MAX_FRAMES, .dom0 = true
+    };
 
     if (domain_create(0, &config, &b.d))
         panic(PANIC_BESIDE_DOM0, "no memory for dom0's structures");
@@ -429,8 +427,8 @@ void build_dom0(void)
             b.d->vcpu[i]->sched.hard_affinity = nth_online_cpu(i % cpus);
     }
 
-    printk(LOG_INFO "dom0: %lu MiB, %u vCPUs, kernel %016lx to %016lx, entry %016lx\n", b.nr_pages >> 8, vcpus,
-           b.at.kernel_start, b.at.kernel_end, b.elf.entry);
+    printk(LOG_INFO "dom0: %lu MiB, %u vCPUs, kernel %016lx to %016lx, entry %016lx\n", b.nr_pages >> 8, vcpus, b.at.kernel_start,
+           b.at.kernel_end, b.elf.entry);
     allocate_memory(&b);
     b.d->max_pages = b.max_pages;
     load_kernel(&b);
@@ -446,5 +444,6 @@ void build_dom0(void)
     vcpu_start(b.d->vcpu[0]);
     domain_unpause(b.d);
 }
-BOOT_STEP(build_dom0, NEEDS(options, modules, page_allocator, m2p, acpi_tables, domains, scheduler, timers, interrupts, wallclock, other_cpus),
+BOOT_STEP(build_dom0,
+          NEEDS(options, modules, page_allocator, m2p, acpi_tables, domains, scheduler, timers, interrupts, wallclock, other_cpus),
           GIVES(dom0), EVERYWHERE);

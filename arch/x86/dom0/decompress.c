@@ -20,9 +20,9 @@ enum compression compression_detect(const u8 *d, u64 size)
 {
     if (size < 8)
         return COMPRESSION_UNKNOWN;
-    if (!memcmp(d, "\x7f" "ELF", 4))
+    if (!memcmp(d, "\177ELF", 4))
         return COMPRESSION_NONE;
-    if (!memcmp(d, "\xfd" "7zXZ\0", 6))
+    if (!memcmp(d, "\3757zXZ\0", 6))
         return COMPRESSION_XZ;
     if (!memcmp(d, "\x28\xb5\x2f\xfd", 4))
         return COMPRESSION_ZSTD;
@@ -41,10 +41,7 @@ void *calloc(size_t n, size_t size);
 void __stack_chk_fail(void) __noreturn;
 size_t zstd_legacy_refused(void);
 
-void *malloc(size_t n)
-{
-    return n > MAX_SMALL ? scratch_alloc(n) : hv_alloc(n);
-}
+void *malloc(size_t n) { return n > MAX_SMALL ? scratch_alloc(n) : hv_alloc(n); }
 
 void free(void *p)
 {
@@ -61,16 +58,10 @@ void *calloc(size_t n, size_t size)
     return scratch_holds(p) ? memset(p, 0, n * size) : p; /* hv_alloc() zeroes */
 }
 
-void __stack_chk_fail(void)
-{
-    panic(PANIC_DECOMPRESS, "a decompression library overran its stack: the kernel file is not to be trusted");
-}
+void __stack_chk_fail(void) { panic(PANIC_DECOMPRESS, "a decompression library overran its stack: the kernel file is not to be trusted"); }
 
 /* The linker resolves zstd's decoders of its pre-1.0 formats to this: an error code, or NULL. */
-size_t zstd_legacy_refused(void)
-{
-    return 0;
-}
+size_t zstd_legacy_refused(void) { return 0; }
 
 /* ---- formats: 0, -ENOMEM, -EOPNOTSUPP for what is sound but not for us, -EIO for damage ---- */
 
@@ -131,8 +122,7 @@ static int unpack_lz4(const u8 *data, u64 size, u8 *out, u64 out_size)
         in += 4;
         if (block > size - in || block > LZ4_COMPRESSBOUND(LZ4_BLOCK))
             return -EIO;
-        int n = LZ4_decompress_safe((const char *)data + in, (char *)out + done, (int)block,
-                                    (int)MIN(out_size - done, LZ4_BLOCK));
+        int n = LZ4_decompress_safe((const char *)data + in, (char *)out + done, (int)block, (int)MIN(out_size - done, LZ4_BLOCK));
 
         if (n <= 0)
             return -EIO;
@@ -156,7 +146,7 @@ static int run_library(int (*unpack)(const u8 *, u64, u8 *, u64), const u8 *data
 
 static const char *describe(int rc)
 {
-    return rc == -ENOMEM ? "too little memory to unpack the kernel: give the machine more" :
+    return rc == -ENOMEM     ? "too little memory to unpack the kernel: give the machine more" :
            rc == -EOPNOTSUPP ? "the kernel's compression needs a filter, check or window that is not offered: rebuild it" :
                                "the kernel's compressed data is damaged: copy the file again";
 }

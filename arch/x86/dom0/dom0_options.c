@@ -60,10 +60,7 @@ OPTION("dom0_mem", parse_dom0_mem, opt_memory,
        "it is KiB: `dom0_mem=512` is 512 KiB",
        "what is free once the kernel is unpacked, less 1/16 of it (at most 128 MiB)");
 
-static bool given(const struct amount *a)
-{
-    return a->bytes || a->percent;
-}
+static bool given(const struct amount *a) { return a->bytes || a->percent; }
 
 static u64 pages_of(const struct amount *a, u64 available)
 {

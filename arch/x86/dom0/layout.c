@@ -16,10 +16,7 @@ bool guest_owns_range(u64 start, u64 size)
     return size && end > start && (end <= LOWER_HALF_END || start >= HV_VIRT_END);
 }
 
-static u64 pages(u64 bytes)
-{
-    return (bytes >> PAGE_SHIFT) + !!(bytes & (PAGE_SIZE - 1));
-}
+static u64 pages(u64 bytes) { return (bytes >> PAGE_SHIFT) + !!(bytes & (PAGE_SIZE - 1)); }
 
 /* Page tables of levels 1 to 3 that map [start, end). */
 static u64 tables_for(u64 start, u64 end)
@@ -70,8 +67,10 @@ int dom0_layout(const struct elf_image *e, u64 initrd_bytes, u64 nr_pages, struc
 {
     u64 next = pages(e->paddr_end - e->paddr_offset), start = e->virt_base;
 
-    *l = (struct dom0_layout){ .v_start = start, .kernel_start = start + (e->paddr_start - e->paddr_offset),
-                               .kernel_end = start + (next << PAGE_SHIFT), .nr_initrd_pages = pages(initrd_bytes),
+    *l = (struct dom0_layout){ .v_start = start,
+                               .kernel_start = start + (e->paddr_start - e->paddr_offset),
+                               .kernel_end = start + (next << PAGE_SHIFT),
+                               .nr_initrd_pages = pages(initrd_bytes),
                                .nr_p2m_pages = pages(nr_pages * sizeof(u64)) };
     if (!e->mod_start_pfn)
         l->initrd_pfn = take(&next, l->nr_initrd_pages);

@@ -3,10 +3,7 @@
 #include <hv/dom0.h>
 #include <hv/lib.h>
 
-static bool inside(u64 offset, u64 length, u64 size)
-{
-    return offset <= size && length <= size - offset;
-}
+static bool inside(u64 offset, u64 length, u64 size) { return offset <= size && length <= size - offset; }
 
 static u64 note_number(const u8 *desc, u32 size)
 {
@@ -27,9 +24,7 @@ static void use_note(struct elf_image *e, u32 type, const u8 *desc, u32 size)
         break;
     case XEN_ELFNOTE_VIRT_BASE: e->virt_base = note_number(desc, size); break;
     case XEN_ELFNOTE_PADDR_OFFSET: e->paddr_offset = note_number(desc, size); break;
-    case XEN_ELFNOTE_XEN_VERSION:
-        copy_bounded(e->loader_version, sizeof(e->loader_version), desc, size);
-        break;
+    case XEN_ELFNOTE_XEN_VERSION: copy_bounded(e->loader_version, sizeof(e->loader_version), desc, size); break;
     case XEN_ELFNOTE_INIT_P2M:
         e->init_p2m = note_number(desc, size);
         e->has_init_p2m = true;

@@ -145,8 +145,8 @@ long efi_call(enum efi_service service, u64 *status, const u64 args[5])
     if (fn) {
         *status = call_firmware(current, fn, args);
         if (this_cpu()->firmware_faulted) {
-            printk(LOG_WARN "UEFI: the firmware's service at %lx raised an exception at %lx. Runtime services are off from here on.\n",
-                   fn, this_cpu()->firmware_fault);
+            printk(LOG_WARN "UEFI: the firmware's service at %lx raised an exception at %lx. Runtime services are off from here on.\n", fn,
+                   this_cpu()->firmware_fault);
             this_cpu()->firmware_faulted = false;
             efi_info.services_revision = 0;
         }

@@ -31,9 +31,7 @@ void irq_dispatch(u32 vector)
         serial_irq();
         local_apic_eoi();
         return;
-    case VECTOR_KICK: /* the way out of here looks at softirqs */
-        local_apic_eoi();
-        return;
+    case VECTOR_KICK: /* the way out of here looks at softirqs */ local_apic_eoi(); return;
     case VECTOR_FLUSH:
         tlb_serve();
         local_apic_eoi();

@@ -11,9 +11,23 @@
 #include <hv/x86/processor.h>
 
 enum {
-    APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_LDR = 0xd0, APIC_DFR = 0xe0,
-    APIC_SVR = 0xf0, APIC_ESR = 0x280, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360,
-    APIC_LVT_ERROR = 0x370, APIC_TIMER_INIT = 0x380, APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0,
+    APIC_ID = 0x20,
+    APIC_VERSION = 0x30,
+    APIC_TPR = 0x80,
+    APIC_EOI = 0xb0,
+    APIC_LDR = 0xd0,
+    APIC_DFR = 0xe0,
+    APIC_SVR = 0xf0,
+    APIC_ESR = 0x280,
+    APIC_ICR = 0x300,
+    APIC_ICR_HIGH = 0x310,
+    APIC_LVT_TIMER = 0x320,
+    APIC_LVT_LINT0 = 0x350,
+    APIC_LVT_LINT1 = 0x360,
+    APIC_LVT_ERROR = 0x370,
+    APIC_TIMER_INIT = 0x380,
+    APIC_TIMER_CURRENT = 0x390,
+    APIC_TIMER_DIVIDE = 0x3e0,
 };
 #define ICR_PENDING 0x1000
 #define LVT_MASKED 0x10000
@@ -32,10 +46,7 @@ static bool x2apic, tsc_deadline;
 static u32 timer_mode;
 static u64 ticks_per_ms;
 
-static u32 apic_read(u32 reg)
-{
-    return x2apic ? (u32)rdmsr(0x800 + (reg >> 4)) : *(volatile u32 *)(registers + reg);
-}
+static u32 apic_read(u32 reg) { return x2apic ? (u32)rdmsr(0x800 + (reg >> 4)) : *(volatile u32 *)(registers + reg); }
 
 static void apic_write(u32 reg, u32 v)
 {
@@ -45,15 +56,9 @@ static void apic_write(u32 reg, u32 v)
         *(volatile u32 *)(registers + reg) = v;
 }
 
-void local_apic_eoi(void)
-{
-    apic_write(APIC_EOI, 0);
-}
+void local_apic_eoi(void) { apic_write(APIC_EOI, 0); }
 
-u32 local_apic_id(void)
-{
-    return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
-}
+u32 local_apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
 
 #define MSR_INTERRUPT_PENDING 0xc0010055 /* BKDG for family 10h; also late 0Fh */
 #define C1E_ON_HALT (3ULL << 27)
@@ -139,10 +144,7 @@ void local_apic_send(u32 apic_id, u32 command)
     apic_write(APIC_ICR, command);
 }
 
-bool local_apic_reaches(u32 apic_id)
-{
-    return apic_id != ~0u && (x2apic || apic_id < 0xff);
-}
+bool local_apic_reaches(u32 apic_id) { return apic_id != ~0u && (x2apic || apic_id < 0xff); }
 
 static bool ids_need_x2apic(void)
 {
@@ -191,10 +193,7 @@ void local_apic_init(void)
 }
 BOOT_STEP(local_apic_init, NEEDS(acpi_tables, page_allocator), GIVES(local_apic), EVERYWHERE);
 
-static u32 timer_count(void)
-{
-    return ~apic_read(APIC_TIMER_CURRENT); /* counts down from all ones */
-}
+static u32 timer_count(void) { return ~apic_read(APIC_TIMER_CURRENT); /* counts down from all ones */ }
 
 void local_apic_timer_calibrate(void)
 {

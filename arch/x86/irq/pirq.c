@@ -30,7 +30,7 @@ enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI, PIRQ_HYPERVISOR /* no domain's t
 struct pirq {
     u8 kind;
     struct domain *owner; /* while mapped or bound */
-    struct irq_place at; /* kinds GSI and MSI */
+    struct irq_place at;  /* kinds GSI and MSI */
     bool mapped, bound, level, active_low, awaiting_eoi;
     u32 port;
     struct msi_target msi;
@@ -42,10 +42,7 @@ static spinlock_t irq_lock = SPINLOCK_INIT(LOCK_IRQ);
 static u32 nr_gsis;
 
 /* Its number is below MAX_PIRQS; of a guest's it has been checked. */
-static struct pirq *pirq_at(u32 n)
-{
-    return &pirqs[index_nospec(n, MAX_PIRQS)];
-}
+static struct pirq *pirq_at(u32 n) { return &pirqs[index_nospec(n, MAX_PIRQS)]; }
 
 /* irq_lock held. */
 static int claim(struct pirq *p, struct domain *d)
@@ -76,10 +73,7 @@ static int place(u32 n, u32 preferred)
     return rc;
 }
 
-static u8 destination(const struct pirq *p)
-{
-    return (u8)cpu_table[p->at.cpu]->apic_id;
-}
+static u8 destination(const struct pirq *p) { return (u8)cpu_table[p->at.cpu]->apic_id; }
 
 /* Where the MADT moved an ISA interrupt, and how it is triggered by default. */
 static u32 isa_to_gsi(u32 irq, struct gsi_route *r)
@@ -110,25 +104,18 @@ static int route_ours(u32 irq, struct gsi_route r)
     return rc;
 }
 
-int irq_route_hypervisor_gsi(u32 irq, u32 vector)
-{
-    return route_ours(irq, (struct gsi_route){ .vector = (u8)vector });
-}
+int irq_route_hypervisor_gsi(u32 irq, u32 vector) { return route_ours(irq, (struct gsi_route){ .vector = (u8)vector }); }
 
-int irq_route_hypervisor_nmi(u32 irq)
-{
-    return route_ours(irq, (struct gsi_route){ .nmi = true });
-}
+int irq_route_hypervisor_nmi(u32 irq) { return route_ours(irq, (struct gsi_route){ .nmi = true }); }
 
-void pirqs_init(void)
-{
-    nr_gsis = io_apic_gsi_count();
-}
+void pirqs_init(void) { nr_gsis = io_apic_gsi_count(); }
 
 static int gsi_apply(u32 gsi, bool masked)
 {
     const struct pirq *p = pirq_at(gsi);
-    struct gsi_route r = { .vector = p->at.vector, .apic_id = destination(p), .level = p->level, .active_low = p->active_low, .masked = masked };
+    struct gsi_route r = {
+        .vector = p->at.vector, .apic_id = destination(p), .level = p->level, .active_low = p->active_low, .masked = masked
+    };
 
     return io_apic_route(gsi, &r);
 }
@@ -215,10 +202,7 @@ static int free_pirq(void)
     return -ENOSPC;
 }
 
-static int msi_apply(const struct pirq *p)
-{
-    return msi_program(&p->msi, p->at.vector, destination(p));
-}
+static int msi_apply(const struct pirq *p) { return msi_program(&p->msi, p->at.vector, destination(p)); }
 
 /* irq_lock held. */
 static int msi_prepare(struct domain *d, u32 n, const struct msi_target *t)
@@ -469,8 +453,8 @@ void pirqs_print(void)
         spin_lock(&irq_lock); /* without it the owner may go meanwhile */
         if ((p->kind == PIRQ_GSI || p->kind == PIRQ_MSI) && (p->bound || p->count))
             printk("  pirq %3u %s d%d CPU %u vector %02x %s %s port %u count %lu%s\n", i, p->kind == PIRQ_GSI ? "GSI" : "MSI",
-                   p->owner ? p->owner->id : -1, p->at.cpu, p->at.vector, p->level ? "level" : "edge", p->bound ? "bound" : "unbound", p->port,
-                   p->count, p->awaiting_eoi ? " awaiting EOI" : "");
+                   p->owner ? p->owner->id : -1, p->at.cpu, p->at.vector, p->level ? "level" : "edge", p->bound ? "bound" : "unbound",
+                   p->port, p->count, p->awaiting_eoi ? " awaiting EOI" : "");
         spin_unlock(&irq_lock);
     }
 }

@@ -20,10 +20,7 @@ static struct {
 } spaces[MAX_CPUS];
 static u64 closed; /* CPUs that are being taken offline, or are */
 
-bool irq_reaches(const struct percpu *c)
-{
-    return c->apic_id < 0xff;
-}
+bool irq_reaches(const struct percpu *c) { return c->apic_id < 0xff; }
 
 static bool is_free(const struct percpu *c, u32 vector)
 {
@@ -97,15 +94,9 @@ bool vector_pirq(u32 vector, u32 *pirq)
     return owner;
 }
 
-void vectors_close(const struct percpu *c)
-{
-    closed |= cpu_bit(c);
-}
+void vectors_close(const struct percpu *c) { closed |= cpu_bit(c); }
 
-void vectors_open(const struct percpu *c)
-{
-    closed &= ~cpu_bit(c);
-}
+void vectors_open(const struct percpu *c) { closed &= ~cpu_bit(c); }
 
 void vectors_forget(const struct percpu *c)
 {

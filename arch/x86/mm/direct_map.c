@@ -17,8 +17,7 @@ extern char __text_start[], __rodata_end[], __init_text_start[], __init_text_end
 
 bool direct_map_fault(u64 va)
 {
-    if (booted_past(PHASE_BOOT) || va < DIRECTMAP_VIRT_START || va >= DIRECTMAP_VIRT_END ||
-        (va - DIRECTMAP_VIRT_START) >> cpu.phys_bits)
+    if (booted_past(PHASE_BOOT) || va < DIRECTMAP_VIRT_START || va >= DIRECTMAP_VIRT_END || (va - DIRECTMAP_VIRT_START) >> cpu.phys_bits)
         return false;
     u64 block = ROUND_DOWN(va, MiB(2));
 

@@ -19,8 +19,7 @@ void m2p_init(void)
         u64 off = first * sizeof(u64);
 
         /* Boot: failure ends in boot_alloc()'s own message. */
-        if (hv_map(RW_M2P_VIRT_START + off, pa, MiB(2), HV_RW) ||
-            hv_map(RO_M2P_VIRT_START + off, pa, MiB(2), HV_RO | PTE_USER))
+        if (hv_map(RW_M2P_VIRT_START + off, pa, MiB(2), HV_RW) || hv_map(RO_M2P_VIRT_START + off, pa, MiB(2), HV_RO | PTE_USER))
             panic(PANIC_BOOT_MEMORY, "no memory for the M2P table");
     }
 }

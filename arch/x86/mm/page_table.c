@@ -26,10 +26,7 @@ static u64 early_tables[EARLY_TABLES][PT_ENTRIES] __aligned_to(4096);
 static paddr_t spare_tables[SPARE_TABLES];
 static unsigned early_used, nr_spare;
 
-paddr_t image_to_phys(const void *va)
-{
-    return (u64)va - IMAGE_VIRT_START + boot_image_phys;
-}
+paddr_t image_to_phys(const void *va) { return (u64)va - IMAGE_VIRT_START + boot_image_phys; }
 
 static paddr_t table_alloc(void)
 {

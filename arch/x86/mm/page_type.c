@@ -23,10 +23,7 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 
-bool page_get(struct page_info *pg, const struct domain *d)
-{
-    return ref_get(pg, owner_of(d));
-}
+bool page_get(struct page_info *pg, const struct domain *d) { return ref_get(pg, owner_of(d)); }
 
 static void flush_cache_of(struct page_info *pg)
 {
@@ -74,10 +71,7 @@ void page_put(struct page_info *pg)
         release(pg);
 }
 
-static bool needs_validation(enum page_type type)
-{
-    return type >= PGT_L1;
-}
+static bool needs_validation(enum page_type type) { return type >= PGT_L1; }
 
 static void wait_while_busy(struct page_info *pg)
 {
@@ -166,8 +160,8 @@ void page_put_type(struct page_info *pg)
         }
         bool last = (x & PGT_COUNT_MASK) == 1;
 
-        if (!__atomic_compare_exchange_n(&pg->type_info, &x, last ? (x | PGT_BUSY) & ~PGT_VALIDATED : x - 1, false,
-                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        if (!__atomic_compare_exchange_n(&pg->type_info, &x, last ? (x | PGT_BUSY) & ~PGT_VALIDATED : x - 1, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
             continue;
         if (last)
             put_last_type(pg, page_type_of(x));
@@ -270,7 +264,7 @@ void page_audit(struct domain *d)
     u64 owned = d->tot_pages;
 
     spin_unlock(&d->page_lock);
-    printk("  unused %lu writable %lu L1 %lu L2 %lu L3 %lu L4 %lu descriptors %lu: audit %s, %lu bad\n",
-           by_type[PGT_NONE], by_type[PGT_WRITABLE], by_type[PGT_L1], by_type[PGT_L2], by_type[PGT_L3],
-           by_type[PGT_L4], by_type[PGT_SEGDESC], bad || pages != owned ? "FAILED" : "ok", bad);
+    printk("  unused %lu writable %lu L1 %lu L2 %lu L3 %lu L4 %lu descriptors %lu: audit %s, %lu bad\n", by_type[PGT_NONE],
+           by_type[PGT_WRITABLE], by_type[PGT_L1], by_type[PGT_L2], by_type[PGT_L3], by_type[PGT_L4], by_type[PGT_SEGDESC],
+           bad || pages != owned ? "FAILED" : "ok", bad);
 }

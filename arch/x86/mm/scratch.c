@@ -30,10 +30,7 @@ void *scratch_alloc(u64 bytes)
     return (void *)start;
 }
 
-bool scratch_holds(const void *p)
-{
-    return (u64)p - SCRATCH_VIRT_START < SCRATCH_VIRT_END - SCRATCH_VIRT_START;
-}
+bool scratch_holds(const void *p) { return (u64)p - SCRATCH_VIRT_START < SCRATCH_VIRT_END - SCRATCH_VIRT_START; }
 
 void scratch_free(void *p)
 {
@@ -45,12 +42,6 @@ void scratch_free(void *p)
     }
 }
 
-struct page_info *scratch_page(const void *p)
-{
-    return mfn_to_page(pte_mfn(hv_lookup((u64)p)));
-}
+struct page_info *scratch_page(const void *p) { return mfn_to_page(pte_mfn(hv_lookup((u64)p))); }
 
-void scratch_end(void)
-{
-    hv_drop_slot(PT_INDEX(SCRATCH_VIRT_START, 4));
-}
+void scratch_end(void) { hv_drop_slot(PT_INDEX(SCRATCH_VIRT_START, 4)); }

@@ -65,9 +65,9 @@ static void *block_alloc(u64 va)
         return NULL;
     for (u64 off = (shadow_stacks_in_use() ? 1 : 2) * PAGE_SIZE; off < STACK_BLOCK_SIZE; off += PAGE_SIZE) {
         void *page = hv_alloc_page();
-        int rc = !page ? -ENOMEM
-                 : off == PAGE_SIZE ? shadow_stack_map((void *)va, virt_to_phys(page))
-                                    : hv_map(va + off, virt_to_phys(page), PAGE_SIZE, HV_RW);
+        int rc = !page            ? -ENOMEM :
+                 off == PAGE_SIZE ? shadow_stack_map((void *)va, virt_to_phys(page)) :
+                                    hv_map(va + off, virt_to_phys(page), PAGE_SIZE, HV_RW);
 
         if (rc) {
             hv_free_page(page);
@@ -96,10 +96,7 @@ void stack_block_free(void *block)
     vmap_give_back((u64)block, STACK_BLOCK_SIZE);
 }
 
-void *ist_block_alloc(void)
-{
-    return block_alloc(vmap_reserve_for_cpus(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE));
-}
+void *ist_block_alloc(void) { return block_alloc(vmap_reserve_for_cpus(STACK_BLOCK_SIZE, STACK_BLOCK_SIZE)); }
 
 static void guard_boot_block(char *block)
 {

@@ -45,16 +45,10 @@
 
 u32 tlb_flush_clock __aligned_to(64) = 1;
 
-u32 tlb_clock(void)
-{
-    return __atomic_load_n(&tlb_flush_clock, __ATOMIC_ACQUIRE);
-}
+u32 tlb_clock(void) { return __atomic_load_n(&tlb_flush_clock, __ATOMIC_ACQUIRE); }
 
 /* Once the flush is done: until then this CPU has what it had. */
-static void flushed_at(u32 time)
-{
-    __atomic_store_n(&this_cpu()->tlb_flush_time, time, __ATOMIC_RELEASE);
-}
+static void flushed_at(u32 time) { __atomic_store_n(&this_cpu()->tlb_flush_time, time, __ATOMIC_RELEASE); }
 
 void tlb_load_cr3(u64 cr3)
 {
@@ -89,10 +83,7 @@ static void ask_others(void)
         ask(c, FLUSH_GUEST, 0);
 }
 
-static bool same_epoch(u32 a, u32 b)
-{
-    return (a ^ b) < EPOCH;
-}
+static bool same_epoch(u32 a, u32 b) { return (a ^ b) < EPOCH; }
 
 static bool all_flushed_in_epoch_of(u32 now)
 {
@@ -212,10 +203,7 @@ void tlb_flush_cpus(u64 set, u64 address)
     flush_others(set, address ? 0 : FLUSH_GUEST, address);
 }
 
-static bool flushed_since(const struct percpu *c, u32 stamp)
-{
-    return (s32)(READ_ONCE(c->tlb_flush_time) - stamp) > 0;
-}
+static bool flushed_since(const struct percpu *c, u32 stamp) { return (s32)(READ_ONCE(c->tlb_flush_time) - stamp) > 0; }
 
 void tlb_flush_since(u32 stamp)
 {

@@ -23,10 +23,7 @@ static u64 taken[UNITS / 64], stale[UNITS / 64];
 static u32 nr_stale;
 static u64 cpus_next = VMAP_CPUS_VIRT_START;
 
-static u32 units_of(u64 size)
-{
-    return size > (u64)UNITS * UNIT ? UNITS + 1 : (u32)(ROUND_UP(size, UNIT) / UNIT);
-}
+static u32 units_of(u64 size) { return size > (u64)UNITS * UNIT ? UNITS + 1 : (u32)(ROUND_UP(size, UNIT) / UNIT); }
 
 static void mark(u64 *map, u32 first, u32 count, bool set)
 {
@@ -96,10 +93,7 @@ u64 vmap_reserve_for_cpus(u64 size, u64 align)
     return va;
 }
 
-static u64 pages_around(u64 at, u64 size)
-{
-    return ROUND_UP(at % PAGE_SIZE + size, PAGE_SIZE);
-}
+static u64 pages_around(u64 at, u64 size) { return ROUND_UP(at % PAGE_SIZE + size, PAGE_SIZE); }
 
 void *hv_ioremap(paddr_t pa, u64 size)
 {
@@ -128,7 +122,4 @@ void *hv_map_bulk(paddr_t pa, u64 size)
     return (void *)(va + pa % PAGE_SIZE);
 }
 
-void hv_iounmap(volatile void *p, u64 size)
-{
-    vmap_give_back((u64)p & PAGE_MASK, pages_around((u64)p, size));
-}
+void hv_iounmap(volatile void *p, u64 size) { vmap_give_back((u64)p & PAGE_MASK, pages_around((u64)p, size)); }

@@ -39,10 +39,7 @@ void pv_toggle_mode(struct vcpu *v)
     pv_load_address_space(v);
 }
 
-static u64 upcall_mask(const struct vcpu *v)
-{
-    return v->info ? READ_ONCE(v->info->evtchn_upcall_mask) & 1 : 1;
-}
+static u64 upcall_mask(const struct vcpu *v) { return v->info ? READ_ONCE(v->info->evtchn_upcall_mask) & 1 : 1; }
 
 /* Writes the words below the guest's kernel stack pointer and points the registers at the handler. */
 static force_inline bool push_frame(struct vcpu *v, struct cpu_user_regs *regs, const u64 *head, const unsigned n, u64 handler,
@@ -151,8 +148,7 @@ static bool deliver_pending(struct vcpu *v, struct cpu_user_regs *regs)
         pv_inject(regs, VEC_NMI, 0);
         return true;
     }
-    if (info && READ_ONCE(info->evtchn_upcall_pending) && !(READ_ONCE(info->evtchn_upcall_mask) & 1) &&
-        v->pv.event_cb.address) {
+    if (info && READ_ONCE(info->evtchn_upcall_pending) && !(READ_ONCE(info->evtchn_upcall_mask) & 1) && v->pv.event_cb.address) {
         if (!pv_bounce(v, regs, v->pv.event_cb.address, true, false, 0))
             guest_crash(v, regs, CRASH_EVENT, 0, "its frame cannot be written to the guest's kernel stack");
         return true;
@@ -180,8 +176,7 @@ bool prepare_guest_return(struct cpu_user_regs *regs)
         /* IRETQ would fault here on some processors, in the guest on others: decide in one place. */
         pv_inject(regs, VEC_GP, 0);
     }
-    regs->rflags = (regs->rflags & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_NT)) | RFLAGS_IF |
-                   RFLAGS_FIXED;
+    regs->rflags = (regs->rflags & ~(RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_NT)) | RFLAGS_IF | RFLAGS_FIXED;
     return regs->entry_vector == ENTRY_SYSCALL && regs->cs == SEL_GUEST_CS64 && regs->ss == SEL_GUEST_DS &&
            !(regs->rflags & (RFLAGS_RF | RFLAGS_TF));
 }

@@ -12,15 +12,9 @@
 #define TYPE_IO 2
 #define NO_REGISTER 8
 
-static u64 fields_of(u64 dr7, unsigned n)
-{
-    return dr7 >> (16 + 4 * n) & 15;
-}
+static u64 fields_of(u64 dr7, unsigned n) { return dr7 >> (16 + 4 * n) & 15; }
 
-static bool is_io(u64 dr7, unsigned n)
-{
-    return (fields_of(dr7, n) & 3) == TYPE_IO;
-}
+static bool is_io(u64 dr7, unsigned n) { return (fields_of(dr7, n) & 3) == TYPE_IO; }
 
 /* With CR4.DE clear the type of I/O breakpoints is not defined: it does not reach the processor either. */
 static u64 without_io(u64 dr7)
@@ -82,8 +76,7 @@ long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val)
             return rc;
         val = (val & DR7_WRITABLE) | DR7_RESERVED_1;
         break;
-    default:
-        return -ENODEV;
+    default: return -ENODEV;
     }
     v->pv.dr[index_nospec(n, ARRAY_SIZE(v->pv.dr))] = val;
     if (v == current)

@@ -11,10 +11,7 @@
 #define DESC_CODE (1ULL << 43)
 #define TYPE_CALL_GATE 12
 
-static unsigned type_of(u64 desc)
-{
-    return (desc >> 40) & 15;
-}
+static unsigned type_of(u64 desc) { return (desc >> 40) & 15; }
 
 /* May be changed in place; false: must not be loaded by anyone. */
 bool descriptor_check(u64 *desc)

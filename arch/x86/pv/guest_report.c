@@ -38,10 +38,11 @@ static void print_stack(const struct cpu_user_regs *regs)
 
 void guest_crash_by(const char *by, struct vcpu *v, const struct cpu_user_regs *regs, u32 vector, u32 error, const char *why)
 {
-    const char *what = vector < 32 ? vector_infos[vector].what : vector == CRASH_SYSCALL ? "SYSCALL"
-                                                               : vector == CRASH_EVENT   ? "event upcall"
-                                                               : vector == CRASH_RETURN  ? "return to the guest"
-                                                                                         : "interrupt";
+    const char *what = vector < 32             ? vector_infos[vector].what :
+                       vector == CRASH_SYSCALL ? "SYSCALL" :
+                       vector == CRASH_EVENT   ? "event upcall" :
+                       vector == CRASH_RETURN  ? "return to the guest" :
+                                                 "interrupt";
 
     printk(LOG_ERR "d%u:v%u: unhandled %s (ec=%04x) in %s mode: %s\n", v->domain->id, v->id, what, error,
            v->pv.guest_kernel_mode ? "kernel" : "user", why);

@@ -103,15 +103,9 @@ void pv_guest_exception(struct cpu_user_regs *regs, u32 vector)
     struct vcpu *v = current;
 
     switch (vector) {
-    case VEC_PF:
-        page_fault(v, regs, read_cr2(), regs->error_code);
-        return;
-    case VEC_GP:
-        general_protection(v, regs);
-        return;
-    case VEC_DB:
-        debug(v, regs);
-        return;
+    case VEC_PF: page_fault(v, regs, read_cr2(), regs->error_code); return;
+    case VEC_GP: general_protection(v, regs); return;
+    case VEC_DB: debug(v, regs); return;
     case VEC_UD:
         if (!pv_emulate_forced_cpuid(v, regs))
             pv_inject(regs, vector, 0);
@@ -124,7 +118,6 @@ void pv_guest_exception(struct cpu_user_regs *regs, u32 vector)
         }
         pv_inject(regs, vector, 0);
         return;
-    default:
-        pv_inject(regs, vector, regs->error_code);
+    default: pv_inject(regs, vector, regs->error_code);
     }
 }

@@ -14,10 +14,7 @@
 
 extern const char vector_stubs[], entry_text_end[], idt_table[];
 
-static pte_t link(void *table)
-{
-    return make_pte(virt_to_mfn(table), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
-}
+static pte_t link(void *table) { return make_pte(virt_to_mfn(table), PTE_PRESENT | PTE_RW | PTE_ACCESSED); }
 
 /* The page at va appears below l3 as the hypervisor maps it. */
 static int share(pte_t *l3, u64 va)
@@ -49,10 +46,7 @@ static int share_range(pte_t *l3, u64 va, u64 end)
     return rc;
 }
 
-static u64 top_page(u64 address_in_block)
-{
-    return (address_in_block | (STACK_BLOCK_SIZE - 1)) & PAGE_MASK;
-}
+static u64 top_page(u64 address_in_block) { return (address_in_block | (STACK_BLOCK_SIZE - 1)) & PAGE_MASK; }
 
 static int share_cpu(pte_t *l3, const struct percpu *c)
 {

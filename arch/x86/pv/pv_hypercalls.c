@@ -45,10 +45,7 @@ long do_fpu_taskswitch(u64 set)
     return 0;
 }
 
-long do_set_debugreg(u64 reg, u64 value)
-{
-    return pv_set_debugreg(current, (u32)reg, value);
-}
+long do_set_debugreg(u64 reg, u64 value) { return pv_set_debugreg(current, (u32)reg, value); }
 
 long do_get_debugreg(u64 reg)
 {
@@ -87,10 +84,7 @@ static long set_callback(const struct callback_register *r)
     return 0;
 }
 
-static long op_register(void *arg)
-{
-    return set_callback(arg);
-}
+static long op_register(void *arg) { return set_callback(arg); }
 
 static long op_unregister(void *arg)
 {
@@ -118,7 +112,9 @@ long do_callback_op(u64 cmd, u64 arg)
 /* The older way to three of them. An address that is refused leaves what was there; nobody is told. */
 long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)
 {
-    const struct callback_register list[] = { { CALLBACKTYPE_event, 0, event }, { CALLBACKTYPE_failsafe, 0, failsafe }, { CALLBACKTYPE_syscall, 0, syscall } };
+    const struct callback_register list[] = { { CALLBACKTYPE_event, 0, event },
+                                              { CALLBACKTYPE_failsafe, 0, failsafe },
+                                              { CALLBACKTYPE_syscall, 0, syscall } };
 
     for (u32 i = 0; i < ARRAY_SIZE(list); i++)
         (void)set_callback(&list[i]);

@@ -106,8 +106,7 @@ void pv_state_save(struct vcpu *v)
 
     fpu_save(p->fpu_area);
     if (!p->selectors_due && !p->selectors_lost)
-        __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
-                         : "=r"(p->ds), "=r"(p->es), "=r"(p->fs), "=r"(p->gs));
+        __asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3" : "=r"(p->ds), "=r"(p->es), "=r"(p->fs), "=r"(p->gs));
     save_bases(p);
 }
 
@@ -121,15 +120,15 @@ void pv_state_changed(struct vcpu *v)
 }
 
 /* A selector that faults (its descriptor has changed meanwhile) becomes null, and is counted. */
-#define LOAD_SELECTOR(reg, sel, lost)                                  \
-    do {                                                               \
-        u32 s_ = (sel);                                                \
-        __asm__ volatile("1: mov %k0, %%" #reg "\n"                    \
-                         "2:\n"                                        \
-                         ".pushsection .text.fixup, \"ax\"\n"          \
-                         "3: xor %k0, %k0\n   inc %1\n   jmp 1b\n"    \
-                         ".popsection\n" EXTABLE("1b", "3b")           \
-                         : "+r"(s_), "+r"(lost));                      \
+#define LOAD_SELECTOR(reg, sel, lost)                              \
+    do {                                                           \
+        u32 s_ = (sel);                                            \
+        __asm__ volatile("1: mov %k0, %%" #reg "\n"                \
+                         "2:\n"                                    \
+                         ".pushsection .text.fixup, \"ax\"\n"      \
+                         "3: xor %k0, %k0\n   inc %1\n   jmp 1b\n" \
+                         ".popsection\n" EXTABLE("1b", "3b")       \
+                         : "+r"(s_), "+r"(lost));                  \
     } while (0)
 
 /* Null ones, if they are due later. */
@@ -187,7 +186,8 @@ void pv_selectors_on_exit(void)
         return;
     v->pv.selectors_lost = false;
     if (v->pv.failsafe_cb.address && !pv_failsafe_bounce(v, guest_cpu_user_regs()))
-        guest_crash(v, guest_cpu_user_regs(), CRASH_RETURN, 0, "the failsafe callback's frame cannot be written to the guest's kernel stack");
+        guest_crash(v, guest_cpu_user_regs(), CRASH_RETURN, 0,
+                    "the failsafe callback's frame cannot be written to the guest's kernel stack");
 }
 
 void pv_state_load(struct vcpu *v)
@@ -234,16 +234,15 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     struct cpu_user_regs *regs = &stack_block_top(v->stack_block)->guest_regs;
     int rc;
 
-    if (!is_canonical(c->user_regs.rip) || !is_canonical(c->event_callback_eip) ||
-        !is_canonical(c->failsafe_callback_eip) || !is_canonical(c->syscall_callback_eip) ||
-        !is_canonical(c->fs_base) || !is_canonical(c->gs_base_kernel) || !is_canonical(c->gs_base_user) ||
-        !(c->flags & VGCF_in_kernel))
+    if (!is_canonical(c->user_regs.rip) || !is_canonical(c->event_callback_eip) || !is_canonical(c->failsafe_callback_eip) ||
+        !is_canonical(c->syscall_callback_eip) || !is_canonical(c->fs_base) || !is_canonical(c->gs_base_kernel) ||
+        !is_canonical(c->gs_base_user) || !(c->flags & VGCF_in_kernel))
         return -EINVAL;
     for (unsigned i = 0; i < 256; i++)
         if (!is_canonical(c->trap_ctxt[i].address))
             return -EINVAL;
-    if (c->ldt_ents > 8192 || (c->ldt_ents && (c->ldt_base & (PAGE_SIZE - 1))) ||
-        !guest_range_ok(c->ldt_base, c->ldt_ents * 8) || c->gdt_ents > GDT_RESERVED_BASE / 8)
+    if (c->ldt_ents > 8192 || (c->ldt_ents && (c->ldt_base & (PAGE_SIZE - 1))) || !guest_range_ok(c->ldt_base, c->ldt_ents * 8) ||
+        c->gdt_ents > GDT_RESERVED_BASE / 8)
         return -EINVAL;
 
     rc = pv_set_gdt(v, c->gdt_frames, (u32)c->gdt_ents);

@@ -32,10 +32,7 @@ static u64 *window_l1(struct vcpu *v)
     return v->domain->pv.perdomain_l1[v->id / 16] + (v->id % 16) * GDT_LDT_PAGES;
 }
 
-static u64 window_va(const struct vcpu *v)
-{
-    return PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT);
-}
+static u64 window_va(const struct vcpu *v) { return PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT); }
 
 static void window_set(struct vcpu *v, unsigned page, pte_t e)
 {
@@ -49,10 +46,7 @@ static void window_set(struct vcpu *v, unsigned page, pte_t e)
 /* Pages without a guest frame show zeroes: selectors there give #GP, not a fault in our range. */
 static u64 zero_page[PT_ENTRIES] __aligned_to(4096);
 
-static pte_t zero_page_pte(void)
-{
-    return make_pte(image_to_phys(zero_page) >> PAGE_SHIFT, PTE_PRESENT | PTE_NX | PTE_ACCESSED);
-}
+static pte_t zero_page_pte(void) { return make_pte(image_to_phys(zero_page) >> PAGE_SHIFT, PTE_PRESENT | PTE_NX | PTE_ACCESSED); }
 
 void pv_init_gdt_window(struct vcpu *v)
 {
@@ -65,8 +59,7 @@ void pv_window_set_cpu_page(struct vcpu *v)
     u64 *gdt = this_cpu()->gdt;
     paddr_t pa = (u64)gdt - IMAGE_VIRT_START < IMAGE_MAX_SIZE ? image_to_phys(gdt) : virt_to_phys(gdt);
 
-    window_set(v, GDT_RESERVED_BASE / PAGE_SIZE,
-               make_pte(pa >> PAGE_SHIFT, PTE_PRESENT | PTE_RW | PTE_NX | PTE_ACCESSED | PTE_DIRTY));
+    window_set(v, GDT_RESERVED_BASE / PAGE_SIZE, make_pte(pa >> PAGE_SHIFT, PTE_PRESENT | PTE_RW | PTE_NX | PTE_ACCESSED | PTE_DIRTY));
 }
 
 void pv_release_gdt(struct vcpu *v)
@@ -111,8 +104,7 @@ void pv_load_ldt(struct vcpu *v)
 
     if (v->pv.ldt_entries) {
         gdt[1] = base >> 32;
-        gdt[0] = (limit & 0xffff) | ((base & 0xffffff) << 16) | (0x82ULL << 40) | ((limit >> 16 & 15) << 48) |
-                 ((base >> 24 & 0xff) << 56);
+        gdt[0] = (limit & 0xffff) | ((base & 0xffffff) << 16) | (0x82ULL << 40) | ((limit >> 16 & 15) << 48) | ((base >> 24 & 0xff) << 56);
         sel = SEL_LDT;
     }
     __asm__ volatile("lldt %0" ::"r"(sel));
@@ -145,20 +137,14 @@ bool pv_ldt_fault(struct vcpu *v, u64 offset)
     return true;
 }
 
-static bool in_ldt(u16 selector)
-{
-    return selector & 4;
-}
+static bool in_ldt(u16 selector) { return selector & 4; }
 
 bool pv_ldt_unmapped(const struct vcpu *v, u16 selector)
 {
     return in_ldt(selector) && selector < v->pv.ldt_entries * 8 && !v->pv.ldt_frames[selector >> PAGE_SHIFT];
 }
 
-bool pv_ldt_map(struct vcpu *v, u16 selector)
-{
-    return in_ldt(selector) && pv_ldt_fault(v, selector & ~7u);
-}
+bool pv_ldt_map(struct vcpu *v, u16 selector) { return in_ldt(selector) && pv_ldt_fault(v, selector & ~7u); }
 
 /* ---- hypercalls ---- */
 
@@ -203,15 +189,11 @@ long do_set_segment_base(u64 which, u64 value)
     if (which <= SEGBASE_GS_KERNEL && !is_canonical(value))
         return -EINVAL;
     switch (which) {
-    case SEGBASE_FS:
-        wrmsr(MSR_FS_BASE, value);
-        return 0;
+    case SEGBASE_FS: wrmsr(MSR_FS_BASE, value); return 0;
     case SEGBASE_GS_USER:
         wrmsr(MSR_KERNEL_GS_BASE, value); /* the guest is in kernel mode: its user base is the inactive one */
         return 0;
-    case SEGBASE_GS_KERNEL:
-        wrmsr(MSR_GS_BASE, value);
-        return 0;
+    case SEGBASE_GS_KERNEL: wrmsr(MSR_GS_BASE, value); return 0;
     case SEGBASE_GS_USER_SEL:
         /* Load the user's GS with its base going to the inactive one; a bad selector loads null. */
         pv_ldt_map(current, (u16)value);
@@ -226,7 +208,6 @@ long do_set_segment_base(u64 which, u64 value)
                          : "+r"(value)::"memory");
         current->pv.gs = (u16)value; /* for switches while other selectors are lost, which save none */
         return 0;
-    default:
-        return -EINVAL;
+    default: return -EINVAL;
     }
 }

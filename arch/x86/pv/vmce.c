@@ -9,24 +9,16 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-u64 vmce_capabilities(void)
-{
-    return VMCE_BANKS | (mc_recovery_supported() ? MCG_CAP_SER_P : 0);
-}
+u64 vmce_capabilities(void) { return VMCE_BANKS | (mc_recovery_supported() ? MCG_CAP_SER_P : 0); }
 
 u64 *vmce_field(struct vmce *m, u32 msr)
 {
     switch (msr) {
-    case MSR_MCG_STATUS:
-        return &m->mcg_status;
-    case VMCE_MSR_STATUS:
-        return &m->status;
-    case VMCE_MSR_ADDR:
-        return &m->address;
-    case VMCE_MSR_MISC:
-        return &m->misc;
-    default:
-        return NULL;
+    case MSR_MCG_STATUS: return &m->mcg_status;
+    case VMCE_MSR_STATUS: return &m->status;
+    case VMCE_MSR_ADDR: return &m->address;
+    case VMCE_MSR_MISC: return &m->misc;
+    default: return NULL;
     }
 }
 
@@ -82,7 +74,8 @@ int vmce_set_state(struct vcpu *v, const struct vmce *s)
 {
     const u64 known = MCG_STATUS_RIPV | MCG_STATUS_EIPV | MCG_STATUS_MCIP;
     bool pending = s->mcg_status & MCG_STATUS_MCIP, recorded = s->status & MCI_STATUS_VAL;
-    bool required = recorded && (s->status & (MCI_STATUS_UC | MCI_STATUS_S | MCI_STATUS_AR)) == (MCI_STATUS_UC | MCI_STATUS_S | MCI_STATUS_AR);
+    bool required =
+        recorded && (s->status & (MCI_STATUS_UC | MCI_STATUS_S | MCI_STATUS_AR)) == (MCI_STATUS_UC | MCI_STATUS_S | MCI_STATUS_AR);
 
     if ((s->mcg_status & ~known) || (pending && !(s->mcg_status & MCG_STATUS_RIPV)) || (!pending && s->mcg_status))
         return -EINVAL;

@@ -40,16 +40,11 @@ extern const u8 idt_table[];
 extern u64 boot_gdt[];
 
 static u32 opt_maxcpus = MAX_CPUS;
-OPTION("maxcpus", option_count, opt_maxcpus,
-       "CPUs that are started at most, the first included; 1 or more",
-       "all, up to 64");
+OPTION("maxcpus", option_count, opt_maxcpus, "CPUs that are started at most, the first included; 1 or more", "all, up to 64");
 static bool opt_nosmp;
 OPTION("nosmp", option_bool, opt_nosmp, "only the first CPU runs", "off");
 
-static struct ap_mailbox *mailbox(void)
-{
-    return phys_to_virt(trampoline + PAGE_SIZE);
-}
+static struct ap_mailbox *mailbox(void) { return phys_to_virt(trampoline + PAGE_SIZE); }
 
 void ap_main(struct percpu *c) __noreturn;
 void ap_main(struct percpu *c)
@@ -149,10 +144,7 @@ static void delay_us(u64 us)
         cpu_relax();
 }
 
-static bool answered(const struct percpu *c)
-{
-    return __atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == CPU_ONLINE;
-}
+static bool answered(const struct percpu *c) { return __atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == CPU_ONLINE; }
 
 static void wait_for(struct percpu *c)
 {
@@ -195,10 +187,7 @@ static void start_one(struct percpu *c)
     c->state = CPU_ABSENT;
 }
 
-static void copy_trampoline(void)
-{
-    memcpy(phys_to_virt(trampoline), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
-}
+static void copy_trampoline(void) { memcpy(phys_to_virt(trampoline), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline)); }
 
 /* The highest place: what firmware keeps for itself without saying so lies low. 0: none. */
 static u32 find_place(void)

@@ -16,10 +16,7 @@
 
 static bool changing;
 
-u32 smp_online_count(void)
-{
-    return bit_count(READ_ONCE(cpus_online));
-}
+u32 smp_online_count(void) { return bit_count(READ_ONCE(cpus_online)); }
 
 void smp_use_others(void)
 {
@@ -75,10 +72,7 @@ static void tell(const struct percpu *c, const char *what)
     evtchn_send_virq(hardware_domain, NULL, VIRQ_PCPU_STATE);
 }
 
-static void end_change(void)
-{
-    __atomic_store_n(&changing, false, __ATOMIC_SEQ_CST);
-}
+static void end_change(void) { __atomic_store_n(&changing, false, __ATOMIC_SEQ_CST); }
 
 int smp_cpu_offline(u32 id)
 {

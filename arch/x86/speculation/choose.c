@@ -29,8 +29,9 @@ static int parse_word(struct spec_options *o, const char *word, const char *valu
         const char *name;
         int *setting;
     } words[] = {
-        { "ibrs", &o->ibrs }, { "rsb", &o->rsb }, { "verw", &o->verw }, { "md-clear", &o->verw }, { "ibpb", &o->ibpb },
-        { "ibpb-entry", &o->ibpb_entry }, { "ssbd", &o->ssbd }, { "stibp", &o->stibp }, { "msr-sc", &o->msr_sc },
+        { "ibrs", &o->ibrs },     { "rsb", &o->rsb },     { "verw", &o->verw },
+        { "md-clear", &o->verw }, { "ibpb", &o->ibpb },   { "ibpb-entry", &o->ibpb_entry },
+        { "ssbd", &o->ssbd },     { "stibp", &o->stibp }, { "msr-sc", &o->msr_sc },
     };
     bool on;
 
@@ -47,7 +48,8 @@ static int parse_word(struct spec_options *o, const char *word, const char *valu
 }
 
 /* "word=value,word,no-word": each one goes to take() with its value; all of them count, or none. */
-static int parse_list(struct spec_options *options, const char *list, int (*take)(struct spec_options *, const char *word, const char *value))
+static int parse_list(struct spec_options *options, const char *list,
+                      int (*take)(struct spec_options *, const char *word, const char *value))
 {
     struct spec_options new = *options;
 
@@ -119,26 +121,17 @@ static bool model_in(u32 model, const u8 *list, size_t n)
 }
 #define MODEL_IN(model, ...) model_in(model, (const u8[]){ __VA_ARGS__ }, sizeof((u8[]){ __VA_ARGS__ }))
 
-static bool intel6(const struct spec_facts *f)
-{
-    return f->intel && f->family == 6;
-}
+static bool intel6(const struct spec_facts *f) { return f->intel && f->family == 6; }
 
 /* Bonnell and Saltwell execute in order. */
-static bool in_order(const struct spec_facts *f)
-{
-    return intel6(f) && MODEL_IN(f->model, 0x1c, 0x26, 0x27, 0x35, 0x36);
-}
+static bool in_order(const struct spec_facts *f) { return intel6(f) && MODEL_IN(f->model, 0x1c, 0x26, 0x27, 0x35, 0x36); }
 
 static bool silvermont_or_knights(const struct spec_facts *f)
 {
     return intel6(f) && MODEL_IN(f->model, 0x37, 0x4a, 0x4c, 0x4d, 0x5a, 0x5d, 0x75, 0x57, 0x85);
 }
 
-static bool goldmont(const struct spec_facts *f)
-{
-    return intel6(f) && MODEL_IN(f->model, 0x5c, 0x5f, 0x7a);
-}
+static bool goldmont(const struct spec_facts *f) { return intel6(f) && MODEL_IN(f->model, 0x5c, 0x5f, 0x7a); }
 
 /* Where a return never takes its target from the branch predictor: Nehalem to Broadwell. */
 static bool retpoline_works(const struct spec_facts *f)
@@ -148,8 +141,8 @@ static bool retpoline_works(const struct spec_facts *f)
     if (f->arch_capabilities & (ARCH_CAP_RSBA | ARCH_CAP_IBRS_ALL))
         return false;
     return f->family != 6 || in_order(f) || silvermont_or_knights(f) ||
-           MODEL_IN(f->model, 0x17, 0x1d, 0x1e, 0x1f, 0x1a, 0x2e, 0x25, 0x2c, 0x2f, 0x2a, 0x2d, 0x3a, 0x3e, 0x3c, 0x3f, 0x45,
-                    0x46, 0x3d, 0x47, 0x4f, 0x56);
+           MODEL_IN(f->model, 0x17, 0x1d, 0x1e, 0x1f, 0x1a, 0x2e, 0x25, 0x2c, 0x2f, 0x2a, 0x2d, 0x3a, 0x3e, 0x3c, 0x3f, 0x45, 0x46, 0x3d,
+                    0x47, 0x4f, 0x56);
 }
 
 struct needs {
@@ -157,16 +150,10 @@ struct needs {
 };
 
 /* Zen to Zen 2, Hygon's of the first. */
-static bool zen_or_zen2(const struct spec_facts *f)
-{
-    return f->amd && (f->family == 0x17 || f->family == 0x18);
-}
+static bool zen_or_zen2(const struct spec_facts *f) { return f->amd && (f->family == 0x17 || f->family == 0x18); }
 
 /* Zen 3, Zen 4. */
-static bool zen3_or_zen4(const struct spec_facts *f)
-{
-    return f->amd && f->family == 0x19;
-}
+static bool zen3_or_zen4(const struct spec_facts *f) { return f->amd && f->family == 0x19; }
 
 static struct needs needs_of(const struct spec_facts *f)
 {
@@ -200,8 +187,8 @@ static void name_needs(struct spec_plan *p, const struct needs *n)
         bool there;
         const char *name;
     } all[] = {
-        { n->meltdown, "Meltdown" }, { n->l1tf, "L1TF" }, { n->mds, "MDS" }, { n->taa, "TAA" },
-        { n->fill_buffers, "fill buffers" }, { n->btc, "BTC" }, { n->srso, "SRSO" }, { n->tsa, "TSA" },
+        { n->meltdown, "Meltdown" },         { n->l1tf, "L1TF" }, { n->mds, "MDS" },   { n->taa, "TAA" },
+        { n->fill_buffers, "fill buffers" }, { n->btc, "BTC" },   { n->srso, "SRSO" }, { n->tsa, "TSA" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -209,14 +196,10 @@ static void name_needs(struct spec_plan *p, const struct needs *n)
             add(p->affected, ARRAY_SIZE(p->affected), all[i].name);
 }
 
-static bool wanted(int option, bool otherwise)
-{
-    return option == SPEC_AUTO ? otherwise : option == SPEC_ON;
-}
+static bool wanted(int option, bool otherwise) { return option == SPEC_AUTO ? otherwise : option == SPEC_ON; }
 
 /* Indirect branches: IBRS that stays on, else retpolines, else IBRS at each entry. */
-static void choose_branches(struct spec_plan *p, const struct spec_facts *f, const struct spec_options *o, bool ibrs, bool stibp,
-                            bool ssbd)
+static void choose_branches(struct spec_plan *p, const struct spec_facts *f, const struct spec_options *o, bool ibrs, bool stibp, bool ssbd)
 {
     bool always = f->arch_capabilities & ARCH_CAP_IBRS_ALL;
     int thunk = o->thunk;

@@ -14,20 +14,14 @@ static struct spec_facts facts;
 static struct spec_options options = SPEC_OPTIONS_AUTO;
 static int opt_xpti = SPEC_AUTO, opt_pv_l1tf = SPEC_AUTO;
 
-static int parse_spec_ctrl(const char *value, void *var)
-{
-    return spec_options_parse(var, value);
-}
+static int parse_spec_ctrl(const char *value, void *var) { return spec_options_parse(var, value); }
 OPTION("spec-ctrl", parse_spec_ctrl, options,
        "mitigations of speculative execution: `no`, or a list of `bti-thunk=retpoline|lfence|jmp`, `ibrs`, "
        "`rsb`, `verw` (`md-clear`), `ibpb`, `ibpb-entry`, `ssbd`, `stibp`, `msr-sc`, each with `=no` or `no-` in "
        "front; see `security.md`",
        "what the processor needs");
 
-static int parse_cet(const char *value, void *var)
-{
-    return spec_cet_parse(var, value);
-}
+static int parse_cet(const char *value, void *var) { return spec_cet_parse(var, value); }
 OPTION("cet", parse_cet, options,
        "control-flow enforcement for the hypervisor, where the CPU has it: a boolean, or a list of `shstk` "
        "(shadow stacks), `ibt` (indirect branch tracking), each with `=no` or `no-` in front; see `security.md`",
@@ -42,8 +36,7 @@ static int parse_tristate(const char *value, void *var)
     *(int *)var = strcmp(value, "default") ? on : SPEC_AUTO;
     return 0;
 }
-OPTION("xpti", parse_tristate, opt_xpti,
-       "guests run on page tables that lack the hypervisor's memory (Meltdown): a boolean, or `default`",
+OPTION("xpti", parse_tristate, opt_xpti, "guests run on page tables that lack the hypervisor's memory (Meltdown): a boolean, or `default`",
        "where the processor needs it");
 OPTION("pv-l1tf", parse_tristate, opt_pv_l1tf,
        "absent page-table entries of guests may not name memory (L1TF): a boolean, for dom0 too, or `default`",
@@ -118,15 +111,24 @@ static void say(void)
 {
     u32 w = spec.what;
     const char *const here[] = {
-        w & SPEC_RETPOLINE ? "retpolines" : w & SPEC_LFENCE ? "LFENCE before branches" : NULL,
-        w & SPEC_IBRS ? "IBRS on entry" : spec.spec_ctrl & SPEC_CTRL_IBRS ? "IBRS always on" : NULL,
-        spec.spec_ctrl & SPEC_CTRL_BHI_DIS_S ? "BHI_DIS_S" : NULL, spec.spec_ctrl & SPEC_CTRL_STIBP ? "STIBP" : NULL,
-        spec.spec_ctrl & SPEC_CTRL_SSBD ? "SSBD" : NULL, w & SPEC_RSB ? "RSB filled" : NULL,
-        w & SPEC_IBPB_ENTRY ? "IBPB on entry" : NULL, spec.ibpb_switch ? "IBPB between vCPUs" : NULL,
+        w & SPEC_RETPOLINE ? "retpolines" :
+        w & SPEC_LFENCE    ? "LFENCE before branches" :
+                             NULL,
+        w & SPEC_IBRS                   ? "IBRS on entry" :
+        spec.spec_ctrl & SPEC_CTRL_IBRS ? "IBRS always on" :
+                                          NULL,
+        spec.spec_ctrl & SPEC_CTRL_BHI_DIS_S ? "BHI_DIS_S" : NULL,
+        spec.spec_ctrl & SPEC_CTRL_STIBP ? "STIBP" : NULL,
+        spec.spec_ctrl & SPEC_CTRL_SSBD ? "SSBD" : NULL,
+        w & SPEC_RSB ? "RSB filled" : NULL,
+        w & SPEC_IBPB_ENTRY ? "IBPB on entry" : NULL,
+        spec.ibpb_switch ? "IBPB between vCPUs" : NULL,
         spec.rsb_switch ? "RSB filled between vCPUs" : NULL,
-        w & SPEC_VERW ? "VERW on exit" : NULL, w & SPEC_ISOLATE ? "guests' page tables isolated (XPTI)" : NULL,
+        w & SPEC_VERW ? "VERW on exit" : NULL,
+        w & SPEC_ISOLATE ? "guests' page tables isolated (XPTI)" : NULL,
         spec.l1tf ? "absent page-table entries checked" : NULL,
-        w & SPEC_SHADOW_STACKS ? "shadow stacks" : NULL, spec.branch_tracking ? "branch tracking" : NULL,
+        w & SPEC_SHADOW_STACKS ? "shadow stacks" : NULL,
+        spec.branch_tracking ? "branch tracking" : NULL,
         spec.guest_msrs ? "SPEC_CTRL and PRED_CMD for guests" : NULL,
     };
 
@@ -160,10 +162,7 @@ void spec_init_cpu(void)
         wrmsr(MSR_SPEC_CTRL, spec.spec_ctrl);
 }
 
-u64 spec_ctrl_for(u64 wanted)
-{
-    return wanted | spec.spec_ctrl;
-}
+u64 spec_ctrl_for(u64 wanted) { return wanted | spec.spec_ctrl; }
 
 void spec_ctrl_load(u64 value)
 {
@@ -188,10 +187,7 @@ u32 spec_guest_leaf7_edx(void)
     return facts.leaf7_edx & (L7D_MD_CLEAR | L7D_L1D_FLUSH | L7D_ARCH_CAPABILITIES | msrs);
 }
 
-u32 spec_guest_ext8_ebx(void)
-{
-    return facts.ext8_ebx & (E8B_BTC_NO | (spec.guest_msrs ? E8B_IBPB | E8B_IBRS | E8B_STIBP | E8B_SSBD : 0));
-}
+u32 spec_guest_ext8_ebx(void) { return facts.ext8_ebx & (E8B_BTC_NO | (spec.guest_msrs ? E8B_IBPB | E8B_IBRS | E8B_STIBP | E8B_SSBD : 0)); }
 
 /*
  * What says that something is not needed, or that VERW works. Not IBRS_ALL: it separates rings, and a PV kernel shares
@@ -200,6 +196,6 @@ u32 spec_guest_ext8_ebx(void)
 u64 spec_guest_arch_capabilities(void)
 {
     return facts.arch_capabilities & (ARCH_CAP_RDCL_NO | ARCH_CAP_RSBA | ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO |
-                                      ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR |
-                                      ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO | ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR);
+                                      ARCH_CAP_SBDR_SSDP_NO | ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR | ARCH_CAP_RRSBA |
+                                      ARCH_CAP_BHI_NO | ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR);
 }

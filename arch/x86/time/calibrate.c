@@ -11,15 +11,15 @@
 #include <hv/time.h>
 #include <hv/x86/processor.h>
 
-#define READS 16                      /* of which the quickest counts */
+#define READS 16 /* of which the quickest counts */
 #define MAX_WINDOWS 24
 #define WINDOWS_PER_SECOND 50
 #define MAX_TICKS 12
-#define MIN_HZ 10000000ULL             /* emulators that count instructions have the slowest TSCs; a clock that does not count gives less */
-#define MAX_HZ 100000000000ULL        /* nor a faster one: who states it is wrong */
-#define GOOD_PPM 200                  /* width of a rate, lowest to highest */
-#define AGREE_PPM 500                 /* what crystals may differ in, and stated rates be rounded by */
-#define STUCK_TICKS (1ULL << 32)      /* of the TSC: more than twenty windows */
+#define MIN_HZ 10000000ULL       /* emulators that count instructions have the slowest TSCs; a clock that does not count gives less */
+#define MAX_HZ 100000000000ULL   /* nor a faster one: who states it is wrong */
+#define GOOD_PPM 200             /* width of a rate, lowest to highest */
+#define AGREE_PPM 500            /* what crystals may differ in, and stated rates be rounded by */
+#define STUCK_TICKS (1ULL << 32) /* of the TSC: more than twenty windows */
 
 struct clock_point clock_point_take(u32 (*read)(void))
 {
@@ -51,20 +51,11 @@ static bool overlap(const struct tsc_rate *a, const struct tsc_rate *b, u64 ppm)
     return a->low - a->low / 1000000 * ppm <= b->high && b->low - b->low / 1000000 * ppm <= a->high;
 }
 
-static bool makes_sense(const struct tsc_rate *r)
-{
-    return r->low >= MIN_HZ && r->low <= MAX_HZ && r->high >= r->low;
-}
+static bool makes_sense(const struct tsc_rate *r) { return r->low >= MIN_HZ && r->low <= MAX_HZ && r->high >= r->low; }
 
-bool tsc_rates_agree(const struct tsc_rate *a, const struct tsc_rate *b)
-{
-    return overlap(a, b, AGREE_PPM);
-}
+bool tsc_rates_agree(const struct tsc_rate *a, const struct tsc_rate *b) { return overlap(a, b, AGREE_PPM); }
 
-static bool narrow(const struct tsc_rate *r)
-{
-    return r->high - r->low <= r->high / 1000000 * GOOD_PPM;
-}
+static bool narrow(const struct tsc_rate *r) { return r->high - r->low <= r->high / 1000000 * GOOD_PPM; }
 
 static struct tsc_rate intersection(const struct tsc_rate *a, const struct tsc_rate *b)
 {

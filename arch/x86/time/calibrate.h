@@ -10,8 +10,8 @@
 struct ref_clock {
     const char *name;
     u64 hz;
-    u32 mask;           /* bits that count */
-    u32 (*read)(void);  /* counts upward */
+    u32 mask;          /* bits that count */
+    u32 (*read)(void); /* counts upward */
 };
 
 /* What a source says of the TSC: its rate lies between these, in Hz. Both 0: nothing. */
@@ -36,10 +36,7 @@ bool tsc_measure_seconds(const char *name, bool (*tick)(struct clock_point *), s
  */
 const struct tsc_rate *tsc_rate_choose(const struct tsc_rate *rates, u32 n, u32 *against);
 bool tsc_rates_agree(const struct tsc_rate *a, const struct tsc_rate *b);
-static inline u64 tsc_rate_hz(const struct tsc_rate *r)
-{
-    return r->low + (r->high - r->low) / 2;
-}
+static inline u64 tsc_rate_hz(const struct tsc_rate *r) { return r->low + (r->high - r->low) / 2; }
 
 /* The clocks that this machine has and that count; their number, MAX_CLOCKS - 1 at most. clock_sources_stop() leaves their registers as they were found. */
 u32 clock_sources_start(struct ref_clock *clocks);

@@ -48,20 +48,11 @@ static void pit_start(void)
     outb(0x42, 0);
 }
 
-static u32 pm_timer_read(void)
-{
-    return inl(acpi.pm_timer);
-}
+static u32 pm_timer_read(void) { return inl(acpi.pm_timer); }
 
-static u32 hpet_reg(u32 reg)
-{
-    return *(volatile u32 *)(hpet + reg);
-}
+static u32 hpet_reg(u32 reg) { return *(volatile u32 *)(hpet + reg); }
 
-static u32 hpet_read(void)
-{
-    return hpet_reg(HPET_COUNTER);
-}
+static u32 hpet_read(void) { return hpet_reg(HPET_COUNTER); }
 
 /* Where the firmware says that the HPET is; 0: nowhere that can be true. */
 static paddr_t hpet_address(void)
@@ -135,10 +126,7 @@ void clock_sources_stop(void)
 }
 
 /* A rate that somebody states is his crystal's nominal one. */
-static struct tsc_rate stated(const char *name, u64 hz)
-{
-    return (struct tsc_rate){ name, hz - hz / 20000, hz + hz / 20000 };
-}
+static struct tsc_rate stated(const char *name, u64 hz) { return (struct tsc_rate){ name, hz - hz / 20000, hz + hz / 20000 }; }
 
 static bool is(const struct cpuid_regs *r, const char *signature)
 {
@@ -218,7 +206,4 @@ static bool rtc_tick(struct clock_point *p)
     return false;
 }
 
-bool clock_rate_rtc(struct tsc_rate *rate)
-{
-    return tsc_measure_seconds("RTC", rtc_tick, rate);
-}
+bool clock_rate_rtc(struct tsc_rate *rate) { return tsc_measure_seconds("RTC", rtc_tick, rate); }

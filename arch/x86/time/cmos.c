@@ -26,10 +26,7 @@ static void read_fields(u8 f[NR_FIELDS])
     f[CENTURY] = acpi.rtc_century ? cmos_read(acpi.rtc_century) : 0;
 }
 
-static u32 decode(u8 v, bool binary)
-{
-    return binary ? v : (v >> 4) * 10u + (v & 15);
-}
+static u32 decode(u8 v, bool binary) { return binary ? v : (v >> 4) * 10u + (v & 15); }
 
 static u64 days_from_civil(u32 y, u32 m, u32 d)
 {

@@ -18,10 +18,7 @@ static s8 scale_shift;
 
 #define DOUBTFUL_PPM 500 /* what NTP can steer against */
 
-static inline u64 mul_u64_u32_shift32(u64 a, u32 b)
-{
-    return (u64)(((unsigned __int128)a * b) >> 32);
-}
+static inline u64 mul_u64_u32_shift32(u64 a, u32 b) { return (u64)(((unsigned __int128)a * b) >> 32); }
 
 /* a * b / c; all ones where that does not fit 64 bits, which the instruction would answer with #DE. */
 static inline u64 muldiv(u64 a, u64 b, u64 c)
@@ -47,10 +44,7 @@ u64 system_time_ns(void)
     return scale(rdtsc_ordered() + (u64)this_cpu()->tsc_offset - tsc0);
 }
 
-u64 tsc_at_ns(u64 ns)
-{
-    return tsc0 - (u64)this_cpu()->tsc_offset + muldiv(ns, tsc_khz, 1000000);
-}
+u64 tsc_at_ns(u64 ns) { return tsc0 - (u64)this_cpu()->tsc_offset + muldiv(ns, tsc_khz, 1000000); }
 
 u64 tsc_scale(u32 *mul, s8 *shift)
 {
@@ -122,7 +116,8 @@ void tsc_init(void)
     u64 khz = tsc_rate_hz(&rate) / 1000;
 
     if (!khz)
-        panic(PANIC_TSC, "the TSC's rate cannot be told: no HPET, PM timer, PIT or RTC counts, and neither CPUID nor a hypervisor states it");
+        panic(PANIC_TSC,
+              "the TSC's rate cannot be told: no HPET, PM timer, PIT or RTC counts, and neither CPUID nor a hypervisor states it");
     /* mul = 10^6 * 2^32 / khz, brought into 32 bits by the shift. */
     u64 tps = khz * 1000;
 

@@ -15,10 +15,7 @@
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"
 
-static const char *describe(u32 vector)
-{
-    return vector < 32 ? vector_infos[vector].what : "interrupt where none can be";
-}
+static const char *describe(u32 vector) { return vector < 32 ? vector_infos[vector].what : "interrupt where none can be"; }
 
 static void report(struct cpu_user_regs *regs, u32 vector)
 {
@@ -53,10 +50,7 @@ static void mc_early(struct cpu_user_regs *regs, u32 vector)
     fatal_trap(regs, PANIC_MC_EARLY, "machine check before this CPU's error banks are set up");
 }
 
-static void nested(struct cpu_user_regs *regs, u32 vector)
-{
-    panic_nested(regs, describe(vector));
-}
+static void nested(struct cpu_user_regs *regs, u32 vector) { panic_nested(regs, describe(vector)); }
 
 static void nmi_panic(struct cpu_user_regs *regs, u32 vector)
 {

@@ -19,8 +19,7 @@
 #include <hv/x86/trap.h>
 
 static u32 opt_panic_delay = 5;
-OPTION("panic", option_u32, opt_panic_delay,
-       "seconds from a panic to the reboot; a key on the serial line or the keyboard ends the wait",
+OPTION("panic", option_u32, opt_panic_delay, "seconds from a panic to the reboot; a key on the serial line or the keyboard ends the wait",
        "`5`");
 
 extern char __text_start[], __text_end[];
@@ -31,18 +30,14 @@ static enum { STAGE_TEXT, STAGE_RECORD, STAGE_SCREEN, STAGE_END } stage;
 static struct recorder_report summary;
 static u64 noted_address;
 
-void fatal_note_address(u64 address)
-{
-    noted_address = address;
-}
+void fatal_note_address(u64 address) { noted_address = address; }
 
 void registers_print(const struct cpu_user_regs *r, const char *level)
 {
     char name[96];
 
     printk("%sRIP:    %04x:[%s]\n", level, r->cs, symbol_describe(r->rip, name, sizeof(name)));
-    printk("%sRFLAGS: %016lx   error code: %08x   vector: %u\n", level, r->rflags, r->error_code,
-           r->entry_vector & 0xff);
+    printk("%sRFLAGS: %016lx   error code: %08x   vector: %u\n", level, r->rflags, r->error_code, r->entry_vector & 0xff);
     printk("%srax: %016lx   rbx: %016lx   rcx: %016lx\n", level, r->rax, r->rbx, r->rcx);
     printk("%srdx: %016lx   rsi: %016lx   rdi: %016lx\n", level, r->rdx, r->rsi, r->rdi);
     printk("%srbp: %016lx   rsp: %016lx   r8:  %016lx\n", level, r->rbp, r->rsp, r->r8);
@@ -53,10 +48,7 @@ void registers_print(const struct cpu_user_regs *r, const char *level)
 }
 
 /* A page that can be read without a fault; not the guard, nor the shadow stack in its place. */
-static bool is_stack(u64 va)
-{
-    return (hv_lookup(va) & (PTE_PRESENT | PTE_RW)) == (PTE_PRESENT | PTE_RW);
-}
+static bool is_stack(u64 va) { return (hv_lookup(va) & (PTE_PRESENT | PTE_RW)) == (PTE_PRESENT | PTE_RW); }
 
 /*
  * Every word of the stack that points into the text: more than the call chain, never less. After a stack overflow
@@ -174,8 +166,7 @@ void panic_nested(const struct cpu_user_regs *regs, const char *why)
     cpu_stop_if_panicking();
     if (__atomic_fetch_add(&depth, 1, __ATOMIC_SEQ_CST) > 2)
         last_resort();
-    printk("A second fault while reporting: %s%s%s\n", why, regs ? " at " : "",
-           regs ? symbol_describe(regs->rip, name, sizeof(name)) : "");
+    printk("A second fault while reporting: %s%s%s\n", why, regs ? " at " : "", regs ? symbol_describe(regs->rip, name, sizeof(name)) : "");
     trap_test_nested(&depth);
     if (stage < STAGE_RECORD) {
         stage = STAGE_RECORD;
@@ -201,8 +192,7 @@ static void place(u32 context)
 {
     console_flush_late();
     printk("****************************************\n");
-    printk("Caisson %s, phase %s, context %s, CPU %u\n", CAISSON_VERSION, summary.phase, trap_context_name(context),
-           this_cpu()->id);
+    printk("Caisson %s, phase %s, context %s, CPU %u\n", CAISSON_VERSION, summary.phase, trap_context_name(context), this_cpu()->id);
     smp_stop_others();
 }
 

@@ -26,10 +26,7 @@ enum { REG_CTL, REG_STATUS, REG_ADDR, REG_MISC, REG_IPID = 5 };
 static u32 nr_banks;
 static bool ser_p, amd_recovers, smca;
 
-static u32 bank_msr(u32 bank, u32 reg)
-{
-    return smca ? MSR_SMCA_MC0_CTL + 16 * bank + reg : MSR_MC0_CTL + 4 * bank + reg;
-}
+static u32 bank_msr(u32 bank, u32 reg) { return smca ? MSR_SMCA_MC0_CTL + 16 * bank + reg : MSR_MC0_CTL + 4 * bank + reg; }
 
 /* ---- events: filled by any CPU's handler, taken by softirqs ---- */
 
@@ -182,10 +179,7 @@ u32 mc_frames(enum mc_addresses kind, u64 status, u64 misc, u64 ipid)
     return lsb <= PAGE_SHIFT ? 1 : lsb <= MC_RANGE_SHIFT_MAX ? 1u << (lsb - PAGE_SHIFT) : 0;
 }
 
-bool mc_recovery_supported(void)
-{
-    return ser_p;
-}
+bool mc_recovery_supported(void) { return ser_p; }
 
 /* ---- the handler ---- */
 
@@ -194,8 +188,7 @@ static void end(const struct cpu_user_regs *regs, enum panic_code code, const st
 {
     fatal_note_address(e->nr_frames ? e->address : 0);
     if (e->nr_frames)
-        fatal_trap(regs, code, "machine check: %s, frame %#lx (bank %u, status %016lx)", why, e->address >> PAGE_SHIFT, e->bank,
-                   e->status);
+        fatal_trap(regs, code, "machine check: %s, frame %#lx (bank %u, status %016lx)", why, e->address >> PAGE_SHIFT, e->bank, e->status);
     fatal_trap(regs, code, "machine check: %s (bank %u, status %016lx, MCG_STATUS %lx)", why, e->bank, e->status, e->mcg_status);
 }
 
@@ -284,10 +277,7 @@ static void scan_begin(void)
         cpu_relax();
 }
 
-static void scan_end(void)
-{
-    __atomic_store_n(&scanning, 0, __ATOMIC_RELEASE);
-}
+static void scan_end(void) { __atomic_store_n(&scanning, 0, __ATOMIC_RELEASE); }
 
 void machine_check_handle(struct cpu_user_regs *regs)
 {
@@ -296,8 +286,9 @@ void machine_check_handle(struct cpu_user_regs *regs)
 
     scan_begin();
     for (u32 i = 0; i < nr_banks; i++) {
-        struct mc_event e = { .mcg_status = mcg, .in_guest = regs_from_guest(regs), .restartable = mcg & MCG_STATUS_RIPV,
-                              .rip = regs->rip };
+        struct mc_event e = {
+            .mcg_status = mcg, .in_guest = regs_from_guest(regs), .restartable = mcg & MCG_STATUS_RIPV, .rip = regs->rip
+        };
 
         if (!read_bank(i, &e))
             continue;
@@ -329,7 +320,8 @@ static void log_left_record(u32 bank)
         return;
     if ((status & MCI_STATUS_ADDRV) && !rdmsr_safe(bank_msr(bank, REG_ADDR), &address))
         address = 0;
-    printk(LOG_WARN "Machine check from before this start: CPU %u, bank %u, status %016lx, address %#lx\n", this_cpu()->id, bank, status, address);
+    printk(LOG_WARN "Machine check from before this start: CPU %u, bank %u, status %016lx, address %#lx\n", this_cpu()->id, bank, status,
+           address);
 }
 
 /* Family 6 before model 1Ah: the firmware alone sets what bank 0 reports (SDM vol. 3, 16.3.2.1). */

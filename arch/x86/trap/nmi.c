@@ -51,9 +51,7 @@ static void acknowledge(u8 reason)
 static void tell_dom0(u8 reason)
 {
     unsigned long *told = &hardware_domain->shared_info->arch.nmi_reason;
-    unsigned long bits = reason & NMI_SERR    ? XEN_NMIREASON_pci_serr
-                         : reason & NMI_IOCHK ? XEN_NMIREASON_io_error
-                                              : XEN_NMIREASON_unknown;
+    unsigned long bits = reason & NMI_SERR ? XEN_NMIREASON_pci_serr : reason & NMI_IOCHK ? XEN_NMIREASON_io_error : XEN_NMIREASON_unknown;
 
     __atomic_fetch_or(told, bits, __ATOMIC_RELAXED);
     __atomic_fetch_add(&this_cpu()->nmis_for_dom0, 1, __ATOMIC_RELAXED);

@@ -9,16 +9,10 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
-bool page_fault_early(const struct cpu_user_regs *regs)
-{
-    return !(regs->error_code & PFEC_PRESENT) && direct_map_fault(read_cr2());
-}
+bool page_fault_early(const struct cpu_user_regs *regs) { return !(regs->error_code & PFEC_PRESENT) && direct_map_fault(read_cr2()); }
 
 /* The frame table knows chunks, which have holes; in the direct map these are not mapped. */
-static bool in_ram(mfn_t mfn)
-{
-    return mfn_valid(mfn) && (hv_lookup((u64)mfn_to_virt(mfn)) & PTE_PRESENT);
-}
+static bool in_ram(mfn_t mfn) { return mfn_valid(mfn) && (hv_lookup((u64)mfn_to_virt(mfn)) & PTE_PRESENT); }
 
 /* A table that can be read without a fault: in RAM, or in the image before there is a frame table. */
 static const pte_t *readable_table(mfn_t mfn)

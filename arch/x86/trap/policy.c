@@ -15,16 +15,13 @@ static const u8 matrix[TRAP_PHASE_COUNT][TRAP_CONTEXT_COUNT][VECTOR_ROW_IRQ + 1]
 static const char *const phase_names[] = TRAP_PHASE_NAMES;
 static const char *const context_names[] = TRAP_CONTEXT_NAMES;
 
-u32 trap_outcome(u32 vector, u32 phase, u32 context)
-{
-    return matrix[phase][context][MIN(vector, (u32)VECTOR_ROW_IRQ)];
-}
+u32 trap_outcome(u32 vector, u32 phase, u32 context) { return matrix[phase][context][MIN(vector, (u32)VECTOR_ROW_IRQ)]; }
 
 u32 trap_phase(void)
 {
     static const u8 of_system[PHASE_COUNT] = {
-        [PHASE_EARLY_BOOT] = TRAP_PHASE_EARLY_BOOT, [PHASE_BOOT] = TRAP_PHASE_BOOT, [PHASE_SMP_BOOT] = TRAP_PHASE_SMP_BOOT,
-        [PHASE_ACTIVE] = TRAP_PHASE_ACTIVE, [PHASE_SHUTDOWN] = TRAP_PHASE_SHUTDOWN,
+        [PHASE_EARLY_BOOT] = TRAP_PHASE_EARLY_BOOT, [PHASE_BOOT] = TRAP_PHASE_BOOT,         [PHASE_SMP_BOOT] = TRAP_PHASE_SMP_BOOT,
+        [PHASE_ACTIVE] = TRAP_PHASE_ACTIVE,         [PHASE_SHUTDOWN] = TRAP_PHASE_SHUTDOWN,
     };
 
     if (unlikely(panic_in_progress()))
@@ -49,23 +46,14 @@ u32 trap_context(const struct cpu_user_regs *regs)
         return TRAP_CONTEXT_HYPERVISOR;
     if (regs && regs_from_guest(regs))
         return in_user_mode() ? TRAP_CONTEXT_GUEST_USER : TRAP_CONTEXT_GUEST_KERNEL;
-    return inside & INSIDE_MC        ? TRAP_CONTEXT_MC
-           : inside & INSIDE_NMI     ? TRAP_CONTEXT_NMI
-           : inside & INSIDE_CONSOLE ? TRAP_CONTEXT_CONSOLE
-                                     : TRAP_CONTEXT_HYPERVISOR;
+    return inside & INSIDE_MC      ? TRAP_CONTEXT_MC :
+           inside & INSIDE_NMI     ? TRAP_CONTEXT_NMI :
+           inside & INSIDE_CONSOLE ? TRAP_CONTEXT_CONSOLE :
+                                     TRAP_CONTEXT_HYPERVISOR;
 }
 
-u32 trap_outcome_now(u32 vector, const struct cpu_user_regs *regs)
-{
-    return trap_outcome(vector, trap_phase(), trap_context(regs));
-}
+u32 trap_outcome_now(u32 vector, const struct cpu_user_regs *regs) { return trap_outcome(vector, trap_phase(), trap_context(regs)); }
 
-const char *trap_phase_name(u32 phase)
-{
-    return phase_names[phase];
-}
+const char *trap_phase_name(u32 phase) { return phase_names[phase]; }
 
-const char *trap_context_name(u32 context)
-{
-    return context_names[context];
-}
+const char *trap_context_name(u32 context) { return context_names[context]; }

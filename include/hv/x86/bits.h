@@ -37,7 +37,7 @@
 #define DR6_RESERVED_1 BITS_(0xffff0ff0) /* as after reset: nothing has hit */
 #define DR7_ENABLES BITS_(0xff)
 #define DR7_RESERVED_1 BITS_(0x400)
-#define DR7_GD BITS_(0x2000) /* accesses to debug registers trap */
+#define DR7_GD BITS_(0x2000)           /* accesses to debug registers trap */
 #define DR7_WRITABLE BITS_(0xffff03ff) /* all but GD and what is reserved */
 
 /* Page-table entries (vol. 3, 4.5) */

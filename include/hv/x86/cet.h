@@ -28,10 +28,7 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/speculation.h>
 
-static inline bool shadow_stacks_in_use(void)
-{
-    return spec.what & SPEC_SHADOW_STACKS;
-}
+static inline bool shadow_stacks_in_use(void) { return spec.what & SPEC_SHADOW_STACKS; }
 
 /* Maps `page` where a block has its guard, as the shadow stack. -ENOMEM. */
 int shadow_stack_map(void *block, paddr_t page) __must_check;

@@ -8,17 +8,18 @@
 struct cpu_features {
     char vendor[13], model[49];
     bool intel, amd, tcg; /* tcg: QEMU's own emulation, with its limits */
-    bool fast_strings; /* not turned off by the firmware */
-    bool smep, smap, umip, shadow_stacks, branch_tracking, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp, lfence_serialises;
+    bool fast_strings;    /* not turned off by the firmware */
+    bool smep, smap, umip, shadow_stacks, branch_tracking, fsgsbase, xsave, xsaveopt, tsc_deadline, invariant_tsc, page1gb, rdtscp,
+        lfence_serialises;
     bool x87_pointers_stay; /* FXSAVE, XSAVE and their reverse leave them alone unless an exception is pending */
     u32 max_leaf, max_ext_leaf, phys_bits;
-    u64 xcr0_mask;   /* components the hardware and we support */
-    u32 xsave_size;  /* bytes for xcr0_mask */
-    u64 cr4;         /* what every CPU runs with, but for a guest's own bits */
+    u64 xcr0_mask;  /* components the hardware and we support */
+    u32 xsave_size; /* bytes for xcr0_mask */
+    u64 cr4;        /* what every CPU runs with, but for a guest's own bits */
 };
 extern struct cpu_features cpu;
 
-void cpu_identify(void);     /* early: CPUID only */
+void cpu_identify(void);        /* early: CPUID only */
 void cpu_enable_features(void); /* decides, for all CPUs; then loads */
 void cpu_load_pat(void);        /* before the first mapping that the reset value does not know: HV_WC */
 void cpu_load_features(void);   /* control registers and PAT of this CPU */
@@ -31,10 +32,7 @@ void stack_block_free(void *block); /* no CPU is on it */
 void *ist_block_alloc(void) __must_check;
 /* The same for the boot CPU's statically allocated blocks. */
 void stack_guard_boot_blocks(void);
-static inline struct stack_top *stack_block_top(void *block)
-{
-    return (struct stack_top *)((char *)block + STACK_BLOCK_SIZE) - 1;
-}
+static inline struct stack_top *stack_block_top(void *block) { return (struct stack_top *)((char *)block + STACK_BLOCK_SIZE) - 1; }
 void cpu_write_cr4(u64 cr4);
 bool smap_breaks_iret(void); /* boot CPU, before guests and shadow stacks */
 

@@ -30,19 +30,19 @@ struct pv_vcpu {
     bool guest_kernel_mode;
     mfn_t kernel_l4, user_l4; /* user_l4 0: none loaded */
     u64 kernel_sp;
-    u64 bounce_sp;       /* kernel_sp, aligned, if a frame below it cannot reach the hypervisor; else 0 */
+    u64 bounce_sp; /* kernel_sp, aligned, if a frame below it cannot reach the hypervisor; else 0 */
     u16 kernel_ss;
     struct trap_info traps[256];
     struct callback event_cb, failsafe_cb, syscall_cb, syscall32_cb, sysenter_cb; /* sysenter: CPUID does not show SEP */
-    u32 iopl;            /* virtual; the real one is always 0 */
-    u64 frame_iopl;      /* the RFLAGS bits of frames that show it */
-    u64 iobitmap;        /* guest-kernel address of the ports that user mode may use, */
-    u32 iobitmap_ports;  /* and how many it tells of */
-    u64 cr4;             /* guest-owned bits */
+    u32 iopl;                                                                     /* virtual; the real one is always 0 */
+    u64 frame_iopl;                                                               /* the RFLAGS bits of frames that show it */
+    u64 iobitmap;       /* guest-kernel address of the ports that user mode may use, */
+    u32 iobitmap_ports; /* and how many it tells of */
+    u64 cr4;            /* guest-owned bits */
     bool cr0_ts;
-    u64 dr[8];           /* dr[4], dr[5] unused */
+    u64 dr[8]; /* dr[4], dr[5] unused */
     u64 xcr0;
-    u32 pci_cf8;         /* last address written to port cf8h */
+    u32 pci_cf8; /* last address written to port cf8h */
 
     /* Descriptor tables: frames hold a seg_desc type reference each. */
     u32 gdt_entries, gdt_nr_frames;
@@ -54,18 +54,18 @@ struct pv_vcpu {
     /* Valid while the vCPU's state is not loaded (percpu.state_owner). */
     u16 ds, es, fs, gs;
     bool selectors_lost; /* some could not be loaded again: above is what they were, loaded is null */
-    bool selectors_due; /* loaded they are null as yet: pages of the LDT are to be mapped first */
+    bool selectors_due;  /* loaded they are null as yet: pages of the LDT are to be mapped first */
     u64 fs_base, gs_base, gs_base_shadow;
-    void *fpu_area;      /* XSAVE format */
+    void *fpu_area; /* XSAVE format */
     u64 tsc_aux;
 
     u64 spec_ctrl, spec_ctrl_hw; /* as the guest has it, and the processor for it */
 
     /* Tables that the guest runs on where it may not see the hypervisor's memory (isolation.c). */
     struct {
-        u64 *l4[2], *l3;     /* copies of the kernel's and the user L4 */
+        u64 *l4[2], *l3; /* copies of the kernel's and the user L4 */
         paddr_t root[2];
-        spinlock_t lock;     /* what l4[] is a copy of */
+        spinlock_t lock; /* what l4[] is a copy of */
     } isolated;
 
     struct vmce vmce;

@@ -12,18 +12,18 @@ enum segment { SEG_DEFAULT, SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 
 struct insn {
     u8 bytes[INSN_MAX + 9]; /* two words, and room behind them for a look at eight bytes */
-    u8 available;   /* bytes that could be fetched */
-    u8 len;         /* of the whole instruction */
+    u8 available;           /* bytes that could be fetched */
+    u8 len;                 /* of the whole instruction */
     u16 opcode;
     u8 rex, modrm;
     bool has_modrm, lock, rep, op16, addr32; /* rep: either of the two */
-    bool truncated; /* more bytes are needed than are available */
-    u8 size;        /* operand: 1, 2, 4 or 8 bytes */
-    u8 code;        /* bytes of an address, by the code segment */
+    bool truncated;                          /* more bytes are needed than are available */
+    u8 size;                                 /* operand: 1, 2, 4 or 8 bytes */
+    u8 code;                                 /* bytes of an address, by the code segment */
     u8 sib;
     enum segment segment; /* by prefix */
     s32 displacement;
-    u64 imm;        /* sign-extended */
+    u64 imm; /* sign-extended */
 };
 
 /* From the guest's CS and RIP; false: not fetchable, or not one of those known here. */

@@ -24,19 +24,19 @@
 #define MCI_STATUS_ADDRV (1ULL << 58)
 #define MCI_STATUS_PCC (1ULL << 57)
 #define MCI_STATUS_S (1ULL << 56)
-#define MCI_STATUS_AR (1ULL << 55)   /* Intel; AMD: TCC, the thread's context is corrupt */
-#define MCI_STATUS_DEFERRED (1ULL << 44) /* AMD */
-#define MCI_STATUS_POISON (1ULL << 43)   /* AMD: damaged data was used */
-#define MCI_MISC_ADDR_LSB(misc) ((u32)(misc) & 63) /* Intel: the address is exact from this bit on */
+#define MCI_STATUS_AR (1ULL << 55)               /* Intel; AMD: TCC, the thread's context is corrupt */
+#define MCI_STATUS_DEFERRED (1ULL << 44)         /* AMD */
+#define MCI_STATUS_POISON (1ULL << 43)           /* AMD: damaged data was used */
+#define MCI_MISC_ADDR_LSB(misc) ((u32)(misc)&63) /* Intel: the address is exact from this bit on */
 #define MCI_MISC_ADDR_MODE(misc) ((misc) >> 6 & 7)
 #define MCI_MISC_ADDR_PHYSICAL 2
 
 enum mc_severity {
-    MC_NONE,      /* no valid record, or one that is not enabled to signal */
+    MC_NONE, /* no valid record, or one that is not enabled to signal */
     MC_CORRECTED,
-    MC_DEFERRED,  /* uncorrected, nobody has used the data yet; not signalled by itself */
-    MC_OPTIONAL,  /* uncorrected, found before use: recovery may be done */
-    MC_REQUIRED,  /* uncorrected and used: the instruction must not go on */
+    MC_DEFERRED, /* uncorrected, nobody has used the data yet; not signalled by itself */
+    MC_OPTIONAL, /* uncorrected, found before use: recovery may be done */
+    MC_REQUIRED, /* uncorrected and used: the instruction must not go on */
     MC_FATAL,
 };
 
@@ -46,7 +46,7 @@ struct mc_event {
     bool in_guest;    /* a guest was interrupted: it is `current` on that CPU until the softirq has run */
     bool copy_failed; /* the hypervisor read it for a guest, who gets an error instead */
     bool restartable;
-    u32 nr_frames;    /* damaged from address on, which is a machine address; 0: it names no memory */
+    u32 nr_frames; /* damaged from address on, which is a machine address; 0: it names no memory */
     u64 mcg_status, status, address, misc, tsc, rip;
 };
 

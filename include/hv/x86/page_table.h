@@ -12,7 +12,7 @@ typedef u64 pte_t;
 #define PTE_CACHE_MASK (PTE_PWT | PTE_PCD | PTE_PAT)
 
 #define PT_ENTRIES 512
-#define PT_SHIFT(level) (12 + 9 * ((level) - 1))
+#define PT_SHIFT(level) (12 + 9 * ((level)-1))
 #define PT_INDEX(va, level) (((va) >> PT_SHIFT(level)) & 511)
 
 static inline mfn_t pte_mfn(pte_t e) { return (e & PTE_ADDR_MASK) >> PAGE_SHIFT; }
@@ -64,7 +64,7 @@ u64 vmap_reserve_for_cpus(u64 size, u64 align);
 /* direct_map.c */
 bool direct_map_fault(u64 va); /* early boot: maps what was touched; false: not a direct-map address */
 void direct_map_init(void);
-void image_release_init(void); /* unmaps and frees .init.text, the decompressors among it */
+void image_release_init(void);                         /* unmaps and frees .init.text, the decompressors among it */
 int direct_map_add(paddr_t pa, u64 size) __must_check; /* tables of the firmware outside RAM */
 
 /* m2p.c: the machine-to-physical table the ABI promises. */

@@ -30,8 +30,8 @@ CHECK_SIZE(struct tss64, 104);
 /* What a CPU is in the middle of: bits of percpu.inside, written by that CPU alone. */
 #define INSIDE_NMI 1u
 #define INSIDE_MC 2u
-#define INSIDE_CONSOLE 4u  /* the console lock is held here */
-#define INSIDE_NO_LOCKS 8u /* a handler that may not take locks */
+#define INSIDE_CONSOLE 4u   /* the console lock is held here */
+#define INSIDE_NO_LOCKS 8u  /* a handler that may not take locks */
 #define INSIDE_FIRMWARE 16u /* a runtime service of UEFI */
 
 enum cpu_state { CPU_ABSENT, CPU_STARTING, CPU_ONLINE, CPU_LEAVING, CPU_PARKED, CPU_RETURNING };
@@ -43,33 +43,33 @@ struct mended {
 };
 
 struct percpu {
-    struct vcpu *curr;     /* poison until this CPU's idle vCPU runs, and in handlers that may not follow it */
+    struct vcpu *curr;        /* poison until this CPU's idle vCPU runs, and in handlers that may not follow it */
     struct vcpu *hidden_curr; /* what it was before such a handler */
     u32 id, apic_id;
-    u32 state;             /* enum cpu_state */
+    u32 state; /* enum cpu_state */
     u32 inside;
-    struct mended mended;  /* the last one; not those in NMI and #MC handlers */
-    u32 softirq_pending;   /* bits of enum softirq; set by this CPU and by others */
-    u32 locks_held;        /* spinlocks held by this CPU: must be 0 to schedule */
+    struct mended mended; /* the last one; not those in NMI and #MC handlers */
+    u32 softirq_pending;  /* bits of enum softirq; set by this CPU and by others */
+    u32 locks_held;       /* spinlocks held by this CPU: must be 0 to schedule */
     struct vcpu *idle;
-    struct vcpu *state_owner; /* whose segments and FPU state are loaded, if its state_cpu is this one */
-    struct domain *loaded;    /* whose address space CR3 holds; NULL: the hypervisor's own */
-    u64 cr4, xcr0;         /* cached */
-    u64 guest_cr3, full_cr3; /* isolation: what the last exit to a guest loaded, and what it replaced */
+    struct vcpu *state_owner;          /* whose segments and FPU state are loaded, if its state_cpu is this one */
+    struct domain *loaded;             /* whose address space CR3 holds; NULL: the hypervisor's own */
+    u64 cr4, xcr0;                     /* cached */
+    u64 guest_cr3, full_cr3;           /* isolation: what the last exit to a guest loaded, and what it replaced */
     u64 isolated_image, isolated_area; /* this CPU's part of guests' isolated tables: entries for the image's slot and for its areas */
-    u32 tlb_flush_time;    /* what the TLB clock said at the last full flush */
-    u32 flush_what;        /* tlb.c: requests of other CPUs, which count them */
+    u32 tlb_flush_time;                /* what the TLB clock said at the last full flush */
+    u32 flush_what;                    /* tlb.c: requests of other CPUs, which count them */
     u64 flush_asked, flush_done;
     u64 flush_address;
     const struct page_info *updating; /* a table whose entry is being changed (pt_update.c) */
-    bool firmware_faulted; /* a runtime service raised an exception, */
-    u64 firmware_fault;    /* here */
-    s64 tsc_offset;        /* to the boot CPU's TSC */
+    bool firmware_faulted;            /* a runtime service raised an exception, */
+    u64 firmware_fault;               /* here */
+    s64 tsc_offset;                   /* to the boot CPU's TSC */
     u64 nmi_count, irq_count;
-    u32 nmis_for_dom0;     /* counted by the NMI handler, taken by its softirq */
-    void *boot_stack;      /* other CPUs than the first: the stack block they start and park on */
-    u64 *gdt;              /* the page of hypervisor descriptors, GDT offset 0xe000 */
-    u64 ist_ssp[8];        /* INTERRUPT_SSP_TABLE: shadow stacks by number of the IST stack; word 0 is not used */
+    u32 nmis_for_dom0; /* counted by the NMI handler, taken by its softirq */
+    void *boot_stack;  /* other CPUs than the first: the stack block they start and park on */
+    u64 *gdt;          /* the page of hypervisor descriptors, GDT offset 0xe000 */
+    u64 ist_ssp[8];    /* INTERRUPT_SSP_TABLE: shadow stacks by number of the IST stack; word 0 is not used */
     struct tss64 tss __aligned_to(16);
 #ifdef DEBUG
     spinlock_t *held[MAX_LOCKS_HELD];
@@ -82,8 +82,7 @@ struct stack_top {
     struct percpu *cpu;
     struct vcpu *vcpu; /* whose stack it is; NULL: an IST stack, a boot stack */
 };
-_Static_assert((sizeof(struct stack_top) - offsetof(struct stack_top, guest_regs.es)) % 16 == 0,
-               "RSP0 must be 16-byte aligned");
+_Static_assert((sizeof(struct stack_top) - offsetof(struct stack_top, guest_regs.es)) % 16 == 0, "RSP0 must be 16-byte aligned");
 
 static inline struct stack_top *this_stack_top(void)
 {
@@ -93,10 +92,7 @@ static inline struct stack_top *this_stack_top(void)
     return (struct stack_top *)((rsp | (STACK_BLOCK_SIZE - 1)) + 1) - 1;
 }
 
-static inline struct percpu *this_cpu(void)
-{
-    return this_stack_top()->cpu;
-}
+static inline struct percpu *this_cpu(void) { return this_stack_top()->cpu; }
 
 /* The vCPU that this CPU runs. Not before the boot CPU's idle vCPU exists (phase boot). */
 #define current (this_cpu()->curr)
@@ -107,19 +103,12 @@ static inline struct percpu *this_cpu(void)
 
 extern struct percpu boot_percpu;
 extern struct percpu *cpu_table[MAX_CPUS]; /* by number; NULL: no such CPU */
-extern u64 cpus_online; /* CPUs that answer interrupts of other CPUs */
+extern u64 cpus_online;                    /* CPUs that answer interrupts of other CPUs */
 
-static inline u64 cpu_bit(const struct percpu *c)
-{
-    return 1ULL << c->id;
-}
+static inline u64 cpu_bit(const struct percpu *c) { return 1ULL << c->id; }
 /* c: each CPU of the set, by number. */
-#define for_each_cpu(c, set) \
-    for (u64 left_ = (set); left_ && ((c) = cpu_table[__builtin_ctzll(left_)], true); left_ &= left_ - 1)
+#define for_each_cpu(c, set) for (u64 left_ = (set); left_ && ((c) = cpu_table[__builtin_ctzll(left_)], true); left_ &= left_ - 1)
 
-static inline bool cpu_is_online(const struct percpu *c)
-{
-    return READ_ONCE(cpus_online) & cpu_bit(c);
-}
+static inline bool cpu_is_online(const struct percpu *c) { return READ_ONCE(cpus_online) & cpu_bit(c); }
 
 #endif

@@ -1,6 +1,8 @@
 /* Assembler macros shared by entry code and copy routines. */
 #ifndef HV_X86_PERCPU_ASM_H
 #define HV_X86_PERCPU_ASM_H
+/* For the assembler. */
+/* clang-format off */
 
 /* A fault at insn continues at fixup. Same layout as struct exception_table_entry. */
 #define EXTABLE_ASM(insn, fixup)        \

@@ -69,10 +69,7 @@ static inline u32 inl(u16 port)
 }
 
 /* By width: 1, 2 or 4 bytes. */
-static inline u32 port_in(u16 port, unsigned bytes)
-{
-    return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port);
-}
+static inline u32 port_in(u16 port, unsigned bytes) { return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port); }
 static inline void port_out(u16 port, unsigned bytes, u32 v)
 {
     if (bytes == 1)
@@ -120,34 +117,29 @@ static inline u64 rdmsr(u32 msr)
     __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
     return ((u64)hi << 32) | lo;
 }
-static inline void wrmsr(u32 msr, u64 v)
-{
-    __asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
-}
+static inline void wrmsr(u32 msr, u64 v) { __asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory"); }
 
 /* An entry of the exception table: a fault at insn continues at fixup. */
 struct exception_table_entry {
     s32 insn, fixup; /* relative to the field itself */
 };
-#define EXTABLE(insn, fixup)                                        \
-    ".pushsection .ex_table, \"a\"\n"                               \
-    ".balign 4\n.long " insn " - .\n.long " fixup " - .\n"          \
+#define EXTABLE(insn, fixup)                               \
+    ".pushsection .ex_table, \"a\"\n"                      \
+    ".balign 4\n.long " insn " - .\n.long " fixup " - .\n" \
     ".popsection\n"
 
 /* As rdmsr/wrmsr; false instead of a #GP for an MSR that does not exist or a value it refuses. */
 static inline bool __must_check rdmsr_safe(u32 msr, u64 *v)
 {
     u32 lo = 0, hi = 0, ok = 0;
-    __asm__ volatile("1: rdmsr\n   inc %2\n2:\n" EXTABLE("1b", "2b")
-                     : "+a"(lo), "+d"(hi), "+r"(ok) : "c"(msr));
+    __asm__ volatile("1: rdmsr\n   inc %2\n2:\n" EXTABLE("1b", "2b") : "+a"(lo), "+d"(hi), "+r"(ok) : "c"(msr));
     *v = ((u64)hi << 32) | lo;
     return ok;
 }
 static inline bool __must_check wrmsr_safe(u32 msr, u64 v)
 {
     u32 ok = 0;
-    __asm__ volatile("1: wrmsr\n   inc %0\n2:\n" EXTABLE("1b", "2b")
-                     : "+r"(ok) : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+    __asm__ volatile("1: wrmsr\n   inc %0\n2:\n" EXTABLE("1b", "2b") : "+r"(ok) : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
     return ok;
 }
 

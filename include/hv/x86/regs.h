@@ -29,9 +29,6 @@ CHECK_OFFSET(struct cpu_user_regs, es, 0xa8);
 /* entry_vector of a frame made by SYSCALL; the low byte of others is the vector. */
 #define ENTRY_SYSCALL 0x100
 
-static inline bool regs_from_guest(const struct cpu_user_regs *regs)
-{
-    return (regs->cs & 3) == 3;
-}
+static inline bool regs_from_guest(const struct cpu_user_regs *regs) { return (regs->cs & 3) == 3; }
 
 #endif

@@ -12,7 +12,7 @@
 #define SPEC_RSB 0x08        /* the return stack is filled on each entry */
 #define SPEC_VERW 0x10       /* buffers are cleared on each exit (MDS and its kin) */
 #define SPEC_RETPOLINE 0x20
-#define SPEC_LFENCE 0x40     /* before indirect branches */
+#define SPEC_LFENCE 0x40        /* before indirect branches */
 #define SPEC_SHADOW_STACKS 0x80 /* of the hypervisor (cet.h); not beside isolation, RSB filling and retpolines */
 
 #define SPEC_ENTRY (SPEC_ISOLATE | SPEC_IBRS | SPEC_IBPB_ENTRY | SPEC_RSB)
@@ -47,7 +47,8 @@ struct patch_site {
 struct spec_facts {
     bool intel, amd, emulated; /* emulated: by software that does not speculate */
     bool smep, rtm;
-    bool branch_tracking, shadow_stacks, virtualised, shadow_stacks_virtual; /* CET-IBT; CET-SS; on a hypervisor; where exits of the guest do not break them */
+    bool branch_tracking, shadow_stacks, virtualised,
+        shadow_stacks_virtual; /* CET-IBT; CET-SS; on a hypervisor; where exits of the guest do not break them */
     u32 family, model;
     u32 leaf7_edx, leaf7_2_edx, ext8_ebx, ext21_eax, ext21_ecx;
     u64 arch_capabilities;
@@ -96,19 +97,22 @@ struct spec_options {
     int xpti, pv_l1tf, ibrs, rsb, verw, ibpb, ibpb_entry, ssbd, stibp, msr_sc, shadow_stacks, branch_tracking;
     int thunk; /* SPEC_RETPOLINE, SPEC_LFENCE, 0: a plain jump, SPEC_AUTO */
 };
-#define SPEC_OPTIONS_AUTO { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 }
+#define SPEC_OPTIONS_AUTO                                  \
+    {                                                      \
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 \
+    }
 
 struct spec_plan {
     u32 what;
-    u64 spec_ctrl;        /* set in every value that SPEC_CTRL gets */
-    bool ibpb_switch;     /* when a CPU goes from one vCPU to another */
-    bool rsb_switch;      /* the return stack is filled then, which that leaves alone */
-    bool guest_msrs;      /* guests have SPEC_CTRL and PRED_CMD, as far as the processor does: */
-    u64 guest_spec_ctrl;  /* the bits that they may set; 0: no such MSR */
+    u64 spec_ctrl;       /* set in every value that SPEC_CTRL gets */
+    bool ibpb_switch;    /* when a CPU goes from one vCPU to another */
+    bool rsb_switch;     /* the return stack is filled then, which that leaves alone */
+    bool guest_msrs;     /* guests have SPEC_CTRL and PRED_CMD, as far as the processor does: */
+    u64 guest_spec_ctrl; /* the bits that they may set; 0: no such MSR */
     bool guest_ibpb;
     bool branch_tracking;
-    const char *no_shadow_stacks; /* why they are not used where the processor has them */
-    bool l1tf, l1tf_dom0; /* guests' absent page-table entries may not name memory; dom0's neither */
+    const char *no_shadow_stacks;         /* why they are not used where the processor has them */
+    bool l1tf, l1tf_dom0;                 /* guests' absent page-table entries may not name memory; dom0's neither */
     const char *affected[8], *missing[4]; /* what it suffers from; what an update of the microcode would bring */
 };
 extern struct spec_plan spec;
@@ -120,10 +124,10 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
 
 /* Boot CPU, before others start: reads the facts, decides, patches, says what it did. May change cpu.cr4. */
 void spec_init(void);
-void spec_init_cpu(void); /* MSRs of this CPU */
-void spec_barrier(void);  /* between two vCPUs: what one has taught the predictors is lost to the next */
-void spec_fill_rsb(void); /* harden.S */
-u64 spec_ctrl_for(u64 wanted); /* SPEC_CTRL while a guest runs that has written `wanted` */
+void spec_init_cpu(void);       /* MSRs of this CPU */
+void spec_barrier(void);        /* between two vCPUs: what one has taught the predictors is lost to the next */
+void spec_fill_rsb(void);       /* harden.S */
+u64 spec_ctrl_for(u64 wanted);  /* SPEC_CTRL while a guest runs that has written `wanted` */
 void spec_ctrl_load(u64 value); /* such a value, for the guest that this CPU goes to */
 /* The bits of CPUID leaf 7 EDX and 80000008 EBX that guests see, and what they see of ARCH_CAPABILITIES. */
 u32 spec_guest_leaf7_edx(void);

@@ -41,9 +41,9 @@ void debug_trap_from_hypervisor(struct cpu_user_regs *regs);
 void nmi_init(void);
 
 /* machine_check.c */
-void machine_check_init(void);           /* the first CPU's banks, before phase boot */
-void machine_check_init_cpu(void);       /* the same on each other CPU */
-void machine_check_poll(void);           /* makes events of what is logged but not signalled */
+void machine_check_init(void);     /* the first CPU's banks, before phase boot */
+void machine_check_init_cpu(void); /* the same on each other CPU */
+void machine_check_poll(void);     /* makes events of what is logged but not signalled */
 void machine_check_handle(struct cpu_user_regs *regs);
 
 /* Prints the entries that lead to va in the tables at cr3; all accesses are checked. */

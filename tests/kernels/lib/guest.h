@@ -56,11 +56,11 @@ void memory_set(void *dst, int c, size_t n);
 /* ---- checks ---- */
 void check_failed(const char *file, int line, const char *what, long got, long want);
 #define CHECK(c) ((c) ? (void)0 : check_failed(__FILE__, __LINE__, #c, 0, 1))
-#define CHECK_EQ(got, want)                                                      \
-    do {                                                                         \
-        long g_ = (long)(got), w_ = (long)(want);                                \
-        if (g_ != w_)                                                            \
-            check_failed(__FILE__, __LINE__, #got " == " #want, g_, w_);         \
+#define CHECK_EQ(got, want)                                              \
+    do {                                                                 \
+        long g_ = (long)(got), w_ = (long)(want);                        \
+        if (g_ != w_)                                                    \
+            check_failed(__FILE__, __LINE__, #got " == " #want, g_, w_); \
     } while (0)
 void test_main(void);
 /* Says PASS or FAIL and ends the machine. */
@@ -82,15 +82,15 @@ void expect_trap(u32 vector);
 extern u64 trap_resume; /* 0: return as the frame says */
 
 /* Runs the statement; true if it raised exactly one trap of the vector. */
-#define TRAPS(vec, statement)                                                    \
-    ({                                                                           \
-        u32 before_ = trap_count[vec];                                           \
-        expect_trap(vec);                                                        \
-        __asm__ volatile("lea 1f(%%rip), %%rax; mov %%rax, trap_resume(%%rip)" ::: "rax", "memory"); \
-        statement;                                                               \
+#define TRAPS(vec, statement)                                                                                          \
+    ({                                                                                                                 \
+        u32 before_ = trap_count[vec];                                                                                 \
+        expect_trap(vec);                                                                                              \
+        __asm__ volatile("lea 1f(%%rip), %%rax; mov %%rax, trap_resume(%%rip)" ::: "rax", "memory");                   \
+        statement;                                                                                                     \
         __asm__ volatile("1:" ::: "memory", "cc", "rax", "rcx", "rdx", "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11"); \
-        trap_resume = 0;                                                         \
-        trap_count[vec] == before_ + 1;                                          \
+        trap_resume = 0;                                                                                               \
+        trap_count[vec] == before_ + 1;                                                                                \
     })
 
 /* ---- events ---- */
@@ -103,11 +103,11 @@ extern volatile u32 syscalls, failsafes;
 extern u64 failsafe_frame[11];
 
 /* ---- memory: every page comes from a pool of mapped, writable ones ---- */
-void *page_new(void);                     /* zeroed */
+void *page_new(void); /* zeroed */
 u64 va_to_mfn(const void *va);
-u64 *pte_of(const void *va, int level);   /* the entry, in a table mapped read-only */
+u64 *pte_of(const void *va, int level); /* the entry, in a table mapped read-only */
 u64 pte_machine_address(const void *va, int level);
-int remap(void *va, u64 pte);             /* update_va_mapping with a local flush */
+int remap(void *va, u64 pte); /* update_va_mapping with a local flush */
 int make_ro(void *va);
 int make_rw(void *va);
 long mmuext(u32 cmd, u64 arg1, u64 arg2);

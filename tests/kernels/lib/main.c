@@ -31,20 +31,22 @@ void failsafe_dispatch(u64 *frame) __attribute__((noreturn));
 
 /* ---- library ---- */
 
-void memory_copy(void *dst, const void *src, size_t n)
-{
-    __asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n)::"memory");
-}
+void memory_copy(void *dst, const void *src, size_t n) { __asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n)::"memory"); }
 
-void memory_set(void *dst, int c, size_t n)
-{
-    __asm__ volatile("rep stosb" : "+D"(dst), "+c"(n) : "a"(c) : "memory");
-}
+void memory_set(void *dst, int c, size_t n) { __asm__ volatile("rep stosb" : "+D"(dst), "+c"(n) : "a"(c) : "memory"); }
 
 void *memcpy(void *d, const void *s, size_t n);
 void *memset(void *d, int c, size_t n);
-void *memcpy(void *d, const void *s, size_t n) { memory_copy(d, s, n); return d; }
-void *memset(void *d, int c, size_t n) { memory_set(d, c, n); return d; }
+void *memcpy(void *d, const void *s, size_t n)
+{
+    memory_copy(d, s, n);
+    return d;
+}
+void *memset(void *d, int c, size_t n)
+{
+    memory_set(d, c, n);
+    return d;
+}
 
 static void put_number(char **p, u64 v, u32 base)
 {
@@ -111,10 +113,7 @@ struct trap_return {
 };
 _Static_assert(sizeof(struct trap_return) == 8 * 21, "entry.S makes room for it");
 
-void expect_trap(u32 vector)
-{
-    expected_vector = vector;
-}
+void expect_trap(u32 vector) { expected_vector = vector; }
 
 static struct frame read_frame(const u64 *sp)
 {
@@ -135,8 +134,8 @@ static struct frame read_frame(const u64 *sp)
 
 static void unexpected(const struct frame *f)
 {
-    print("unexpected vector 0x%lx error 0x%lx at 0x%lx, cs 0x%lx rsp 0x%lx cr2 0x%lx\n", f->vector, f->error, f->rip,
-          f->cs, f->rsp, shared_info ? shared_info->vcpu_info[0].arch.cr2 : 0);
+    print("unexpected vector 0x%lx error 0x%lx at 0x%lx, cs 0x%lx rsp 0x%lx cr2 0x%lx\n", f->vector, f->error, f->rip, f->cs, f->rsp,
+          shared_info ? shared_info->vcpu_info[0].arch.cr2 : 0);
     checks_failed++;
     finish();
 }
@@ -179,8 +178,10 @@ void trap_dispatch(u64 *sp, struct trap_return *r)
         else if (trap_resume)
             f.rip = trap_resume;
     }
+    /* clang-format off */
     *r = (struct trap_return){ f.r15, f.r14, f.r13, f.r12, f.rbp, f.rbx, f.r10, f.r9, f.r8, f.rdx, f.rsi, f.rdi,
                                { f.rax, f.r11, f.rcx, 0, f.rip, f.cs & 0xffff, f.rflags, f.rsp, f.ss } };
+    /* clang-format on */
 }
 
 void failsafe_dispatch(u64 *frame)
@@ -202,15 +203,20 @@ void setup_traps(void)
 
     /* Of the NMI events stay masked: the iret of one on top of its handler would let the next NMI into it. */
     for (u32 i = 0; i < 256; i++)
-        table[i] = (struct trap_info){ (u8)i, i == 3 || i == 4 || i == 0x80 || i == 0x81 ? 3 : i == 2 ? 4 : 0, FLAT_CS64,
-                                       (unsigned long)trap_entries + 16 * i };
+        table[i] = (struct trap_info){ (u8)i,
+                                       i == 3 || i == 4 || i == 0x80 || i == 0x81 ? 3 :
+                                       i == 2                                     ? 4 :
+                                                                                    0,
+                                       FLAT_CS64, (unsigned long)trap_entries + 16 * i };
     CHECK_EQ(HYPERCALL1(__HYPERVISOR_set_trap_table, table), 0);
 
     static const struct {
         u16 type;
         char *entry;
-    } callbacks[] = { { CALLBACKTYPE_event, entry_event }, { CALLBACKTYPE_failsafe, entry_failsafe },
-                      { CALLBACKTYPE_syscall, entry_syscall }, { CALLBACKTYPE_syscall32, entry_syscall32 } };
+    } callbacks[] = { { CALLBACKTYPE_event, entry_event },
+                      { CALLBACKTYPE_failsafe, entry_failsafe },
+                      { CALLBACKTYPE_syscall, entry_syscall },
+                      { CALLBACKTYPE_syscall32, entry_syscall32 } };
 
     for (u32 i = 0; i < sizeof(callbacks) / sizeof(callbacks[0]); i++) {
         struct callback_register r = { callbacks[i].type, CALLBACKF_mask_events, (unsigned long)callbacks[i].entry };
@@ -246,10 +252,7 @@ void *page_new(void)
 
 static const u64 *machine_to_phys = (const u64 *)0xffff800000000000UL;
 
-static void *table_va(u64 pte)
-{
-    return (void *)(VIRT_BASE + (machine_to_phys[(pte & PTE_ADDR) >> 12] << 12));
-}
+static void *table_va(u64 pte) { return (void *)(VIRT_BASE + (machine_to_phys[(pte & PTE_ADDR) >> 12] << 12)); }
 
 u64 *pte_of(const void *va, int level)
 {
@@ -260,10 +263,7 @@ u64 *pte_of(const void *va, int level)
     return &t[((u64)va >> (12 + 9 * (level - 1))) & 511];
 }
 
-u64 va_to_mfn(const void *va)
-{
-    return (*pte_of(va, 1) & PTE_ADDR) >> 12;
-}
+u64 va_to_mfn(const void *va) { return (*pte_of(va, 1) & PTE_ADDR) >> 12; }
 
 u64 pte_machine_address(const void *va, int level)
 {
@@ -272,20 +272,11 @@ u64 pte_machine_address(const void *va, int level)
     return (va_to_mfn(e) << 12) | ((u64)e & 4095);
 }
 
-int remap(void *va, u64 pte)
-{
-    return (int)HYPERCALL3(__HYPERVISOR_update_va_mapping, va, pte, UVMF_INVLPG);
-}
+int remap(void *va, u64 pte) { return (int)HYPERCALL3(__HYPERVISOR_update_va_mapping, va, pte, UVMF_INVLPG); }
 
-int make_ro(void *va)
-{
-    return remap(va, *pte_of(va, 1) & ~PTE_W);
-}
+int make_ro(void *va) { return remap(va, *pte_of(va, 1) & ~PTE_W); }
 
-int make_rw(void *va)
-{
-    return remap(va, *pte_of(va, 1) | PTE_W);
-}
+int make_rw(void *va) { return remap(va, *pte_of(va, 1) | PTE_W); }
 
 long mmuext(u32 cmd, u64 arg1, u64 arg2)
 {
@@ -305,10 +296,7 @@ long mmu_update_one(u64 ptr, u64 val)
 
 /* ---- user mode: the same page tables serve, since every guest page is a user page ---- */
 
-void user_mode_setup(void)
-{
-    CHECK_EQ(mmuext(MMUEXT_NEW_USER_BASEPTR, va_to_mfn((void *)start_info->pt_base), 0), 0);
-}
+void user_mode_setup(void) { CHECK_EQ(mmuext(MMUEXT_NEW_USER_BASEPTR, va_to_mfn((void *)start_info->pt_base), 0), 0); }
 
 u64 user_run_frame(struct iret_context *f)
 {
@@ -332,10 +320,7 @@ u64 user_text_page(const void *code, size_t n)
     return (u64)p;
 }
 
-u64 user_stack(void)
-{
-    return (u64)page_new() + 4096;
-}
+u64 user_stack(void) { return (u64)page_new() + 4096; }
 
 /* The table below the entry of `level` that va goes through, made if it is missing. Tables are found by what was made for them. */
 static u64 *table_below(u64 va, int level, u64 entry_at)

@@ -9,6 +9,7 @@ static u32 wrong;
 /* ---- registers across each way in; the functions return how many differ ---- */
 
 #define P(n) "0x" #n #n #n #n #n #n #n #n #n #n #n #n #n #n #n #n
+/* clang-format off */
 __asm__(".macro load_patterns\n"
         "push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
         "movabs $" P(1) ", %rbx; movabs $" P(2) ", %rbp; movabs $" P(3) ", %r12; movabs $" P(4) ", %r13\n"
@@ -28,6 +29,7 @@ __asm__(".macro load_patterns\n"
         "across_trap: load_patterns; int3; compare_patterns\n"
         "across_nothing: load_patterns; mov $300, %ecx; 1: dec %ecx; jnz 1b; compare_patterns\n"
         "across_fault: load_patterns; xor %eax, %eax; mov %cr0, %rax; compare_patterns\n");
+/* clang-format on */
 u32 across_hypercall(void), across_trap(void), across_nothing(void), across_fault(void);
 
 static u64 user_text, user_sp;
@@ -66,9 +68,9 @@ static void rounds(u32 n)
 
 static void rounds_setup(void)
 {
-    static const u8 code[] = { 0x48, 0xc7, 0xc3, 0x77, 0, 0, 0,    /* mov $0x77, %rbx */
+    static const u8 code[] = { 0x48, 0xc7, 0xc3, 0x77, 0,    0, 0, /* mov $0x77, %rbx */
                                0x49, 0xc7, 0xc7, 0x34, 0x12, 0, 0, /* mov $0x1234, %r15 */
-                               0x48, 0xc7, 0xc2, 99, 0, 0, 0,      /* mov $99, %rdx */
+                               0x48, 0xc7, 0xc2, 99,   0,    0, 0, /* mov $99, %rdx */
                                0x0f, 0x05 };
 
     user_mode_setup();

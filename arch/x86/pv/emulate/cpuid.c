@@ -45,9 +45,7 @@ static void hypervisor_leaf(u32 leaf, u32 sub, u32 o[4])
         o[2] = 0x65584d4d;
         o[3] = 0x4d4d566e;
         break;
-    case 1:
-        o[0] = (ABI_MAJOR << 16) | ABI_MINOR;
-        break;
+    case 1: o[0] = (ABI_MAJOR << 16) | ABI_MINOR; break;
     case 2:
         o[0] = 1;
         o[1] = 0x40000000;
@@ -138,24 +136,16 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
     o[2] = r.ecx;
     o[3] = r.edx;
     switch (leaf) {
-    case 0:
-        o[0] = MIN(o[0], 0xdu);
-        break;
-    case 1:
-        leaf_1(v, o);
-        break;
-    case 5: case 6: case 9: case 0xa: case 0xb: /* MONITOR, power, DCA, PMU, topology */
-        o[0] = o[1] = o[2] = o[3] = 0;
-        break;
-    case 7:
-        leaf_7(sub, o);
-        break;
-    case 0xd:
-        leaf_d(v, sub, o);
-        break;
-    case 0x80000000:
-        o[0] = cpu.lfence_serialises ? LAST_EXT_LEAF : MIN(o[0], LAST_EXT_LEAF);
-        break;
+    case 0: o[0] = MIN(o[0], 0xdu); break;
+    case 1: leaf_1(v, o); break;
+    case 5:
+    case 6:
+    case 9:
+    case 0xa:
+    case 0xb: /* MONITOR, power, DCA, PMU, topology */ o[0] = o[1] = o[2] = o[3] = 0; break;
+    case 7: leaf_7(sub, o); break;
+    case 0xd: leaf_d(v, sub, o); break;
+    case 0x80000000: o[0] = cpu.lfence_serialises ? LAST_EXT_LEAF : MIN(o[0], LAST_EXT_LEAF); break;
     case 0x80000001:
         o[2] &= E1_ECX;
         o[3] &= E1_EDX | (v->domain->is_hardware ? L1_EDX_MTRR : 0);
@@ -169,9 +159,8 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
         o[1] = (o[1] & 1) | spec_guest_ext8_ebx(); /* CLZERO */
         o[2] = o[3] = 0;
         break;
-    case 0x8000000a: case 0x8000001b ... LAST_EXT_LEAF - 1: /* SVM, IBS, topology, SEV */
-        o[0] = o[1] = o[2] = o[3] = 0;
-        break;
+    case 0x8000000a:
+    case 0x8000001b ... LAST_EXT_LEAF - 1: /* SVM, IBS, topology, SEV */ o[0] = o[1] = o[2] = o[3] = 0; break;
     }
 }
 

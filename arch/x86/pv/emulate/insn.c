@@ -6,6 +6,7 @@ enum { KNOWN = 1, MODRM = 2, IMM8 = 4, IMM = 8, BYTE = 16, CONTROL = 32 };
 
 /* How opcodes continue, those of one byte and those behind 0Fh; 0: not known here. Pairs are of bytes and of the operand size. */
 #define PAIR(op, what) [op] = (what) | BYTE, [(op) + 1] = (what)
+/* clang-format off */
 static const u8 attributes[2][256] = {
     {
         PAIR(0x00, MODRM), PAIR(0x08, MODRM), PAIR(0x20, MODRM), PAIR(0x28, MODRM), PAIR(0x30, MODRM), /* ADD OR AND SUB XOR E,G */
@@ -24,6 +25,7 @@ static const u8 attributes[2][256] = {
         PAIR(0xb0, MODRM), PAIR(0xc0, MODRM), /* CMPXCHG XADD */
     },
 };
+/* clang-format on */
 
 static bool truncated(struct insn *in)
 {
@@ -54,10 +56,12 @@ static bool number(struct insn *in, unsigned bytes, u64 *v)
 }
 
 enum { OPERAND_SIZE = SEG_GS + 1, ADDRESS_SIZE, LOCK, REPNE, REP, REX };
+/* clang-format off */
 static const u8 prefix[256] = {
     [0x26] = SEG_ES, [0x2e] = SEG_CS, [0x36] = SEG_SS, [0x3e] = SEG_DS, [0x64] = SEG_FS, [0x65] = SEG_GS,
     [0x66] = OPERAND_SIZE, [0x67] = ADDRESS_SIZE, [0xf0] = LOCK, [0xf2] = REPNE, [0xf3] = REP, [0x40 ... 0x4f] = REX,
 };
+/* clang-format on */
 
 /* And the first byte behind them. Only a REX right before that counts. */
 static bool prefixes(struct insn *in, u8 *b)
@@ -73,7 +77,8 @@ static bool prefixes(struct insn *in, u8 *b)
         case OPERAND_SIZE: in->op16 = true; break;
         case ADDRESS_SIZE: in->addr32 = true; break;
         case LOCK: in->lock = true; break;
-        case REPNE: case REP: in->rep = true; break;
+        case REPNE:
+        case REP: in->rep = true; break;
         default:
             if (in->code != 8 || kind >= SEG_FS) /* 64-bit code ignores the others */
                 in->segment = kind;

@@ -9,10 +9,7 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 
-static bool port_within(u16 port, u16 first, u16 last)
-{
-    return port >= first && port <= last;
-}
+static bool port_within(u16 port, u16 first, u16 last) { return port >= first && port <= last; }
 
 /* A bit for each port, set before the first guest runs: every IN and OUT of theirs looks here. */
 static u64 hidden[0x10000 / 64];
@@ -35,20 +32,14 @@ BOOT_STEP(pv_hide_ports, NEEDS(acpi_tables, all_serial_lines), GIVES(hidden_port
 #define PCI_ADDRESS 0xcf8
 #define PCI_DATA 0xcfc
 
-static bool is_pci_data(u16 port)
-{
-    return port_within(port, PCI_DATA, PCI_DATA + 3);
-}
+static bool is_pci_data(u16 port) { return port_within(port, PCI_DATA, PCI_DATA + 3); }
 
 static bool port_hidden(const struct domain *d, u16 port)
 {
     return (hidden[port / 64] >> (port % 64) & 1) || !io_rights_has_port(&d->io, port) || (is_pci_data(port) && !d->is_hardware);
 }
 
-static u32 all_ones(unsigned bytes)
-{
-    return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1;
-}
+static u32 all_ones(unsigned bytes) { return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1; }
 
 #define PIT_COMMAND 0x43
 #define SYSTEM_CONTROL 0x61
@@ -70,10 +61,7 @@ static noinline bool by_bytes(const struct domain *d, u16 port, unsigned bytes)
     return false;
 }
 
-static u16 pci_register(const struct vcpu *v, u16 port)
-{
-    return (u16)((v->pv.pci_cf8 & 0xfc) | (port & 3));
-}
+static u16 pci_register(const struct vcpu *v, u16 port) { return (u16)((v->pv.pci_cf8 & 0xfc) | (port & 3)); }
 
 static noinline u32 read_bytes(struct vcpu *v, u16 port, unsigned bytes)
 {

@@ -35,10 +35,7 @@ static u64 descriptor(struct vcpu *v, u16 selector)
     return d & DESC_PRESENT ? d : 0;
 }
 
-static u32 base_of(u64 d)
-{
-    return (u32)(d >> 16 & 0xffffff) | (u32)(d >> 56) << 24;
-}
+static u32 base_of(u64 d) { return (u32)(d >> 16 & 0xffffff) | (u32)(d >> 56) << 24; }
 
 static u32 limit_of(u64 d)
 {
@@ -47,10 +44,7 @@ static u32 limit_of(u64 d)
     return d & DESC_G ? limit << 12 | 0xfff : limit;
 }
 
-static u8 fetch(u8 *to, u64 from, u64 n)
-{
-    return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, (void *)from, n)) : 0;
-}
+static u8 fetch(u8 *to, u64 from, u64 n) { return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, (void *)from, n)) : 0; }
 
 bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
 {
@@ -95,7 +89,8 @@ static bool permitted(u64 d, u64 first, u64 last, enum access what)
 }
 
 /* The linear address of `n` bytes; false: beyond the segment. FS and GS have bases of their own, which the processor holds. */
-static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum segment segment, u64 offset, u64 n, enum access what, u64 *va)
+static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum segment segment, u64 offset, u64 n, enum access what,
+                   u64 *va)
 {
     u64 fs_gs = segment == SEG_FS ? rdmsr(MSR_FS_BASE) : segment == SEG_GS ? rdmsr(MSR_GS_BASE) : 0;
 
@@ -126,7 +121,8 @@ static bool reach(u64 va, enum access what, void *data, u64 n)
 }
 
 /* False: it raised an exception, which has been delivered. */
-static bool operand(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, enum access what, void *data, u64 n)
+static bool operand(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, enum access what, void *data,
+                    u64 n)
 {
     struct mended fault = { segment == SEG_SS ? VEC_SS : VEC_GP, 0, 0 };
     u32 write = what == LOAD ? 0 : PFEC_WRITE;

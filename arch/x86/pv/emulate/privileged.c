@@ -38,10 +38,7 @@ static noinline bool iobitmap_permits(struct vcpu *v, u16 port, unsigned bytes)
     return !rc && !((bits >> (port & 7)) & ((1u << bytes) - 1));
 }
 
-static bool io_permitted(struct vcpu *v, u16 port, unsigned bytes)
-{
-    return iopl_suffices(v) || iobitmap_permits(v, port, bytes);
-}
+static bool io_permitted(struct vcpu *v, u16 port, unsigned bytes) { return iopl_suffices(v) || iobitmap_permits(v, port, bytes); }
 
 static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in, u64 *breakpoints)
 {
@@ -70,10 +67,7 @@ static void add_to(u64 *reg, u64 n, unsigned width)
     *reg = (*reg & kept) | ((*reg + n) & mask);
 }
 
-static u64 low_bytes(u64 v, unsigned width)
-{
-    return width == 8 ? v : v & ((1ULL << (8 * width)) - 1);
-}
+static u64 low_bytes(u64 v, unsigned width) { return width == 8 ? v : v & ((1ULL << (8 * width)) - 1); }
 
 /*
  * One element of INS or OUTS. REP continues by re-execution until the count is 0, so that between two elements all is as
@@ -228,20 +222,19 @@ static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *re
         v->pv.cr0_ts = false;
         write_cr0(read_cr0() & ~(u64)CR0_TS);
         return true;
-    case OP_0F | 0x08: case OP_0F | 0x09: /* INVD, WBINVD */
+    case OP_0F | 0x08:
+    case OP_0F | 0x09: /* INVD, WBINVD */
         if (io_rights_caching(&v->domain->io))
             wbinvd();
         return true;
-    case OP_0F | 0x20: case OP_0F | 0x22:
-        return emulate_mov_cr(v, regs, in);
-    case OP_0F | 0x21: case OP_0F | 0x23:
-        return emulate_mov_dr(v, regs, in);
-    case OP_0F | 0x30: case OP_0F | 0x32:
-        return emulate_msr(v, regs, in->opcode == (OP_0F | 0x30));
-    case OP_0F | 0x31:
-        return emulate_rdtsc(regs);
-    case OP_0F | 0xa2:
-        return emulate_cpuid(v, regs);
+    case OP_0F | 0x20:
+    case OP_0F | 0x22: return emulate_mov_cr(v, regs, in);
+    case OP_0F | 0x21:
+    case OP_0F | 0x23: return emulate_mov_dr(v, regs, in);
+    case OP_0F | 0x30:
+    case OP_0F | 0x32: return emulate_msr(v, regs, in->opcode == (OP_0F | 0x30));
+    case OP_0F | 0x31: return emulate_rdtsc(regs);
+    case OP_0F | 0xa2: return emulate_cpuid(v, regs);
     case OP_0F | 0x01:
         if (in->modrm != MODRM_RDTSCP)
             return in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs);
@@ -262,22 +255,18 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
     if (in.lock)
         return false;
     switch (in.opcode) {
-    case 0x6c ... 0x6f:
-        outcome = emulate_string_io(v, regs, &in, &breakpoints);
-        break;
-    case 0xe4 ... 0xe7: case 0xec ... 0xef:
-        outcome = emulate_in_out(v, regs, &in, &breakpoints);
-        break;
-    case 0xfa: case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */
-        outcome = iopl_suffices(v);
-        break;
-    case OP_0F | 0x00: case OP_0F | 0x01:
+    case 0x6c ... 0x6f: outcome = emulate_string_io(v, regs, &in, &breakpoints); break;
+    case 0xe4 ... 0xe7:
+    case 0xec ... 0xef: outcome = emulate_in_out(v, regs, &in, &breakpoints); break;
+    case 0xfa:
+    case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */ outcome = iopl_suffices(v); break;
+    case OP_0F | 0x00:
+    case OP_0F | 0x01:
         outcome = pv_emulate_umip(v, regs, &in);
         if (outcome != REFUSED)
             break;
         /* fall through */
-    default:
-        outcome = v->pv.guest_kernel_mode ? emulate_kernel_only(v, regs, &in) : REFUSED;
+    default: outcome = v->pv.guest_kernel_mode ? emulate_kernel_only(v, regs, &in) : REFUSED;
     }
     if (outcome == DONE)
         pv_instruction_done(v, regs, in.len, breakpoints);

@@ -106,7 +106,4 @@ int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address
     return 0;
 }
 
-paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level)
-{
-    return pt_walk(v->pv.kernel_l4, va, level);
-}
+paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level) { return pt_walk(v->pv.kernel_l4, va, level); }

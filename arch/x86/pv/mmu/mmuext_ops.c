@@ -57,44 +57,30 @@ static long apply(struct domain *d, const struct mmuext_op *op)
     struct vcpu *v = current;
 
     switch (op->cmd) {
-    case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE:
-        return page_pin(d, op->arg1.mfn, PGT_L1 + op->cmd - MMUEXT_PIN_L1_TABLE);
-    case MMUEXT_UNPIN_TABLE:
-        return page_unpin(d, op->arg1.mfn);
+    case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE: return page_pin(d, op->arg1.mfn, PGT_L1 + op->cmd - MMUEXT_PIN_L1_TABLE);
+    case MMUEXT_UNPIN_TABLE: return page_unpin(d, op->arg1.mfn);
     case MMUEXT_CLEAR_PAGE:
-    case MMUEXT_COPY_PAGE:
-        return op_fill_page(d, op);
+    case MMUEXT_COPY_PAGE: return op_fill_page(d, op);
     }
     /* The rest acts on the calling vCPU's own address space. */
     if (d != v->domain)
         return -EPERM;
     switch (op->cmd) {
-    case MMUEXT_NEW_BASEPTR:
-        return pv_set_kernel_base(v, op->arg1.mfn);
-    case MMUEXT_NEW_USER_BASEPTR:
-        return pv_set_user_base(v, op->arg1.mfn);
-    case MMUEXT_TLB_FLUSH_LOCAL:
-        tlb_flush_local();
-        return 0;
+    case MMUEXT_NEW_BASEPTR: return pv_set_kernel_base(v, op->arg1.mfn);
+    case MMUEXT_NEW_USER_BASEPTR: return pv_set_user_base(v, op->arg1.mfn);
+    case MMUEXT_TLB_FLUSH_LOCAL: tlb_flush_local(); return 0;
     case MMUEXT_INVLPG_LOCAL:
         if (is_canonical(op->arg1.linear_addr))
             invlpg(op->arg1.linear_addr);
         return 0;
-    case MMUEXT_TLB_FLUSH_ALL:
-        return pv_flush_vcpus(d, NULL, 0);
-    case MMUEXT_TLB_FLUSH_MULTI:
-        return op_flush_named(d, op, 0);
-    case MMUEXT_INVLPG_ALL:
-        return is_canonical(op->arg1.linear_addr) ? pv_flush_vcpus(d, NULL, op->arg1.linear_addr) : 0;
-    case MMUEXT_INVLPG_MULTI:
-        return op_flush_named(d, op, op->arg1.linear_addr);
+    case MMUEXT_TLB_FLUSH_ALL: return pv_flush_vcpus(d, NULL, 0);
+    case MMUEXT_TLB_FLUSH_MULTI: return op_flush_named(d, op, 0);
+    case MMUEXT_INVLPG_ALL: return is_canonical(op->arg1.linear_addr) ? pv_flush_vcpus(d, NULL, op->arg1.linear_addr) : 0;
+    case MMUEXT_INVLPG_MULTI: return op_flush_named(d, op, op->arg1.linear_addr);
     case MMUEXT_FLUSH_CACHE:
-    case MMUEXT_FLUSH_CACHE_GLOBAL:
-        return op_flush_cache();
-    case MMUEXT_SET_LDT:
-        return op_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
-    default:
-        return hypercall_not_offered(__HYPERVISOR_mmuext_op, op->cmd);
+    case MMUEXT_FLUSH_CACHE_GLOBAL: return op_flush_cache();
+    case MMUEXT_SET_LDT: return op_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
+    default: return hypercall_not_offered(__HYPERVISOR_mmuext_op, op->cmd);
     }
 }
 

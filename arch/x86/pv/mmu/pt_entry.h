@@ -45,14 +45,12 @@ static inline bool absent_refused(struct domain *table_dom, pte_t e)
 {
     if (likely(!table_dom->absent_checked) || !absent_names_memory(e))
         return false;
-    domain_crash(table_dom, "an absent page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no");
+    domain_crash(table_dom,
+                 "an absent page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no");
     return true;
 }
 
-static inline bool frame_in_range(pte_t e)
-{
-    return pte_mfn(e) < 1ULL << (cpu.phys_bits - PAGE_SHIFT);
-}
+static inline bool frame_in_range(pte_t e) { return pte_mfn(e) < 1ULL << (cpu.phys_bits - PAGE_SHIFT); }
 
 static force_inline int get_l1(struct domain *table_dom, pte_t e, owner_t page_owner)
 {

@@ -42,10 +42,7 @@ static force_inline bool update_begin(const struct page_info *pg, owner_t table_
     return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK)) == settled && (u32)x && READ_ONCE(pg->owner) == table_owner);
 }
 
-static force_inline void update_end(void)
-{
-    __atomic_store_n(&this_cpu()->updating, NULL, __ATOMIC_RELEASE);
-}
+static force_inline void update_end(void) { __atomic_store_n(&this_cpu()->updating, NULL, __ATOMIC_RELEASE); }
 
 void pt_updates_wait(const struct page_info *pg)
 {
@@ -180,12 +177,9 @@ static long apply_update(const struct update_target *t, const struct mmu_update 
 {
     switch (u->ptr & 3) {
     case MMU_NORMAL_PT_UPDATE:
-    case MMU_PT_UPDATE_NO_TRANSLATE:
-        return update_table(t, u->ptr & ~3ULL, u->val, false);
-    case MMU_PT_UPDATE_PRESERVE_AD:
-        return update_table(t, u->ptr & ~3ULL, u->val, true);
-    default:
-        return update_m2p(t, u->ptr & ~3ULL, u->val);
+    case MMU_PT_UPDATE_NO_TRANSLATE: return update_table(t, u->ptr & ~3ULL, u->val, false);
+    case MMU_PT_UPDATE_PRESERVE_AD: return update_table(t, u->ptr & ~3ULL, u->val, true);
+    default: return update_m2p(t, u->ptr & ~3ULL, u->val);
     }
 }
 
@@ -270,7 +264,4 @@ long do_update_va_mapping_otherdomain(u64 va, u64 entry, u64 flags, u64 domid)
     return rc ? rc : update_va(va, entry, flags, page_dom);
 }
 
-long do_update_va_mapping(u64 va, u64 entry, u64 flags)
-{
-    return update_va(va, entry, flags, current->domain);
-}
+long do_update_va_mapping(u64 va, u64 entry, u64 flags) { return update_va(va, entry, flags, current->domain); }

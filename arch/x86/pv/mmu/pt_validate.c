@@ -44,17 +44,11 @@ int pt_get_writable(struct page_info *pg)
     return rc;
 }
 
-static bool hypervisor_slot(unsigned level, unsigned i)
-{
-    return level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST;
-}
+static bool hypervisor_slot(unsigned level, unsigned i) { return level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST; }
 
 /* Tables of processes are all but empty: eight entries at a glance. */
 #define GROUP 8
-static force_inline bool group_is_empty(const pte_t *g)
-{
-    return !(g[0] | g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]);
-}
+static force_inline bool group_is_empty(const pte_t *g) { return !(g[0] | g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]); }
 
 static force_inline void put_range(pte_t *table, unsigned level, unsigned count)
 {
@@ -122,10 +116,7 @@ static int table_validate(struct page_info *pg, unsigned level)
 }
 
 /* Each of their entries may be long work. */
-static bool has_upper_entries(enum page_type type)
-{
-    return type >= PGT_L2 && type <= PGT_L4;
-}
+static bool has_upper_entries(enum page_type type) { return type >= PGT_L2 && type <= PGT_L4; }
 
 int pv_frame_validate(struct page_info *pg, enum page_type type)
 {

@@ -27,10 +27,7 @@ static u64 alu(unsigned op, u64 a, u64 b)
     }
 }
 
-static bool alu_supported(unsigned op)
-{
-    return op == 0 || op == 1 || op == 4 || op == 5 || op == 6;
-}
+static bool alu_supported(unsigned op) { return op == 0 || op == 1 || op == 4 || op == 5 || op == 6; }
 
 /* Flags as AND, OR, XOR set them; additions' carries are of no use on page-table entries. */
 static void logic_flags(struct write *w, const struct insn *in, u64 result)
@@ -47,16 +44,17 @@ static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, 
 
     *w = (struct write){ .store = true };
     switch (in->opcode) {
-    case 0x88: case 0x89:
-        return insn_read_reg(regs, in, insn_reg(in), &w->value);
-    case 0xc6: case 0xc7:
-        w->value = in->imm;
-        return sub == 0;
-    case 0x86: case 0x87:
+    case 0x88:
+    case 0x89: return insn_read_reg(regs, in, insn_reg(in), &w->value);
+    case 0xc6:
+    case 0xc7: w->value = in->imm; return sub == 0;
+    case 0x86:
+    case 0x87:
         w->has_reg_result = true;
         w->reg_result = old;
         return insn_read_reg(regs, in, insn_reg(in), &w->value);
-    case OP_0F | 0xb0: case OP_0F | 0xb1: {
+    case OP_0F | 0xb0:
+    case OP_0F | 0xb1: {
         u64 rax;
 
         if (!insn_read_reg(regs, in, 0, &rax) || !insn_read_reg(regs, in, insn_reg(in), &w->value))
@@ -68,7 +66,8 @@ static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, 
         w->reg_result = old;
         return true;
     }
-    case OP_0F | 0xc0: case OP_0F | 0xc1:
+    case OP_0F | 0xc0:
+    case OP_0F | 0xc1:
         if (!insn_read_reg(regs, in, insn_reg(in), &src))
             return false;
         w->has_reg_result = true;
@@ -76,13 +75,24 @@ static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, 
         w->value = old + src;
         logic_flags(w, in, w->value);
         return true;
-    case 0x80: case 0x81: case 0x83:
+    case 0x80:
+    case 0x81:
+    case 0x83:
         if (!alu_supported(sub))
             return false;
         w->value = alu(sub, old, in->imm);
         logic_flags(w, in, w->value);
         return true;
-    case 0x00: case 0x01: case 0x08: case 0x09: case 0x20: case 0x21: case 0x28: case 0x29: case 0x30: case 0x31:
+    case 0x00:
+    case 0x01:
+    case 0x08:
+    case 0x09:
+    case 0x20:
+    case 0x21:
+    case 0x28:
+    case 0x29:
+    case 0x30:
+    case 0x31:
         if (!insn_read_reg(regs, in, insn_reg(in), &src))
             return false;
         w->value = alu(in->opcode >> 3, old, src);
@@ -92,13 +102,14 @@ static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, 
         /* A bit offset beyond the operand would address another word: only inside ones. */
         bit = in->imm & (8u * in->size - 1);
         break;
-    case OP_0F | 0xab: case OP_0F | 0xb3: case OP_0F | 0xbb:
+    case OP_0F | 0xab:
+    case OP_0F | 0xb3:
+    case OP_0F | 0xbb:
         if (!insn_read_reg(regs, in, insn_reg(in), &bit) || bit >= 8ULL * in->size)
             return false;
         sub = in->opcode == (OP_0F | 0xab) ? 5 : in->opcode == (OP_0F | 0xb3) ? 6 : 7;
         break;
-    default:
-        return false;
+    default: return false;
     }
     if (sub < 5)
         return false;

@@ -22,7 +22,7 @@ int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pt
 void pt_updates_wait(const struct page_info *pg);
 
 /* ---- address_space.c ---- */
-void pv_load_address_space(struct vcpu *v); /* CR3 of this CPU, for the mode that v is in */
+void pv_load_address_space(struct vcpu *v);                    /* CR3 of this CPU, for the mode that v is in */
 void pv_enter_address_space(struct percpu *c, struct vcpu *v); /* from another domain's, or from the hypervisor's own */
 /* References of the new base and of the old one: 0, -EINVAL. mfn 0 as the user base: none. */
 int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
@@ -39,7 +39,7 @@ static inline bool guests_isolated(void) { return spec.what & SPEC_ISOLATE; }
 /* Do nothing where guests are not isolated. */
 int isolation_init_cpu(struct percpu *c) __must_check; /* after its IST stacks */
 int isolation_init_vcpu(struct vcpu *v) __must_check;
-void isolation_free_vcpu(struct vcpu *v); /* also what isolation_init_vcpu() could not finish */
+void isolation_free_vcpu(struct vcpu *v);                   /* also what isolation_init_vcpu() could not finish */
 void isolation_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or another one here */
 /* Only where they are. */
 void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */

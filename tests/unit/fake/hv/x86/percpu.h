@@ -6,8 +6,5 @@
 #ifndef FAKE_PERCPU_H
 #define FAKE_PERCPU_H
 extern struct percpu *fake_cpu; /* &boot_percpu, if the test does not change it */
-static inline struct percpu *this_cpu(void)
-{
-    return fake_cpu;
-}
+static inline struct percpu *this_cpu(void) { return fake_cpu; }
 #endif

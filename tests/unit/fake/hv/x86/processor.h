@@ -40,7 +40,7 @@ u64 fake_read_cr3(void);
 void fake_write_cr3(u64 v); /* flushes what is not global */
 void fake_write_cr4(u64 v);
 void fake_invlpg(u64 va);
-void fake_cpu_relax(void);  /* this CPU waits for another one */
+void fake_cpu_relax(void); /* this CPU waits for another one */
 #define read_cr3 fake_read_cr3
 #define write_cr3 fake_write_cr3
 #define read_cr4() (CR4_PGE)
