@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Caisson. `make help` lists the targets.
 # make itself has set CC and LD, so that ?= would change nothing.
 ifeq ($(origin CC),default)

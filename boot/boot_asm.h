@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the boot stubs. The load address is in %ebp; addresses of symbols are offsets from it. */
 #ifndef BOOT_ASM_H
 #define BOOT_ASM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two modules in one: a cpio archive (newc) with the members "kernel" and "initrd". */
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>

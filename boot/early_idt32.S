@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Exceptions in the 32-bit stubs: every gate leads to a report on COM1 and on the VGA text screen,
  * and a halt. Loaders mostly put the image where it is linked: for that place descriptors and IDT

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The little of UEFI that boot needs (UEFI 2.9, chapter 7): take the memory map and end boot
  * services. This runs on the firmware's page tables at the physical address: no pointer

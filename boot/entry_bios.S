@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Multiboot2 entry on BIOS machines: 32-bit protected mode, paging off, %eax the loader's
  * magic, %ebx the information structure. Not covered by an IDT of ours: LGDT and LIDT here, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Multiboot2 entry on UEFI machines: 64-bit mode on the firmware's page tables and IDT, boot
  * services alive, %eax the magic, %rbx the information structure. The firmware's IDT covers us, also

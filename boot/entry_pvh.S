@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * PVH entry (qemu -kernel): 32-bit protected mode, paging off, %ebx struct hvm_start_info.
  * Loaders place the image where it is linked. Not covered: as in entry_bios.S.

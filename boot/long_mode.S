@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * From 32-bit protected mode to boot_main(). In: %ebp load address, %ebx protocol, %esi
  * information structure, %esp a stack.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Multiboot2 header. Multiboot2 Specification 2.0, 3.1. */
 #include <hv/x86/layout.h>
 

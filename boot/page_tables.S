@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * BUILD_PAGE_TABLES: the boot page tables, written with 32-bit registers only so that the
  * same text serves the 32-bit stubs and the 64-bit EFI entry.

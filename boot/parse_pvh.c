@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PVH start information (public/arch-x86/hvm/start_info.h of the Xen ABI). */
 #include <hv/boot_info.h>
 #include <hv/lib.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the tests share: their registry, checks, what machines boot, machines, and the QEMU monitor."""
 import atexit
 import functools

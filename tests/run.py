@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Runs the tests: build checks, unit tests, small PV kernels, boots of Debian's kernel. tools/check is the way in."""
 import glob
 import importlib

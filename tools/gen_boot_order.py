@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """docs/boot-order.md, from the lists in arch/x86/setup.c and the BOOT_STEP() lines of the code; fails where they contradict each other."""
 import os
 import re

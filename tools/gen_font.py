@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Glyphs 20h to 7fh of GRUB's unicode.pf2 (package grub-common) as a C array of 8x16 bitmaps.
 
 PF2: big-endian sections of a 4-byte name and a length. CHIX lists (code point, flags, offset in

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """docs/hypercalls.md and docs/unsupported.md, from include/hv/hypercall_list.h and the tables of what is not offered."""
 import os
 import re

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """docs/options.md, from the OPTION() lines of the code and common/core/absent_options.c."""
 import os
 import re

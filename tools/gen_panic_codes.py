@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """docs/panic-codes.md, from include/hv/panic_codes.h and include/hv/x86/vectors.h."""
 import re
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Symbol table of the linked image (nm output on stdin) as assembler, for backtraces."""
 import sys
 

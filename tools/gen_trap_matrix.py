@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """
 The trap matrix, from arch/x86/trap/matrix.tbl and include/hv/x86/vectors.h. Imported by the tests for the list of
 cells.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Offsets that assembler needs, extracted from this file's assembler output by the Makefile. */
 #include <hv/domain.h>
 #include <hv/hypercall.h>

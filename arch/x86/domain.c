@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What common code asks of a kind of guest. There is one kind, so each question has one answer. */
 #include <hv/arch.h>
 #include <hv/pv.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The hypercalls that exist, by number: it names handlers of all layers. The others: not_offered.c. */
 #include <hv/domain.h>
 #include <hv/hypercall.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory image. Boot code is linked where it is loaded; all else at IMAGE_VIRT_START, at the
  * same offset from the load address, so that one 2 MiB region maps everything.

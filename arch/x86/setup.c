@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The boot order: one list of steps per phase. */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Finds what the consoles write to: UARTs at ports, on cards, in memory, named by ACPI; text mode or a framebuffer. */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * domctl: the toolstack on domains. Here the table of operations, and the state of a vCPU that errors of
  * memory leave: its machine-check MSRs (get_vcpu_msrs, set_vcpu_msrs) and what its banks can do (ext_vcpucontext).

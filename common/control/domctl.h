@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The operations of domctl that have files of their own. Each may act on any domain, its caller's too. */
 #ifndef CONTROL_DOMCTL_H
 #define CONTROL_DOMCTL_H

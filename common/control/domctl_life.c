@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* domctl: what a toolstack says about the life of domains. domctl.c gives each domain to one caller at a time. */
 #include "domctl.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* domctl: which of the machine's devices a domain may use. Nobody gives or takes what he may not use himself. */
 #include "domctl.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* domctl: what a toolstack says to the scheduler. Weights and caps in the terms of Xen's credit2. */
 #include "domctl.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* platform_op: what dom0 asks of a UEFI firmware, about itself and of its runtime services. */
 #include <hv/domain.h>
 #include <hv/efi.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parts of platform_op. */
 #ifndef CONTROL_EFI_RUNTIME_H
 #define CONTROL_EFI_RUNTIME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hypfs: what dom0's tools can read by path ("xenhypfs cat /previous-boot/summary"). */
 #include <hv/boot_info.h>
 #include <hv/domain.h>

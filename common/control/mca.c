@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What becomes of a machine check that could be contained: damaged frames are retired, the owner
  * is told or ends alone, and dom0 can fetch the record (VIRQ_MCA, HYPERVISOR_mca).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* physdev_op: interrupts, I/O privilege and PCI devices of the hardware domain. */
 #include <hv/domain.h>
 #include <hv/guest_access.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* platform_op: the machine's clock, firmware and sleep states, for the hardware domain. */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>

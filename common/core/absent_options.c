@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Options that Xen documents and this hypervisor lacks, with the reason: what a user of Xen brings along is answered by
  * name. docs/options.md is made of this list (tools/gen_options.py). Read while the command line is, and released with

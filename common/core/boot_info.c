@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The memory map in one form: sorted, disjoint, most restrictive type where ranges overlap. */
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Command-line parsing. Words are separated by blanks; quotes, single or double, keep blanks in a value. GRUB puts a
  * backslash before quotes and backslashes that came through its own shell: it goes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Codes of ends that are not a guest's, and their words. The report itself is arch/x86/trap/fatal.c. */
 #include <hv/cmdline.h>
 #include <hv/panic.h>

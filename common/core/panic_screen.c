@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The screen of a panic: what happened, what to try, registers and call chain, and the compact
  * record as a QR code. Drawn last, over whatever was there. The code comes from libqrcodegen,

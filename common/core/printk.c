@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* printk: levels, timestamps, rate limit for what guests can cause. */
 #include <hv/cmdline.h>
 #include <hv/console.h>

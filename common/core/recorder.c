@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The flight recorder. The head is sealed with a CRC whenever it changes; the log behind it is
  * written byte by byte, and what the next boot shows of it is cut to printable lines.

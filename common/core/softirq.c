@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <hv/domain.h>
 #include <hv/irq.h>
 #include <hv/panic.h>

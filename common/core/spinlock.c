@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Ticket locks: first come, first served. */
 #include <hv/panic.h>
 #include <hv/spinlock.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Address to name, from a table that tools/gen_symbols.py makes of the linked image. */
 #include <hv/lib.h>
 #include <hv/panic.h>

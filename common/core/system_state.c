@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine's phase: written here only, forward only. */
 #include <hv/panic.h>
 #include <hv/recorder.h>

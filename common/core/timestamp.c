@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The time before each line of the log (console_timestamps=). Read and set without a lock: each is one word. */
 #include <hv/cmdline.h>
 #include <hv/lib.h>

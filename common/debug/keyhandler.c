@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Debug keys and the switch of terminal input between dom0 and them (Ctrl-A three times). */
 #include <hv/boot_step.h>
 #include <hv/console.h>

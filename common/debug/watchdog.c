@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The watchdog: a timer proves twice a second that the first CPU still runs timers; NMIs from the
  * PIT look whether it does (nmi.c). A hypervisor that loops with interrupts off is reported

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Domains: creation, ownership of frames, the end of one. */
 #include <hv/arch.h>
 #include <hv/boot_step.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A domain's life: the only writer of its state and of its pauses, and its end.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which domains there are. A pointer to a domain is good for as long as somebody holds a reference:
  *

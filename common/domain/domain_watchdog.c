@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A domain's watchdogs (SCHEDOP_watchdog): one that is not set anew in time ends its domain. */
 #include <hv/domain.h>
 #include <hv/lib.h>

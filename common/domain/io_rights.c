@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rights to device memory, ports and interrupts, as sets of each domain. */
 #include <hv/io_rights.h>
 

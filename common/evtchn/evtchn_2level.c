@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 2-level ABI: bitmaps in shared_info, a selector word per vCPU. Ports that the bitmaps have no bit for are passed over. */
 #include <hv/evtchn.h>
 #include <hv/lib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The FIFO ABI: an event word per port in frames of the guest, queues per vCPU and priority
  * linked through the words. The guest may change words at any time: it can confuse only

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Grant tables, version 1: the frames and their sizes. Lock: grant_lock. */
 #include <hv/grant.h>
 #include <hv/guest_access.h>

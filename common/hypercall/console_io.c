@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* console_io: the hardware domain's hvc console on ours. */
 #include <hv/console.h>
 #include <hv/domain.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* memory_op: reservations, exchange, maps. */
 #include <hv/boot_info.h>
 #include <hv/acpi.h>

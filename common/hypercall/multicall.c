@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* multicall: several hypercalls in one entry. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The one way that tables of sub-operations are run. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>

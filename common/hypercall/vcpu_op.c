@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu_op: secondary vCPUs, timers, shared areas. */
 #include <hv/acpi.h>
 #include <hv/arch.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* xen_version: who we are, in the terms of the ABI. */
 #include <hv/boot_info.h>
 #include <hv/domain.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cpio archives, format newc. Nothing in them is trusted. */
 #include <hv/cpio.h>
 #include <hv/lib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bounded copies and numbers in text. */
 #include <hv/lib.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory and string functions. The compiler emits calls to the first four. */
 #include <hv/lib.h>
 

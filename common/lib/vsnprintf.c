@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Formatted output into a bounded buffer. */
 #include <hv/lib.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Allocation before the page allocator: takes from the top of RAM ranges, below 4 GiB first if
  * nothing else is asked (early mappings reach there), around what is reserved.

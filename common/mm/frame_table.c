@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The frame table: one struct page_info for each frame of RAM and of the holes beside it. */
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Small allocations: powers of two from 32 bytes, cut from single frames; larger ones are
  * contiguous frames. A 16-byte header before each block remembers its size.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Buddy allocator over the frame table. Free blocks hang in lists by zone and order; the zone
  * of a frame is the number of bits of its frame number, so "below 2^n bytes" is a range of zones.

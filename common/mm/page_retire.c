@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Frames with damaged memory. A free one leaves the allocator at once; one in use is marked, never
  * becomes a page table or descriptor page again, and is not given back when it is released.

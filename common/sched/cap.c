@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Weights and caps. A capped domain's vCPUs share a budget for each period; without one they are parked. */
 #include "runqueue.h"
 

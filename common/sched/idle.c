@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Idle vCPUs: what `current` is before and between guests. They are on no queue. */
 #include <hv/boot_step.h>
 #include <hv/domain.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The queues: order, virtual time, and which CPU a vCPU is put on. */
 #include "runqueue.h"
 

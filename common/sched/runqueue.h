@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Between the files of the scheduler. The lock of a queue is never held with another queue's. */
 #ifndef SCHED_RUNQUEUE_H
 #define SCHED_RUNQUEUE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Switching vCPUs. schedule() switches stacks with the lock of this CPU's queue held; the next vCPU
  * releases it in schedule_tail(), so nobody else takes a vCPU whose registers are not saved yet.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The clocks that guests see: pvclock (vcpu_info.time) and wall clock (shared_info.wc_*). */
 #include <hv/boot_step.h>
 #include <hv/domain.h>

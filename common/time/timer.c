@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Timers: a binary heap per CPU, earliest first. A timer fires on the CPU that set it last.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * From the RSDP to the tables, through the direct map. Checksums in the field are wrong now and then: tables that the machine
  * cannot do without are used all the same, with a warning, when there is no better one.

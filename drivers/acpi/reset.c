@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sleep and reset. Every way is tried, the surest last. */
 #include <hv/acpi.h>
 #include <hv/panic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reading the MADT and the FADT. Firmware is not trusted: each entry is looked at by itself, one that
  * makes no sense is named and left out, and what is sound is used.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The i8042's output buffer, asked for "any key" in a panic; dom0 drives the keyboard otherwise. */
 #include <hv/console.h>
 #include <hv/x86/processor.h>

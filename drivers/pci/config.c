@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Configuration mechanism 1. Lock: config_lock (a leaf): the address port is shared. */
 #include <hv/pci.h>
 #include <hv/spinlock.h>

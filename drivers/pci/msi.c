@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* MSI and MSI-X messages. PCI 3.0, 6.8; message format: Intel SDM vol. 3, 11.11. */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Serial lines on PCI cards: the one that com1= names, or the first that looks like one. */
 #include <hv/lib.h>
 #include <hv/pci.h>

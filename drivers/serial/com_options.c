@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * com1= and com2=, in Xen's syntax (4.17): BAUD[/BASE][,DPS[,IOBASE|pci|amt|acpi[,IRQ|msi[,PORT-BDF[,BRIDGE-BDF]]]]], where each
  * of them may be left empty or be given as NAME=VALUE. "acpi" is this hypervisor's own.

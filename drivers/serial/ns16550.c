@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * 16550 UARTs and their ancestors. Synchronous until the hypervisor is active, then transmit goes through a buffer
  * that the transmitter-empty interrupt (or polling) drains; a full buffer or sync_console waits. Every wait is bounded: a

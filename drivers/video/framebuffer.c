@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Linear framebuffer console, 8x16 glyphs. The font is made from the distribution's at build time. */
 #include <hv/boot_info.h>
 #include <hv/console.h>

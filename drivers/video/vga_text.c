@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* VGA text mode, 80x25 at B8000h. The CRTC cursor is left alone. */
 #include <hv/console.h>
 #include <hv/mm.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The few ACPI tables a hypervisor needs: MADT and FADT. ACPI 6.4, chapter 5. */
 #ifndef HV_ACPI_H
 #define HV_ACPI_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * All that common code asks of a kind of guest, which is PV: arch/x86/domain.c passes it on. A second kind would be told apart there.
  */

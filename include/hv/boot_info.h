@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the firmware and the loader told us, in one form for every way in. Filled once by the
  * parser of the protocol; read-only afterwards.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a step of the boot needs and gives, declared beside its function:
  *     BOOT_STEP(tsc_init, NEEDS(consoles, acpi_tables), GIVES(clock), EVERYWHERE);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Command-line options, declared where they are used:
  *     OPTION("noreboot", option_bool, opt_noreboot, "halt after a panic", "off");

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The console: sinks that show the log, the log itself, and the input side, which Ctrl-A
  * pressed three times switches between dom0 and the hypervisor's debug keys.

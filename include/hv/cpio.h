@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cpio archives in the format newc (Linux, Documentation/driver-api/early-userspace/buffer-format.rst). */
 #ifndef HV_CPIO_H
 #define HV_CPIO_H

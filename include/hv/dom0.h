@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Building the first domain from the boot modules. */
 #ifndef HV_DOM0_H
 #define HV_DOM0_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Domains and their vCPUs. docs/locking.md has the order of the locks named here.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The firmware's runtime services (UEFI 2.9, chapter 8), for dom0. */
 #ifndef HV_EFI_H
 #define HV_EFI_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the EFI entry kept of the firmware before it ended boot services. */
 #ifndef HV_EFI_BOOT_H
 #define HV_EFI_BOOT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Event channels: 2-level and FIFO ABI. Ports and bindings are guarded by the domain's event_lock. */
 #ifndef HV_EVTCHN_H
 #define HV_EVTCHN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Grant tables: set-up and sizes; frames are the hypervisor's, shown to the domain. */
 #ifndef HV_GRANT_H
 #define HV_GRANT_H

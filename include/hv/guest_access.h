@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory of the running guest, by its own virtual addresses on the address space that is
  * loaded. Faults and addresses in the hypervisor's range are errors, never traps.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Hypercall handlers: arguments as the guest's registers had them, result for its RAX. */
 #ifndef HV_HYPERCALL_H
 #define HV_HYPERCALL_H

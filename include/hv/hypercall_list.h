@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The hypercalls: X(name, number of arguments, who may call, what it is for). The number is __HYPERVISOR_name, the handler do_name(). Prototypes, the table, the
  * fuzzer's numbers and docs/hypercalls.md (tools/gen_hypercalls.py) are made of this list.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What of the machine's devices a domain may use: dom0 all, others what the toolstack gives them. The hypervisor's own devices are
  * nobody's, whatever stands here (iomem_permitted(), port_hidden()). What is taken away from a domain that uses it already stays in

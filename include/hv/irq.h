@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Interrupts: controllers, vectors, and their delivery to dom0 as PIRQ event channels. */
 #ifndef HV_IRQ_H
 #define HV_IRQ_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Freestanding library: memory, strings, formatting, sorting, bits. Interrupt-safe, no locks. */
 #ifndef HV_LIB_H
 #define HV_LIB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Contained machine checks: who is told, and the records for dom0. */
 #ifndef HV_MCA_H
 #define HV_MCA_H

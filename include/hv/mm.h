@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Machine memory: frames, their bookkeeping (struct page_info), allocators.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Indices that a guest chooses (Spectre v1). A processor that predicts a bounds check wrongly runs on for a while with an index of the
  * guest's making; what a second load then does with the word it finds there can be measured. So the index itself is bounded, by

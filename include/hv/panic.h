@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The hypervisor's own end. Guest input never leads here: callers in pv/, grant/, evtchn/ say
  * at the call why no guest can reach it.

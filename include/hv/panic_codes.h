@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Why the machine can end, each with a code that stays the same across versions. The codes are
  * shown as CAI-xxx; docs/panic-codes.md is made of this list (tools/gen_panic_codes.py).

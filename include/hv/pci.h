@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PCI configuration space of segment 0 through ports cf8h and cfch, and MSI capabilities. */
 #ifndef HV_PCI_H
 #define HV_PCI_H

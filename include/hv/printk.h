@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Log output. printk() may be called in any phase and any context; it never blocks for ever.
  * Messages go to the boot log and ring always, to the console sinks when their level is at or

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PV guests: what a vCPU of theirs keeps, and its descriptor tables. Parts with a header of their own: hv/x86/pv/. */
 #ifndef HV_PV_H
 #define HV_PV_H

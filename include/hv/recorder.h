@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The flight recorder: a record in RAM that survives a warm reset, at one of a few fixed places
  * that firmware and loaders leave alone. The next boot finds it there, tells of the previous

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Scheduling of vCPUs on CPUs: weighted fair queues, one per CPU (docs/scheduler.md).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The other CPUs. They are started one at a time, with bounded waits; one that does not answer is
  * named and left out. One that is taken offline is parked: halted, but ready for NMI and #MC, so that

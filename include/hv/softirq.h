@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Deferred work, run on this CPU's way back to a guest or in its idle loop, with no lock held. */
 #ifndef HV_SOFTIRQ_H
 #define HV_SOFTIRQ_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Ticket locks. Interrupts are off wherever the hypervisor holds a lock, so there are no
  * irq-saving variants. A CPU that holds a lock may not schedule (percpu.locks_held), nor wait for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Steps of boot that bring the consoles up (arch/x86/start_consoles.c). */
 #ifndef HV_START_CONSOLES_H
 #define HV_START_CONSOLES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The phase the machine is in. One function moves it, forward only. */
 #ifndef HV_SYSTEM_STATE_H
 #define HV_SYSTEM_STATE_H

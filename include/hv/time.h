@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* System time (ns since boot, monotonic), timers and the clocks shown to guests. */
 #ifndef HV_TIME_H
 #define HV_TIME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Hooks of test builds (make TRAP_TEST=1, make COVERAGE=1); nothing in others. tests/trap/ has
  * the code behind them.

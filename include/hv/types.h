@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Basic types and compiler helpers. Includes nothing of ours; usable from host unit tests. */
 #ifndef HV_TYPES_H
 #define HV_TYPES_H

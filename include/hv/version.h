@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef HV_VERSION_H
 #define HV_VERSION_H
 

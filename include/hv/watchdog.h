@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The NMI watchdog: what its timer writes and the NMI handler looks at. */
 #ifndef HV_WATCHDOG_H
 #define HV_WATCHDOG_H

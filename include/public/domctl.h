@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* domctl: operations of the toolstack on domains. What is here is what the hypervisor answers. */
 #ifndef PUBLIC_DOMCTL_H
 #define PUBLIC_DOMCTL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* event_channel_op and the FIFO event ABI */
 #ifndef PUBLIC_EVENT_CHANNEL_H
 #define PUBLIC_EVENT_CHANNEL_H

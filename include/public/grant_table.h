@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* grant_table_op: the part that sets tables up */
 #ifndef PUBLIC_GRANT_TABLE_H
 #define PUBLIC_GRANT_TABLE_H

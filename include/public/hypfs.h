@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hypfs: a tree of values, read by path. */
 #ifndef PUBLIC_HYPFS_H
 #define PUBLIC_HYPFS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* mca: machine-check records for dom0 and error injection. */
 #ifndef PUBLIC_MCA_H
 #define PUBLIC_MCA_H

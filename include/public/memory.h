@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* memory_op */
 #ifndef PUBLIC_MEMORY_H
 #define PUBLIC_MEMORY_H

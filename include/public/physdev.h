@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* physdev_op */
 #ifndef PUBLIC_PHYSDEV_H
 #define PUBLIC_PHYSDEV_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* platform_op */
 #ifndef PUBLIC_PLATFORM_H
 #define PUBLIC_PLATFORM_H

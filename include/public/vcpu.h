@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vcpu_op, sched_op */
 #ifndef PUBLIC_VCPU_H
 #define PUBLIC_VCPU_H

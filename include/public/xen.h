@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The Xen PV ABI (4.17, x86-64): numbers and layouts that guests depend on. Facts only; names
  * are the ABI's, so that tests/build compares them with the distribution's headers.

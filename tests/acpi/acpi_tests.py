@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Machines of two CPUs whose firmware lies: the processors that are there run, each fault is told in its line, none is started twice."""
 import os
 import struct

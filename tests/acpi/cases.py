@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Firmware as it should not be. Each case: tables in memory, what the hypervisor makes of them, and a piece of each warning: no more and no fewer than
 these are printed. `python3 cases.py FILE` writes the cases as C for tests/unit/test_acpi_cases.c.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """ACPI tables of our own making, right or wrong in every field: bytes at physical addresses."""
 import struct
 

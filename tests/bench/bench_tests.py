@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What operations cost, in instructions, may not grow unnoticed. tools/bench compares with Xen."""
 import re
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a program in dom0 pays for: TSC ticks, which are instructions under -icount shift=0. Linked
  * statically; runs on any Linux, so that the bare kernel can be asked too.

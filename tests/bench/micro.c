@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a PV guest pays for. Under -icount shift=0 a TSC tick is an instruction; each line is the mean
  * of many rounds after a warm-up. Runs on any hypervisor of this ABI.

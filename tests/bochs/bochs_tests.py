@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 The hypervisor on Bochs' processors: every check that the manuals promise is made, and some of them have what QEMU's have not: shadow
 stacks, #AC and #CP for real.

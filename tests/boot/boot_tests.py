@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Debian's kernel as dom0: every way to boot, machines of all sizes, under load, and the ways in which dom0 can end."""
 import re
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """UEFI's runtime services: a test kernel that calls each, and Linux with efivarfs."""
 import shutil
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every Debian kernel that is promised to run: four suites, both firmwares, both CPU models, 1, 2 and 4 vCPUs."""
 import itertools
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where the loader puts modules, how memory is cut up, and what dom0 finds in it when it starts."""
 from caisson import images, machine
 from harness import BUILD, ELF, OUT, REACHED, clean, command, direct, linux_bundle, need, provoke, run_machine, symbols, test, test_kernel

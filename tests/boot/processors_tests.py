@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Processors as emulators make them: with less than there ever was, or with what the emulator itself does not get right."""
 from harness import bundle, clean, direct, need, test
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What cannot be started is refused in a sentence that says what to do; what is only misspelt is named, and the boot goes on."""
 import subprocess
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs in dom0: what a person would do at the shell, and a load. Exit status 0: all of it worked.
 set -e
 fail() { echo "selftest: $1"; exit 1; }

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Compares sizes, offsets and numbers of include/public with the distribution's libxen-dev headers."""
 import os
 import re

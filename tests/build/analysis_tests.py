@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What tools that read the source find."""
 from harness import command, test
 

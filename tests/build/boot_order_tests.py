@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The check of the boot's order: that it passes is the build's matter; here it must find what is wrong."""
 import os
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The build itself: compilers, layers, documents and ABI that must agree with the code."""
 import os
 import re
@@ -27,6 +28,14 @@ def image():
 def formatted():
     """Whoever changes C runs 'make format'."""
     command("make", "-s", "format-check")
+
+
+@test("build: each file names its licence")
+def licences():
+    """The SPDX line is the first, or the second behind an interpreter's."""
+    without = [f for f in command("git", "ls-files").split() if not f.endswith((".md", ".png")) and f not in ("LICENSE", ".gitignore")
+               and "SPDX-License-Identifier: MIT" not in "".join(open(f"{TOP}/{f}").readlines()[:2])]
+    need(not without, f"no SPDX-License-Identifier: {', '.join(without)}")
 
 
 @test("build: layers")

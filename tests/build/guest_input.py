@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """
 What a guest chooses may not steer a processor that predicts a check wrongly (docs/security.md, Spectre v1): guests' memory is reached
 by the functions that mask its addresses, and tables are indexed by what index_nospec() has bounded. This lists the places that do

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What must hold of the linked image: W^X, the Multiboot2 header, a right gate for each of the 256 vectors, ENDBR64 where branches lead."""
 import os
 import re

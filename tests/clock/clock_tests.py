@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The TSC's rate on machines that lack one clock or another, with this machine busy meanwhile: as it is, or a refusal in words."""
 import ctypes
 import re

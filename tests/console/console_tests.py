@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where messages go: UARTs at several places, speeds, what ACPI names, words that are wrong, framebuffers at odd places, long command lines."""
 import itertools
 import re

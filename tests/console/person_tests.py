@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a person sees and types: the debug keys, and the screen of a machine that could not start."""
 import os
 import re

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Coverage builds (make COVERAGE=1): gcov's counters leave through the debug console, port e9h,
  * when the machine ends. One record a source file: "GCDA", the lengths of the name and of the data

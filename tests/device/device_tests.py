@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Devices of dom0's: their interrupts by every way, DMA, configuration space, timers."""
 import re
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What a machine does that one would leave running; bash, as root in dom0 (a whole Debian).
 # The test puts in: URL of a package source, PORT of an iperf3 server, SECONDS_OF_STRESS.
 fail() { echo "full: FAILED: $*"; dmesg | tail -40; sync; systemctl poweroff; exit 1; }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A whole Debian as dom0 under load, for half an hour: tools/check --full."""
 import functools
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A hostile dom0 on several vCPUs (ops.c): it may die, the hypervisor lives, and its counts of page uses are right afterwards."""
 import os
 import re

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A hostile dom0: random operations from several vCPUs at once, most of them almost right. What each vCPU does
  * follows from the seed alone (command line: seed=N ops=N, hexadecimal). It may die; the hypervisor may not.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer on what reads the loader's, the firmware's and the user's data before a guest exists. The
  * first byte of the input chooses the parser. Under ASan and UBSan, on heap copies of exact size.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Ways into a guest's kernel that need more than one vCPU."""
 from caisson import images
 from harness import OUT, clean, direct, need, test, test_kernel

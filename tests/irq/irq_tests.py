@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Debug keys on a running machine, and what the build checks of keys and messages."""
 import os
 import re

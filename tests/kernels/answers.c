@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What small hypercalls answer: error codes that kernels and toolstacks tell apart, and batches that end in iret. */
 #include "guest.h"
 #include <public/grant_table.h>

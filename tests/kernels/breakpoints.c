@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Debug registers by hypercall and by MOV, breakpoints on I/O, single steps over what is emulated. */
 #include "guest.h"
 

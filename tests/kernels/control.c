@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a toolstack's small interfaces answer: error records, values by path, event channels that are not there. */
 #include "guest.h"
 #include <public/hypfs.h>

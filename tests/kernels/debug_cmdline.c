@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Says what command line it was given. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Debug registers under the hypervisor's feet: a guest's data breakpoints on its own stack, where
  * the hypervisor writes frames, fire in the hypervisor; single steps run through every entry.

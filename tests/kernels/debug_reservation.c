@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Started with dom0_mem=64M,max:80M: what dom0 may have is told and holds. */
 #include "guest.h"
 

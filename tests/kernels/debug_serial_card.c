@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The serial card that the hypervisor writes to, at 00:09.0: its configuration cannot be changed, its ports cannot be reached. */
 #include "pci.h"
 

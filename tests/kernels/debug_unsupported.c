@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is known and not offered: each answer, and the log has a line for each, once (tests/guestabi looks at it). */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Descriptor tables: what may stand in them, and that nothing in them leads to ring 0. */
 #include "guest.h"
 

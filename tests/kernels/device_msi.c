@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Interrupt messages: a guest says which device and which entry, the hypervisor where the message goes, and only into registers of devices. */
 #include "pci.h"
 

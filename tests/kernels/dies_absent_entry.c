@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Leaves the address of memory in an entry that is not present (L1TF). */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* As dies_absent_entry, but by stores to the table (writable_pagetables): whole, and a byte at a time. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A trap whose frame cannot be written: the stack pointer leads into the hypervisor (XSA-215). */
 #include "guest.h"
 

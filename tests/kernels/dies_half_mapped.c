@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A page fault in user mode at an address whose tables exist down to the last level. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* iret to user mode without a user page table. */
 #include "guest.h"
 

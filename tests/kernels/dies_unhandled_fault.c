@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A page fault that the guest has no handler for. The test reads the hypervisor's report. */
 #include "guest.h"
 

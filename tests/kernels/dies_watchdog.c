@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A watchdog that is set anew for a while, then no more. */
 #include "smp.h"
 

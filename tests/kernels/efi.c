@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The firmware as platform_op shows it: what is said of it, and its runtime services. On a machine that
  * was not started through UEFI each of them says so, and no more.

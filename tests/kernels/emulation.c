@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Privileged instructions of the guest kernel: what is emulated, what is refused. */
 #include "guest.h"
 

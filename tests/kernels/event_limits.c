@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* FIFO lets a domain have more ports than the 2-level ABI can name: after a reset none of them is left. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Event channels (2-level, then FIFO), VIRQs, timers, blocking and polling. */
 #include "guest.h"
 

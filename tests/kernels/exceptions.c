@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every exception a guest can raise reaches its handler, with the frame the ABI describes. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses that are no guest's, given to the hypervisor to read from and to write to: -EFAULT, and nothing else happens. */
 #include "guest.h"
 

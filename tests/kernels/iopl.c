@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Who may use ports and CLI: the virtual IOPL without and with VMASST_TYPE_architectural_iopl, and the bitmap of user mode. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Frames of the iret hypercall that IRETQ refuses: the guest gets the exception that IRETQ raised, with the frame that was
  * being returned to. The failsafe callback has no part in it.

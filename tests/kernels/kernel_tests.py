@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The test kernels of this folder, each on a new and on an old processor."""
 import os
 

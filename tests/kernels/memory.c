@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* memory_op: reservations, exchange, maps; hostile arguments. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A balloon: 4096 frames go back, 4096 come. Says what a page costs in ticks of the TSC; other vCPUs, if there are any, run their guest
  * meanwhile, so that their CPUs hold translations. tests/bench counts the interrupts that it sends.

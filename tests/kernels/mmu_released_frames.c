@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The frames of the hypervisor's boot code belong to the allocator later on, and may become page tables of its own. Takes all free
  * memory but for some of these frames, then has the hypervisor map device registers (MSI-X entries) again and again.

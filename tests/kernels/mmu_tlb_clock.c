@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One vCPU keeps a writable translation and never loads CR3; another one flushes until the TLB clock has gone far beyond, then makes
  * the frame a page table. Needs two vCPUs and, to take less than hours, a test build with tlb-tick=0x100000.

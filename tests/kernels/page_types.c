@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Attacks on the page-type rules, each refused with an error, the domain going on unharmed. */
 #include "guest.h"
 

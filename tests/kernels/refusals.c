@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Hypercalls with arguments that are wrong in one way each: the error is the one that the ABI's callers expect, and nothing has happened. */
 #include "guest.h"
 #include <public/grant_table.h>

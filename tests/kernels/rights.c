@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dom0 has all devices, gives some of them up, and cannot have them back. */
 #include "guest.h"
 #include <public/domctl.h>

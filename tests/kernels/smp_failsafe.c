@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A selector whose descriptor goes while another vCPU runs: the failsafe callback, with what it was. Two vCPUs on one CPU. */
 #include "smp.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Vector registers belong to one vCPU, whatever that has enabled in XCR0: two vCPUs take turns on one CPU, and neither sees
  * the other's registers nor loses its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Two vCPUs make up machine-check values at once: eight fit, and never more. */
 #include "smp.h"
 #include <public/mca.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An LDT's pages are mapped when they are first needed, and dropped with each new LDT: whoever reads a descriptor in one, the
  * hypervisor on behalf of the guest included, finds it there.

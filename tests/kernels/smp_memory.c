@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Several vCPUs on the same frames: pins, mappings and table updates race, and afterwards every frame
  * can be everything again. A mapping that was flushed everywhere is seen by nobody any more.

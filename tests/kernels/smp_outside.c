@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What another vCPU writes into the saved state of one is there when that goes on, also where the registers were nobody else's meanwhile. */
 #include "smp.h"
 

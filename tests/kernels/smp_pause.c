@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * vCPUs are taken down, brought up and held by others in the middle of pins and unpins. None keeps a table
  * that others wait for: whoever is paused finishes its hypercall first, so every hypercall here returns.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shares of two CPUs: fair among equals, bounded by a cap, kept to where affinity says; CPUs go and come back. */
 #include "smp.h"
 

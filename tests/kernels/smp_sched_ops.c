@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What scheduler and vCPU operations answer that kernels call now and then: watchdogs, pinning, CPU numbers, the time area, latched shutdown codes. */
 #include "smp.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Time never runs backwards: on no vCPU, and from one to the next. More vCPUs than CPUs, so they move. */
 #include "smp.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Timeouts at the ends of u64: a vCPU that has nothing else sleeps on each of them, and whoever owns the CPU's timer gets the next one right. */
 #include "smp.h"
 

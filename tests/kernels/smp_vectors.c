@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Vectors of device interrupts on two CPUs: more of them than one CPU has, an honest end, and interrupts that follow when their CPU
  * goes offline. Devices: QEMU's edu (one MSI, raised by a register) in slot 5, one with 600 MSI-X entries in slot 6.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * No vCPU waits behind another one while a CPU sleeps that may run it. Three CPUs: vCPU 0 keeps CPU 0 busy, as who goes idle would look for
  * work by itself.

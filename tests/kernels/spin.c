@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Computes for ever: something for the machine to interrupt. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What dom0 finds when it starts: start_info, the p2m list, the initial mapping, the initrd. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* INS and OUTS: every way in which memory can fail, widths of addresses, segments, REP; no byte of a device gets lost. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An NMI at every instruction, while the guest goes through every way into the hypervisor and
  * back; then pairs of them. Under "-icount shift=0 -global hpet.msi=on" one nanosecond is one

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* mmu_update, mmuext_op and update_va_mapping with arguments that are wrong, and flushes of every kind: nothing changes, each error is told. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every vector from a guest's kernel and user mode, for the trap matrix. Needs a hypervisor built
  * with TRAP_TEST=1: what no instruction raises is a #BP that the hypervisor takes for it.

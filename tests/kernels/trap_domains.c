@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Domains are created, fail to be, and end, and nothing is left of them. Of a test build, which refuses one allocation at a time and
  * tells how many frames are free.

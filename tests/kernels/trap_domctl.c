@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine-check state of another vCPU, read and set as a toolstack does. Needs dom0_max_vcpus=2. */
 #include "guest.h"
 #include <public/domctl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads what the hypervisor shows of itself and of its previous boot. */
 #include "guest.h"
 #include <public/hypfs.h>

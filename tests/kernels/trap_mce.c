@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A guest that is told of memory errors: says which frame can be hit, then prints each #MC it gets
  * and each record it fetches as dom0. tests/trap/mce_tests.py sends the errors.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A kernel that computes and has no handler for machine checks. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Says each NMI that it is told of: tests/trap/report_tests.py presses the machine's button. */
 #include "guest.h"
 

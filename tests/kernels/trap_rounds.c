@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rounds that last: tests/trap/sweep.py disturbs them from outside. */
 #include "rounds.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Ends the machine while one CPU hears no NMI and another is stopped with the console's lock held (of test builds,
  * whose hypercall puts CPUs there). What must be said then: tests/trap/report_tests.py.

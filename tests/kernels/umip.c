@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SGDT, SIDT, SLDT, STR and SMSW where UMIP makes them fault: harmless values, in the kernel and in user mode. */
 #include "guest.h"
 

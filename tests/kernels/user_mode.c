@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SYSCALL from user mode, the iret hypercall and its bad frames, privileges of user mode. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The writable-page-table assist: stores of a guest kernel to its own L1 tables. */
 #include "guest.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Domains that come and go beside dom0, by hypercalls of a test kernel."""
 from caisson import machine
 from harness import bundle, clean, need, run_machine, test, trap_test_elf

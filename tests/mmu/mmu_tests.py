@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Frames, tables and TLBs on whole machines; tests/unit has the rules one by one."""
 import re
 

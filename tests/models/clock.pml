@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The TLB clock wraps: epochs keep every CPU's time so near to it that comparing with a stamp tells the truth.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * FIFO event channels: the hypervisor appends events to the queues of two vCPUs, while these take events off
  * and mask and unmask them; no lock is between the two.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * CPUs that ask each other to flush, and that load and leave address spaces (docs/locking.md, Waiting for another CPU).
  *

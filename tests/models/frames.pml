@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Types of frames, frames that are freed and given to others, and the translations that CPUs keep of them: last
  * references, stamps, times (docs/pv-mmu.md, References and types).

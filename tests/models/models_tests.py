@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Models of the protocols between CPUs (Promela, Debian's spin): searched through whole, and each with faults that must be found."""
 import os
 import re

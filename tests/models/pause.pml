@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A pause takes effect at the exit to the guest, and who pauses waits for that (docs/locking.md, Pausing).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Run queues: vCPUs that block, are woken, moved, stolen, evicted and switched (docs/scheduler.md).
  *

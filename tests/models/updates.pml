@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Entries of live page tables change without a lock and without a reference of the table, while others
  * tear the table down (docs/pv-mmu.md, Updates).

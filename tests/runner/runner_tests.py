@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The runner of the tests itself, on a folder of tests made for it."""
 import json
 import os

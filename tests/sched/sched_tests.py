@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The scheduler and vCPU state: test kernels of several vCPUs on several CPUs."""
 from caisson import images, machine
 from harness import ELF, OUT, clean, need, run_machine, test, test_kernel

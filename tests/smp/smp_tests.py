@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Several CPUs, with the debug build, which checks the order of locks: test kernels whose vCPUs race, and Linux while CPUs come and go."""
 import re
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Mitigations of speculative execution, as far as an emulator shows them: it does not speculate, so it uses none by itself. Here they are asked
 for, or the facts are changed through gdb before the decision. What is chosen for which processor: tests/unit/test_speculation.c.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a processor holds for one vCPU and must not show or lose to another."""
 from caisson import machine, packages
 from bochs import bochs_tests

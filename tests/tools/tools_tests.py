@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tools given wrong words and broken surroundings: a sentence and a status, never a traceback, never a success, the terminal as it was."""
 import contextlib
 import glob

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """NMIs from outside, faults that gdb puts into the hypervisor in each phase, and the watchdog."""
 from caisson import machine
 from harness import (ELF, REACHED, SOCKETS, Seen, bundle, clean, direct, linux_bundle, monitor, need, provoke, run_machine, test)

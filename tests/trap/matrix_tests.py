@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 The trap matrix in the machine: every cell that can be is raised, over every way to boot, and what
 came of it is compared with the table. The hypervisor is built with TRAP_TEST=1 for this.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Memory errors, sent with QEMU's mce command into frames of every owner, and what becomes of them."""
 import re
 

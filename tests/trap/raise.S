@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every trap, raised for real: by the instruction that causes it where there is one in ring 0 and
  * QEMU knows it, by INT n, or, for vectors whose error code INT n would not push, by a frame made

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The flight recorder: a crash in each phase is found again by the next boot, and failing boots do not loop."""
 import re
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reports of a hypervisor whose own state is damaged: gdb does the damage, and the report must still be whole."""
 import re
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 NMIs and machine checks at every instruction, from outside the machine.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A sample of the sweeps for every run of the tests, at places that change with the hour; tools/sweep does all."""
 import random
 import time

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The trap matrix, cell by cell, in the machine (make TRAP_TEST=1). traptest=all raises, in each
  * phase, every vector in every context that the phase can have, and says for each cell what

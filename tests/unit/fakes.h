@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The world around a module under test. */
 #ifndef FAKES_H
 #define FAKES_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs the programs that are its words: a line for each, everything it said if it failed, and the sum. make unit."""
 import os
 import re

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The cases of tests/acpi/cases.py: tables in memory, read by the code that reads the machine's. */
 #include "fakes.h"
 

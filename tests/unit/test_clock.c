@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The TSC's rate and what is computed from it: simulated clocks that are disturbed, contradict each other, or are not there. */
 #include "fakes.h"
 

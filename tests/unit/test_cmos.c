@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The real-time clock: both modes, centuries, and what is no time; the wall clock that guests see. */
 #include "fakes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The console's lock: what happens when another CPU breaks it. */
 #include "fakes.h"
 

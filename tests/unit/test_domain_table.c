@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of domains: references, ids that go upwards, walks while domains come and go. */
 #include "fakes.h"
 

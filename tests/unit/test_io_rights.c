@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rights to device memory, ports and interrupts, and the ports' gate. */
 #include "fakes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is typed: to dom0 or to the debug keys, and what a terminal sends by itself. */
 #include "fakes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every option of the hypervisor, as its file declares it: what its parser takes, and that a refused value changes nothing. */
 #include "fakes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a domain without privileges is told: who may not ask learns nothing, not even whether there is such a thing. */
 #include "fakes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sleep and reset: which register is written with what, in which order. */
 #include "fakes.h"
 

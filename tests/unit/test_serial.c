@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* com1= and com2=, the UART driver on simulated UARTs at a port and in memory, and the SPCR. */
 #include "fakes.h"
 

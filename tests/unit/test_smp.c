@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What several CPUs rely on: the order of locks (debug builds), and the comparison of TSCs. */
 #include "fakes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is chosen for processors that nobody has at hand. */
 #include "fakes.h"
 

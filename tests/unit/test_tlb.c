@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The real tlb.c on four CPUs whose TLBs are known: who is asked, and that nothing stale is left, at every value of the clock. */
 #include "fakes.h"
 

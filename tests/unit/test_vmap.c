@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Addresses that come back: never two owners, never again before all CPUs have flushed, none lost. */
 #include "fakes.h"
 

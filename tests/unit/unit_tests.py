@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Modules of the hypervisor on this machine: a program for each tests/unit/test_NAME.c."""
 import os
 import re

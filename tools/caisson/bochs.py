@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Bochs: a second processor model, which keeps to the manuals where QEMU is lenient, and has what QEMU lacks (shadow stacks).
 It boots a GRUB image by BIOS; the serial line goes to a file.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Building the hypervisor, with a count for the one who waits."""
 import os
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What every tool does alike: its words, one sentence for a trouble, running programs, keeping the terminal as it was."""
 import argparse
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A whole Debian as dom0: its root disk, made with mmdebstrap, and the machine that runs it."""
 import os
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What coverage builds send through the debug console (tests/coverage/dump.c)."""
 import struct
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Boot images: the initramfs, the bundle for qemu -kernel, the GRUB ISO."""
 import hashlib
 import os

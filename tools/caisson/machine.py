@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """QEMU command lines, and running one until it ends, says what was awaited, or time is up."""
 import os
 import select

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Debian packages: what each job needs, and installing what is missing."""
 import fcntl
 import os

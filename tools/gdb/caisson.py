@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Commands for gdb on a machine that runs Caisson: domain, vcpu, pte, frame mfn. docs/debugging.md shows what they print.
 

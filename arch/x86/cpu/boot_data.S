@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the first CPU stands on from its first 64-bit instruction, and keeps: descriptors, page tables, stacks.
  * boot/page_tables.S fills them in.

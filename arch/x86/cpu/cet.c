@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shadow stacks in use, and the one thing that changes them but calls and returns. Branch tracking: on and off. */
 #include <hv/boot_step.h>
 #include <hv/lib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Per-CPU areas and descriptor tables. The boot CPU's are static and valid from
  * the first C line: NMI, #MC and #DF have their stacks before there is an allocator.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the processor can do, and what we turn on. */
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * FPU state of vCPUs: saved and restored whole at each vCPU switch (no lazy switching: XSA-267).
  *

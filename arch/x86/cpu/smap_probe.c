@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether IRET in ring 3 works while CR4.SMAP is set. The emulator of QEMU 7.2 reads the frame as if it were the kernel, finds EFLAGS.AC
  * clear, and faults; PV kernels use that IRET to serialise the processor. So it is tried once, at boot, by two instructions in ring 3:

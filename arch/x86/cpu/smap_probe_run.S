@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * u32 smap_probe_run(u64 rip, u64 rsp, const void *idtr, const void *usual_idtr)
  *

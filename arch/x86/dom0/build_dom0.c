@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * dom0: memory, page tables, start_info, first vCPU, as the ABI lays them out.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Decompression by liblzma, libzstd, zlib and liblz4, linked from the distribution's static
  * archives. docs/decompressors.md says how and why that is safe.

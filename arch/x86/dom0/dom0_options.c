@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dom0_mem= and dom0_max_vcpus=: Xen's syntax, and what becomes of them on this machine. */
 #include <hv/cmdline.h>
 #include <hv/dom0.h>

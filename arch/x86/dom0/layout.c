@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where the things lie that dom0 starts with, by its kernel's notes and by the sizes. The kernel's numbers are not trusted: sums are made of
  * offsets, which are small, and an address is looked at before one is added to it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The Linux boot header (Documentation/x86/boot.rst): where a bzImage keeps its payload. */
 #include <hv/dom0.h>
 #include <hv/lib.h>

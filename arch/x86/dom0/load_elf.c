@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* ELF64 executables and their "Xen" notes. Every offset is checked against the file (XSA-55). */
 #include <elf.h>
 #include <hv/dom0.h>

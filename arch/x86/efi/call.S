@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Into the firmware and back. One CPU at a time (runtime.c). */
 #include <hv/x86/percpu_asm.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The firmware's memory map, as it was when boot services ended. */
 #include <hv/efi.h>
 #include <hv/efi_boot.h>

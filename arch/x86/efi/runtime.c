@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Calling the firmware. Its code and data keep their physical addresses: a call runs on page tables that map what the memory map
  * marks for runtime where it lies, beside the hypervisor's part of every address space, and no guest's. That is the one place where pages

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * I/O APICs, found through the MADT. GSIs are numbered across them.
  *

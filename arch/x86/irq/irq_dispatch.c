@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Vectors to what they are for: the hypervisor's own devices and messages, or a device's interrupt (pirq.c). */
 #include <hv/boot_step.h>
 #include <hv/irq.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The local APIC: xAPIC through its page, x2APIC through MSRs. Intel SDM vol. 3, chapter 11. */
 #include <hv/acpi.h>
 #include <hv/boot_step.h>

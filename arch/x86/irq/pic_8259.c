@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 8259 pair: moved out of the exception vectors, then masked for good. */
 #include <hv/irq.h>
 #include <hv/x86/processor.h>

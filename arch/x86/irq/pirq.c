@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * PIRQs: device interrupts that a domain gets as event channels. GSIs are identity-mapped; MSIs are numbered after them. A PIRQ
  * belongs to the domain that has mapped or bound it, which is held meanwhile; io_rights say which ones a domain may have.

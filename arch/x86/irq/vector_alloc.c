@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Vectors of device interrupts. Each CPU has a space of its own, so a machine has as many as its CPUs have together. Device interrupts
  * are spread: a new one goes to the CPU that has the fewest.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The direct map of machine memory. In early boot it is promised but empty: the page-fault
  * handler maps what is touched (direct_map_fault). direct_map_init() then builds it from the

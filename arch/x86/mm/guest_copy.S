@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * u64 guest_copy_raw_to(void *guest, const void *src, u64 n)
  * u64 guest_copy_raw_from(void *dst, const void *guest, u64 n)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine-to-physical table: written through slot 259, read by guests through slot 256. */
 #include <hv/boot_step.h>
 #include <hv/lib.h>

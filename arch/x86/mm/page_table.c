@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The hypervisor's own page tables. All L4 entries exist from boot on and never change: guests'
  * tables hold copies of them.

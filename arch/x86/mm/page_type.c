@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * References and types of frames: the only writer of type counts.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Boot's large buffers: in one piece by address, of whatever frames are free. So the unpacked kernel, the decompressors' windows
  * and dom0's p2m need no contiguous memory, however large the machine or broken up its memory is.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Stack blocks: the SYSCALL trampoline's page, the guard page, which is the shadow stack where there are such, and the stack. The first CPU's
  * are part of the image; all others are mapped in vmap space.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The hypervisor's code is read-only wherever it is mapped: boot patches it through a short-lived alias. */
 #include <hv/lib.h>
 #include <hv/panic.h>

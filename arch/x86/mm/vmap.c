@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Addresses of the vmap slot, in units of a stack block: given out, and given back.
  *

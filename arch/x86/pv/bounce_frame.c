@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Entering the guest's kernel: the frames of the ABI (exceptions, SYSCALL, events, failsafe),
  * and the last check before every return to a guest.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Debug registers of guests. The processor would let a breakpoint on I/O watch the hypervisor's own ports, so it never
  * gets one: a guest's every IN and OUT is emulated, and the emulation looks for them (pv_io_breakpoints()). Intel SDM

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which descriptors a guest may have in its tables. Intel SDM vol. 3, 3.4.5; rules: ABI, segments. */
 #include <hv/pv.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The ways between a guest's user mode, its kernel and the hypervisor that every system call and
  * every page fault takes: hypercalls, SYSCALL from user mode, the iret hypercall, page faults and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a guest that is ended gets on the console: what happened, where it was, which path of the
  * hypervisor gave it up, and for a page fault the walk down to the missing level.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A guest's own exceptions: emulate what the ABI promises, deliver the rest, end who cannot take it. */
 #include <hv/guest_access.h>
 #include <hv/nospec.h>

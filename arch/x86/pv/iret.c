@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The iret hypercall: the guest kernel's way back to its user mode, or to itself. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Page-table isolation, for processors on which a guest can read what is mapped but not permitted
  * (Meltdown). A guest then runs on copies of its L4 tables whose hypervisor slots hold only what entries

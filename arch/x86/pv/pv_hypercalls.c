@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Hypercalls that set a vCPU's traps, callbacks, stack and assists. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CPU state of PV vCPUs: creation, switching, and the initial context of secondary vCPUs. */
 #include <hv/guest_access.h>
 #include <hv/nospec.h>

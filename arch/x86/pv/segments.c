@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Guest descriptor tables. Descriptors live in frames of type PGT_SEGDESC, which the guest can
  * map read-only at most: each descriptor is checked when the frame gains the type and at each

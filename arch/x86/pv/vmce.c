@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Machine checks for guests: two banks, as the ABI has them; bank 1 holds what a guest is told.
  * Addresses are pseudo-physical. The guest acknowledges by clearing MCG_STATUS; a second error

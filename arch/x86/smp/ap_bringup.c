@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Starting the other CPUs (Intel SDM vol. 3, 9.4).
  *

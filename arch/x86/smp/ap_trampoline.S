@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where a starting CPU begins: two pages below 1 MiB, copied there by ap_bringup.c. The first is
  * code (this text, read and execute), the second the mailbox (struct ap_mailbox, read and write).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CPUs that are online: counting and parking them. */
 #include <hv/arch.h>
 #include <hv/boot_step.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a processor needs. A function of CPUID, IA32_ARCH_CAPABILITIES and the command line alone, so
  * that it can be tested for processors that nobody has at hand.

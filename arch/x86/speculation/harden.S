@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What entries and exits do on processors that need it. Sites in entry.S and fast_paths.S (HARDEN) are
  * NOPs that boot turns into calls of these routines, and the parts that are not needed are jumped over.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Mitigations on this machine: facts from the processor, sites patched, words about it. */
 #include <hv/cmdline.h>
 #include <hv/lib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Measuring the TSC's rate against clocks whose rate is known. */
 #ifndef CALIBRATE_H
 #define CALIBRATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The clocks of a PC whose rate is known, and who else knows the TSC's. */
 #include "calibrate.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The real-time clock (MC146818), read twice until both readings agree. */
 #include <hv/acpi.h>
 #include <hv/lib.h>

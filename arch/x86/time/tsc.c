@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * System time from the TSC: ns = (((tsc - tsc0) << shift) * mul) >> 32. The rate is measured against every clock that the machine has, and
  * compared with what the processor or a hypervisor below states.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether another CPU's TSC shows the boot CPU's time. The boot CPU asks for its value a number of
  * times; the quickest answer bounds the error best. A difference that the way there and back cannot

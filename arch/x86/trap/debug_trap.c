@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * #DB in the hypervisor. A guest can cause it: a data breakpoint or single-step set by the
  * guest may fire on the first instructions of an entry (XSA-260). So it is never fatal.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The two C entries, by origin: each looks its trap up in the matrix and does what that says.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every way into the hypervisor after boot, and the one way out to a guest.
  *

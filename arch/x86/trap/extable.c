@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Instructions that may fault, and where they continue. */
 #include <hv/efi.h>
 #include <hv/x86/cet.h>

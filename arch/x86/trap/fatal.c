@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The report. Takes no lock, allocates nothing, waits for nothing without a bound, and survives
  * being entered again: a fault inside it ends in one line. The first line leaves before anything

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The 256 vector stubs and the IDT, both complete at link time. */
 #include <hv/x86/layout.h>
 #include <hv/x86/vectors.h>

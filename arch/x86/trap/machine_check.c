@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * #MC: the banks are scanned; whatever cannot be contained ends the machine here and now, the
  * rest becomes events for the softirq. No lock, no allocation, no `current`. The handler of a CPU raises that CPU's

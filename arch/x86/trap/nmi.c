@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * NMI. Safe in every phase and between any two instructions: no lock, no allocation, no `current`.
  * What the machine says of its cause (ports 61h) is read by the first CPU; only that one gets

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * #PF: the early direct map, where a touch is answered with a mapping, and the page walk that
  * reports print. Guests' own page faults: pv/guest_trap.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The trap matrix as the code asks it, and where this CPU stands in it. */
 #include <hv/domain.h>
 #include <hv/lib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine ends, or a report is written: every other CPU stops, by NMI. */
 #include <hv/irq.h>
 #include <hv/lib.h>

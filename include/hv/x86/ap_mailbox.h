@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The page behind the AP trampoline, shared by ap_trampoline.S and ap_bringup.c. */
 #ifndef HV_X86_AP_MAILBOX_H
 #define HV_X86_AP_MAILBOX_H

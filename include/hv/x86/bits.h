@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bits of registers, error codes and page-table entries, for C and for assembler. Names and numbers: Intel SDM. */
 #ifndef HV_X86_BITS_H
 #define HV_X86_BITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Control-flow enforcement for the hypervisor (CET: Intel SDM vol. 1, chapter 17).
  *

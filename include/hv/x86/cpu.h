@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* This processor: features, control registers, descriptor tables, stacks. */
 #ifndef HV_X86_CPU_H
 #define HV_X86_CPU_H

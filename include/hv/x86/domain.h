@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a PV guest's domain and vCPUs have beside what every guest has: parts of struct domain and struct vcpu (domain.h). */
 #ifndef HV_X86_DOMAIN_H
 #define HV_X86_DOMAIN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* FPU, SSE, AVX and AVX-512 state. Areas have fpu_area_size() bytes, zeroed, any alignment. */
 #ifndef HV_X86_FPU_H
 #define HV_X86_FPU_H

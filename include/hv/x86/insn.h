@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The few instructions that are emulated for guests, taken apart. Intel SDM vol. 2, chapter 2. */
 #ifndef HV_X86_INSN_H
 #define HV_X86_INSN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The hypervisor's part of every address space: L4 slots 256 to 271 (the hole that the
  * PV ABI reserves). Included by C, assembler and the linker script.

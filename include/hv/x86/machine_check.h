@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Machine checks (Intel SDM vol. 3, chapter 16; AMD APM vol. 2, chapter 9). trap/machine_check.c
  * decides in the handler what must end the machine; what can be contained becomes an event, and

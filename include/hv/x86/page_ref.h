@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * References and types of frames, the common cases in line; page_type.c has the rest and the rules.
  * For the code that checks page tables: everybody else calls page_get() and its like.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Page-table entries (Intel SDM vol. 3, 4.5) and the hypervisor's own mappings. */
 #ifndef HV_X86_PAGE_TABLE_H
 #define HV_X86_PAGE_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Per-CPU data and how it is found. Each stack block (one per vCPU, one per IST stack of a
  * CPU) ends in a struct stack_top, so the stack pointer alone leads to this CPU's data. GS

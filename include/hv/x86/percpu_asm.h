@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Assembler macros shared by entry code and copy routines. */
 #ifndef HV_X86_PERCPU_ASM_H
 #define HV_X86_PERCPU_ASM_H

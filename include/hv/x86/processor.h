@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Instructions that C has no name for. No policy here. */
 #ifndef HV_X86_PROCESSOR_H
 #define HV_X86_PROCESSOR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The saved register frame: the layout of the ABI's cpu_user_regs, so that it can be copied to guests whole. */
 #ifndef HV_X86_REGS_H
 #define HV_X86_REGS_H

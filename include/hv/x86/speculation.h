@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Mitigations of speculative execution: what the processor needs, decided once and patched into the
  * code at boot. docs/security.md says what is protected from whom. Included by C and assembler.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Flushing what CPUs remember of page tables: mm/tlb.c, whose head has the protocol. */
 #ifndef HV_X86_TLB_H
 #define HV_X86_TLB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Traps. arch/x86/trap/matrix.tbl gives each (vector, phase, context) its one outcome; policy.c
  * holds that table, dispatch.c acts on it. docs/traps.md explains.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The one list of exception vectors. Assembler (stubs, IDT), the policy table, the tests
  * and the documentation read it. Intel SDM vol. 3, table 6-1.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Entry points of the test kernel. -DVIRT_BASE=0 links it low, -DBARE leaves out the notes that a kernel can do without,
  * -DINIT_P2M=ADDRESS adds that one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The small PV kernel that every test is linked with: entry, hypercalls, traps, a console and
  * checks. A test is one file with test_main(); it passes if all its checks do.

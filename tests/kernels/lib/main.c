@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The test kernel's own machinery. */
 #include "guest.h"
 

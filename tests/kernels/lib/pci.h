@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PCI configuration space by ports cf8h and cfch: the kernel needs IOPL 1. */
 #ifndef PCI_H
 #define PCI_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One turn through every way from a guest into the hypervisor and back, with every register
  * checked on the way: for kernels that are disturbed meanwhile.

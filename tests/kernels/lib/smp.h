@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Other vCPUs of a test kernel. They run one function each and take neither traps nor events. */
 #ifndef SMP_H
 #define SMP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * CPUID as PV kernels see it: the machine's, less what a PV guest cannot use. Masks keep the
  * features that work without the hypervisor's help; what is not known is hidden.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Instructions taken apart. Intel SDM vol. 2, chapter 2 and appendix A. */
 #include <hv/lib.h>
 #include <hv/x86/insn.h>

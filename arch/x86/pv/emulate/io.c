@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Port I/O of guests. A domain reaches the ports that it has the right to, but not the ones that the
  * hypervisor drives itself: those read as ones and swallow writes. PCI configuration space is the hardware domain's.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * MSRs of guests. Unknown ones are refused (#GP), which stock kernels expect, once they have a
  * #GP handler; before that, reads give 0.

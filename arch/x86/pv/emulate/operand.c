@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where the code and the memory operands of a guest's instruction lie: segments count in 32-bit and 16-bit code, of which
  * programs of either kind (Wine's, DOSEMU's) have segments of their own. Intel SDM vol. 3, 3.4.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Privileged instructions of a guest kernel, which fault in ring 3: I/O, control and debug
  * registers, MSRs, and a few more. What is not listed gets its #GP.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * SGDT, SIDT, SLDT, STR and SMSW. They would tell where the hypervisor's tables are, so UMIP makes them fault in guests;
  * CPUID hides UMIP, so no kernel would emulate them for its programs. Here they show nothing of anybody: the bases that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a CPU walks for a vCPU: the base tables, what CR3 holds, where translations of it may be, and a walk in software. A base holds a
  * reference of its table, which goes only when no CPU has the table in CR3 any more.

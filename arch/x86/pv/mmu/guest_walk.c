@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writes to a guest kernel's memory when its address space may not be the loaded one. */
 #include <hv/guest_access.h>
 #include <hv/x86/pv/mmu.h>

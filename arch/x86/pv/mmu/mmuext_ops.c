@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* mmuext_op: pins, base pointers, flushes, descriptor tables, whole-page operations. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a guest's page-table entry may say, and the references it takes and gives back: in line, because
  * every update and every entry of a table that is validated comes through here. `level` is a constant

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Changing single entries of live tables. Each is one compare-and-exchange: whoever replaces an
  * entry owns exactly the references that the replaced one held, so updates need no lock, and no

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a guest's page-table entry may say, and the references it takes. Rules: ABI, page-table
  * entries. Each entry that is not 0 is read once to be checked; what was checked is what is stored.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Writable-page-table assist: a guest kernel's store into one of its L1 tables, which is mapped
  * read-only, is done for it as a checked update. Only what stock kernels do: MOV, XCHG, CMPXCHG,

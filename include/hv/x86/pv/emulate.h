@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Instructions that are emulated for PV guests: decoded by emulate/insn.c, done by the file named for each. */
 #ifndef HV_X86_PV_EMULATE_H
 #define HV_X86_PV_EMULATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The MMU of PV guests: their page-table entries, base tables, and where translations of theirs may be. docs/pv-mmu.md has the rules. */
 #ifndef HV_X86_PV_MMU_H
 #define HV_X86_PV_MMU_H

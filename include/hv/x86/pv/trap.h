@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Traps, system calls and events of PV guests: into the hypervisor, and back as frames on the guest kernel's stack (docs/traps.md). */
 #ifndef HV_X86_PV_TRAP_H
 #define HV_X86_PV_TRAP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The real layout, with the windows moved to addresses that a process can map. */
 #include_next <hv/x86/layout.h>
 

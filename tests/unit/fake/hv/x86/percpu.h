@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The CPU is found without the stack. */
 #define this_cpu hidden_this_cpu
 #include_next <hv/x86/percpu.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The real header; ports, MSRs and control registers are answered by the test. */
 #ifndef FAKE_PROCESSOR_H
 #define FAKE_PROCESSOR_H
