@@ -156,11 +156,13 @@ docs:
 	$(call document,gen_trap_matrix.py markdown,docs/trap-matrix.md)
 	$(call document,gen_panic_codes.py,docs/panic-codes.md)
 	$(call document,gen_options.py,docs/options.md)
+	$(call document,gen_debug_keys.py,docs/debug-keys.md)
 	$(call document,gen_boot_order.py,docs/boot-order.md)
 	$(call document,gen_hypercalls.py hypercalls,docs/hypercalls.md)
 	$(call document,gen_hypercalls.py unsupported,docs/unsupported.md)
 	$(call document,gen_trap_matrix.py html,$(O)/trap-matrix.html)
-	@echo "made docs/trap-matrix.md, docs/panic-codes.md, docs/options.md, docs/boot-order.md, docs/hypercalls.md, docs/unsupported.md, $(O)/trap-matrix.html"
+	@echo "made docs/trap-matrix.md, docs/panic-codes.md, docs/options.md, docs/debug-keys.md,"
+	@echo "     docs/boot-order.md, docs/hypercalls.md, docs/unsupported.md, $(O)/trap-matrix.html"
 gdb:
 	@tools/run --gdb
 clean:

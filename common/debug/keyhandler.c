@@ -149,7 +149,7 @@ static void print_help(char key)
     for (const struct keyhandler *k = __keyhandlers_start; k < __keyhandlers_end; k++)
         printk(" key '%c' (ascii '%02x') => %s\n", k->key, (u8)k->key, k->what);
 }
-KEYHANDLER('h', print_help, "this list");
+KEYHANDLER('h', print_help, "this list", "");
 
 static void reboot_key(char key)
 {
@@ -163,7 +163,9 @@ static void reboot_key(char key)
     recorder_orderly_end();
     machine_restart();
 }
-KEYHANDLER('R', reboot_key, "reboot the machine, if pressed twice");
+KEYHANDLER('R', reboot_key, "reboot the machine, if pressed twice",
+           "The first says that a second one reboots. The second, with no other key between, reboots the machine at once, whatever dom0 "
+           "does; under `tools/run` QEMU ends then");
 
 static void print_registers(char key)
 {
@@ -178,7 +180,8 @@ static void print_registers(char key)
         registers_print(&stack_block_top(v->stack_block)->guest_regs, "");
     }
 }
-KEYHANDLER('d', print_registers, "registers of dom0's vCPUs");
+KEYHANDLER('d', print_registers, "registers of dom0's vCPUs",
+           "As they were when the vCPU entered the hypervisor last. Before them, how many interrupts and NMIs this CPU has had");
 
 static void print_memory(char key)
 {
@@ -191,14 +194,16 @@ static void print_memory(char key)
         page_audit(d);
     }
 }
-KEYHANDLER('m', print_memory, "memory, with an audit of every domain's frames");
+KEYHANDLER('m', print_memory, "memory, with an audit of every domain's frames",
+           "By type. Every frame's references and types of every domain are counted anew and compared: a line for each that differs is an "
+           "error of the hypervisor's");
 
 static void print_log(char key)
 {
     (void)key;
     console_replay();
 }
-KEYHANDLER('l', print_log, "the log: from boot, and the latest messages");
+KEYHANDLER('l', print_log, "the log: from boot, and the latest messages", "The first 16 KiB, then the latest 16 KiB");
 
 static void print_events(char key)
 {
@@ -208,14 +213,19 @@ static void print_events(char key)
     for_each_domain(d)
         evtchn_print(d);
 }
-KEYHANDLER('e', print_events, "event channels");
+KEYHANDLER(
+    'e', print_events, "event channels",
+    "Of each domain: a port's kind and its number (of the PIRQ, of the VIRQ), the vCPU that gets it, its priority (0 is the highest), "
+    "whether it is pending");
 
 static void print_irqs(char key)
 {
     (void)key;
     irq_print();
 }
-KEYHANDLER('i', print_irqs, "interrupts");
+KEYHANDLER('i', print_irqs, "interrupts",
+           "A PIRQ, its domain (`d-1`: nobody has it), the CPU and vector it arrives at, edge or level, the port it becomes, how often it "
+           "came. `unexpected`: a vector that nobody asked for");
 
 static void print_walk(char key)
 {
@@ -227,7 +237,8 @@ static void print_walk(char key)
             page_walk_print(v->pv.kernel_l4 << PAGE_SHIFT, stack_block_top(v->stack_block)->guest_regs.rip, "");
     }
 }
-KEYHANDLER('w', print_walk, "page-table walks to dom0's instruction pointers");
+KEYHANDLER('w', print_walk, "page-table walks to dom0's instruction pointers",
+           "Each level's entry, with machine and pseudo-physical frame");
 
 void keyhandler_init(void) { softirq_register(SOFTIRQ_CONSOLE_RX, rx_softirq); }
 BOOT_STEP(keyhandler_init, NEEDS(consoles), GIVES(debug_keys), EVERYWHERE);

@@ -313,4 +313,8 @@ static void print_domains(char key)
         }
     }
 }
-KEYHANDLER('q', print_domains, "domains and their vCPUs");
+KEYHANDLER(
+    'q', print_domains, "domains and their vCPUs",
+    "`pause` is a set of reasons why a vCPU does not run: 1 down, 2 blocked (it waits for an event), 4 polls, 8 its domain has ended, "
+    "10h its domain has used its time, 100h and up: paused so many times from outside. `cr3` are frames of page tables. `vm_assist` "
+    "is the ABI's set of bits, 1 shifted by `VMASST_TYPE_...`");

@@ -289,4 +289,5 @@ static void print_timers(char key)
         spin_unlock(&h->lock);
     }
 }
-KEYHANDLER('a', print_timers, "timers");
+KEYHANDLER('a', print_timers, "timers",
+           "Per CPU, earliest first. `fn` is the function that fires; the symbols of `build/caisson.debug` name it");

@@ -48,7 +48,8 @@ def layers():
 def generated_documents():
     """Somebody who changes a table runs 'make docs'."""
     for tool, name in (("gen_trap_matrix.py markdown", "trap-matrix"), ("gen_panic_codes.py", "panic-codes"), ("gen_options.py", "options"),
-                       ("gen_boot_order.py", "boot-order"), ("gen_hypercalls.py hypercalls", "hypercalls"), ("gen_hypercalls.py unsupported", "unsupported")):
+                       ("gen_debug_keys.py", "debug-keys"), ("gen_boot_order.py", "boot-order"), ("gen_hypercalls.py hypercalls", "hypercalls"),
+                       ("gen_hypercalls.py unsupported", "unsupported")):
         text = command("python3", *f"tools/{tool}".split())
         need(text == open(f"{TOP}/docs/{name}.md").read(), f"docs/{name}.md is stale: run 'make docs'")
 
@@ -78,11 +79,3 @@ def documented_options():
     need(declared == documented, f"docs/options.md and the code differ: {declared ^ documented}")
     both = declared & set(re.findall(r"`([\w.-]+)`", rows[2]))
     need(not both, f"offered, and in the list of those that are not: {both}")
-
-
-@test("build: documented debug keys are those that exist")
-def documented_keys():
-    """docs/debug-keys.md has a row for each KEYHANDLER()."""
-    declared = set(re.findall(r"KEYHANDLER\('(.)'", command("grep", "-rhE", "^KEYHANDLER", "common", "arch", "drivers")))
-    documented = set(re.findall(r"^\| `(.)`", open(f"{TOP}/docs/debug-keys.md").read(), re.M))
-    need(declared and declared == documented, f"docs/debug-keys.md and the code differ: {declared ^ documented}")

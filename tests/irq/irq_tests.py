@@ -21,7 +21,7 @@ def sources():
 def one_handler():
     """A second one for the same key does not link."""
     for name, key in (("one", "h"), ("other", "Z")):
-        source = f'#include <hv/console.h>\nstatic void run(char k) {{ (void)k; }}\nKEYHANDLER(\'{key}\', run, "");\n'
+        source = f'#include <hv/console.h>\nstatic void run(char k) {{ (void)k; }}\nKEYHANDLER(\'{key}\', run, "", "");\n'
         open(f"{OUT}/key-{name}.c", "w").write(source)
         command("gcc", "-Iinclude", "-std=gnu11", "-c", "-o", f"{OUT}/key-{name}.o", f"{OUT}/key-{name}.c")
     keys = f"{BUILD}/common/debug/keyhandler.o"

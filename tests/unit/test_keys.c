@@ -53,7 +53,7 @@ static void count(char key)
     (void)key;
     pressed++;
 }
-KEYHANDLER('A', count, "a key that ends a terminal's sequences, too");
+KEYHANDLER('A', count, "a key that ends a terminal's sequences, too", "");
 
 static void type(const char *s)
 {
