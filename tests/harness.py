@@ -35,8 +35,8 @@ class Failed(Exception):
 
 class Test:
     """
-    A test: its title, the function, which fails by raising, and what was declared. minutes: it takes that long, so it starts before the shorter
-    ones. alone: nothing else runs beside it. full: only with --full.
+    A test: its title, the function, which fails by raising, and what was declared. minutes: it takes that long, so it starts before the
+    shorter ones. alone: nothing else runs beside it. full: only with --full.
     """
 
     def __init__(self, title, function, minutes, alone, full):
@@ -228,8 +228,8 @@ def direct(module, args, **kw):
 
 def run_linux(boot, timeout, **machine_words):
     """
-    run_machine(machine.command(boot, ...)) for a Linux with several vCPUs. QEMU before 8.1 translates code without holding its page: Linux, which
-    patches its code with INT3 for a moment, can meet one on another CPU after it is gone. Such a run says nothing.
+    run_machine(machine.command(boot, ...)) for a Linux with several vCPUs. QEMU before 8.1 translates code without holding its page: Linux,
+    which patches its code with INT3 for a moment, can meet one on another CPU after it is gone. Such a run says nothing.
     """
     for _ in range(3):
         r = run_machine(machine.command(boot, **machine_words), timeout)

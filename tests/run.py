@@ -34,9 +34,11 @@ def arguments(argv):
     p.add_argument("words", metavar="WORD", nargs="*", help="only the tests whose names contain one of the words")
     p.add_argument("--list", action="store_true", help="print the names of the tests, and run none")
     p.add_argument("--failed", action="store_true", help="only the tests that did not pass the last time that they ran")
-    p.add_argument("--without", metavar="WORD", action="append", default=[], help="leave out the tests whose names contain the word (may be repeated)")
+    p.add_argument("--without", metavar="WORD", action="append", default=[],
+                   help="leave out the tests whose names contain the word (may be repeated)")
     p.add_argument("--full", action="store_true", help="the tests with a whole Debian under load instead: about half an hour")
-    p.add_argument("-j", "--jobs", metavar="N", type=cli.number(), default=min(2, os.cpu_count() or 1), help="run N tests beside each other (default: %(default)s)")
+    p.add_argument("-j", "--jobs", metavar="N", type=cli.number(), default=min(2, os.cpu_count() or 1),
+                   help="run N tests beside each other (default: %(default)s)")
     return p.parse_args(argv)
 
 
@@ -143,7 +145,8 @@ class Run:
             left = self.left()
             after = f", about {duration(left)} left" if left and left >= 60 else ""
             width = len(str(len(self.tests)))
-            print(f"[{len(self.results):{width}}/{len(self.tests)}] {'FAIL' if error else 'ok  '} {test.title} ({duration(seconds)}{after})",
+            verdict = "FAIL" if error else "ok  "
+            print(f"[{len(self.results):{width}}/{len(self.tests)}] {verdict} {test.title} ({duration(seconds)}{after})",
                   file=CONSOLE, flush=True)
             if error:
                 where = f"\nThe whole console: {os.path.relpath(log.path, TOP)}" if log.written else ""
@@ -195,7 +198,8 @@ class Run:
         return len(self.results) - len(failed), len(failed), len(self.tests) - len(self.results)
 
     def junit(self, path):
-        suite = xml.Element("testsuite", name="caisson", tests=str(len(self.tests)), failures=str(sum(1 for r in self.results.values() if r[1])),
+        suite = xml.Element("testsuite", name="caisson", tests=str(len(self.tests)),
+                            failures=str(sum(1 for r in self.results.values() if r[1])),
                             skipped=str(len(self.tests) - len(self.results)), time=f"{time.monotonic() - self.started:.1f}")
         for t in self.tests:
             seconds, error, log = self.results.get(t, (0, None, None))

@@ -11,7 +11,8 @@ from caisson.cli import TOP
 PLATFORMS = ("BIOS", "UEFI", "PVH")
 LISTS = ("early_boot", "protect", "boot")  # of setup.c, in the order that boot_main() calls them
 NO_STEPS = {"panic", "printk", "page_free_count", "rdtsc", "system_time_ns", "this_cpu", "trap_test_phase", "if", "idle_loop"} | set(LISTS)
-DECLARATION = re.compile(r"^BOOT_STEP\((\w+),\s*NEEDS\(([\w,\s]+)\),\s*GIVES\(([\w,\s]+)\),\s*(EVERYWHERE|ONLY_UEFI\(\"([^\"]+)\"\))\);", re.M)
+DECLARATION = re.compile(r"^BOOT_STEP\((\w+),\s*NEEDS\(([\w,\s]+)\),\s*GIVES\(([\w,\s]+)\),\s*(EVERYWHERE|ONLY_UEFI\(\"([^\"]+)\"\))\);",
+                         re.M)
 
 
 class Step:
@@ -64,7 +65,8 @@ def cycle_through(fact, givers, seen=()):
     """The facts of a circle of needs that contains this one, or None."""
     if fact in seen:
         return seen[seen.index(fact):] + (fact,)
-    return next((c for step in givers.get(fact, ()) for need in sorted(step.needs) if (c := cycle_through(need, givers, seen + (fact,)))), None)
+    return next((c for step in givers.get(fact, ()) for need in sorted(step.needs) if (c := cycle_through(need, givers, seen + (fact,)))),
+                None)
 
 
 def check(steps, order):
@@ -84,7 +86,8 @@ def check(steps, order):
                 continue
             for need in sorted(step.needs - have):
                 late = ", ".join(g.name for g in givers.get(need, ()) if platform in g.platforms)
-                errors.append(f"{name} needs {need}, which nothing gives before it on {platform}" + (f" ({late} gives it later)" if late else ""))
+                errors.append(f"{name} needs {need}, which nothing gives before it on {platform}"
+                              + (f" ({late} gives it later)" if late else ""))
             have |= step.gives
     needed = set().union(*(s.needs for s in steps.values()))
     errors += [f"{step.name} gives {fact}, which nothing needs" for step in steps.values() for fact in sorted(step.gives - needed)]
@@ -94,9 +97,9 @@ def check(steps, order):
 def page(steps, order):
     yield """# The order of the boot
 
-Made by `tools/gen_boot_order.py` from the lists in `arch/x86/setup.c` and the `BOOT_STEP()` lines beside the steps: change those, then `make docs`. The
-build fails where a step needs what nothing before it gives on one of the platforms (BIOS, UEFI, PVH), where needs go in a circle, and where a
-step declares nothing.
+Made by `tools/gen_boot_order.py` from the lists in `arch/x86/setup.c` and the `BOOT_STEP()` lines beside the steps: change those, then
+`make docs`. The build fails where a step needs what nothing before it gives on one of the platforms (BIOS, UEFI, PVH), where needs go
+in a circle, and where a step declares nothing.
 """
     phase = None
     for name, now, reason in order:

@@ -10,9 +10,9 @@ PAGE = """# Debug keys
 
 Made by `tools/gen_debug_keys.py` from the `KEYHANDLER()` lines of the code: change those, then `make docs`.
 
-Ctrl-A three times on a serial console switches its input between dom0 and the hypervisor; a line says which of the two it is. While it is the
-hypervisor's, each key below prints something. The keyboard and the screen are dom0's: keys are read from serial lines only. A stock dom0 sends
-them with `xl debug-keys KEYS` as well, once there is `xl`.
+Ctrl-A three times on a serial console switches its input between dom0 and the hypervisor; a line says which of the two it is. While
+it is the hypervisor's, each key below prints something. The keyboard and the screen are dom0's: keys are read from serial lines only.
+A stock dom0 sends them with `xl debug-keys KEYS` as well, once there is `xl`.
 
 | key | prints | how to read it |
 |---|---|---|"""

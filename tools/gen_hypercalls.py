@@ -29,9 +29,9 @@ def hypercalls(texts):
     numbers = dict(re.findall(r"#define __HYPERVISOR_(\w+) (\d+)", read("include/public/xen.h")))
     print("""# Hypercalls
 
-Made by `tools/gen_hypercalls.py` from `include/hv/hypercall_list.h` and the handlers: change those, then `make docs`. Arguments are what the guest's
-registers had (RDI, RSI, RDX, R10, R8), whole. Who may call CONTROL ones: a domain with the toolstack's rights; others get -EPERM before
-anything else is looked at. What is known and not offered: `unsupported.md`.
+Made by `tools/gen_hypercalls.py` from `include/hv/hypercall_list.h` and the handlers: change those, then `make docs`. Arguments are
+what the guest's registers had (RDI, RSI, RDX, R10, R8), whole. CONTROL ones are for a domain with the toolstack's rights; others get
+-EPERM before anything else is looked at. What is known and not offered: `unsupported.md`.
 
 | number | name | arguments | who | what for | operations | handler |
 |---|---|---|---|---|---|---|""")
@@ -47,9 +47,9 @@ def unsupported(texts):
     numbers = {f"__HYPERVISOR_{n}": n for n in re.findall(r"#define __HYPERVISOR_(\w+) \d+", read("include/public/xen.h"))}
     print("""# What is known and not offered
 
-Made by `tools/gen_hypercalls.py` from `common/hypercall/not_offered.c` and `arch/x86/pv/emulate/cpuid.c`: change those, then `make docs`. The log
-says the same once for each that somebody asks for (`guest_loglvl=debug`, CPU features at `loglvl=debug`). Options of Xen's that are not
-offered: `options.md`. What a machine may have at most: `limits.md`.
+Made by `tools/gen_hypercalls.py` from `common/hypercall/not_offered.c` and `arch/x86/pv/emulate/cpuid.c`: change those, then
+`make docs`. The log says the same once for each that somebody asks for (`guest_loglvl=debug`, CPU features at `loglvl=debug`).
+Options of Xen's that are not offered: `options.md`. What a machine may have at most: `limits.md`.
 
 ## Hypercalls and operations
 
@@ -60,7 +60,8 @@ offered: `options.md`. What a machine may have at most: `limits.md`.
         operations = "all" if first == "WHOLE" else first if first == last else f"{first} to {last}"
         print(f"| {f'`{numbers[call]}`' if call in numbers else call} | {operations} | {what} | -{answer} | {reason} |")
     print("\n## CPU features that guests do not see\n\n| feature | CPUID leaf | reason |\n|---|---|---|")
-    for leaf, word, bit, name, reason in re.findall(r'\{ (\w+), (\d), (\d+), "([^"]*)",\s+"([^"]*)" \}', dict(texts)["arch/x86/pv/emulate/cpuid.c"]):
+    for leaf, word, bit, name, reason in re.findall(r'\{ (\w+), (\d), (\d+), "([^"]*)",\s+"([^"]*)" \}',
+                                                    dict(texts)["arch/x86/pv/emulate/cpuid.c"]):
         print(f"| {name} | {int(leaf, 0):X}h {('EAX', 'EBX', 'ECX', 'EDX')[int(word)]} bit {bit} | {reason} |")
     print("\nFeatures that are in neither list are hidden, too: what is not known is not shown.")
 

@@ -20,8 +20,14 @@ def main():
     print("| code | what happened | what to try |\n|---|---|---|")
     for code, cause, advice in codes:
         print(f"| CAI-{code} | {cause} | {advice} |")
-    print("\n## Exceptions\n\nThe hypervisor's own code raised an exception that has no continuation: a mistake of ours, or broken hardware. Report the lines of")
-    print("the screen; `loglvl=all` shows more before it, `noreboot` keeps it.\n\n| code | exception |\n|---|---|")
+    print("""
+## Exceptions
+
+The hypervisor's own code raised an exception that has no continuation: a mistake of ours, or broken hardware. Report the lines of the
+screen; `loglvl=all` shows more before it, `noreboot` keeps it.
+
+| code | exception |
+|---|---|""")
     for number, name, what in vectors:
         print(f"| CAI-T{int(number):02X} | #{name}, {what} |")
     print("| CAI-T20 | an interrupt where none can be |")

@@ -113,7 +113,8 @@ def summary(m):
 
 def markdown(m):
     out = ["# The trap matrix", "",
-           "Made by `tools/gen_trap_matrix.py` from `arch/x86/trap/matrix.tbl`: change that file, then `make docs`. `traps.md` explains.", "",
+           "Made by `tools/gen_trap_matrix.py` from `arch/x86/trap/matrix.tbl`: change that file, then `make docs`. `traps.md` explains.",
+           "",
            summary(m) + ".", "", "## Outcomes", "", "| outcome | handler may | what happens |", "|---|---|---|"]
     may = {"-": "nothing", "c": "`current`", "l": "locks", "a": "allocate"}
     for o in m.outcomes.values():

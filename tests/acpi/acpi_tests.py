@@ -16,7 +16,7 @@ SOUND = (cpu(0), cpu(1), io_apic(), IRQ0)
 
 
 def firmware(name, root, chunks):
-    """QEMU's arguments for a machine whose tables are these alone: the BIOS installs the RSDP, the others are loaded where they are to lie."""
+    """QEMU's arguments for a machine whose tables are these alone: the BIOS installs the RSDP, the others are loaded where they belong."""
     def file(what, data):
         path = f"{OUT}/acpi-{name}.{what}"
         with open(path, "wb") as f:
@@ -50,14 +50,16 @@ MACHINES = [
      SOUND + (x2cpu(255), x2cpu(256), x2cpu(257), x2cpu(65537)), {}),
     ("all-ones", ["APIC id 4294967295 means all processors"], (2, 2), SOUND + (x2cpu(0xFFFFFFFF),), {}),
     ("io-apic-0", ["I/O APIC 1: address 0 makes no sense"], (2, 2), SOUND + (io_apic(0, 24, 1),), {}),
-    ("io-apic-ram", ["address 200000 is memory", "fec00000 is listed more than once"], (2, 2), SOUND + (io_apic(0x200000, 24), io_apic(gsi=24)), {}),
+    ("io-apic-ram", ["address 200000 is memory", "fec00000 is listed more than once"], (2, 2),
+     SOUND + (io_apic(0x200000, 24), io_apic(gsi=24)), {}),
     ("lengths", ["offset 82 has no sound length"], (2, 2), SOUND + (entry(0, b"\1\1\1\0\0\0", 0),), {}),
     ("no-xsdt", ["names no XSDT: its RSDT is used"], (2, 2), (), {"root": rsdp(RSDT, 0)}),
     ("bad-xsdt", ["has a wrong checksum"], (2, 2), (), {"chunks": {XSDT: xsdt(FADT, FADT, wrong_sum=True)}}),
     ("sums", ["APIC has a wrong checksum and is used", "FACP has a wrong checksum and is used"], (2, 2), (),
      {"chunks": {MADT: madt(*SOUND, wrong_sum=True), FADT: fadt(wrong_sum=True)}}),
     ("absent", ["no answer within a second"], (2, 4), SOUND + (cpu(7), cpu(9, flags=CAPABLE)), {}),
-    ("local-apic", ["Local APIC: at fee00000, not where ACPI has it (fed00000)"], (2, 2), (), {"chunks": {MADT: madt(*SOUND, local_apic=0xFED00000)}}),
+    ("local-apic", ["Local APIC: at fee00000, not where ACPI has it (fed00000)"], (2, 2), (),
+     {"chunks": {MADT: madt(*SOUND, local_apic=0xFED00000)}}),
     ("boot-cpu", ["the MADT does not list the processor that boots, APIC id 0"], (2, 2), (cpu(1), io_apic(), IRQ0), {}),
     ("nmi-elsewhere", ["NMIs come to other processors than the first"], (2, 2), SOUND + (local_nmi(1, 0),), {}),
     ("no-io-apic", ["No I/O APIC"], (2, 2), (cpu(0), cpu(1)), {}),
@@ -99,7 +101,8 @@ def x2apic():
     path = f"{OUT}/x2apic.madt"
     with open(path, "wb") as f:
         f.write(madt(*SOUND[:2], x2cpu(300), io_apic(), IRQ0))
-    iso = images.iso(f"{OUT}/x2apic.iso", ELF, test_kernel("events"), None, "com1=115200,8n1 noreboot dom0_max_vcpus=2 maxcpus=2", "", madt=path)
+    iso = images.iso(f"{OUT}/x2apic.iso", ELF, test_kernel("events"), None, "com1=115200,8n1 noreboot dom0_max_vcpus=2 maxcpus=2", "",
+                     madt=path)
     r = run_bochs(iso, f"{OUT}/x2apic", 120, ["dom0 has ended"], cpus=2)
     for text in ("Local APIC: id 0, x2APIC", "SMP: 2 of 3 CPUs online", "test kernel: PASS"):
         need(text in r.output and not r.timed_out, f"'{text}' was not printed", r)
@@ -116,7 +119,8 @@ def far_cpu():
         extra += ["-device", f"max-x86_64-cpu,socket-id={socket},core-id=0,thread-id=0"]
     for kernel, vcpus in (("smp_vectors", 2), ("smp_memory", 5)):
         bundle = images.bundle(f"{OUT}/far-{kernel}.cpio", test_kernel(kernel))
-        args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), smp="1,sockets=288,maxcpus=288", mem="256M", extra=extra)
+        args = machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus}"), smp="1,sockets=288,maxcpus=288", mem="256M",
+                               extra=extra)
         r = run_machine(emulator + args[1:], 120)
         for text in ("Local APIC: id 0, x2APIC", "SMP: 3 of 3 CPUs online", "test kernel: PASS"):
             need(text in r.output and not r.timed_out, f"{kernel}: '{text}' was not printed", r)

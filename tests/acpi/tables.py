@@ -13,7 +13,8 @@ def checksummed(data, at, wrong=False):
 
 def table(signature, body, wrong_sum=False, length=None):
     """length: what the header says, if it is not the truth."""
-    data = struct.pack("<4sIBB6s8sIII", signature, 36 + len(body) if length is None else length, 5, 0, b"CAITST", b"GENERATE", 1, 0, 1) + body
+    data = struct.pack("<4sIBB6s8sIII", signature, 36 + len(body) if length is None else length, 5, 0, b"CAITST", b"GENERATE", 1, 0,
+                       1) + body
     return checksummed(data, 9, wrong_sum)
 
 
@@ -75,7 +76,7 @@ def madt(*entries, local_apic=0xFEE00000, flags=1, **words):
     return table(b"APIC", struct.pack("<II", local_apic, flags) + b"".join(entries), **words)
 
 
-# ---- FADT: every field by its name (ACPI 6.4, table 5.9); a generic address is (space, address) or (space, address, width, offset, access) ----
+# ---- FADT: every field by its name (ACPI 6.4, table 5.9); a generic address is (space, address[, width, offset, access]) ----
 
 FADT_FIELDS = (
     "firmware_ctrl:I dsdt:I reserved:B preferred_profile:B sci_int:H smi_cmd:I acpi_enable:B acpi_disable:B s4bios_req:B pstate_cnt:B "

@@ -37,7 +37,8 @@ def kernel(name, processor):
 def two_cpus():
     """Each CPU has its own."""
     r = boot("smp", ELF, "events", "noreboot dom0_max_vcpus=2", 120, cpus=2)
-    need(SHADOW_STACKS in r.output and "SMP: 2 of 2 CPUs online" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)
+    need(SHADOW_STACKS in r.output and "SMP: 2 of 2 CPUs online" in r.output and "test kernel: PASS" in r.output,
+         "the test kernel did not pass", r)
     clean(r)
 
 
@@ -58,7 +59,8 @@ def branch():
              debugger=(f"lb {place['syscall64_entry']:#x}", "c", f"lb {place['__x86_indirect_thunk_r11']:#x}", "c", "d 1", "d 2",
                        f"set r11 = {place['do_xen_version'] + 4:#x}", "c"))
     need("PANIC CAI-T15: control protection" in r.output and "do_xen_version+0x4" in r.output, "no report", r)
-    need("error code 0003" in r.output and r.output.count("PANIC") == 1 and "second fault" not in r.output, "not just the missing ENDBRANCH", r)
+    need("error code 0003" in r.output and r.output.count("PANIC") == 1 and "second fault" not in r.output,
+         "not just the missing ENDBRANCH", r)
 
 
 @test("bochs: where shadow stacks are not used, the reason is said")

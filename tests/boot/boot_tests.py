@@ -3,7 +3,8 @@
 import re
 
 from caisson import images, machine
-from harness import (BUILD, ELF, HV, OUT, REACHED, TOP, clean, command, direct, initramfs, linux, linux_bundle, need, once, run_machine, test)
+from harness import (BUILD, ELF, HV, OUT, REACHED, TOP, clean, command, direct, initramfs, linux, linux_bundle, need, once, run_machine,
+                     test)
 
 WORDS = "com1=115200,8n1 console=com1,vga loglvl=all guest_loglvl=all"
 DOM0 = "console=hvc0 caisson.batch"
@@ -99,7 +100,8 @@ ENDS = [
     {"name": "emergency restart by SysRq", "script": "echo b > /proc/sysrq-trigger", "said": "dom0 has ended: reboot"},
     {"name": "power-off by SysRq", "script": "echo o > /proc/sysrq-trigger", "said": "entering S5"},
     {"name": "crash of the kernel", "script": "echo c > /proc/sysrq-trigger", "said": "dom0 has ended: crash"},
-    {"name": "crash of the kernel, noreboot", "script": "echo c > /proc/sysrq-trigger", "said": "dom0 has ended: crash", "words": "noreboot"},
+    {"name": "crash of the kernel, noreboot", "script": "echo c > /proc/sysrq-trigger", "said": "dom0 has ended: crash",
+     "words": "noreboot"},
 ]
 
 

@@ -66,7 +66,8 @@ sleep 4
     iso = images.iso(f"{OUT}/framebuffer.iso", ELF, linux(), initrd, "loglvl=all",
                      "console=hvc0 caisson.batch")
     white = Seen("the screen is white")
-    r = run_machine(machine.command(("uefi", iso)) + monitor(f"{SOCKETS}/framebuffer.sock", [f"screendump {machine.monitor_word(shot)}"], 1, white), 120, echo=white)
+    dump = monitor(f"{SOCKETS}/framebuffer.sock", [f"screendump {machine.monitor_word(shot)}"], 1, white)
+    r = run_machine(machine.command(("uefi", iso)) + dump, 120, echo=white)
     need("EFI VGA" in r.output, "Linux has no framebuffer", r)
     pixels = open(shot, "rb").read().split(b"\n", 3)[3]
     need(pixels.count(b"\xff") > len(pixels) * 0.9, "what it draws is not on the screen", r)

@@ -41,7 +41,8 @@ def scattered():
 @test("memory: too little to unpack the kernel is said so")
 def too_little():
     """The sentence is about memory, not about the file."""
-    for mem, word in (("64M", "CAI-K05: dom0 kernel: too little memory to unpack the kernel"), ("128M", "CAI-K03: too little memory for dom0")):
+    for mem, word in (("64M", "CAI-K05: dom0 kernel: too little memory to unpack the kernel"),
+                      ("128M", "CAI-K03: too little memory for dom0")):
         r = direct(linux_bundle(), "noreboot", timeout=60, until="Halted (noreboot)", machine={"mem": mem})
         need(word in r.output and "damaged" not in r.output, f"'{word}' was not printed", r)
     r = run_machine(machine.command(("direct", ELF, linux_bundle(), "-- console=hvc0 caisson.batch"), mem="192M"), 120)
@@ -55,7 +56,8 @@ def reserved_modules():
     disk = f"{OUT}/nvme.img"
     with open(disk, "wb") as f:
         f.truncate(1 << 20)
-    extra = [w for i in range(2) for w in ("-drive", f"file={machine.value(disk)},format=raw,if=none,id=n{i},readonly=on", "-device", f"nvme,serial={i},drive=n{i}")]
+    extra = [w for i in range(2) for w in ("-drive", f"file={machine.value(disk)},format=raw,if=none,id=n{i},readonly=on", "-device",
+                                           f"nvme,serial={i},drive=n{i}")]
     passed(direct(start_bundle("start_p2m"), "noreboot", timeout=60, machine={"mem": "256M", "extra": extra}))
 
 
@@ -73,13 +75,16 @@ def high_modules():
     """They are copied to where dom0's memory is."""
     bundle = start_bundle("start_p2m")
     size = len(open(bundle, "rb").read())
-    r = provoke("boot_bundle_split", [f"set boot_info.modules[0].start = {0x140000000:#x}", f"set boot_info.modules[0].end = {0x140000000 + size:#x}",
+    r = provoke("boot_bundle_split", [f"set boot_info.modules[0].start = {0x140000000:#x}",
+                                      f"set boot_info.modules[0].end = {0x140000000 + size:#x}",
                                       "set boot_info.nr_modules = 1"], "dom0 has ended", mem="6G",
                 extra=["-device", f"loader,file={machine.value(bundle)},addr=0x140000000,force-raw=on"])
     passed(r)
     # The same, with a hole or reserved memory where it lies.
-    for change in ("set boot_info.ranges[boot_info.nr_ranges - 2].end = 0x140000000", "set boot_info.ranges[boot_info.nr_ranges - 2].type = 2"):
-        r = provoke("boot_bundle_split", [f"set boot_info.modules[0].start = {0x140000000:#x}", f"set boot_info.modules[0].end = {0x140000000 + size:#x}",
+    for change in ("set boot_info.ranges[boot_info.nr_ranges - 2].end = 0x140000000",
+                   "set boot_info.ranges[boot_info.nr_ranges - 2].type = 2"):
+        r = provoke("boot_bundle_split", [f"set boot_info.modules[0].start = {0x140000000:#x}",
+                                          f"set boot_info.modules[0].end = {0x140000000 + size:#x}",
                                           "set boot_info.nr_modules = 1", change], "dom0 has ended", mem="6G",
                     extra=["-device", f"loader,file={machine.value(bundle)},addr=0x140000000,force-raw=on"])
         passed(r)
@@ -108,7 +113,8 @@ def five_levels():
     table = symbols()["early_tables"] - 0xffff82d040000000 + 0x200000
     word = "*(unsigned long *)"
     levels = ["python import re", "python cr3 = int(re.search('PDBR=([0-9]+)', str(gdb.parse_and_eval('$cr3'))).group(1)) << 12",
-              f"python gdb.execute(f'set {word}{table:#x} = {word}{{cr3:#x}}')", f"python gdb.execute(f'set {word}{{cr3:#x}} = {table | 7:#x}')",
+              f"python gdb.execute(f'set {word}{table:#x} = {word}{{cr3:#x}}')",
+              f"python gdb.execute(f'set {word}{{cr3:#x}} = {table | 7:#x}')",
               "set $cr4 = ((unsigned long)$cr4) | 0x1000"]
     iso = images.iso(f"{OUT}/five-levels.iso", ELF, test_kernel("start_of_day"), None, "noreboot", "")
     r = provoke("multiboot2_entry_efi64", levels, "dom0 has ended", boot=("uefi", iso))

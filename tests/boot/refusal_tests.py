@@ -47,14 +47,16 @@ REFUSALS = [
     {"name": "damaged payload", "module": damaged_middle, "words": ["the kernel's compressed data is damaged", "CAI-K07"]},
     {"name": "unknown compression", "module": lambda: damaged_linux(0, b"BZh91A"),
      "words": ["not one of xz, zstd, gzip, lz4", "CAI-K08", "Try: Use a kernel compressed with xz"]},
-    {"name": "absurd unpacked size", "module": lambda: damaged_linux(-4, b"\0\0\0\xff"), "words": ["unpacked size makes no sense", "CAI-K07"]},
+    {"name": "absurd unpacked size", "module": lambda: damaged_linux(-4, b"\0\0\0\xff"),
+     "words": ["unpacked size makes no sense", "CAI-K07"]},
     {"name": "kernel for other guests", "module": lambda: damaged_elf(b"\x04\0\0\0\x08\0\0\0\x05\0\0\0Xen\0xen-3.0", 0, b"xen-2.0"),
      "words": ["do not say xen-3.0", "CONFIG_XEN_PV"]},
     {"name": "hypercall page outside the kernel",
      "module": lambda: damaged_elf(b"\x04\0\0\0\x08\0\0\0\x02\0\0\0Xen\0", 0, (2**64 - 4096).to_bytes(8, "little")),
      "words": ["the kernel's addresses make no sense"]},
     {"name": "too little memory", "module": lambda: linux_parts()[0], "words": ["too little memory"], "mem": "112M"},
-    {"name": "dom0_mem too small", "module": lambda: linux_parts()[0], "words": ["too little memory for dom0", "CAI-K03", "Try: Raise dom0_mem="],
+    {"name": "dom0_mem too small", "module": lambda: linux_parts()[0],
+     "words": ["too little memory for dom0", "CAI-K03", "Try: Raise dom0_mem="],
      "args": "noreboot dom0_mem=16M"},
 ]
 
@@ -85,7 +87,8 @@ def misspelt_option():
 
 
 @test("refusal: processor without {feature}", each=[
-    {"feature": "NX", "cpu": "qemu64,-nx", "words": "reports no NX"}, {"feature": "64-bit mode", "cpu": "qemu64,-lm", "words": "no 64-bit mode"},
+    {"feature": "NX", "cpu": "qemu64,-nx", "words": "reports no NX"},
+    {"feature": "64-bit mode", "cpu": "qemu64,-lm", "words": "no 64-bit mode"},
     {"feature": "SSE", "cpu": "max,-sse", "words": "reports no SSE2"}, {"feature": "CMOV", "cpu": "max,-cmov", "words": "or no CMOV"}])
 def processor(feature, cpu, words):
     """A processor that cannot run the hypervisor."""

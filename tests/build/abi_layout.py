@@ -83,12 +83,13 @@ STRUCTS = {
     "gnttab_get_version": (None, "dom version"),
     "xen_hypfs_direntry": (None, "type encoding content_len max_write_len"),
     "xen_hypfs_dirlistentry": (None, "e off_next name"),
-    "xen_domctl_ext_vcpucontext": (None, "vcpu size syscall32_callback_eip sysenter_callback_eip syscall32_callback_cs sysenter_callback_cs "
-                                         "syscall32_disables_events sysenter_disables_events vmce vmce.mci_ctl2_bank1"),
-    "xen_domctl_createdomain": (None, "ssidref handle flags iommu_opts max_vcpus max_evtchn_port max_grant_frames max_maptrack_frames grant_opts "
-                                      "vmtrace_size cpupool_id arch arch.misc_flags"),
-    "xen_domctl_getdomaininfo": (None, "domain flags tot_pages max_pages outstanding_pages shr_pages paged_pages shared_info_frame cpu_time "
-                                       "nr_online_vcpus max_vcpu_id ssidref handle cpupool gpaddr_bits arch_config"),
+    "xen_domctl_ext_vcpucontext": (None, "vcpu size syscall32_callback_eip sysenter_callback_eip syscall32_callback_cs "
+                                         "sysenter_callback_cs syscall32_disables_events sysenter_disables_events vmce "
+                                         "vmce.mci_ctl2_bank1"),
+    "xen_domctl_createdomain": (None, "ssidref handle flags iommu_opts max_vcpus max_evtchn_port max_grant_frames max_maptrack_frames "
+                                      "grant_opts vmtrace_size cpupool_id arch arch.misc_flags"),
+    "xen_domctl_getdomaininfo": (None, "domain flags tot_pages max_pages outstanding_pages shr_pages paged_pages shared_info_frame "
+                                       "cpu_time nr_online_vcpus max_vcpu_id ssidref handle cpupool gpaddr_bits arch_config"),
     "xen_domctl_max_mem": (None, "max_memkb"),
     "xen_domctl_max_vcpus": (None, "max"),
     "xen_domctl_vcpu_msr": (None, "index reserved value"),

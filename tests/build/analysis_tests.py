@@ -1,10 +1,26 @@
 # SPDX-License-Identifier: MIT
 """What tools that read the source find."""
-from harness import command, test
+import os
+import re
+import sys
+
+from harness import TOP, command, need, test
 
 
 @test("build: cppcheck finds nothing")
 def cppcheck():
-    """Warnings, portability, performance. Symbols of the linker script are differences of pointers to different objects, which it takes for errors."""
-    command("cppcheck", "--std=c11", "--enable=warning,portability,performance", "--error-exitcode=1", "--quiet", "-Iinclude", "-Ibuild/include",
-            "--suppress=missingInclude", "--suppress=comparePointers", "arch", "boot", "common", "drivers")
+    """Warnings, portability, performance. Differences of the linker script's symbols are of pointers to different objects for it."""
+    command("cppcheck", "--std=c11", "--enable=warning,portability,performance", "--error-exitcode=1", "--quiet", "-Iinclude",
+            "-Ibuild/include", "--suppress=missingInclude", "--suppress=comparePointers", "arch", "boot", "common", "drivers")
+
+
+@test("build: Python is as .editorconfig says, and pyflakes finds nothing")
+def python():
+    """Scripts without a suffix too. No formatter lays Python out here, so the width is all that is checked."""
+    width = int(re.search(r"^max_line_length = (\d+)$", open(f"{TOP}/.editorconfig").read(), re.M)[1])
+    named = [f for f in command("git", "ls-files", "tests", "tools").split() if os.path.splitext(f)[1] in ("", ".py")]
+    texts = {f: open(f"{TOP}/{f}").read() for f in named}
+    files = [f for f, text in texts.items() if f.endswith(".py") or text.startswith("#!/usr/bin/env python3")]
+    wide = [f"{f}:{n}" for f in files for n, line in enumerate(texts[f].split("\n"), 1) if len(line) > width or line != line.rstrip()]
+    need(len(files) > 60 and not wide, f"of {len(files)} files, wider than {width} or with blanks at their end: {', '.join(wide)}")
+    command(sys.executable, "-m", "pyflakes", *files)

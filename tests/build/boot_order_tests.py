@@ -35,7 +35,8 @@ def boot_order():
     code, text = verdict("arch/x86/setup.c", "", "")
     need(code == 0 and not text, f"the tree itself is refused: {text}")
     for path, pattern, replacement, sentence in (
-            ("arch/x86/setup.c", r"    irq_init\(\);\n", "    irq_init();\n    nobody_knows();\n", "nobody_knows: a step without a BOOT_STEP()"),
+            ("arch/x86/setup.c", r"    irq_init\(\);\n", "    irq_init();\n    nobody_knows();\n",
+             "nobody_knows: a step without a BOOT_STEP()"),
             ("arch/x86/setup.c", r"    (acpi_init\(.*?\n)(.*?)    tsc_init\(\);\n", r"    tsc_init();\n    \1\2",
              "tsc_init needs acpi_tables, which nothing gives before it on BIOS (acpi_init gives it later)"),
             ("arch/x86/setup.c", r"    wallclock_init\(\);\n", "", "build_dom0 needs wallclock, which nothing gives before it on PVH"),

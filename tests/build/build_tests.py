@@ -48,7 +48,8 @@ def layers():
 def generated_documents():
     """Somebody who changes a table runs 'make docs'."""
     for tool, name in (("gen_trap_matrix.py markdown", "trap-matrix"), ("gen_panic_codes.py", "panic-codes"), ("gen_options.py", "options"),
-                       ("gen_debug_keys.py", "debug-keys"), ("gen_boot_order.py", "boot-order"), ("gen_hypercalls.py hypercalls", "hypercalls"),
+                       ("gen_debug_keys.py", "debug-keys"), ("gen_boot_order.py", "boot-order"),
+                       ("gen_hypercalls.py hypercalls", "hypercalls"),
                        ("gen_hypercalls.py unsupported", "unsupported")):
         text = command("python3", *f"tools/{tool}".split())
         need(text == open(f"{TOP}/docs/{name}.md").read(), f"docs/{name}.md is stale: run 'make docs'")

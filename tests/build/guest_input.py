@@ -11,8 +11,8 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Where guests' values arrive.
-FOLDERS = ("common/hypercall common/control common/evtchn common/grant common/domain arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/mm "
-           "arch/x86/irq arch/x86/smp").split()
+FOLDERS = ("common/hypercall common/control common/evtchn common/grant common/domain arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate "
+           "arch/x86/mm arch/x86/irq arch/x86/smp").split()
 
 # Files that may access memory so that a fault is expected (EXTABLE), or lift SMAP's ban: they mask, or it is no guest's address.
 ACCESSES = {
@@ -41,7 +41,8 @@ INDICES = {
     "arch/x86/pv/segments.c ldt_frames[selector >> PAGE_SHIFT]": NARROW,
     "common/control/hypfs.c path[path_size - 1]": BOUNDED,
     "common/hypercall/memory_op.c frames[i >> x->op.in.extent_order]": OURS,
-    "common/control/efi_runtime.c vendor[n]": OURS, "common/control/domctl_life.c time[RUNSTATE_running]": OURS, "common/control/mca.c records[nr_records]": OURS,
+    "common/control/efi_runtime.c vendor[n]": OURS, "common/control/domctl_life.c time[RUNSTATE_running]": OURS,
+    "common/control/mca.c records[nr_records]": OURS,
     "common/control/mca.c owners[kind]": OURS, "common/control/mca.c cpu_table[n]": OURS,
     "common/control/mca.c cpu_table[e->cpu]": OURS, "common/evtchn/event_channel.c evtchn_pages[first / EVTCHNS_PER_PAGE]": OURS,
     "common/evtchn/event_channel.c virq_port[virq]": OURS,
@@ -65,7 +66,8 @@ INDICES = {
 }
 # Indices of these forms need no entry: constants, what index_nospec() gives, counters of loops that append or take back, masks,
 # and fields of the hypervisor's own structures (an event channel, a domain, a vCPU, a runstate, an instruction's bytes).
-PLAIN = re.compile(r"[A-Z0-9_ +*/-]+|.*index_nospec.*|PT_INDEX\(.*|--\w+|\w+\+\+|.* [&%] \w+|(c|d|v|r|in)(->\w+|\.\w+)+(\+\+| / \w+| & \w+)?|"
+PLAIN = re.compile(r"[A-Z0-9_ +*/-]+|.*index_nospec.*|PT_INDEX\(.*|--\w+|\w+\+\+|.* [&%] \w+|"
+                   r"(c|d|v|r|in)(->\w+|\.\w+)+(\+\+| / \w+| & \w+)?|"
                    r".*page_type_of\(.*|[a-z] \+ \d")
 
 
@@ -99,7 +101,8 @@ def accesses(path, text):
 def indices(path, text):
     loops = set(re.findall(r"for \((?:\w+ )?(\w+) = ", text))
     for line in text.splitlines():
-        if re.match(r"\s*(static |const |extern |struct |u8 |u16 |u32 |u64 |char |bool |pte_t |mfn_t )[^=]*$", line) or re.match(r"\s*\[", line):
+        if re.match(r"\s*(static |const |extern |struct |u8 |u16 |u32 |u64 |char |bool |pte_t |mfn_t )[^=]*$",
+                    line) or re.match(r"\s*\[", line):
             continue
         for table, index in re.findall(r"(\w+)\[([^\[\]]+(?:\[[^\]]*\])?[^\[\]]*)\]", line):
             if not PLAIN.fullmatch(index) and index not in loops:

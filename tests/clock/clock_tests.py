@@ -64,7 +64,8 @@ MACHINES = [
     {"title": "no HPET", "kind": "q35", "extra": ["-no-hpet"], "source": "PM timer", "boots": 2},
     {"title": "neither ACPI nor HPET", "kind": "pc", "extra": ["-no-acpi", "-no-hpet"], "source": "PIT", "boots": 3},
     {"title": "microvm, hardware-reduced ACPI", "kind": "microvm", "extra": [], "source": "PIT", "boots": 1},
-    {"title": "microvm with a real-time clock alone", "kind": "microvm", "extra": ["-machine", "pit=off,pic=off,rtc=on"], "source": "RTC", "boots": 1},
+    {"title": "microvm with a real-time clock alone", "kind": "microvm", "extra": ["-machine", "pit=off,pic=off,rtc=on"], "source": "RTC",
+     "boots": 1},
 ]
 
 
@@ -91,4 +92,5 @@ def rate(title, kind, extra, source, boots):
 def no_clock():
     """No wrong rate is used instead."""
     r = boot("microvm", ["-machine", "pit=off,pic=off,rtc=off"], until="Halted (noreboot)")
-    need("PANIC CAI-B05" in r.output and "no HPET, PM timer, PIT or RTC counts" in r.output and "Halted (noreboot)" in r.output, "not refused", r)
+    need("PANIC CAI-B05" in r.output and "no HPET, PM timer, PIT or RTC counts" in r.output and "Halted (noreboot)" in r.output,
+         "not refused", r)

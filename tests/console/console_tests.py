@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where messages go: UARTs at several places, speeds, what ACPI names, words that are wrong, framebuffers at odd places, long command lines."""
+"""Where messages go: UARTs at several places, speeds, what ACPI names, wrong words, framebuffers at odd places, long command lines."""
 import itertools
 import re
 import struct
@@ -37,7 +37,8 @@ PLACES = [
     {"name": "com2 without a word about it", "words": "console=com2", "before": SECOND},
     {"name": "nothing at the place that com1= names", "words": "com1=115200,8n1,0x3e8 console=com1", "before": FIRST},
     {"name": "no card where com1=pci wants one", "words": "com1=115200,8n1,pci", "before": FIRST},
-    {"name": "words that make no sense", "words": "com1=115200,8n1,dbgp console=com3,ehci com1=115200,8n1,0 com1=7 com1=auto,8n1,0xfff9", "before": FIRST},
+    {"name": "words that make no sense", "words": "com1=115200,8n1,dbgp console=com3,ehci com1=115200,8n1,0 com1=7 com1=auto,8n1,0xfff9",
+     "before": FIRST},
     {"name": "a sink that does not exist, beside one that does", "words": "console=tty0,com1", "before": FIRST},
     {"name": "all sinks named are missing", "words": "console=com2", "before": FIRST},
 ]
@@ -90,7 +91,8 @@ def typed_at_card():
 def speed(name, words, expected):
     """The UART is set to what the word says; `auto` leaves it as the firmware has set it."""
     path = f"{OUT}/console-trace-{name}.txt"
-    r = direct(bundle("speed"), words, timeout=60, machine={"mem": "256M", "extra": ["-trace", f"serial_update_parameters,file={machine.value(path)}"]})
+    r = direct(bundle("speed"), words, timeout=60,
+               machine={"mem": "256M", "extra": ["-trace", f"serial_update_parameters,file={machine.value(path)}"]})
     whole(r.output, r)
     lines = open(path).read().splitlines()
     if expected:
@@ -100,7 +102,8 @@ def speed(name, words, expected):
 
 
 def spcr(path, space, address, width=8, access=1, baud=7):
-    body = struct.pack("<B3xBBBBQ", 0, space, width, 0, access, address) + struct.pack("<BBIBBBBBBHHBBBIBI", 0, 0, 0, baud, 0, 1, 0, 0, 0, 0xffff, 0xffff, 0, 0, 0, 0, 0, 0)
+    body = struct.pack("<B3xBBBBQ", 0, space, width, 0, access,
+                       address) + struct.pack("<BBIBBBBBBHHBBBIBI", 0, 0, 0, baud, 0, 1, 0, 0, 0, 0xffff, 0xffff, 0, 0, 0, 0, 0, 0)
     with open(path, "wb") as f:
         f.write(body)
     return ["-acpitable", f"sig=SPCR,rev=2,data={machine.value(path)}"]
@@ -149,7 +152,8 @@ def large_framebuffer(name, changes):
 @test("console: framebuffers that make no sense are named, and the boot goes on")
 def wrong_framebuffers():
     """None is drawn on."""
-    for changes in ({"width": 40, "height": 30}, {"pitch": 0xffffff00}, {"red_pos": 200}, {"base": 0xffffffffffff0000}, {"base": 0x8000000, "pitch": 4096, "width": 1024, "height": 768}):
+    for changes in ({"width": 40, "height": 30}, {"pitch": 0xffffff00}, {"red_pos": 200}, {"base": 0xffffffffffff0000},
+                    {"base": 0x8000000, "pitch": 4096, "width": 1024, "height": 768}):
         r = framebuffer(**changes)
         whole(r.output, r)
         need("makes no sense; nothing is shown on it" in r.output, f"{changes} was used", r)
@@ -161,7 +165,8 @@ def boot_long(how):
     iso = images.iso(f"{OUT}/long-lines-{how}.iso", ELF, test_kernel("debug_cmdline"), None, "noreboot " + "placeholder " * 300, words)
     r = run_machine(machine.command((how, iso), mem="256M"), 120, until="Halted")
     whole(r.output, r)
-    need("The command line of the hypervisor is longer than 2047 characters" in r.output, "the cut of the hypervisor's line was not said", r)
+    need("The command line of the hypervisor is longer than 2047 characters" in r.output, "the cut of the hypervisor's line was not said",
+         r)
     need("The command line of a module is longer than 1023 characters" in r.output, "the cut of the module's line was not said", r)
     return r, re.search(r"command line: 0x(\w+) characters, '(.{20})' to '(.*)'", r.output)
 
@@ -177,7 +182,8 @@ def long_lines_bios():
 def long_lines_uefi():
     """What the hypervisor adds is not cut off."""
     r, said = boot_long("uefi")
-    need(said and re.match(r"acpi_rsdp=0x[0-9a-f]+ w", said[2] + "w") and re.search(r" w\d{4} ?$", said[3]), "dom0's line is not whole words", r)
+    need(said and re.match(r"acpi_rsdp=0x[0-9a-f]+ w", said[2] + "w") and re.search(r" w\d{4} ?$", said[3]),
+         "dom0's line is not whole words", r)
     need("dom0's command line is longer than the" in r.output, "the cut was not said", r)
 
 

@@ -33,7 +33,8 @@ def screen(how):
     boot = (how, images.iso(f"{OUT}/nothing-{how}.iso", ELF, None, None, "noreboot", "")) if how != "direct" else \
         ("direct", ELF, None, "noreboot")
     halted = Seen("Halted (noreboot).")
-    r = run_machine(machine.command(boot) + monitor(f"{SOCKETS}/screen-{how}.sock", [f"screendump {machine.monitor_word(shot)}", "quit"], 1, halted), 60,
+    r = run_machine(machine.command(boot) + monitor(f"{SOCKETS}/screen-{how}.sock", [f"screendump {machine.monitor_word(shot)}", "quit"], 1,
+                                                    halted), 60,
                     echo=halted)
     need(os.path.exists(shot), "no screenshot was made", r)
     data = open(shot, "rb").read().split(b"\n", 3)

@@ -8,7 +8,7 @@ from harness import OUT, SOCKETS, Seen, clean, direct, linux, monitor, need, tes
 
 
 def with_drivers(name, drivers, script, *expected, extra=(), typing=None):
-    """Linux that loads drivers, in the order to load them, each with its parameters, and runs a script. typing: a text after which a key is pressed."""
+    """Linux that loads drivers in this order, each with its parameters, and runs a script. typing: a text after which a key is pressed."""
     short = re.sub(r"\W+", "-", name)[:30]
     files = [(n + ".ko", open(packages.module_file(linux(), n), "rb").read()) for n in (d.split()[0] for d in drivers)]
     loads = "".join("insmod /{0}.ko {1} || exit 1\n".format(*d.partition(" ")[::2]) for d in drivers)

@@ -55,7 +55,8 @@ def load():
     iperf = subprocess.Popen(["iperf3", "-s", "-p", str(iperf_port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
     try:
         button = Dialogue("full", [("full: over", ["system_powerdown"])])
-        r = run_machine(args + button.arguments, STRESS + 3000, echo=button, typed=[("full: audit before", KEY_AUDIT), ("full: audit after", KEY_AUDIT)])
+        r = run_machine(args + button.arguments, STRESS + 3000, echo=button,
+                        typed=[("full: audit before", KEY_AUDIT), ("full: audit after", KEY_AUDIT)])
     finally:
         iperf.terminate()
         iperf.wait()
@@ -83,7 +84,8 @@ def large_machine():
 
 
 @test("full: systemctl {verb}", full=True, alone=True, each=[
-    {"verb": "reboot", "said": "dom0 has ended: reboot"}, {"verb": "poweroff", "said": "entering S5"}, {"verb": "halt", "said": "reboot: System halted"}])
+    {"verb": "reboot", "said": "dom0 has ended: reboot"}, {"verb": "poweroff", "said": "entering S5"},
+    {"verb": "halt", "said": "reboot: System halted"}])
 def systemctl(verb, said):
     """The machine does what dom0 is told."""
     args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache"), f"systemctl {verb}\n", hv="loglvl=all", cpu="max", smp=2, mem="1G")

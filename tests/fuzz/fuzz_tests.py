@@ -15,7 +15,8 @@ def run(seed, operations, smp=2, cpu="max", timeout=240, more=""):
     bundle = images.bundle(f"{OUT}/fuzz.cpio", test_kernel("fuzz_ops"))
     words = f"loglvl=warning guest_loglvl=none dom0_max_vcpus=6 {more} -- seed={seed:x} ops={operations:x}"
     typed = [("fuzz: done", "\x01\x01\x01"), ("Input goes to Caisson", "m")]
-    r = run_machine(machine.command(("direct", debug_elf(), bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n", typed=typed)
+    r = run_machine(machine.command(("direct", debug_elf(), bundle, words), cpu=cpu, smp=smp, mem="256M"), timeout, until=" bad\r\n",
+                    typed=typed)
     done = re.search(r"fuzz: done", r.output)
     counts = [int(n, 16) for n in re.findall(r"fuzz: 0x(\w+) operations", r.output)]
     return operations if done else max(counts + [0]), r

@@ -16,11 +16,13 @@ def failsafe():
 @test("guest ABI: what is not offered is said once, with its reason")
 def not_offered():
     """Each row of the table once however often it is asked for; CPU features at boot."""
-    r = direct(images.bundle(f"{OUT}/debug_unsupported.cpio", test_kernel("debug_unsupported")), "noreboot loglvl=all guest_loglvl=all", timeout=60,
+    r = direct(images.bundle(f"{OUT}/debug_unsupported.cpio", test_kernel("debug_unsupported")), "noreboot loglvl=all guest_loglvl=all",
+               timeout=60,
                machine={"mem": "256M", "cpu": "max"})
     need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
     for line in ("hypercall 35, operation 0 (sysctl) is not offered: ", "hypercall 27, operation 0 (xsm_op) is not offered: ",
-                 "hypercall 37, operation 4 (kexec_op) is not offered: ", "hypercall 12, operation 23 (add_to_physmap_batch) is not offered: ",
+                 "hypercall 37, operation 4 (kexec_op) is not offered: ",
+                 "hypercall 12, operation 23 (add_to_physmap_batch) is not offered: ",
                  "hypercall 20, operation 5 (dump_table, transfer, copy) is not offered: ", "hypercall 45, operation 7 is not known",
                  "hypercall 33, operation 28 (pirq_eoi_gmfn_v2) is not offered: ",
                  "hypercall 29, operation 99 is not known", "CPU: guests do not see PKU: ", "CPU: guests do not see SVM: "):

@@ -37,7 +37,8 @@ def one_handler():
 @test("build: frame numbers in messages can be given to badpage=")
 def frame_numbers():
     """They are written with 0x."""
-    need(BARE_FRAME.search('printk(" mfn %lx")') and BARE_FRAME.search('"frames %05lx to"') and not BARE_FRAME.search('"frame %#lx"'), "the pattern")
+    need(BARE_FRAME.search('printk(" mfn %lx")') and BARE_FRAME.search('"frames %05lx to"') and not BARE_FRAME.search('"frame %#lx"'),
+         "the pattern")
     for path in sources():
         for line in open(path):
             need(not BARE_FRAME.search(line), f"{path}: {line}")

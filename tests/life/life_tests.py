@@ -8,7 +8,8 @@ from harness import bundle, clean, need, run_machine, test, trap_test_elf
     {"cpu": "max", "cpus": 1, "words": "xpti=no"},
     {"cpu": "qemu64", "cpus": 2, "words": "xpti=yes"}])
 def domains(cpu, cpus, words):
-    args = machine.command(("direct", trap_test_elf(), bundle("trap_domains"), f"noreboot dom0_mem=64M dom0_max_vcpus=1 {words}"), cpu=cpu, smp=cpus, mem="256M")
+    args = machine.command(("direct", trap_test_elf(), bundle("trap_domains"), f"noreboot dom0_mem=64M dom0_max_vcpus=1 {words}"), cpu=cpu,
+                           smp=cpus, mem="256M")
     r = run_machine(args, 120)
     need("test kernel: PASS" in r.output and "FAIL" not in r.output and not r.timed_out, "the test kernel did not pass", r)
     clean(r)

@@ -22,7 +22,8 @@ def mapped_outside_ram(answers, log):
 def never_flushes():
     """It loses the translation of a page that has become a table."""
     for words in ("tlb-tick=0x100000", "tlb-tick=0x100000 tlb-clock=0xfff00000"):
-        args = machine.command(("direct", trap_test_elf(), bundle("mmu_tlb_clock"), f"noreboot dom0_max_vcpus=2 {words}"), smp=2, mem="256M")
+        args = machine.command(("direct", trap_test_elf(), bundle("mmu_tlb_clock"), f"noreboot dom0_max_vcpus=2 {words}"), smp=2,
+                               mem="256M")
         r = run_machine(args, 120, until="Halted (noreboot)")
         need("pinned" in r.output, "the test kernel came to nothing", r)
         need(re.search(r"d0:v1: unhandled page fault", r.output) and "reached the table" not in r.output, "a stale translation was used", r)
@@ -45,7 +46,8 @@ def clock_wraps(name, vcpus, cpus, clocks):
 @test("mmu: frames of the boot code become page tables; addresses come back")
 def released_frames():
     """They are like all others."""
-    r = direct(bundle("mmu_released_frames"), "noreboot", timeout=120, machine={"mem": "128M", "extra": ["-device", "virtio-rng-pci,addr=5"]})
+    r = direct(bundle("mmu_released_frames"), "noreboot", timeout=120,
+               machine={"mem": "128M", "extra": ["-device", "virtio-rng-pci,addr=5"]})
     need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
     clean(r)
 

@@ -98,7 +98,8 @@ def check(top, *words):
 def wrong_words():
     """An unknown option, a number that is none, words that no test's name contains."""
     top = folder("words")
-    for words, status, said in ((["--ful"], 2, "'--ful' is not known here; did you mean --full?"), (["-j", "0"], 2, "is not a number from 1 on"),
+    for words, status, said in ((["--ful"], 2, "'--ful' is not known here; did you mean --full?"),
+                                (["-j", "0"], 2, "is not a number from 1 on"),
                                 (["nosuch"], 1, "no test's name contains 'nosuch'; tools/check --list shows all"),
                                 (["passes", "nosuch"], 1, "no test's name contains 'nosuch'"), (["--without=:"], 1, "no test is left"),
                                 (["--failed"], 1, "no test failed")):
@@ -110,7 +111,8 @@ def wrong_words():
 def listed():
     """In the order in which they would run."""
     status, output = check(folder("list"), "--list")
-    need(status == 0 and output.splitlines() == ["order: long", "fake: passes", "fake: fails by a check", "fake: fails by itself", "needs: one",
+    need(status == 0 and output.splitlines() == ["order: long", "fake: passes", "fake: fails by a check", "fake: fails by itself",
+                                                 "needs: one",
                                                  "needs: other", "machine: one", "order: alone"], output)
 
 
@@ -122,9 +124,11 @@ def results():
     need(status == 1 and re.search(r"^4 passed, 4 failed, in [\d.]+ s$", output, re.M), output)
     need(re.search(r"^\[1/8\] ok   order: long \(\d", output, re.M) and re.search(r"^\[8/8\] ok   order: alone \(", output, re.M), output)
     need("a word in passing" not in output and "failed: fake: fails by itself" in output, output)
-    need("two \x00 <words>\n     tests.c:12: check failed: a == b (got 0x1, want 0x2)\n     The console ends:\n     later" in output, output)
+    need("two \x00 <words>\n     tests.c:12: check failed: a == b (got 0x1, want 0x2)\n     The console ends:\n     later" in output,
+         output)
     need("ValueError: <nobody> & thought of it" in output, output)
-    need(output.count("\n     broken.c:3: error: no such thing") == 2 and open(f"{top}/made").read() == "x", "what two tests need was made twice, or not told")
+    need(output.count("\n     broken.c:3: error: no such thing") == 2 and open(f"{top}/made").read() == "x",
+         "what two tests need was made twice, or not told")
     with open(f"{top}/out/machine-one.log") as f:
         text = f.read()
     need(text.startswith("# echo 'a console'\"'\"'s line'\n") and "\na console's line -serial stdio\n" in text, f"the log: {text}")
@@ -142,7 +146,8 @@ def results():
 def interrupted():
     """Status 130; nothing of it is left behind."""
     top = folder("interrupted")
-    p = subprocess.Popen([sys.executable, "-c", START, top, "--full"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    p = subprocess.Popen([sys.executable, "-c", START, top, "--full"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                         start_new_session=True)
     log = f"{top}/out/slow-one.log"
     for _ in range(600):
         if os.path.exists(log):

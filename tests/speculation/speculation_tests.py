@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: MIT
 """
-Mitigations of speculative execution, as far as an emulator shows them: it does not speculate, so it uses none by itself. Here they are asked
-for, or the facts are changed through gdb before the decision. What is chosen for which processor: tests/unit/test_speculation.c.
+Mitigations of speculative execution, as far as an emulator shows them: it does not speculate, so it uses none by itself. Here they are
+asked for, or the facts are changed through gdb before the decision. What is chosen for which processor: tests/unit/test_speculation.c.
 """
 import re
 
 from caisson import machine
-from harness import ELF, REACHED, SOCKETS, Seen, bundle, clean, debug_elf, direct, linux_bundle, monitor, need, provoke, run_linux, run_machine, test
+from harness import (ELF, REACHED, SOCKETS, Seen, bundle, clean, debug_elf, direct, linux_bundle, monitor, need, provoke, run_linux,
+                     run_machine, test)
 
 ALL = "xpti=yes spec-ctrl=rsb,verw,bti-thunk=retpoline"
 IN_USE = "in use: retpolines, RSB filled, RSB filled between vCPUs, VERW on exit, guests' page tables isolated (XPTI)"
 KERNELS = "descriptors emulation events exceptions memory page_types user_mode writable_tables".split()
 
-# Pages of the hypervisor that a guest may find in its tables, beside the M2P table and its descriptors: entry code (2), IDT, the trampoline,
-# its stack's top, the CPU's area, the tops of four IST stacks.
+# Pages of the hypervisor that a guest may find in its tables, beside the M2P table and its descriptors: entry code (2), IDT, the
+# trampoline, its stack's top, the CPU's area, the tops of four IST stacks.
 MAPPED_PAGES = 10
 
 

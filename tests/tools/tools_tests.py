@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tools given wrong words and broken surroundings: a sentence and a status, never a traceback, never a success, the terminal as it was."""
+"""The tools given wrong words and broken surroundings: a sentence and a status, no traceback, no success, the terminal as it was."""
 import contextlib
 import glob
 import os
@@ -50,7 +50,8 @@ WRONG = [
 
 def run(words, env=None, timeout=120, **how):
     """A tool of the tree, or Python with other words: what it says, and its status."""
-    r = subprocess.run([sys.executable] + (words.split() if isinstance(words, str) else words), cwd=TOP, env=dict(os.environ, **(env or {})),
+    r = subprocess.run([sys.executable] + (words.split() if isinstance(words, str) else words), cwd=TOP,
+                       env=dict(os.environ, **(env or {})),
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, **how)
     need("Traceback" not in r.stdout, f"{words}: a traceback\n{r.stdout[-2000:]}")
     return r.stdout, r.returncode
@@ -181,7 +182,8 @@ def odd_paths():
     """QEMU's options have their own rules for commas."""
     with tempfile.TemporaryDirectory(prefix="a b,c ") as folder:
         shot, console = f"{folder}/shot.ppm", f"{folder}/console"
-        args = machine.command(("direct", ELF, None, "noreboot"), mem="256M", extra=["-S", "-serial", f"file:{console}", "-monitor", "stdio"])
+        args = machine.command(("direct", ELF, None, "noreboot"), mem="256M",
+                               extra=["-S", "-serial", f"file:{console}", "-monitor", "stdio"])
         subprocess.run(args, input=f"screendump {machine.monitor_word(shot)}\nquit\n".encode(), stdout=subprocess.DEVNULL, timeout=60)
         need(os.path.exists(shot) and os.path.exists(console), f"made: {os.listdir(folder)}")
 
@@ -218,7 +220,8 @@ def terminal_kept():
     ended = f"{SOCKETS}/asked-to-end"
     for qemu, options, status, said in (
             ("stty raw -echo; kill -9 $$", "", -9, "starting QEMU"),
-            (f"stty raw -echo; trap 'touch {ended}; exit' TERM; echo ready; while :; do sleep 0.1; done", "--timeout 2", 1, "ended after 2 s"),
+            (f"stty raw -echo; trap 'touch {ended}; exit' TERM; echo ready; while :; do sleep 0.1; done", "--timeout 2", 1,
+             "ended after 2 s"),
             ("stty raw -echo; echo it does not know this; exit 1", "", 1, "it does not know this")):
         with programs(**{"qemu-system-x86_64": qemu}) as path:
             out, got, before, after = on_a_terminal(f"tools/run {DIRECT} {options}", path)
@@ -257,7 +260,8 @@ def count():
 
 def make(*words, env=None, status=0):
     """make in the tree, which must end with that status: what it says."""
-    r = subprocess.run(["make", "--no-print-directory", *words], cwd=TOP, env=dict(os.environ, MAKEFLAGS="", **(env or {})), stdout=subprocess.PIPE,
+    r = subprocess.run(["make", "--no-print-directory", *words], cwd=TOP, env=dict(os.environ, MAKEFLAGS="", **(env or {})),
+                       stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True)
     need(r.returncode == status, f"make {' '.join(words)}: status {r.returncode}: {r.stdout[-1000:]}")
     return r.stdout
@@ -269,7 +273,8 @@ def make_variables():
     folder = "build/check/variables"
     shutil.rmtree(f"{TOP}/{folder}", ignore_errors=True)
     target = f"{folder}/common/lib/parse_number.o"
-    for words, env, compiler in (([], {}, "GCC"), ([], {}, None), (["DEBUG=1"], {}, "GCC"), (["DEBUG=0"], {}, "GCC"), (["CC=clang"], {}, "clang"),
+    for words, env, compiler in (([], {}, "GCC"), ([], {}, None), (["DEBUG=1"], {}, "GCC"), (["DEBUG=0"], {}, "GCC"),
+                                 (["CC=clang"], {}, "clang"),
                                  ([], {"CC": "clang"}, None), ([], {}, "GCC")):
         before = os.stat(f"{TOP}/{target}").st_mtime_ns if os.path.exists(f"{TOP}/{target}") else 0
         make("-s", f"O={folder}", *words, target, env=env)
@@ -292,7 +297,8 @@ def make_help():
 @test("tools: make unit ends in a line that all is well, or shows what failed")
 def make_unit():
     """What cmocka prints of assertions that are wanted is no part of it."""
-    with programs(good="echo assertion x failed, as expected; echo '[  PASSED  ] 3 test(s).'", bad="echo '[  FAILED  ] 1 test(s)'; exit 1") as folder:
+    with programs(good="echo assertion x failed, as expected; echo '[  PASSED  ] 3 test(s).'",
+                  bad="echo '[  FAILED  ] 1 test(s)'; exit 1") as folder:
         out, status = run(["tests/unit/run.py", f"{folder}/good", f"{folder}/good"])
         need(not status and out.endswith("unit tests: all is well, 6 tests in 2 programs passed\n") and "assertion" not in out, out)
         out, status = run(["tests/unit/run.py", f"{folder}/good", f"{folder}/bad"])
@@ -311,17 +317,22 @@ def gdb():
             if os.path.exists(socket):
                 break
             time.sleep(0.05)
-        steps = [f"target remote {socket}", "hbreak do_xen_version", "continue", "domain", "domain 0", "vcpu 0 0", "pte $rip", "pte 0x1234567000",
+        steps = [f"target remote {socket}", "hbreak do_xen_version", "continue", "domain", "domain 0", "vcpu 0 0", "pte $rip",
+                 "pte 0x1234567000",
                  "frame mfn hardware_domain->vcpu[0]->pv.kernel_l4", "frame mfn max_mfn + 1", "domain 7", "vcpu 1 2 3", "frame 0", "kill"]
         r = subprocess.run(["gdb", "-batch", "-nx", "-x", "tools/gdb/caisson.py", f"{os.path.dirname(ELF)}/caisson.debug"] +
-                           [w for s in steps for w in ("-ex", s)], cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           [w for s in steps for w in ("-ex", s)], cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT,
                            text=True, timeout=120)
     finally:
         q.kill()
         q.wait()
-    for said in (r"^d0: running, 1 vCPUs, \d+ frames, \d+ references, \(struct domain \*\) 0xffff83", r"^  event channels: \d+ with a structure, 2-level",
+    for said in (r"^d0: running, 1 vCPUs, \d+ frames, \d+ references, \(struct domain \*\) 0xffff83",
+                 r"^  event channels: \d+ with a structure, 2-level",
                  r"^  v0: running on CPU 0", r"^d0:v0: running on CPU 0, \(struct vcpu", r"^  L4 of the kernel: frame 0x[1-9a-f]",
-                 r"^     rip ffffffff80", r"^L4\[0x105\] = \w+ P ", r"^0xffff82d04\w+ is at 0x\w+, frame 0x", r"^L4\[0x000\] = 0{16} not present",
-                 r"^frame 0x\w+: \d+ references, PGT_L4 [1-9]\d* times, owner d0", r"PGT_PINNED PGT_VALIDATED", r"is no RAM: the highest is 0x",
+                 r"^     rip ffffffff80", r"^L4\[0x105\] = \w+ P ", r"^0xffff82d04\w+ is at 0x\w+, frame 0x",
+                 r"^L4\[0x000\] = 0{16} not present",
+                 r"^frame 0x\w+: \d+ references, PGT_L4 [1-9]\d* times, owner d0", r"PGT_PINNED PGT_VALIDATED",
+                 r"is no RAM: the highest is 0x",
                  r"^there is no domain 7; 'domain' lists them", r"^usage: vcpu \[DOMAIN \[NUMBER\]\]", r"^#0 .*do_xen_version"):
         need(re.search(said, r.stdout, re.M), f"'{said}' is not in\n{r.stdout[-4000:]}")

@@ -55,7 +55,8 @@ def hypervisor_fault(vector, phase):
 @test("trap: the watchdog reports a hypervisor that loops, and nothing else")
 def watchdog():
     """Neither a guest that computes, nor one that does many things, for longer than the limit."""
-    r = provoke("do_xen_version", "set *(short *)$pc = 0xfeeb", "Halted (noreboot)", bundle("memory"), "noreboot watchdog watchdog_timeout=2")
+    r = provoke("do_xen_version", "set *(short *)$pc = 0xfeeb", "Halted (noreboot)", bundle("memory"),
+                "noreboot watchdog watchdog_timeout=2")
     need("PANIC CAI-N04: watchdog: CPU 0 has run no timer for 2 seconds" in r.output and "do_xen_version+0x0" in r.output, "no report", r)
     r = direct(bundle("trap_mce_deaf"), "noreboot watchdog watchdog_timeout=2", timeout=6, machine={"mem": "256M"})
     need("watchdog: on, 2 s" in r.output and "computing" in r.output, "the watchdog was not on", r)

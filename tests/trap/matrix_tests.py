@@ -80,7 +80,8 @@ def check_batch(r, cells, starts_others=True, shadow_stacks=False):
         need(not wrong, f"{phase} {context} {vector} ({how}, {cell.outcome}): {wrong}\n{text[-1500:]}")
         seen.setdefault((phase, context, vector), []).append(how)
     for stage, phase in (("in real mode", "ap_real"), ("in 32-bit mode", "ap_32")):
-        for vector in re.findall(rf"\{{ {phase} hypervisor #(\w+) plain\n\(CAI\) CPU 1 \(APIC 1\): exception #\1 {stage}; it is left out", output):
+        for vector in re.findall(rf"\{{ {phase} hypervisor #(\w+) plain\n\(CAI\) CPU 1 \(APIC 1\): exception #\1 {stage}; it is left out",
+                                 output):
             seen[phase, "hypervisor", vector] = ["plain"]
     missing = [k for k, c in cells.items() if seen.get(k) != expected_hows(c.outcome)]
     need(not missing, f"{len(missing)} cells were not seen, the first {missing[:5]}", r)
@@ -142,7 +143,8 @@ def check_stub(r, vector):
 
 # One of each kind of end, for real: (phase, context, vector, options, what must be said at the end)
 ENDS = [("early_boot", "hypervisor", "UD"), ("boot", "hypervisor", "PF"), ("smp_boot", "hypervisor", "GP"), ("active", "hypervisor", "DF"),
-        ("shutdown", "hypervisor", "UD"), ("active", "console", "UD"), ("active", "nmi", "UD"), ("active", "mc", "UD"), ("early_boot", "console", "PF"),
+        ("shutdown", "hypervisor", "UD"), ("active", "console", "UD"), ("active", "nmi", "UD"), ("active", "mc", "UD"),
+        ("early_boot", "console", "PF"),
         ("early_boot", "hypervisor", "MC"), ("smp_boot", "nmi", "DF"), ("ap_64", "hypervisor", "UD"), ("boot", "hypervisor", "VE")]
 
 
@@ -164,7 +166,8 @@ def boot(how, kernel, words):
       each=[{"how": how, "cpu": cpu} for how in WAYS for cpu in ("max", "qemu64")])
 def hypervisor_cells(how, cpu):
     """Each is raised once, and what comes of it is what the table says."""
-    args = machine.command(boot(how, test_kernel("memory"), f"{HV_WORDS} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all"), cpu=cpu, smp=2, mem="256M")
+    args = machine.command(boot(how, test_kernel("memory"), f"{HV_WORDS} dom0_vcpus_pin dom0_max_vcpus=1 traptest=all"), cpu=cpu, smp=2,
+                           mem="256M")
     check_batch(run_machine_to_file(args, 120, f"{OUT}/matrix-{how}-{cpu}.console"), batch_cells())
 
 

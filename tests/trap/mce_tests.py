@@ -46,7 +46,8 @@ def linux_told(vcpus):
     initrd = images.initramfs(f"{OUT}/mce-initramfs-{vcpus}.cpio", SCRIPT)
     module = images.bundle(f"{OUT}/mce-linux-{vcpus}.cpio", linux(), initrd)
     d = Dialogue(f"mce-linux-{vcpus}", [("waiting for an error", [0.5, mce(OPTIONAL | ADDRESS, address=0x10000000)])])
-    args = machine.command(("direct", ELF, module, f"noreboot dom0_max_vcpus={vcpus} -- console=hvc0 caisson.batch"), cpu="Skylake-Client", extra=d.arguments)
+    args = machine.command(("direct", ELF, module, f"noreboot dom0_max_vcpus={vcpus} -- console=hvc0 caisson.batch"), cpu="Skylake-Client",
+                           extra=d.arguments)
     r = run_machine(args, 120, echo=d)
     need("address 0x10000000, a guest's frame: to be retired" in r.output, "the frame is not dom0's", r)
     need("CPU 0: Machine Check Exception: 5 Bank 1: bd00000000000000" in r.output, "dom0's kernel was not told", r)
@@ -91,16 +92,20 @@ def image_frame(_output):
 
 def fatal(name, command, code, text, **more):
     """An error that ends in a report."""
-    return case(name, [("victim frame", command)], f"PANIC CAI-{code}{more.pop('words', ': machine check')}", text, end="Halted (noreboot)", **more)
+    return case(name, [("victim frame", command)], f"PANIC CAI-{code}{more.pop('words', ': machine check')}", text, end="Halted (noreboot)",
+                **more)
 
 
 CASES = [
     case("action optional, dom0's frame", [("victim frame", own(OPTIONAL)), ("record: urgent, cpu 0x0, bank 0x3", ["quit"])],
-         "action optional", "a guest's frame: to be retired", "#MC: mcg 0x5 status 0xbd", told, "owner 0x0, page offline", absent=("PANIC",)),
-    case("action required, dom0's frame", [("victim frame", own(REQUIRED, MCIP | RIPV | EIPV)), ("record: urgent, cpu 0x0, bank 0x3", ["quit"])],
+         "action optional", "a guest's frame: to be retired", "#MC: mcg 0x5 status 0xbd", told, "owner 0x0, page offline",
+         absent=("PANIC",)),
+    case("action required, dom0's frame", [("victim frame", own(REQUIRED, MCIP | RIPV | EIPV)),
+                                           ("record: urgent, cpu 0x0, bank 0x3", ["quit"])],
          "action required", "a guest's frame: to be retired", "#MC: mcg 0x7 status 0xbd8", told, absent=("PANIC",)),
     case("the interrupted program cannot go on", [("victim frame", own(REQUIRED, MCIP | EIPV))],
-         "d0: domain crashed: machine check: its program cannot go on", "dom0 has ended: crash", end="Halted (noreboot)", absent=("PANIC",)),
+         "d0: domain crashed: machine check: its program cannot go on", "dom0 has ended: crash", end="Halted (noreboot)",
+         absent=("PANIC",)),
     case("the guest has no handler", [("computing", [0.3, mce(REQUIRED, MCIP | RIPV | EIPV)])],
          "d0: domain crashed: machine check, and its kernel has no handler", "dom0 has ended: crash", end="Halted (noreboot)",
          kernel="trap_mce_deaf", absent=("PANIC",)),
@@ -111,7 +116,8 @@ CASES = [
               "a free frame: retired", "page offline", done="owner 0x7ff4, page offline"),
     contained("the same frame again", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o))], "a retired frame",
               steps=[("owner 0x7ff4, page offline", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o), bank=5)])], done="bank 0x5"),
-    contained("action optional, an I/O hole", [mce(OPTIONAL | ADDRESS, address=0xD0000000)], "address 0xd0000000, no RAM", done="record: urgent, cpu 0x0, bank 0x3"),
+    contained("action optional, an I/O hole", [mce(OPTIONAL | ADDRESS, address=0xD0000000)], "address 0xd0000000, no RAM",
+              done="record: urgent, cpu 0x0, bank 0x3"),
     contained("action optional, no address", [mce(OPTIONAL)], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3"),
     contained("a corrected error is found by polling", [mce(VAL | EN | ADDRESS, address=0x900000)], "corrected, address 0x900000",
               done="record: not urgent, cpu 0x0, bank 0x3"),
@@ -119,9 +125,11 @@ CASES = [
               "Machine check on CPU 1, bank 3", "corrected, address 0x900000", done="record: not urgent, cpu 0x1, bank 0x3", smp=2),
     contained("deferred", lambda o: [mce(VAL | UC | EN | ADDRESS, address=free_frame(o))], "deferred", "a free frame: retired",
               done="owner 0x7ff4, page offline"),
-    contained("broadcast to both CPUs", [mce(OPTIONAL, flags="-b")], "action optional, no address", done="record: urgent, cpu 0x0, bank 0x3", smp=2),
+    contained("broadcast to both CPUs", [mce(OPTIONAL, flags="-b")], "action optional, no address",
+              done="record: urgent, cpu 0x0, bank 0x3", smp=2),
     contained("on an idle CPU", [mce(OPTIONAL, cpu=1)], "Machine check on CPU 1, bank 3", done="record: urgent, cpu 0x1, bank 0x3", smp=2),
-    contained("on an AMD-like CPU", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o))], "a free frame: retired", done="owner 0x7ff4", cpu="max"),
+    contained("on an AMD-like CPU", lambda o: [mce(OPTIONAL | ADDRESS, address=free_frame(o))], "a free frame: retired",
+              done="owner 0x7ff4", cpu="max"),
     fatal("action optional, the hypervisor's frame", lambda o: [mce(OPTIONAL | ADDRESS, address=image())], "M03", image_frame),
     fatal("action required, the hypervisor's frame", lambda o: [mce(REQUIRED | ADDRESS, MCIP | RIPV | EIPV, image())], "M03", image_frame),
     fatal("the processor's context is corrupt", [mce(OPTIONAL | PCC)], "M02", "context is corrupt"),
@@ -156,6 +164,7 @@ def toolstack():
 def badpage():
     """An error in one of them is of no importance."""
     d = Dialogue("mce-badpage", [("victim frame", [mce(OPTIONAL | ADDRESS, address=0x801000)]), ("a retired frame", ["quit"])])
-    r = run_machine(machine.command(("direct", ELF, bundle("trap_mce"), "noreboot badpage=0x801-0x803,0x900"), cpu="Skylake-Client", mem="256M",
+    r = run_machine(machine.command(("direct", ELF, bundle("trap_mce"), "noreboot badpage=0x801-0x803,0x900"), cpu="Skylake-Client",
+                                    mem="256M",
                                     extra=d.arguments), 30, echo=d)
     need("badpage: frames 0x801 to 0x803 are not used" in r.output and "address 0x801000, a retired frame" in r.output, "not kept out", r)

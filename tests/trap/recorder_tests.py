@@ -27,7 +27,8 @@ def direct(kernel, words, elf=ELF):
 @test("recorder: a crash in phase {phase}", each=[{"phase": p} for p in ("early_boot", "boot", "smp_boot", "ap_64", "active", "shutdown")])
 def crash(phase):
     """The next boot tells the whole report."""
-    r = rebooting(direct("memory", f"traptest={phase}/hypervisor/#UD panic=0", trap_test_elf()), PREVIOUS + f" in phase {phase}", name=phase, mem="256M", smp=2)
+    r = rebooting(direct("memory", f"traptest={phase}/hypervisor/#UD panic=0", trap_test_elf()), PREVIOUS + f" in phase {phase}",
+                  name=phase, mem="256M", smp=2)
     told = boots(r)[1]
     need(f"{PREVIOUS} in phase {phase}" in told, "the next boot knows nothing of it", r)
     need("| PANIC CAI-T06: invalid opcode" in told and re.search(r"\| RIP: .* raise_UD\+", told), "the report is not in the record", r)
@@ -38,7 +39,8 @@ def failed_boots():
     """Each has the same fault."""
     r = rebooting(direct("memory", "traptest=boot/hypervisor/#UD panic=0", trap_test_elf()), "Halted (noreboot).", name="loop", mem="256M")
     need(len(boots(r)) == 3, f"{len(boots(r))} boots, not 3", r)
-    need("PANIC CAI-B06: 2 boots in a row have failed. Previous boot ended in phase boot on CPU 0: CAI-T06" in boots(r)[2], "no words about it", r)
+    need("PANIC CAI-B06: 2 boots in a row have failed. Previous boot ended in phase boot on CPU 0: CAI-T06" in boots(r)[2],
+         "no words about it", r)
 
 
 @test("recorder: recorder=off reboots for ever and says nothing")

@@ -33,7 +33,8 @@ def report(name, damage, code, text, **hardware):
 @test("report: dom0 ends while one CPU hears no NMI and another holds the console's lock")
 def stuck_cpus():
     """It waits for neither of them for ever."""
-    r = run_machine(machine.command(("direct", trap_test_elf(), bundle("trap_stuck_cpus"), "noreboot dom0_max_vcpus=3"), smp=3, mem="256M"), 60)
+    r = run_machine(machine.command(("direct", trap_test_elf(), bundle("trap_stuck_cpus"), "noreboot dom0_max_vcpus=3"), smp=3, mem="256M"),
+                    60)
     need("1 other CPUs did not stop" in r.output, "no CPU was in the way", r)
     need("dom0 has ended: reboot" in r.output and not r.timed_out, "the machine did not end", r)
     clean(r)

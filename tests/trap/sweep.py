@@ -20,8 +20,9 @@ HPET = 0xFED00000
 PATIENCE = 1500 # stops without a new place
 DEBUG = f"{HV}/caisson.debug"
 # Where a mistake would show: entries, exits, the switch of stacks and address spaces, the console lock.
-WINDOWS = """trampoline_page entry_common entry_general from_guest exit_to_guest exit_sysret iret_to_guest guest_iretq iret_guest_fault from_hypervisor
-return_to_hypervisor return_nmis_blocked entry_ist ist_from_hypervisor syscall_entry syscall_general switch_stack vcpu_first_entry trap_from_guest trap_from_hypervisor nmi_unblock prepare_guest_return push_frame
+WINDOWS = """trampoline_page entry_common entry_general from_guest exit_to_guest exit_sysret iret_to_guest guest_iretq iret_guest_fault
+from_hypervisor return_to_hypervisor return_nmis_blocked entry_ist ist_from_hypervisor syscall_entry syscall_general switch_stack
+vcpu_first_entry trap_from_guest trap_from_hypervisor nmi_unblock prepare_guest_return push_frame
 pv_bounce syscall_from_guest pv_hypercall do_iret pv_toggle_mode pv_load_address_space pv_state_load pv_state_save schedule schedule_tail
 softirq_process guest_copy_raw_to guest_copy_raw_from console_write serial_write spin_lock spin_unlock irq_dispatch inject
 pv_guest_exception page_fault general_protection""".split()
@@ -161,7 +162,8 @@ def instructions(functions, kind=r"\w"):
         if m:
             name = re.sub(r"\.(part|isra|constprop|cold).*", "", m.group(1))
         m = re.match(r"\s*(\w+):\t(\w+)(.*)", line)
-        if m and name in functions and re.match(kind, m.group(2)) and not re.match(r"(nop|xchg +%ax,%ax|data16|cs nop|int3)", m.group(2) + m.group(3)):
+        if m and name in functions and re.match(kind, m.group(2)) \
+                and not re.match(r"(nop|xchg +%ax,%ax|data16|cs nop|int3)", m.group(2) + m.group(3)):
             found.append(int(m.group(1), 16))
     return found
 

@@ -22,7 +22,8 @@ class Words(argparse.ArgumentParser):
     """Options are written out in full, and a wrong word is answered with the one that was probably meant."""
 
     def __init__(self, description, installs=False, **more):
-        super().__init__(prog=name(), description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **more)
+        super().__init__(prog=name(), description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+                         **more)
         if installs:
             self.add_argument("--no-install", action="store_true",
                               help="install no packages with apt: what is needed is there already, or missing things are named")
@@ -95,8 +96,8 @@ def start(main):
 
 def sentence(e):
     """An OSError that has a file's name, or that of a program which was to be started."""
-    frames = traceback.extract_tb(e.__traceback__)
-    program = isinstance(e, FileNotFoundError) and os.path.basename(frames[-1].filename) == "subprocess.py" and os.sep not in str(e.filename)
+    raised_in = os.path.basename(traceback.extract_tb(e.__traceback__)[-1].filename)
+    program = isinstance(e, FileNotFoundError) and raised_in == "subprocess.py" and os.sep not in str(e.filename)
     return f"the program {e.filename} is not in PATH" if program else f"{e.filename}: {e.strerror}"
 
 

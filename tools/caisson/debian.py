@@ -92,7 +92,8 @@ def command(out, elf, disk, script=None, hv="", dom0="", uefi=False, forward="",
     args = machine.command(("uefi" if uefi else "bios", iso), **machine_words)
     nic = args.index("-nic")
     args[nic:nic + 2] = ["-netdev", "user,id=net" + forward, "-device", "virtio-net-pci,netdev=net",
-                         "-drive", f"file={machine.value(image)},format=raw,if=none,id=root,snapshot=on", "-device", "virtio-blk-pci,drive=root"]
+                         "-drive", f"file={machine.value(image)},format=raw,if=none,id=root,snapshot=on", "-device",
+                         "virtio-blk-pci,drive=root"]
     if script:
         path = os.path.join(out, "script.img")
         with open(path, "w") as f:

@@ -105,7 +105,10 @@ def iso(*args, **words):
 
 
 def _iso(path, hypervisor, kernel, initrd, hv_args, dom0_args, before=(), after=(), madt=None, first=""):
-    """before, after: files that are modules too, on both sides of the initrd. madt: a file in place of the machine's own table. first: GRUB's command before all."""
+    """
+    before, after: files that are modules too, on both sides of the initrd. madt: a file in place of the machine's own table.
+    first: GRUB's command before all.
+    """
     others = {f: os.path.basename(f) for f in (*before, *after)}
     config = f"set timeout=0\ninsmod all_video\nmenuentry Caisson {{\n  {first}\n"
     if madt:

@@ -15,7 +15,7 @@ OVMF_VARS = "/usr/share/OVMF/OVMF_VARS.fd"
 
 
 def command(boot, cpu="max", smp=1, mem="512M", extra=(), flash=None):
-    """boot: ("direct", elf, bundle or None, args) | ("bios", iso) | ("uefi", iso). flash: the file of UEFI's variables, else a fresh one."""
+    """boot: ("direct", elf, bundle or None, args) | ("bios", iso) | ("uefi", iso). flash: the file of UEFI's variables, or None."""
     args = ["qemu-system-x86_64", "-machine", "q35", "-cpu", cpu, "-smp", str(smp), "-m", str(mem), "-display", "none",
             "-no-reboot", "-nic", "none",
             # Backed lazily, so that machines larger than this one's memory can be tried.

@@ -11,10 +11,11 @@ import zlib
 
 from .cli import Trouble
 
-BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "zlib1g-dev", "liblz4-dev", "libqrcodegen-dev", "grub-common"]
+BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "zlib1g-dev", "liblz4-dev", "libqrcodegen-dev",
+         "grub-common"]
 RUN = ["qemu-system-x86", "ovmf", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools", "busybox-static"]
-CHECK = ["libcmocka-dev", "libxen-dev", "clang", "libclang-rt-14-dev", "gdb", "zstd", "xz-utils", "lz4", "zbar-tools", "lcov", "bochs", "bochs-term", "bochsbios", "seabios", "spin",
-         "cppcheck", "clang-format"]
+CHECK = ["libcmocka-dev", "libxen-dev", "clang", "libclang-rt-14-dev", "gdb", "zstd", "xz-utils", "lz4", "zbar-tools", "lcov", "bochs",
+         "bochs-term", "bochsbios", "seabios", "spin", "cppcheck", "clang-format", "python3-pyflakes"]
 
 
 def step(text):
@@ -26,9 +27,11 @@ def step(text):
 PROVIDES = {
     "gcc": "gcc", "make": "make", "binutils": "ld", "grub-common": "grub-mkrescue", "qemu-system-x86": "qemu-system-x86_64",
     "ovmf": "/usr/share/OVMF/OVMF_CODE.fd", "grub-pc-bin": "/usr/lib/grub/i386-pc", "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi",
-    "xorriso": "xorriso", "mtools": "mcopy", "busybox-static": "/bin/busybox", "clang": "clang", "gdb": "gdb", "zstd": "zstd", "xz-utils": "xz",
-    "lz4": "lz4", "zbar-tools": "zbarimg", "lcov": "lcov", "bochs": "bochs-bin", "spin": "spin", "mmdebstrap": "mmdebstrap",
+    "xorriso": "xorriso", "mtools": "mcopy", "busybox-static": "/bin/busybox", "clang": "clang", "gdb": "gdb", "zstd": "zstd",
+    "xz-utils": "xz", "lz4": "lz4", "zbar-tools": "zbarimg", "lcov": "lcov", "bochs": "bochs-bin", "spin": "spin",
+    "mmdebstrap": "mmdebstrap",
     "e2fsprogs": "/sbin/mke2fs", "openssh-client": "ssh-keygen", "iperf3": "iperf3", "clang-format": "clang-format",
+    "python3-pyflakes": "/usr/lib/python3/dist-packages/pyflakes",
 }
 # Fails where a mirror cannot be reached; by itself apt calls an old list a success.
 UPDATE = ["-o", "APT::Update::Error-Mode=any", "update"]
@@ -130,8 +133,8 @@ def _private_root(cache, suite):
     step(f"reading the package list of {suite}")
     r = subprocess.run(["apt-get", "-qq"] + options + UPDATE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if r.returncode:
-        raise Trouble(f"{r.stdout.strip()}\n{_unreachable(r.stdout)}The package list of {suite} cannot be read. Is there a network? tools/run "
-                      "--kernel FILE does without")
+        raise Trouble(f"{r.stdout.strip()}\n{_unreachable(r.stdout)}The package list of {suite} cannot be read. Is there a network? "
+                      "tools/run --kernel FILE does without")
     return options
 
 
@@ -163,7 +166,7 @@ def download_xen(cache):
 
 
 def download_qemu(cache):
-    """A newer QEMU than the distribution's, unpacked, not installed: the command's first words. It needs the libraries of the installed one."""
+    """A newer QEMU than the distribution's, unpacked, not installed: the command's first words. It uses the installed one's libraries."""
     root = os.path.join(cache, "qemu")
     words = [f"{root}/usr/bin/qemu-system-x86_64", "-L", f"{root}/usr/share/qemu", "-L", f"{root}/usr/share/seabios"]
     with open(root + ".lock", "w") as lock:

@@ -98,13 +98,14 @@ class Domain(Command):
     def run(self, argument):
         numbers = words(argument, self.usage, 1)
         for d in [find_domain(n) for n in numbers] or domains():
-            state = str(d["state"]).replace("DOMAIN_", "").lower().replace("_", " ") + (f" ({d['crash_reason'].string()})" if d["crash_reason"][0] else "")
+            reason = f" ({d['crash_reason'].string()})" if d["crash_reason"][0] else ""
+            state = str(d["state"]).replace("DOMAIN_", "").lower().replace("_", " ") + reason
             print(f"d{int(d['id'])}: {state}, {int(d['max_vcpus'])} vCPUs, {int(d['tot_pages'])} frames, "
                   f"{int(d['refs'])} references, (struct domain *) {int(d.address):#x}")
             if numbers:
                 print(f"  event channels: {int(d['nr_ports'])} with a structure, {'FIFO' if d['fifo'] else '2-level'}")
-                print(f"  grant frames: {int(d['nr_grant_frames'])}, version {int(d['grant_version'])}; vm_assist {int(d['vm_assist']):#x}; "
-                      f"weight {int(d['sched']['weight'])}, cap {int(d['sched']['cap'])}")
+                print(f"  grant frames: {int(d['nr_grant_frames'])}, version {int(d['grant_version'])}; "
+                      f"vm_assist {int(d['vm_assist']):#x}; weight {int(d['sched']['weight'])}, cap {int(d['sched']['cap'])}")
                 for v in vcpus(d):
                     print(f"  v{int(v['id'])}: {place(v)}")
 
@@ -129,7 +130,8 @@ class Vcpu(Command):
         top = at("struct stack_top", int(v["stack_block"]) + STACK_BLOCK_SIZE - gdb.lookup_type("struct stack_top").sizeof)
         regs = top["guest_regs"]
         print("  As it last came into the hypervisor:")
-        for row in (("rip", "rsp", "rflags", "rax"), ("rbx", "rcx", "rdx", "rsi"), ("rdi", "rbp", "r8", "r9"), ("r10", "r11", "r12", "r13"), ("r14", "r15")):
+        for row in (("rip", "rsp", "rflags", "rax"), ("rbx", "rcx", "rdx", "rsi"), ("rdi", "rbp", "r8", "r9"), ("r10", "r11", "r12", "r13"),
+                    ("r14", "r15")):
             print("  " + "  ".join(f"{name:>6} {int(regs[name]):016x}" for name in row))
 
 
@@ -190,7 +192,8 @@ class Frame(Command):
         kinds = {f.enumval: f.name for f in gdb.lookup_type("enum page_type").fields()}
         owner = int(pg["owner"])
         address = PLACES["DIRECTMAP"] + (owner << 12)
-        owners = [f"d{int(d['id'])}" for d in domains() if int(d.address) == address] + [f"(struct domain *) {address:#x}" if owner else "nobody"]
+        owners = [f"d{int(d['id'])}" for d in domains()
+                  if int(d.address) == address] + [f"(struct domain *) {address:#x}" if owner else "nobody"]
         print(f"frame {mfn:#x}: {infos['PGR'] & LOW_32} references, {kinds[infos['PGT'] >> TYPE_SHIFT]} {infos['PGT'] & LOW_32} times, "
               f"owner {owners[0]}")
         print(f"  {names or 'no flags'}; (struct page_info *) {int(pg.address):#x}")
