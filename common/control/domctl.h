@@ -9,11 +9,11 @@
 /* domctl_life.c */
 long domctl_create(struct domain *d, struct xen_domctl *op); /* d NULL: there is none of that id */
 long domctl_info(struct domain *d, struct xen_domctl *op);   /* the same */
-long domctl_max_vcpus(struct domain *d, struct xen_domctl *op);
+long domctl_max_vcpus(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_max_mem(struct domain *d, struct xen_domctl *op);
-long domctl_pause(struct domain *d, struct xen_domctl *op);
+long domctl_pause(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_unpause(struct domain *d, struct xen_domctl *op);
-long domctl_destroy(struct domain *d, struct xen_domctl *op); /* -ERESTART: to be called again */
+long domctl_destroy(struct domain *d, struct xen_domctl *op) __may_preempt; /* -ERESTART: to be called again */
 /* domctl_sched.c */
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op);
 long domctl_get_affinity(struct domain *d, struct xen_domctl *op);

@@ -76,9 +76,10 @@ void preempt_point(void)
     irq_disable();
     if (READ_ONCE(this_cpu()->softirq_pending)) {
         struct vcpu *v = current;
+        bool nested = v->mid_operation; /* in schedule_tail(), which writes to the guest's memory and may wait for its frame */
 
         v->mid_operation = true;
         softirq_process();
-        v->mid_operation = false;
+        v->mid_operation = nested;
     }
 }

@@ -16,7 +16,7 @@ void arch_domains_init(void); /* at boot, before the first domain */
 int arch_domain_create(struct domain *d) __must_check;
 int arch_vcpu_create(struct vcpu *v) __must_check;
 /* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. */
-void arch_domain_relinquish(struct domain *d);
+void arch_domain_relinquish(struct domain *d) __may_preempt;
 /* What arch_domain_create() and arch_vcpu_create() have made, also where they could not finish. */
 void arch_domain_free(struct domain *d);
 void arch_vcpu_free(struct vcpu *v);
@@ -25,7 +25,7 @@ void arch_vcpu_save(struct vcpu *v);
 void arch_vcpu_load(struct vcpu *v);
 /* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
 void arch_cpu_leave_guests(void);
-/* The state that the guest chooses for a vCPU that does not run: 0, -EINVAL, -ENOMEM. May run other vCPUs. */
+/* The state that the guest chooses for a vCPU that does not run: 0, -EINVAL, -ENOMEM. */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check;
 
 #endif

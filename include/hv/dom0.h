@@ -63,6 +63,6 @@ u64 dom0_choose_pages(u64 available, u64 *max_pages);
 u32 dom0_choose_vcpus(u32 cpus);
 
 /* build_dom0.c: panics with advice for the user when it cannot be done (no guest exists yet). */
-void build_dom0(void);
+void build_dom0(void) __may_preempt;
 
 #endif

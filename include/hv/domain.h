@@ -235,7 +235,8 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
 void domain_free(struct domain *d); /* no reference and no pointer to it is left; parts of it may never have been there */
 /* Before the domain's first run, one at a time. NULL: no memory, and nothing is left of it. */
 struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;
-void vcpu_stop_for_good(struct vcpu *v); /* it is paused for ever: no queue, timer or frame of the guest's has to do with it any more */
+void vcpu_stop_for_good(struct vcpu *v)
+    __may_preempt; /* it is paused for ever: no queue, timer or frame of the guest's has to do with it any more */
 
 /* Gives `count` frames from pg on (at least one) to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG, and none, over max_pages. */
 int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count) __must_check;
@@ -245,7 +246,7 @@ void domain_share_page(struct domain *d, struct page_info *pg);
 /* ---- domain_life.c ---- */
 /*
  * Paused: none of its vCPUs is in the hypervisor or gets there, until domain_unpause() has been called as often. Not of the caller's own
- * domain: -EINVAL. -EBUSY: as vcpu_pause(); nothing is paused then. May run other vCPUs.
+ * domain: -EINVAL. -EBUSY: as vcpu_pause(); nothing is paused then.
  */
 int domain_pause(struct domain *d) __may_preempt __must_check;
 void domain_unpause(struct domain *d);
@@ -253,7 +254,7 @@ bool domain_add_vcpu(struct vcpu *v); /* for vcpu_create(); false: the domain ha
 /*
  * Ends the domain and takes back all that it has; what others still have mapped goes when they let go. In steps that may be left
  * (-ERESTART, domain_work_point()): to be called again then, by one caller at a time. 0 also when it is dead. -EINVAL: dom0, and the
- * caller's own. May run other vCPUs.
+ * caller's own.
  */
 int domain_kill(struct domain *d) __may_preempt __must_check;
 int domain_work_point(void) __may_preempt __must_check; /* softirq.h has the rule */
@@ -281,7 +282,7 @@ void vcpu_pause_flag_set(struct vcpu *v, u32 flag);
 void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);
 /*
  * Stops a vCPU other than the caller's at its exit to the guest, and waits for that: from then until vcpu_unpause() its
- * registers are those of an instruction boundary and nobody else's to change. No lock is held; may run other vCPUs.
+ * registers are those of an instruction boundary and nobody else's to change.
  * -EBUSY: somebody wants the caller stopped, perhaps that very vCPU; nothing is paused then.
  */
 int vcpu_pause(struct vcpu *v) __may_preempt __must_check;
@@ -296,6 +297,6 @@ bool vcpu_is_running(const struct vcpu *v); /* on some CPU; a hint unless it is 
 void runstate_change(struct vcpu *v, int state, u64 now);
 struct vcpu_runstate_info sched_runstate(struct vcpu *v); /* up to now, of one moment */
 /* info->time to the area that the guest has named, if any. v is current. */
-void vcpu_time_area_publish(struct vcpu *v);
+void vcpu_time_area_publish(struct vcpu *v) __may_preempt;
 
 #endif

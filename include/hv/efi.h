@@ -46,7 +46,7 @@ bool efi_find_memory(paddr_t at, struct efi_memory *m);
  * Calls a service on behalf of `current`, one at a time; pointers are the hypervisor's. The EFI status, or -ENOSYS where there
  * are no runtime services. A firmware that faults has returned EFI_DEVICE_ERROR, and is not called again.
  */
-long efi_call(enum efi_service service, u64 *status, const u64 args[5]) __must_check;
+long efi_call(enum efi_service service, u64 *status, const u64 args[5]) __may_preempt __must_check;
 
 /* call.S: fn with its arguments in the firmware's convention; efi_abort is where it ends if it faults. */
 u64 efi_enter(u64 fn, const u64 args[5]);

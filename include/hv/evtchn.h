@@ -6,8 +6,8 @@
 #include <hv/domain.h>
 
 int evtchn_init_domain(struct domain *d);
-/* Closes all ports, for good: 0, or -ERESTART where domain_work_point() says so (kill_port keeps the place). May run other vCPUs. */
-int evtchn_destroy(struct domain *d) __must_check;
+/* Closes all ports, for good: 0, or -ERESTART where domain_work_point() says so (kill_port keeps the place). */
+int evtchn_destroy(struct domain *d) __may_preempt __must_check;
 void evtchn_free_domain(struct domain *d);
 /* Raises a VIRQ: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
 void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq);
@@ -26,9 +26,9 @@ bool evtchn_fifo_unmask(struct domain *d, struct evtchn *c, u32 port);
 bool evtchn_fifo_is_pending(struct domain *d, u32 port);
 void evtchn_fifo_clear_pending(struct domain *d, u32 port);
 bool evtchn_fifo_is_linked(struct domain *d, u32 port); /* in a queue that the guest has not consumed yet */
-int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
-void evtchn_fifo_reset(struct domain *d); /* back to 2-level; the frames go back to the guest */
-int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op);
+int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op) __may_preempt;
+void evtchn_fifo_reset(struct domain *d) __may_preempt; /* back to 2-level; the frames go back to the guest */
+int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op) __may_preempt;
 struct evtchn *evtchn_from_port(struct domain *d, u32 port); /* NULL: no such port */
 void vcpu_mark_events_pending(struct vcpu *v);
 

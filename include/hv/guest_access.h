@@ -121,6 +121,6 @@ static force_inline int __must_check copy_from_guest(void *dst, const void *gues
  * walks its tables. False if it is not mapped writable.
  */
 struct vcpu;
-bool guest_kernel_write(struct vcpu *v, u64 va, const void *src, u64 n);
+bool guest_kernel_write(struct vcpu *v, u64 va, const void *src, u64 n) __may_preempt;
 
 #endif

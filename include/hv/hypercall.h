@@ -40,7 +40,7 @@ struct subop {
 };
 #define SUBOP_MAX_ARG 128
 /* hypercall: whose table it is, for the words about what is not there. */
-long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, u64 guest_arg);
+long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, u64 guest_arg) __may_preempt;
 
 /* The answer to what is not offered, or not known; says so in the log. op: 0 where there is none. */
 long hypercall_not_offered(u64 hypercall, u64 op);

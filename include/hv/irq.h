@@ -16,7 +16,7 @@ void irq_init(void);
  * device that cannot be reached): the CPU stays in use then, with those that had not been moved yet. irq_drain(), on that CPU, takes
  * what was still on its way.
  */
-int irq_leave_cpu(const struct percpu *c) __must_check;
+int irq_leave_cpu(const struct percpu *c) __may_preempt __must_check;
 void irq_drain(void);
 void irq_return_to_cpu(const struct percpu *c);
 
@@ -48,7 +48,7 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low); /* 0, -EEXIST, -EINVAL
 int pirq_map_gsi(struct domain *d, u32 gsi);              /* the pirq, or -E... */
 int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix);
 int pirq_unmap(struct domain *d, u32 pirq);
-void pirqs_release(struct domain *d);                /* d comes to its end and has no event channels any more; may preempt */
+void pirqs_release(struct domain *d) __may_preempt;  /* d comes to its end and has no event channels any more; may preempt */
 int pirq_bind(struct domain *d, u32 pirq, u32 port); /* from event channels: start delivering */
 void pirq_unbind(struct domain *d, u32 pirq);
 int pirq_eoi(struct domain *d, u32 pirq);

@@ -27,14 +27,14 @@ int vmce_set_state(struct vcpu *v, const struct vmce *state) __must_check;
 /* ---- segments.c ---- */
 void pv_init_gdt_window(struct vcpu *v);
 void pv_window_set_cpu_page(struct vcpu *v); /* the reserved GDT page becomes this CPU's */
-int pv_set_gdt(struct vcpu *v, const mfn_t *frames, u32 entries) __must_check;
-void pv_release_gdt(struct vcpu *v);
-void pv_release_ldt(struct vcpu *v);
+int pv_set_gdt(struct vcpu *v, const mfn_t *frames, u32 entries) __may_preempt __must_check;
+void pv_release_gdt(struct vcpu *v) __may_preempt;
+void pv_release_ldt(struct vcpu *v) __may_preempt;
 void pv_load_ldt(struct vcpu *v); /* LDTR of this CPU */
-bool pv_ldt_fault(struct vcpu *v, u64 offset);
+bool pv_ldt_fault(struct vcpu *v, u64 offset) __may_preempt;
 /* Whether the selector names a descriptor in such a page; and maps it: true if it has been mapped only now. */
 bool pv_ldt_unmapped(const struct vcpu *v, u16 selector);
-bool pv_ldt_map(struct vcpu *v, u16 selector);
+bool pv_ldt_map(struct vcpu *v, u16 selector) __may_preempt;
 bool descriptor_check(u64 *desc);
 int segdesc_page_validate(struct page_info *pg) __must_check;
 
@@ -44,8 +44,8 @@ int pv_domain_init(struct domain *d) __must_check;
 /* Also what the above could not finish. */
 void pv_vcpu_free(struct vcpu *v);
 void pv_domain_free(struct domain *d);
-/* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. May run other vCPUs. */
-void pv_domain_relinquish(struct domain *d);
+/* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. */
+void pv_domain_relinquish(struct domain *d) __may_preempt;
 void pv_state_save(struct vcpu *v);
 void pv_state_load(struct vcpu *v);
 /*
@@ -53,8 +53,8 @@ void pv_state_load(struct vcpu *v);
  * its CPU remembers of the window.
  */
 void pv_state_changed(struct vcpu *v);
-void pv_load_due_selectors(void);
-void pv_selectors_on_exit(void); /* SOFTIRQ_SELECTORS */
-int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
+void pv_load_due_selectors(void) __may_preempt;
+void pv_selectors_on_exit(void) __may_preempt; /* SOFTIRQ_SELECTORS */
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check;
 
 #endif

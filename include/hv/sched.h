@@ -52,12 +52,12 @@ void sched_init(void);
 int sched_init_cpu(struct percpu *c) __must_check; /* its queue; -ENOMEM */
 void sched_domain_init(struct domain *d);
 void sched_vcpu_init(struct vcpu *v);
-void schedule(void);
+void schedule(void) __may_preempt;
 /* v neither runs nor is in the middle of an operation: it does not come back as long as a pause flag is set. */
 bool sched_is_outside(struct vcpu *v);
 /* v is outside and paused for ever: it is on no queue any more, and comes on none. */
 void sched_vcpu_remove(struct vcpu *v);
-void idle_loop(void) __noreturn;
+void idle_loop(void) __may_preempt __noreturn;
 
 /* 0; -EINVAL: weight 0 or above SCHED_WEIGHT_MAX, or more than 100 percent for each vCPU. */
 int sched_set_params(struct domain *d, u32 weight, u32 cap) __must_check;

@@ -26,7 +26,7 @@ enum softirq {
 void softirq_register(enum softirq nr, void (*fn)(void));
 void softirq_raise(enum softirq nr);
 void softirq_raise_on(struct percpu *c, enum softirq nr); /* interrupts it if it is another CPU */
-void softirq_process(void);
+void softirq_process(void) __may_preempt;
 bool softirq_pending(void); /* something that this context may run */
 /*
  * For long operations in hypercalls: takes pending interrupts and may run other vCPUs before

@@ -30,7 +30,10 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
 #define __used __attribute__((used))
 #define __noreturn __attribute__((noreturn))
 #define __must_check __attribute__((warn_unused_result))
-/* On a prototype: may run other vCPUs before it returns, so the caller holds no lock. assert_may_preempt() in it looks (softirq.h). */
+/*
+ * On a prototype: the function may run other vCPUs before it returns, so its caller holds no lock. assert_may_preempt() (softirq.h) checks that
+ * at run time; tests/build/preempt_tests.py compares the marks with the calls in the image.
+ */
 #define __may_preempt
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 #define force_inline inline __attribute__((always_inline))

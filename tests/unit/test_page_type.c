@@ -62,22 +62,24 @@ static void exclusive_types(void **state)
     assert_int_equal(refs(pg), 1);
 }
 
-/* Also where a table has nothing to wait for: the page of an empty table. */
+/* Also where nothing is to be waited for: here the pages of empty tables. */
 static void no_lock_is_held(void **state)
 {
     (void)state;
-    struct page_info *upper = fake_page(d), *lowest = fake_page(d);
 
-    this_cpu()->locks_held = 1;
-    assert_int_equal(page_get_and_type(page_to_mfn(lowest), d, PGT_L1), 0);
-    expect_assert_failure((void)!page_get_and_type(page_to_mfn(upper), d, PGT_L2));
-    page_put_and_type(lowest);
-    this_cpu()->locks_held = 0;
-    upper = fake_page(d);
-    assert_int_equal(page_get_and_type(page_to_mfn(upper), d, PGT_L2), 0);
-    this_cpu()->locks_held = 1;
-    expect_assert_failure(page_put_and_type(upper));
-    this_cpu()->locks_held = 0;
+    for (u32 n = 0; n < 4; n++) {
+        enum page_type type = PGT_L1 + n;
+        struct page_info *pg = fake_page(d);
+
+        this_cpu()->locks_held = 1;
+        expect_assert_failure((void)!page_get_and_type(page_to_mfn(pg), d, type));
+        this_cpu()->locks_held = 0;
+        pg = fake_page(d);
+        assert_int_equal(page_get_and_type(page_to_mfn(pg), d, type), 0);
+        this_cpu()->locks_held = 1;
+        expect_assert_failure(page_put_and_type(pg));
+        this_cpu()->locks_held = 0;
+    }
 }
 
 static void ownership(void **state)

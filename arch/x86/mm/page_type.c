@@ -119,6 +119,7 @@ static int acquire_first(struct page_info *pg, u64 old, enum page_type type)
 
 int page_get_type(struct page_info *pg, enum page_type type)
 {
+    assert_may_preempt();
     for (;;) {
         u64 x = READ_ONCE(pg->type_info);
 
@@ -150,6 +151,7 @@ static void put_last_type(struct page_info *pg, enum page_type type)
 
 void page_put_type(struct page_info *pg)
 {
+    assert_may_preempt();
     for (;;) {
         u64 x = READ_ONCE(pg->type_info);
 

@@ -28,7 +28,7 @@ struct insn {
 };
 
 /* From the guest's CS and RIP; false: not fetchable, or not one of those known here. */
-bool insn_decode(struct insn *in, const struct cpu_user_regs *regs);
+bool insn_decode(struct insn *in, const struct cpu_user_regs *regs) __may_preempt;
 /* From bytes, with `code` set. */
 bool insn_decode_bytes(struct insn *in);
 
@@ -44,12 +44,13 @@ static inline unsigned insn_address_size(const struct insn *in)
 /* Offset of the memory operand, and its segment. */
 u64 insn_address(const struct insn *in, struct cpu_user_regs *regs, enum segment *segment);
 /* n bytes of an operand, all of them; false: that raised an exception, which has been delivered. */
-bool pv_operand_load(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, void *dst, u64 n);
-bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src, u64 n);
+bool pv_operand_load(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, void *dst, u64 n) __may_preempt;
+bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src,
+                      u64 n) __may_preempt;
 /* As if it were stored to: for what cannot be done again if the store fails in the end. */
-bool pv_operand_writable(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, u64 n);
+bool pv_operand_writable(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, u64 n) __may_preempt;
 /* Whether the instruction could not be decoded for lack of a page, whose #PF has been delivered then. */
-bool pv_fetch_failed(struct cpu_user_regs *regs, const struct insn *in);
+bool pv_fetch_failed(struct cpu_user_regs *regs, const struct insn *in) __may_preempt;
 /* Register by its number in instruction encoding. */
 u64 *insn_gpr(struct cpu_user_regs *regs, unsigned n);
 /* Low `size` bytes; AH..BH as byte registers 4 to 7 without REX are not supported (false). */

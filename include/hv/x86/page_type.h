@@ -31,7 +31,7 @@ int page_pin(struct domain *d, mfn_t mfn, enum page_type type) __may_preempt __m
 int page_unpin(struct domain *d, mfn_t mfn) __may_preempt __must_check;
 /* For the end of a domain. The frame behind `after` (which the caller holds; NULL: the first) in its list, with a reference; NULL: there is none. */
 struct page_info *page_list_next(struct domain *d, const struct page_info *after) __must_check;
-void page_disown(struct page_info *pg); /* neither pinned nor its owner's any more; the caller holds it */
+void page_disown(struct page_info *pg) __may_preempt; /* neither pinned nor its owner's any more; the caller holds it */
 /* Consistency of one frame, for the audit key: NULL or what is wrong. */
 void page_audit(struct domain *d);
 

@@ -16,7 +16,7 @@
 
 /* pt_validate.c: what is not a frame of the domain that was named (I/O memory, or refused); a frame that is to become writable. */
 int pt_get_io(struct domain *table_dom, pte_t e);
-int pt_get_writable(struct page_info *pg);
+int pt_get_writable(struct page_info *pg) __may_preempt;
 
 /* The entry as it will be stored. */
 static force_inline pte_t entry_adjust(unsigned level, pte_t e)
@@ -53,7 +53,7 @@ static inline bool absent_refused(struct domain *table_dom, pte_t e)
 
 static inline bool frame_in_range(pte_t e) { return pte_mfn(e) < 1ULL << (cpu.phys_bits - PAGE_SHIFT); }
 
-static force_inline int get_l1(struct domain *table_dom, pte_t e, owner_t page_owner)
+static force_inline int __may_preempt get_l1(struct domain *table_dom, pte_t e, owner_t page_owner)
 {
     mfn_t mfn = pte_mfn(e);
     struct page_info *pg = mfn_to_page(mfn);
@@ -68,7 +68,7 @@ static force_inline int get_l1(struct domain *table_dom, pte_t e, owner_t page_o
 }
 
 /* The references of a present entry in a table of table_dom; what an L1 entry maps is page_dom's. */
-static force_inline int entry_get(struct domain *table_dom, unsigned level, pte_t e, struct domain *page_dom)
+static force_inline int __may_preempt entry_get(struct domain *table_dom, unsigned level, pte_t e, struct domain *page_dom)
 {
     if (level == 1)
         return get_l1(table_dom, e, owner_of(page_dom));
@@ -77,7 +77,7 @@ static force_inline int entry_get(struct domain *table_dom, unsigned level, pte_
     return page_get_and_type(pte_mfn(e), table_dom, PGT_L1 + (level - 2));
 }
 
-static force_inline void entry_put(unsigned level, pte_t e)
+static force_inline void __may_preempt entry_put(unsigned level, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
     struct page_info *pg = mfn_to_page(mfn);

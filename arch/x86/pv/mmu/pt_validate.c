@@ -116,13 +116,8 @@ static int table_validate(struct page_info *pg, unsigned level)
     return rc;
 }
 
-/* Each of their entries may be long work. */
-static bool has_upper_entries(enum page_type type) { return type >= PGT_L2 && type <= PGT_L4; }
-
 int pv_frame_validate(struct page_info *pg, enum page_type type)
 {
-    if (has_upper_entries(type))
-        assert_may_preempt();
     return type == PGT_SEGDESC ? segdesc_page_validate(pg) : table_validate(pg, type - PGT_L1 + 1);
 }
 
@@ -130,8 +125,6 @@ void pv_frame_invalidate(struct page_info *pg, enum page_type type)
 {
     if (type < PGT_L1 || type > PGT_L4)
         return;
-    if (has_upper_entries(type))
-        assert_may_preempt();
     pt_updates_wait(pg);
     if (type == PGT_L1)
         put_range(page_to_virt(pg), 1, PT_ENTRIES);

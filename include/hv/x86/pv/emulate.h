@@ -10,13 +10,13 @@
 /* RAISED: an exception of the guest's has been delivered, and the frame is that of its handler. */
 enum outcome { REFUSED, DONE, RAISED };
 struct insn;
-enum outcome pv_emulate_umip(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in);
-bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);
+enum outcome pv_emulate_umip(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in) __may_preempt;
+bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs) __may_preempt;
 bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);
 void cpuid_tell_hidden(void); /* boot: which of the processor's features guests do not see */
 bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);
-bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val);
+bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val) __may_preempt;
 void pv_hide_ports(void); /* from guests, those that the hypervisor drives itself: at boot, when its devices are known */
 u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);
 void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val);

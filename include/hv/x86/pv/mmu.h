@@ -48,7 +48,7 @@ void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
 void isolation_l4_changed(const struct domain *d, const pte_t *entry);
 
 /* ---- ptwr.c ---- */
-bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va);
+bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va) __may_preempt;
 
 /* ---- pt_validate.c ---- */
 void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);

@@ -12,25 +12,25 @@ void guest_crash_by(const char *by, struct vcpu *v, const struct cpu_user_regs *
 #define guest_crash(...) guest_crash_by(__func__, __VA_ARGS__)
 
 /* ---- guest_trap.c, bounce_frame.c ---- */
-void pv_guest_exception(struct cpu_user_regs *regs, u32 vector);
+void pv_guest_exception(struct cpu_user_regs *regs, u32 vector) __may_preempt;
 /* Delivers a vector to the guest; has_error: push error. Crashes the domain if it cannot take it. */
 void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error);
 /*
  * What the hypervisor did for the guest (IRETQ by its frame, an access to an operand) has raised an exception, and the
  * exception table took care of it: the guest gets it, at regs.
  */
-void pv_access_failed(struct cpu_user_regs *regs, const struct mended *fault);
-void guest_iret_failed(struct cpu_user_regs *regs);
+void pv_access_failed(struct cpu_user_regs *regs, const struct mended *fault) __may_preempt;
+void guest_iret_failed(struct cpu_user_regs *regs) __may_preempt;
 bool pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, u64 handler, bool mask_events, bool has_error, u32 error);
 /* For selectors that cannot be loaded again. */
 bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs);
-void syscall_from_guest(struct cpu_user_regs *regs);
-bool prepare_guest_return(struct cpu_user_regs *regs);
+void syscall_from_guest(struct cpu_user_regs *regs) __may_preempt;
+bool prepare_guest_return(struct cpu_user_regs *regs) __may_preempt;
 void guest_bounce_failed(struct cpu_user_regs *regs);
 void pv_set_kernel_stack(struct vcpu *v, u16 ss, u64 sp);
 void pv_set_iopl(struct vcpu *v, u32 iopl);
 void pv_toggle_mode(struct vcpu *v);
-void pv_hypercall(struct cpu_user_regs *regs);
+void pv_hypercall(struct cpu_user_regs *regs) __may_preempt;
 /* The iret hypercall inside another one: the guest goes on by its frame. The caller returns this RAX and touches no guest memory. */
 long pv_iret_in_batch(void);
 void pv_fill_hypercall_page(void *page); /* stubs of 32 bytes, one a hypercall */

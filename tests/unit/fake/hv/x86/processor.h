@@ -19,8 +19,9 @@ void fake_outw(u16 port, u16 v);
 void fake_outl(u16 port, u32 v);
 #define outw fake_outw
 #define outl fake_outl
-#define irq_disable() ((void)0)
 #endif
+#define irq_disable() ((void)0)
+#define irq_enable() ((void)0)
 #define inb fake_inb
 #define outb fake_outb
 #define rdmsr fake_rdmsr
