@@ -88,8 +88,8 @@ static int validate(struct page_info *pg, enum page_type type)
         __atomic_fetch_and(&pg->ref_info, ~PGR_UNCACHED, __ATOMIC_RELAXED);
     }
     /*
-     * The processor or we would read it: damaged memory stays data. So does a page of the hypervisor's own, also when its domain has ended
-     * and nothing else holds it as data: the hypervisor writes to it (wallclock_publish()) without asking for its type.
+     * Damaged memory is never promoted: processors would walk it. Nor are the hypervisor's own pages, also when their domain has ended and
+     * the hypervisor's type reference is gone: it writes to them (wallclock_publish()) without asking for a type.
      */
     if (READ_ONCE(pg->ref_info) & (PGR_BROKEN | PGR_SPECIAL))
         return -EINVAL;
@@ -101,7 +101,7 @@ static int acquire_first(struct page_info *pg, u64 old, enum page_type type)
 {
     u64 base = (u64)type << PGT_TYPE_SHIFT;
     bool flush = page_type_of(old) != PGT_NONE && page_type_of(old) != type;
-    /* Nobody uses the new type before what CPUs remember of the old one is gone. */
+    /* PGT_BUSY until the flush and the validation are done: nobody else uses the new type while a TLB has translations of the old one. */
     u64 busy = base | 1 | (needs_validation(type) || flush ? PGT_BUSY : PGT_VALIDATED);
 
     if (!__atomic_compare_exchange_n(&pg->type_info, &old, busy, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -112,7 +112,10 @@ static int acquire_first(struct page_info *pg, u64 old, enum page_type type)
         return 0;
     int rc = needs_validation(type) ? validate(pg, type) : 0;
 
-    /* Refused: no CPU has used it as such, but some may from earlier (the type was the same, nothing was flushed). */
+    /*
+     * A refused frame keeps its type at count 0. It has not been used as such this time, but if it had this type before, nothing was
+     * flushed above, and CPUs may still have translations from then: whoever takes it for another type flushes.
+     */
     __atomic_store_n(&pg->type_info, rc ? base : base | PGT_VALIDATED | 1, __ATOMIC_RELEASE);
     return rc;
 }
@@ -145,7 +148,7 @@ int page_get_type(struct page_info *pg, enum page_type type)
 static void put_last_type(struct page_info *pg, enum page_type type)
 {
     pv_frame_invalidate(pg, type);
-    /* The type stays as a reminder: the next one flushes first. */
+    /* The type stays, at count 0: whoever takes the frame for another type flushes what CPUs have of this one. */
     type_put_end(pg, (u64)type << PGT_TYPE_SHIFT | (needs_validation(type) ? 0 : PGT_VALIDATED));
 }
 
@@ -210,7 +213,12 @@ int page_pin(struct domain *d, mfn_t mfn, enum page_type type)
         page_put_and_type(mfn_to_page(mfn));
         return -EINVAL;
     }
-    /* domain_kill() says that the domain is dying, then looks for pins; here it is the other way round. */
+    /*
+     *   CPU A (here):             pins; reads the state
+     *   CPU B (domain_kill()):    sets DOMAIN_DYING; looks at every frame for a pin (page_disown())
+     *
+     * A sees that the domain is dying, or B sees the pin. Otherwise a pin would stay that nobody takes away, and the domain with it.
+     */
     if (unlikely(READ_ONCE(d->state) >= DOMAIN_DYING)) {
         unpin(mfn_to_page(mfn));
         return -EINVAL;

@@ -48,7 +48,13 @@ u32 tlb_flush_clock __aligned_to(64) = 1;
 
 u32 tlb_clock(void) { return __atomic_load_n(&tlb_flush_clock, __ATOMIC_ACQUIRE); }
 
-/* Once the flush is done: until then this CPU has what it had. */
+/*
+ *   CPU A (here):    reads the clock; flushes; tells the time that it read (tlb_flush_time)
+ *   CPU B:           takes an entry away; stamps its frame with the clock; asks the CPUs whose time is not later than the stamp
+ *
+ * If A told its time before it had flushed, or read the clock after the flush (and had walked the old entry once more in between), B could
+ * find A's time later than the stamp although A still has the translation: A would not be asked.
+ */
 static void flushed_at(u32 time) { __atomic_store_n(&this_cpu()->tlb_flush_time, time, __ATOMIC_RELEASE); }
 
 void tlb_load_cr3(u64 cr3)
@@ -59,7 +65,7 @@ void tlb_load_cr3(u64 cr3)
     flushed_at(now);
 }
 
-/* The number whose completion means that the request has been served. */
+/* Asks c for a flush (what: FLUSH_*, or 0: of one address); returns the number of the request. tlb_serve() has the protocol. */
 static u64 ask(struct percpu *c, u32 what, u64 address)
 {
     u64 none = 0;
@@ -96,7 +102,7 @@ static bool all_flushed_in_epoch_of(u32 now)
     return true;
 }
 
-/* The time of a flush that follows. */
+/* The clock moves for a flush that the caller does next; returns the time to tell for it. */
 static u32 tick(void)
 {
     u32 now = tlb_clock(), next;
@@ -133,6 +139,13 @@ void tlb_flush_global(void)
     flushed_at(now);
 }
 
+/*
+ *   CPU A (ask()):    has changed page tables; says what to flush (flush_what, flush_address); adds 1 to flush_asked
+ *   CPU B (here):     reads flush_asked; takes what to flush; flushes; flush_done = the count that it has read
+ *
+ * If B read the count last, it could call a request done that it has not taken: A would go on, and free a frame that B still has a translation
+ * of. A request that B takes before it is counted is only flushed early: its tables were changed before that.
+ */
 void tlb_serve(void)
 {
     struct percpu *c = this_cpu();
@@ -154,11 +167,11 @@ void tlb_serve(void)
 
 static bool served(const struct percpu *c, u64 number)
 {
-    /* One that stopped for good or is parked is no longer waited for: it flushes when it returns. */
+    /* A CPU that has stopped for good or is parked is not waited for: it flushes when it comes back. */
     return __atomic_load_n(&c->flush_done, __ATOMIC_ACQUIRE) >= number || !cpu_is_online(c);
 }
 
-/* On the other CPUs of the set; returns when they have done it. */
+/* Asks the other CPUs of the set, and returns when all of them have flushed. */
 static void flush_others(u64 set, u32 what, u64 address)
 {
     u64 number[MAX_CPUS];
@@ -180,6 +193,13 @@ void tlb_flush_global_all_cpus(void)
     flush_others(~0ULL, FLUSH_GLOBAL, 0);
 }
 
+/*
+ *   CPU A (here):                        has changed page tables; reads percpu.loaded
+ *   CPU B (pv_enter_address_space()):    loaded = the domain; loads CR3
+ *
+ * If A does not see B, all that B walks it walks after the change. If B loaded CR3 first, it could walk an old entry between A's two steps,
+ * and A would not ask it to flush.
+ */
 static u64 cpus_with_guests(void)
 {
     struct percpu *c;

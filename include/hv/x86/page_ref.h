@@ -9,12 +9,12 @@
 #include <hv/x86/page_type.h>
 #include <hv/x86/tlb.h>
 
-/* A type reference without anything to validate or to flush; false: ask page_get_type(). */
+/* Takes a type reference where nothing is to be validated or flushed; false: page_get_type() must. */
 static force_inline bool type_get_quick(struct page_info *pg, enum page_type type)
 {
     u64 x = READ_ONCE(pg->type_info), settled = (u64)type << PGT_TYPE_SHIFT | PGT_VALIDATED;
 
-    /* Of other types than PGT_WRITABLE the last reference takes the validation with it. */
+    /* At count 0 only PGT_WRITABLE can match: other types lose PGT_VALIDATED with their last reference. */
     if ((x & ~(PGT_PINNED | PGT_COUNT_MASK)) != settled || (u32)x == (u32)PGT_COUNT_MASK)
         return false;
     return __atomic_compare_exchange_n(&pg->type_info, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
@@ -34,7 +34,7 @@ static force_inline void type_put_end(struct page_info *pg, u64 end)
     __atomic_store_n(&pg->type_info, end, __ATOMIC_RELEASE);
 }
 
-/* Any reference of a writable frame, all but the last one of others; false: page_put_type() does it. */
+/* Gives back a type reference: any of a writable frame; of other types all but the last one. False: page_put_type() must. */
 static force_inline bool type_put_quick(struct page_info *pg, bool writable)
 {
     u64 x = READ_ONCE(pg->type_info);
@@ -50,6 +50,7 @@ static force_inline bool type_put_quick(struct page_info *pg, bool writable)
     return true;
 }
 
+/* A general reference, if the frame is in use and `owner` is its owner. */
 static force_inline bool ref_get(struct page_info *pg, owner_t owner)
 {
     u64 x = READ_ONCE(pg->ref_info);
@@ -59,7 +60,10 @@ static force_inline bool ref_get(struct page_info *pg, owner_t owner)
         if ((u32)x + 1 < 2 || READ_ONCE(pg->owner) != owner)
             return false;
     } while (!__atomic_compare_exchange_n(&pg->ref_info, &x, x + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    /* The owner may have changed before our reference held it. */
+    /*
+     * CPU A, here, reads the owner and takes a reference. In between CPU B may free the frame, and it may be given to another domain: A would
+     * hold a frame of a domain that it did not ask for. Now that the reference is there the owner cannot change, so A looks once more.
+     */
     if (likely(READ_ONCE(pg->owner) == owner))
         return true;
     page_put(pg);
@@ -70,7 +74,7 @@ static force_inline void ref_put(struct page_info *pg)
 {
     u64 x = READ_ONCE(pg->ref_info);
 
-    /* The last one gives the frame back: that is page_put()'s. */
+    /* page_put() takes the last one, with which the frame goes back to the allocator, and any other where a CPU came in between. */
     if ((u32)x < 2 || !__atomic_compare_exchange_n(&pg->ref_info, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         page_put(pg);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a CPU walks for a vCPU: the base tables, what CR3 holds, where translations of it may be, and a walk in software. A base holds a
- * reference of its table, which goes only when no CPU has the table in CR3 any more.
+ * A vCPU's address space: its two base tables (the L4 of the guest's kernel and that of its user mode), loading one of them into CR3, the
+ * CPUs that may have translations of it in their TLBs, and a walk in software. A base table has a type reference for being one; that is given
+ * back only when no CPU has the table in CR3 any more.
  */
 #include <hv/guest_access.h>
 #include <hv/x86/processor.h>
@@ -28,7 +29,7 @@ static void load_gdt(u64 base)
 
 void pv_enter_address_space(struct percpu *c, struct vcpu *v)
 {
-    __atomic_store_n(&c->loaded, v->domain, __ATOMIC_SEQ_CST); /* who flushes from here on asks us (tlb.c) */
+    __atomic_store_n(&c->loaded, v->domain, __ATOMIC_SEQ_CST); /* before CR3 is loaded: cpus_with_guests() in tlb.c */
     pv_load_address_space(v);
     load_gdt(PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT));
 }
@@ -57,7 +58,7 @@ int pv_set_kernel_base(struct vcpu *v, mfn_t mfn)
         isolation_load_l4(v, false, mfn);
     if (v == current)
         pv_load_address_space(v);
-    /* Only now, when no CPU walks it any more, may the old table go. */
+    /* Only now: no CPU has the old table in CR3 any more, so it may be torn down. */
     if (old)
         page_put_and_type(mfn_to_page(old));
     return 0;
@@ -78,7 +79,15 @@ int pv_set_user_base(struct vcpu *v, mfn_t mfn)
     return 0;
 }
 
-/* The CPUs on which translations of some of the domain's vCPUs may be. A vCPU that goes meanwhile is freed after we are done: domains_end(). */
+/*
+ * The CPUs that may have translations of these vCPUs of the domain: those whose state_owner is one of them.
+ *
+ *   CPU A (here):              the guest has changed page tables; reads state_owner
+ *   CPU B (pv_state_load()):   state_owner = v; loads CR3
+ *
+ * If A does not see v, B's walks come after the change (a CR3 load is ordered behind the store). The other way round in either, B could keep a
+ * translation of the old tables and not be asked to flush. Nor is v freed while A looks at its domain: domains_end().
+ */
 static u64 cpus_of(const struct domain *d, u64 vcpus)
 {
     struct percpu *c;

@@ -11,11 +11,12 @@
 #include <hv/x86/page_ref.h>
 #include <hv/x86/page_type.h>
 
-/* Entries above L1 link tables: no large pages (XSA-148), nothing cached oddly, never global. */
+/* Entries of L2 to L4 tables name tables: no large pages (XSA-148), write-back caching only, never global. */
 #define UPPER_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
 
-/* pt_validate.c: what is not a frame of the domain that was named (I/O memory, or refused); a frame that is to become writable. */
+/* pt_validate.c. An L1 entry that maps no frame of page_dom: 0 if it maps I/O memory that table_dom may map; -EINVAL, -EPERM. */
 int pt_get_io(struct domain *table_dom, pte_t e);
+/* A writable type reference of a frame of which the caller holds a general one: 0, or -EINVAL, and the general one is given back. */
 int pt_get_writable(struct page_info *pg) __may_preempt;
 
 /* The entry as it will be stored. */
@@ -31,8 +32,8 @@ static force_inline pte_t entry_adjust(unsigned level, pte_t e)
 }
 
 /*
- * L1TF: processors that suffer from it read the cache at the address of an entry that is not present, by up to 44 or 46 of
- * its bits; what is safe by the lower 44 is safe by both.
+ * L1TF: affected processors look up the L1 data cache by the address in an entry that is not present, and use 44 or 46 address bits for it.
+ * An address whose lower 44 bits name no memory is safe with either.
  */
 static inline bool absent_names_memory(pte_t e)
 {
@@ -41,7 +42,7 @@ static inline bool absent_names_memory(pte_t e)
     return !(e & PTE_PRESENT) && mfn && mfn <= max_mfn;
 }
 
-/* True: the entry is refused, and its guest ended. */
+/* True: the not-present entry names memory, so it is refused and table_dom is ended (domain_crash()). */
 static inline bool absent_refused(struct domain *table_dom, pte_t e)
 {
     if (likely(!table_dom->absent_checked) || !absent_names_memory(e))
@@ -67,7 +68,7 @@ static force_inline int __may_preempt get_l1(struct domain *table_dom, pte_t e, 
     return !(e & PTE_RW) || likely(type_get_quick(pg, PGT_WRITABLE)) ? 0 : pt_get_writable(pg);
 }
 
-/* The references of a present entry in a table of table_dom; what an L1 entry maps is page_dom's. */
+/* Takes the references of a present entry in a table of table_dom; an L1 entry maps a frame of page_dom. 0, -EINVAL, -EPERM. */
 static force_inline int __may_preempt entry_get(struct domain *table_dom, unsigned level, pte_t e, struct domain *page_dom)
 {
     if (level == 1)
@@ -82,7 +83,7 @@ static force_inline void __may_preempt entry_put(unsigned level, pte_t e)
     mfn_t mfn = pte_mfn(e);
     struct page_info *pg = mfn_to_page(mfn);
 
-    /* I/O memory: entries hold nothing. A frame with references keeps its owner. */
+    /* An entry that maps I/O memory holds no references. Any other one holds some, and a frame with references keeps its owner. */
     if (!mfn_valid(mfn) || !pg->owner)
         return;
     if ((level > 1 || (e & PTE_RW)) && !type_put_quick(pg, level == 1))

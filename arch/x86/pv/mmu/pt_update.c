@@ -30,8 +30,14 @@ static force_inline bool in_hypervisor_slot(unsigned level, paddr_t at)
 }
 
 /*
- * A CPU says which table it changes, then looks whether that still is one; who tears a table down
- * marks it, then looks whether a CPU has said so. Interrupts are off in between: it is short.
+ * percpu.updating keeps a frame a table while this CPU changes an entry of it (a hazard pointer).
+ *
+ *   CPU A (here):               updating = the table; reads its type; exchanges the entry; updating = NULL
+ *   CPU B (pt_updates_wait()):  has set PGT_BUSY in the type; reads every CPU's updating, and waits while one is the table
+ *
+ * Each has a full barrier behind its store (XCHG, smp_mb()), so A sees PGT_BUSY or B sees A. Otherwise A could exchange an entry that B has
+ * already given back the references of: A would give them back once more, and the frame that the entry maps would be freed while in use.
+ * Interrupts are off on A from the first step to the last, so B's wait is short.
  */
 static force_inline bool update_begin(const struct page_info *pg, owner_t table_owner, unsigned level)
 {
@@ -69,7 +75,7 @@ static force_inline enum exchanged exchange_in_table(owner_t table_owner, unsign
     return result;
 }
 
-/* One attempt against `old`. The references of the new entry are there before it is, those of the old one go after it. */
+/* One attempt to replace `old`. The new entry's references are taken before it is stored, the old one's given back after it was replaced. */
 static force_inline int exchange(struct domain *table_dom, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *page_dom,
                                  enum exchanged *result)
 {
@@ -86,7 +92,7 @@ static force_inline int exchange(struct domain *table_dom, unsigned level, pte_t
     pte_t drop = *result == EXCHANGED ? old : val;
 
     if (level == 4 && guests_isolated())
-        isolation_l4_changed(table_dom, p); /* before the old entry's table may go */
+        isolation_l4_changed(table_dom, p); /* first: entry_put() may free the L3 table that the old entry named */
     if (!same && (drop & PTE_PRESENT))
         entry_put(level, drop);
     return *result == EXCHANGED ? 0 : -EAGAIN;
@@ -128,7 +134,7 @@ struct update_target {
     struct domain *table_dom, *page_dom;
 };
 
-/* No table (yet): a plain store, as the guest could do itself. */
+/* The frame is no page table (yet): a plain store, as the guest could do itself. */
 static long store_word(const struct update_target *t, paddr_t at, u64 val)
 {
     mfn_t mfn = at >> PAGE_SHIFT;
@@ -159,7 +165,7 @@ static long update_table(const struct update_target *t, paddr_t at, u64 val, boo
         rc = pt_entry_update(t->table_dom, type - PGT_L1 + 1, at, val, preserve_ad, t->page_dom);
         if (rc != -EAGAIN)
             return rc;
-        preempt_point(); /* it becomes a table, or ceases to be one */
+        preempt_point(); /* another vCPU validates the table or tears it down: until it is through, the type tells nothing */
     }
 }
 
@@ -184,7 +190,7 @@ static long apply_update(const struct update_target *t, const struct mmu_update 
     }
 }
 
-/* rc: what is wrong with the target, or 0. */
+/* rc: an error that the caller has found already, or 0. nr_updates keeps Xen's bit for a continued call, which is not needed here. */
 static force_inline long apply_updates(const struct update_target *t, u64 updates, u64 nr_updates, u64 done_at, long rc)
 {
     const struct mmu_update *list = (void *)updates;
@@ -206,7 +212,7 @@ static force_inline long apply_updates(const struct update_target *t, u64 update
     return rc;
 }
 
-/* Tables or frames of others. */
+/* Page tables or frames of other domains: domids has the domain of the frames below, that of the tables plus 1 above (0: the caller's). */
 static noinline long update_of_others(u64 updates, u64 count, u64 done_at, u64 domids)
 {
     struct domain *table_dom __held_domain = NULL, *page_dom __held_domain = NULL;

@@ -20,13 +20,13 @@ bool iomem_permitted(struct domain *d, mfn_t mfn)
     if (!io_rights_has_iomem(&d->io, mfn, mfn))
         return false;
     if (pa >= MiB(1) && boot_info_memory_type(&boot_info, pa) == E820_RAM)
-        return false; /* not free for the asking: the hypervisor's or nobody's */
+        return false; /* RAM: the hypervisor's, another domain's or free */
     if (pa == acpi.local_apic || io_apic_owns_frame(mfn))
         return false;
     return pa < MSI_WINDOW_START || pa >= MSI_WINDOW_END;
 }
 
-/* Not a frame of the domain that was named: I/O memory, or refused. */
+/* The entry maps no frame of the domain that the caller named: either I/O memory that it may map, or it is refused. */
 int pt_get_io(struct domain *table_dom, pte_t e)
 {
     mfn_t mfn = pte_mfn(e);
@@ -47,7 +47,7 @@ int pt_get_writable(struct page_info *pg)
 
 static bool hypervisor_slot(unsigned level, unsigned i) { return level == 4 && i >= HV_SLOT_FIRST && i <= HV_SLOT_LAST; }
 
-/* Tables of processes are all but empty: eight entries at a glance. */
+/* The page tables of a process are nearly empty: eight entries are tested for 0 at once. */
 #define GROUP 8
 static force_inline bool group_is_empty(const pte_t *g) { return !(g[0] | g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]); }
 
@@ -66,7 +66,7 @@ static force_inline void put_range(pte_t *table, unsigned level, unsigned count)
     }
 }
 
-/* One entry of a table that becomes one. */
+/* Checks one entry of a frame that is being promoted to a page table, and takes the references that the entry needs. */
 static force_inline int validate_entry(struct domain *d, unsigned level, pte_t *p)
 {
     pte_t e = READ_ONCE(*p), adjusted = entry_adjust(level, e);
@@ -107,7 +107,7 @@ static int table_validate(struct page_info *pg, unsigned level)
     pte_t *table = page_to_virt(pg);
     int rc;
 
-    /* A hypervisor page (shared_info, grants) is written by us: it never becomes a table. */
+    /* The hypervisor writes to its own pages (shared_info, grant frames) without asking for their type: none becomes a page table. */
     if (pg->ref_info & PGR_SPECIAL)
         return -EINVAL;
     rc = level == 1 ? validate_entries(d, 1, table) : validate_entries(d, level, table);
