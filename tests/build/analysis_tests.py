@@ -2,7 +2,6 @@
 """What tools that read the source find."""
 import os
 import re
-import sys
 
 from harness import TOP, command, need, test
 
@@ -23,4 +22,4 @@ def python():
     files = [f for f, text in texts.items() if f.endswith(".py") or text.startswith("#!/usr/bin/env python3")]
     wide = [f"{f}:{n}" for f in files for n, line in enumerate(texts[f].split("\n"), 1) if len(line) > width or line != line.rstrip()]
     need(len(files) > 60 and not wide, f"of {len(files)} files, wider than {width} or with blanks at their end: {', '.join(wide)}")
-    command(sys.executable, "-m", "pyflakes", *files)
+    command("pyflakes3", *files)

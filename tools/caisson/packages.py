@@ -15,7 +15,7 @@ BUILD = ["gcc", "make", "binutils", "libc6-dev", "liblzma-dev", "libzstd-dev", "
          "grub-common"]
 RUN = ["qemu-system-x86", "ovmf", "grub-pc-bin", "grub-efi-amd64-bin", "xorriso", "mtools", "busybox-static"]
 CHECK = ["libcmocka-dev", "libxen-dev", "clang", "libclang-rt-14-dev", "gdb", "zstd", "xz-utils", "lz4", "zbar-tools", "lcov", "bochs",
-         "bochs-term", "bochsbios", "seabios", "spin", "cppcheck", "clang-format", "python3-pyflakes"]
+         "bochs-term", "bochsbios", "seabios", "spin", "cppcheck", "clang-format", "pyflakes3"]
 
 
 def step(text):
@@ -31,7 +31,7 @@ PROVIDES = {
     "xz-utils": "xz", "lz4": "lz4", "zbar-tools": "zbarimg", "lcov": "lcov", "bochs": "bochs-bin", "spin": "spin",
     "mmdebstrap": "mmdebstrap",
     "e2fsprogs": "/sbin/mke2fs", "openssh-client": "ssh-keygen", "iperf3": "iperf3", "clang-format": "clang-format",
-    "python3-pyflakes": "/usr/lib/python3/dist-packages/pyflakes",
+    "pyflakes3": "pyflakes3",
 }
 # Fails where a mirror cannot be reached; by itself apt calls an old list a success.
 UPDATE = ["-o", "APT::Update::Error-Mode=any", "update"]
