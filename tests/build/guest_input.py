@@ -52,7 +52,7 @@ INDICES = {
     "arch/x86/pv/guest_trap.c traps[vector]": OURS, "arch/x86/pv/guest_trap.c vector_infos[fault->vector]": OURS,
     "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/isolation.c l4[user]": NARROW,
     "arch/x86/pv/bounce_frame.c frame[n]": OURS, "arch/x86/pv/debug_registers.c lengths[fields_of(dr7, n) >> 2]": NARROW,
-    "arch/x86/pv/emulate/insn.c attributes[in->opcode >= OP_0F]": NARROW, "arch/x86/pv/emulate/io.c hidden[port / 64]": NARROW,
+    "arch/x86/pv/emulate/insn.c attributes[in->opcode >= OP_0F]": NARROW,
     "arch/x86/pv/emulate/insn.c prefix[*b]": NARROW, "arch/x86/pv/emulate/insn.c first[rm]": NARROW,
     "arch/x86/smp/ap_bringup.c cpu_table[id]": OURS, "arch/x86/smp/ap_bringup.c vector_infos[vector]": OURS,
     "arch/x86/irq/io_apic.c io_apics[nr_io_apics]": OURS, "arch/x86/irq/pirq.c pirqs[gsi]": OURS,

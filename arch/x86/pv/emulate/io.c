@@ -26,7 +26,7 @@ void __init pv_hide_ports(void)
 {
     for (u32 port = 0; port < 64 * ARRAY_SIZE(hidden); port++)
         if (port_driven_here((u16)port))
-            hidden[port / 64] |= 1UL << (port % 64);
+            atomic_test_and_set_bit(port, hidden);
 }
 BOOT_STEP(pv_hide_ports, NEEDS(acpi_tables, all_serial_lines), GIVES(hidden_ports), EVERYWHERE);
 
@@ -37,7 +37,7 @@ static bool is_pci_data(u16 port) { return port_within(port, PCI_DATA, PCI_DATA 
 
 static bool port_hidden(const struct domain *d, u16 port)
 {
-    return (hidden[port / 64] >> (port % 64) & 1) || !io_rights_has_port(&d->io, port) || (is_pci_data(port) && !d->is_hardware);
+    return test_bit(port, hidden) || !io_rights_has_port(&d->io, port) || (is_pci_data(port) && !d->is_hardware);
 }
 
 static u32 all_ones(unsigned bytes) { return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1; }
