@@ -82,7 +82,8 @@ static int parse_framebuffer(struct boot_info *bi, const struct tag *t)
         fb->blue_size = p[37];
     }
     fb->valid = fb->text || (p[29] == 1 && (fb->bpp == 32 || fb->bpp == 24 || fb->bpp == 16 || fb->bpp == 15) && fb->width && fb->height &&
-                             fb->width <= 16384 && fb->height <= 16384 && (u64)fb->pitch >= (u64)fb->width * ((fb->bpp + 7u) / 8));
+                             fb->width <= FRAMEBUFFER_MAX_SIDE && fb->height <= FRAMEBUFFER_MAX_SIDE &&
+                             (u64)fb->pitch >= (u64)fb->width * ((fb->bpp + 7u) / 8));
     if (!fb->valid)
         printk(LOG_WARN
                "Framebuffer: %ux%u, %u bits, %u bytes a line, kind %u: nothing is shown on it. Choose another mode (gfxpayload=)\n",

@@ -10,7 +10,6 @@
 #define GLYPH_W 8
 #define GLYPH_H 16
 #define GREY 0xc0
-#define MAX_SIDE 16384u
 
 extern const u8 font_glyphs[96][GLYPH_H]; /* 20h to 7fh */
 
@@ -112,14 +111,13 @@ static u32 channel(u8 pos, u8 size) { return (size > 8 ? (u32)GREY << (size - 8)
 
 static bool channel_fits(u8 pos, u8 size, u32 bpp) { return size && pos < bpp && size <= bpp - pos; }
 
-/* The loader's words; the smallest screen is one that a report fits on. */
+/* The parser has looked at depth and sides; the smallest screen is one that a report fits on. */
 static bool makes_sense(const struct boot_framebuffer *fb)
 {
-    u64 line = (u64)fb->width * ((fb->bpp + 7u) / 8), end = fb->base + (u64)fb->pitch * fb->height;
+    u64 end = fb->base + (u64)fb->pitch * fb->height;
 
-    return fb->width >= 320 && fb->width <= MAX_SIDE && fb->height >= 200 && fb->height <= MAX_SIDE &&
-           (fb->bpp == 32 || fb->bpp == 24 || fb->bpp == 16 || fb->bpp == 15) && fb->pitch >= line && fb->pitch <= MAX_SIDE * sizeof(u32) &&
-           fb->base && end <= 1ULL << cpu.phys_bits && fb->base < end && !boot_info_has_ram(&boot_info, fb->base, end) &&
+    return fb->valid && fb->width >= 320 && fb->height >= 200 && fb->pitch <= FRAMEBUFFER_MAX_SIDE * sizeof(u32) && fb->base &&
+           end <= 1ULL << cpu.phys_bits && fb->base < end && !boot_info_has_ram(&boot_info, fb->base, end) &&
            channel_fits(fb->red_pos, fb->red_size, fb->bpp) && channel_fits(fb->green_pos, fb->green_size, fb->bpp) &&
            channel_fits(fb->blue_pos, fb->blue_size, fb->bpp);
 }

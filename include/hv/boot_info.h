@@ -28,12 +28,14 @@ struct boot_module {
     char cmdline[1024];
 };
 
+#define FRAMEBUFFER_MAX_SIDE 16384u /* pixels */
+
 struct boot_framebuffer {
     paddr_t base;
-    u32 pitch, width, height;
+    u32 pitch, width, height; /* bytes a line, pixels */
     u8 bpp;
     u8 red_pos, red_size, green_pos, green_size, blue_pos, blue_size;
-    bool text, valid;
+    bool text, valid; /* valid: text, or colours of 15, 16, 24 or 32 bits, no side of 0 or above the maximum, lines that hold a row */
 };
 
 struct boot_info {
