@@ -92,25 +92,19 @@ void console_rx(char c)
 
 static void rx_softirq(void)
 {
-    for (;;) {
-        char key = 0;
+    char key;
 
+    do {
         spin_lock(&rx_lock);
-        if (keys_head != keys_tail)
-            key = keys[keys_head++ % sizeof(keys)];
+        key = keys_head != keys_tail ? keys[keys_head++ % sizeof(keys)] : 0;
         spin_unlock(&rx_lock);
-        if (!key)
-            break;
-        if (key != SWITCH_CHAR) {
+        if (key && key != SWITCH_CHAR) {
             keyhandler_run(key);
-        } else if (hardware_domain) {
+        } else if (hardware_domain && (key || said_to_dom0 != READ_ONCE(to_dom0))) { /* behind the last: a switch that found no room */
             last_key = 0;
             say_where_input_goes(!said_to_dom0);
         }
-    }
-    /* A switch that found no room among the keys. */
-    if (hardware_domain && said_to_dom0 != READ_ONCE(to_dom0))
-        say_where_input_goes(!said_to_dom0);
+    } while (key);
     if (rx_head != rx_tail && hardware_domain)
         evtchn_send_virq(hardware_domain, NULL, VIRQ_CONSOLE);
 }
