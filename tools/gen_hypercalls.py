@@ -30,17 +30,17 @@ def hypercalls(texts):
     print("""# Hypercalls
 
 Made by `tools/gen_hypercalls.py` from `include/hv/hypercall_list.h` and the handlers: change those, then `make docs`. Arguments are
-what the guest's registers had (RDI, RSI, RDX, R10, R8), whole. CONTROL ones are for a domain with the toolstack's rights; others get
--EPERM before anything else is looked at. What is known and not offered: `unsupported.md`.
+what the guest's registers had (RDI, RSI, RDX, R10, R8), whole; `*`: an address in its memory. CONTROL ones are for a domain with the
+toolstack's rights; others get -EPERM before anything else is looked at. What is known and not offered: `unsupported.md`.
 
 | number | name | arguments | who | what for | operations | handler |
 |---|---|---|---|---|---|---|""")
-    for name, _, who, what in re.findall(r'X\((\w+), (\d), (\w+), "([^"]*)"\)', read("include/hv/hypercall_list.h")):
+    for name, arguments, who, what in re.findall(r'X\((\w+), \(([^)]*)\), (\w+), "([^"]*)"\)', read("include/hv/hypercall_list.h")):
         path, text = next((p, t) for p, t in texts if re.search(rf"^long do_{name}\(", t, re.M))
-        arguments = re.search(rf"^long do_{name}\(([^)]*)\)", text, re.M)[1].replace("u64 ", "").replace("void", "")
+        arguments = arguments.replace("guest_ptr_t ", "*").replace("u64 ", "").replace("void", "")
         prefix = OPERATIONS.get(name)
         used = set(re.findall(rf"(?:case |\[|{{ ){prefix}(\w+)", text)) if prefix else ()
-        print(f"| {numbers[name]} | `{name}` | {arguments} | {who} | {what} | {', '.join(sorted(used))} | `{path}` |")
+        print(f"| {numbers[name]} | `{name}` | {arguments and f'`{arguments}`'} | {who} | {what} | {', '.join(sorted(used))} | `{path}` |")
 
 
 def unsupported(texts):

@@ -5,26 +5,28 @@
 #include <hv/x86/percpu.h>
 #include <public/xen.h>
 
+/* Called with six arguments in registers; handlers look at those that they have (System V ABI: a guest_ptr_t is passed as a u64). */
+#define HANDLER(name) ((hypercall_fn)(void *)do_##name)
+
 /* Who may call stands in the list, and is looked at here, before anything of the call's is. */
-#define MAY_ANYBODY(name, ...)
-#define MAY_CONTROL(name, params, args) \
-    static long control_##name params { return current->domain->is_control ? do_##name args : -EPERM; }
-#define PARAMS_1 (u64 a1), (a1)
-#define PARAMS_2 (u64 a1, u64 a2), (a1, a2)
-#define PARAMS_5 (u64 a1, u64 a2, u64 a3, u64 a4, u64 a5), (a1, a2, a3, a4, a5)
-#define MAY(who, name, ...) MAY_##who(name, __VA_ARGS__)
-#define X(name, nr_args, who, what) MAY(who, name, PARAMS_##nr_args)
+static force_inline long by_control(hypercall_fn fn, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    return current->domain->is_control ? fn(a1, a2, a3, a4, a5, a6) : -EPERM;
+}
+#define MAY_ANYBODY(name)
+#define MAY_CONTROL(name) \
+    static long control_##name(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6) { return by_control(HANDLER(name), a1, a2, a3, a4, a5, a6); }
+#define X(name, params, who, what) MAY_##who(name)
 HYPERCALL_LIST(X)
 #undef X
 
-/* Called with six arguments in registers; handlers look at those that they have (System V ABI). */
-#define ENTRY_ANYBODY(name) do_##name
+#define ENTRY_ANYBODY(name) HANDLER(name)
 #define ENTRY_CONTROL(name) control_##name
 /* clang-format off */
 const hypercall_fn hypercall_table[HYPERCALL_MAX] = {
-#define X(name, nr_args, who, what) [__HYPERVISOR_##name] = (hypercall_fn)(void *)ENTRY_##who(name),
+#define X(name, params, who, what) [__HYPERVISOR_##name] = ENTRY_##who(name),
     HYPERCALL_LIST(X)
 #undef X
-    [HYPERCALL_TRAP_TEST] = (hypercall_fn)(void *)do_trap_test,
+    [HYPERCALL_TRAP_TEST] = HANDLER(trap_test),
 };
 /* clang-format on */

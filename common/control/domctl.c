@@ -44,7 +44,7 @@ static long get_msrs(struct vcpu *v, struct xen_domctl *op)
     struct xen_domctl_vcpu_msrs *x = &op->u.vcpu_msrs;
     u32 room = x->msr_count, n = 0;
 
-    if (!x->msrs) {
+    if (!x->msrs.va) {
         x->msr_count = ARRAY_SIZE(saved_msrs);
         return 0;
     }
@@ -56,7 +56,7 @@ static long get_msrs(struct vcpu *v, struct xen_domctl *op)
             continue;
         if (n == room)
             return -ENOBUFS;
-        if (copy_to_guest((struct xen_domctl_vcpu_msr *)x->msrs + n++, &msr, sizeof(msr)))
+        if (copy_to_guest(guest_ptr_index(x->msrs, n++, sizeof(msr)), &msr, sizeof(msr)))
             return -EFAULT;
     }
     x->msr_count = n;
@@ -74,7 +74,7 @@ static long set_msrs(struct vcpu *v, struct xen_domctl *op)
     for (u32 i = 0; i < x->msr_count; i++) {
         struct xen_domctl_vcpu_msr msr;
 
-        if (copy_from_guest(&msr, (struct xen_domctl_vcpu_msr *)x->msrs + i, sizeof(msr)))
+        if (copy_from_guest(&msr, guest_ptr_index(x->msrs, i, sizeof(msr)), sizeof(msr)))
             return -EFAULT;
         if (msr.reserved)
             return -EINVAL;
@@ -171,11 +171,11 @@ static long run_in_turn(size_t i, struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-long do_domctl(u64 arg)
+long do_domctl(guest_ptr_t arg)
 {
     struct xen_domctl op;
 
-    if (copy_from_guest(&op, (void *)arg, sizeof(op)))
+    if (copy_from_guest(&op, arg, sizeof(op)))
         return -EFAULT;
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return -EACCES;
@@ -191,7 +191,7 @@ long do_domctl(u64 arg)
             preempt_point();
             rc = run_in_turn(i, d, &op);
         }
-        return !rc && ops[i].copy_out ? copy_to_guest((void *)arg, &op, sizeof(op)) : rc;
+        return !rc && ops[i].copy_out ? copy_to_guest(arg, &op, sizeof(op)) : rc;
     }
     return hypercall_not_offered(__HYPERVISOR_domctl, op.cmd);
 }

@@ -14,7 +14,7 @@ static u64 room_of(const struct xenctl_bitmap *map) { return map->nr_bits < MAX_
 static int read_set(const struct xenctl_bitmap *map, u64 *set)
 {
     *set = 0;
-    if (copy_from_guest(set, (void *)map->bitmap, bytes_of(map)))
+    if (copy_from_guest(set, map->bitmap, bytes_of(map)))
         return -EFAULT;
     *set &= room_of(map);
     return 0;
@@ -23,7 +23,7 @@ static int read_set(const struct xenctl_bitmap *map, u64 *set)
 static int write_set(const struct xenctl_bitmap *map, u64 set)
 {
     set &= room_of(map);
-    return copy_to_guest((void *)map->bitmap, &set, bytes_of(map)) ? -EFAULT : 0;
+    return copy_to_guest(map->bitmap, &set, bytes_of(map)) ? -EFAULT : 0;
 }
 
 static struct vcpu *named(struct domain *d, const struct xen_domctl_vcpuaffinity *x) { return domain_vcpu(d, x->vcpu); }

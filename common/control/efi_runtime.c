@@ -22,9 +22,11 @@ static long vendor(struct xenpf_efi_info *info)
         return 0;
     n = MIN(n, room - 1);
     u16 end = 0;
-    u16 *to = (u16 *)info->u.vendor.name;
+    guest_ptr_t to = info->u.vendor.name;
 
-    return copy_to_guest(to, efi_info.vendor, n * sizeof(u16)) || copy_to_guest(to + n, &end, sizeof(end)) ? -EFAULT : 0;
+    return copy_to_guest(to, efi_info.vendor, n * sizeof(u16)) || copy_to_guest(guest_ptr_index(to, n, sizeof(u16)), &end, sizeof(end)) ?
+               -EFAULT :
+               0;
 }
 
 static long memory(struct xenpf_efi_info *info)
@@ -110,12 +112,12 @@ static long next_high_monotonic_count(struct xenpf_efi_runtime_call *c)
 }
 
 /* The guest's string with its end, in a page; NULL: too long, not readable, or no memory. */
-static u16 *name_from_guest(u64 guest)
+static u16 *name_from_guest(guest_ptr_t guest)
 {
     u16 *name = hv_alloc_page();
 
     for (u32 i = 0; name && i < MAX_NAME / sizeof(u16); i++) {
-        if (copy_from_guest(&name[i], (u16 *)guest + i, sizeof(u16)))
+        if (copy_from_guest(&name[i], guest_ptr_index(guest, i, sizeof(u16)), sizeof(u16)))
             break;
         if (!name[i])
             return name;
@@ -140,7 +142,7 @@ static long get_variable(struct xenpf_efi_runtime_call *c)
     if (!rc)
         rc = efi_call(EFI_GET_VARIABLE, &c->status,
                       (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, (u64)&attributes, (u64)&size, (u64)data });
-    if (!rc && !c->status && size <= room && copy_to_guest((void *)c->u.variable.data, data, size))
+    if (!rc && !c->status && size <= room && copy_to_guest(c->u.variable.data, data, size))
         rc = -EFAULT;
     c->u.variable.size = size;
     c->misc = attributes;
@@ -157,7 +159,7 @@ static long set_variable(struct xenpf_efi_runtime_call *c)
         return -E2BIG;
     u16 *name = name_from_guest(c->u.variable.name);
     void *data = name ? hv_alloc(size) : NULL;
-    long rc = !name ? -EINVAL : !data ? -ENOMEM : copy_from_guest(data, (void *)c->u.variable.data, size);
+    long rc = !name ? -EINVAL : !data ? -ENOMEM : copy_from_guest(data, c->u.variable.data, size);
 
     if (!rc)
         rc = efi_call(EFI_SET_VARIABLE, &c->status, (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, c->misc, size, (u64)data });
@@ -178,14 +180,14 @@ static long get_next_variable_name(struct xenpf_efi_runtime_call *c)
 {
     u64 room = MIN(c->u.next_name.size, (u64)MAX_NAME), size = room;
     u16 *name = c->misc ? NULL : hv_alloc_page();
-    long rc = c->misc ? -EINVAL : !name ? -ENOMEM : copy_from_guest(name, (void *)c->u.next_name.name, room);
+    long rc = c->misc ? -EINVAL : !name ? -ENOMEM : copy_from_guest(name, c->u.next_name.name, room);
 
     /* Firmware before UEFI 2.8 looks for the name's end without regard to the size. */
     if (!rc && !name_ends(name, room))
         rc = -EINVAL;
     if (!rc)
         rc = efi_call(EFI_GET_NEXT_VARIABLE_NAME, &c->status, (u64[5]){ (u64)&size, (u64)name, (u64)&c->u.next_name.vendor_guid });
-    if (!rc && !c->status && size <= room && copy_to_guest((void *)c->u.next_name.name, name, size))
+    if (!rc && !c->status && size <= room && copy_to_guest(c->u.next_name.name, name, size))
         rc = -EFAULT;
     c->u.next_name.size = size;
     hv_free_page(name);

@@ -66,7 +66,7 @@ static struct xen_hypfs_direntry describe(const struct node *n)
     return e;
 }
 
-static int copy_list(char *out, const struct node *dir)
+static int copy_list(guest_ptr_t out, const struct node *dir)
 {
     u32 left = list_size(dir);
 
@@ -83,12 +83,12 @@ static int copy_list(char *out, const struct node *dir)
         strlcpy(entry->name, name, sizeof(room) - offsetof(struct xen_hypfs_dirlistentry, name));
         if (copy_to_guest(out, room, entry_size(name)))
             return -EFAULT;
-        out += entry_size(name);
+        out = guest_ptr_add(out, entry_size(name));
     }
     return 0;
 }
 
-static long read(const char *path, char *out, u64 size)
+static long read(const char *path, guest_ptr_t out, u64 size)
 {
     const struct node *n = find(path);
 
@@ -100,25 +100,25 @@ static long read(const char *path, char *out, u64 size)
         return size < sizeof(e) ? -EINVAL : -EFAULT;
     if (size - sizeof(e) < e.content_len)
         return -ENOBUFS; /* the caller has the length now */
-    out += sizeof(e);
+    out = guest_ptr_add(out, sizeof(e));
     return n->text ? copy_to_guest(out, n->text(), e.content_len) : copy_list(out, n);
 }
 
-long do_hypfs_op(u64 cmd, u64 path_at, u64 path_size, u64 buffer, u64 size)
+long do_hypfs_op(u64 cmd, guest_ptr_t path_at, u64 path_size, guest_ptr_t buffer, u64 size)
 {
     char path[64];
 
     switch ((u32)cmd) {
-    case XEN_HYPFS_OP_get_version: return path_at || path_size || buffer || size ? -EINVAL : XEN_HYPFS_VERSION;
+    case XEN_HYPFS_OP_get_version: return path_at.va || path_size || buffer.va || size ? -EINVAL : XEN_HYPFS_VERSION;
     case XEN_HYPFS_OP_read:
         if (!path_size || path_size > XEN_HYPFS_MAX_PATHLEN)
             return -EINVAL;
         if (path_size > sizeof(path))
             return -ENOENT; /* nothing here has such a name */
         path_size = index_nospec(path_size, sizeof(path) + 1);
-        if (copy_from_guest(path, (void *)path_at, path_size))
+        if (copy_from_guest(path, path_at, path_size))
             return -EFAULT;
-        return path[path_size - 1] ? -EINVAL : read(path, (char *)buffer, size);
+        return path[path_size - 1] ? -EINVAL : read(path, buffer, size);
     case XEN_HYPFS_OP_write_contents: return -EACCES;
     default: return -EOPNOTSUPP;
     }

@@ -263,7 +263,7 @@ static long op_fetch(struct xen_mc *op)
     describe(&r, &mi);
     f->fetch_id = r.id;
     f->flags = XEN_MC_OK;
-    if (!copy_to_guest((void *)f->data, &mi, sizeof(mi)))
+    if (!copy_to_guest(f->data, &mi, sizeof(mi)))
         return 0;
     spin_lock(&mca_lock);
     for (u32 i = 0; i < nr_records; i++)
@@ -305,7 +305,7 @@ static long op_physcpuinfo(struct xen_mc *op)
     struct percpu *c;
 
     p->ncpus = smp_online_count();
-    if (!p->info)
+    if (!p->info.va)
         return 0;
     if (!room)
         return -EINVAL;
@@ -313,7 +313,7 @@ static long op_physcpuinfo(struct xen_mc *op)
         if (n == room)
             break;
         describe_cpu(c->id, &described);
-        if (copy_to_guest((char *)p->info + n++ * sizeof(described), &described, sizeof(described)))
+        if (copy_to_guest(guest_ptr_index(p->info, n++, sizeof(described)), &described, sizeof(described)))
             return -EFAULT;
     }
     p->ncpus = n;
@@ -352,7 +352,7 @@ static long op_inject_v2(struct xen_mc *op)
     if ((v->flags & XEN_MC_INJECT_TYPE_MASK) != XEN_MC_INJECT_TYPE_MCE)
         return -EOPNOTSUPP;
     if (!(v->flags & XEN_MC_INJECT_CPU_BROADCAST)) {
-        if (!v->cpumap.nr_bits || copy_from_guest(&cpus, (void *)v->cpumap.bitmap, 1))
+        if (!v->cpumap.nr_bits || copy_from_guest(&cpus, v->cpumap.bitmap, 1))
             return -EFAULT;
         if (cpus != 1)
             return -EINVAL;
@@ -366,11 +366,11 @@ static long (*const ops[])(struct xen_mc *op) = {
     [XEN_MC_mceinject] = op_mceinject, [XEN_MC_inject_v2] = op_inject_v2,
 };
 
-long do_mca(u64 arg)
+long do_mca(guest_ptr_t arg)
 {
     struct xen_mc op;
 
-    if (copy_from_guest(&op, (void *)arg, sizeof(op)))
+    if (copy_from_guest(&op, arg, sizeof(op)))
         return -EFAULT;
     if (op.interface_version != XEN_MCA_INTERFACE_VERSION)
         return -EACCES;
@@ -380,5 +380,5 @@ long do_mca(u64 arg)
         return hypercall_not_offered(__HYPERVISOR_mca, op.cmd);
     long rc = ops[cmd](&op);
 
-    return rc ? rc : copy_to_guest((void *)arg, &op, sizeof(op));
+    return rc ? rc : copy_to_guest(arg, &op, sizeof(op));
 }

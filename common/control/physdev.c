@@ -33,7 +33,7 @@ static long op_set_iobitmap(void *arg)
 
     if (b->nr_ports > 0x10000)
         return -EINVAL;
-    current->pv.iobitmap = (u64)b->bitmap;
+    current->pv.iobitmap = b->bitmap;
     current->pv.iobitmap_ports = b->nr_ports;
     return 0;
 }
@@ -133,4 +133,4 @@ static const struct subop ops[] = {
     [PHYSDEVOP_pci_device_remove] = { op_accept, 4, false },
 };
 
-long do_physdev_op(u64 cmd, u64 arg) { return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_physdev_op, (u32)cmd, arg); }
+long do_physdev_op(u64 cmd, guest_ptr_t arg) { return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_physdev_op, (u32)cmd, arg); }

@@ -112,11 +112,11 @@ static const struct {
     { XENPF_cpu_online, cpu_online },        { XENPF_cpu_offline, cpu_offline },
 };
 
-long do_platform_op(u64 arg)
+long do_platform_op(guest_ptr_t arg)
 {
     struct xen_platform_op op;
 
-    if (copy_from_guest(&op, (void *)arg, sizeof(op)))
+    if (copy_from_guest(&op, arg, sizeof(op)))
         return -EFAULT;
     if (op.interface_version != XENPF_INTERFACE_VERSION)
         return -EACCES;
@@ -124,7 +124,7 @@ long do_platform_op(u64 arg)
         if (ops[i].cmd == op.cmd) {
             long rc = ops[i].run(&op);
 
-            if (!rc && copy_to_guest((void *)arg, &op, sizeof(op)))
+            if (!rc && copy_to_guest(arg, &op, sizeof(op)))
                 return -EFAULT;
             return rc;
         }

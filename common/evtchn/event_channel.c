@@ -597,12 +597,12 @@ static const struct subop ops[] = {
     [EVTCHNOP_set_priority] = { op_set_priority, sizeof(struct evtchn_set_priority), false },
 };
 
-long do_event_channel_op(u64 cmd, u64 arg)
+long do_event_channel_op(u64 cmd, guest_ptr_t arg)
 {
     if (likely((u32)cmd == EVTCHNOP_send)) {
         struct evtchn_send op;
 
-        return copy_from_guest(&op, (void *)arg, sizeof(op)) ? -EFAULT : op_send(&op);
+        return copy_from_guest(&op, arg, sizeof(op)) ? -EFAULT : op_send(&op);
     }
     return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_event_channel_op, (u32)cmd, arg);
 }

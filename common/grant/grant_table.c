@@ -68,7 +68,7 @@ static long op_setup_table(void *arg)
     for (u32 i = 0; !op->status && i < op->nr_frames; i++) {
         u64 mfn = virt_to_mfn(d->grant_frames[i]);
 
-        if (copy_to_guest(op->frame_list + i, &mfn, sizeof(mfn)))
+        if (copy_to_guest(guest_ptr_index(op->frame_list, i, sizeof(mfn)), &mfn, sizeof(mfn)))
             return -EFAULT;
     }
     return 0;
@@ -113,17 +113,17 @@ static const struct subop ops[] = {
     [GNTTABOP_get_version] = { op_get_version, sizeof(struct gnttab_get_version), true },
 };
 
-long do_grant_table_op(u64 command, u64 list, u64 count)
+long do_grant_table_op(u64 cmd, guest_ptr_t list, u64 count)
 {
-    u64 cmd = index_nospec((u32)command, ARRAY_SIZE(ops));
+    u64 op = index_nospec((u32)cmd, ARRAY_SIZE(ops));
     long rc = 0;
 
     if ((s32)count < 0)
         return -EINVAL;
-    if ((u32)command >= ARRAY_SIZE(ops) || !ops[cmd].run)
-        return hypercall_not_offered(__HYPERVISOR_grant_table_op, command);
+    if ((u32)cmd >= ARRAY_SIZE(ops) || !ops[op].run)
+        return hypercall_not_offered(__HYPERVISOR_grant_table_op, cmd);
     for (u64 i = 0; i < (u32)count && !rc; i++) {
-        rc = subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_grant_table_op, cmd, list + i * ops[cmd].size);
+        rc = subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_grant_table_op, op, guest_ptr_index(list, i, ops[op].size));
         preempt_point();
     }
     return rc;

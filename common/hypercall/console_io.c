@@ -9,7 +9,7 @@
 /* A full UART takes a millisecond for as much: others that print wait no longer, and interrupts come in between. */
 #define PIECE 16
 
-static long console_out(const char *guest, u64 count)
+static long console_out(guest_ptr_t guest, u64 count)
 {
     char buf[256];
 
@@ -22,13 +22,13 @@ static long console_out(const char *guest, u64 count)
             console_write(buf + i, MIN(n - i, (u64)PIECE), true);
             preempt_point();
         }
-        guest += n;
+        guest = guest_ptr_add(guest, n);
         count -= n;
     }
     return 0;
 }
 
-static long console_in(char *guest, u64 count)
+static long console_in(guest_ptr_t guest, u64 count)
 {
     char buf[256];
     size_t n = console_read_dom0(buf, MIN(count, sizeof(buf)));
@@ -36,13 +36,13 @@ static long console_in(char *guest, u64 count)
     return copy_to_guest(guest, buf, n) ? -EFAULT : (long)n;
 }
 
-long do_console_io(u64 cmd, u64 count, u64 buffer)
+long do_console_io(u64 cmd, u64 count, guest_ptr_t buffer)
 {
     if (!current->domain->is_control)
         return -EPERM;
     switch ((u32)cmd) {
-    case CONSOLEIO_write: return console_out((const char *)buffer, (u32)count);
-    case CONSOLEIO_read: return console_in((char *)buffer, (u32)count);
+    case CONSOLEIO_write: return console_out(buffer, (u32)count);
+    case CONSOLEIO_read: return console_in(buffer, (u32)count);
     default: return hypercall_not_offered(__HYPERVISOR_console_io, cmd);
     }
 }

@@ -65,14 +65,14 @@ static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
 }
 
 /* 0; -EFAULT; or 1: refused, in the ABI's terms a call that did no further extent. */
-static long read_reservation(u64 arg, struct xen_memory_reservation *r, struct domain **d)
+static long read_reservation(guest_ptr_t arg, struct xen_memory_reservation *r, struct domain **d)
 {
-    if (copy_from_guest(r, (void *)arg, sizeof(*r)))
+    if (copy_from_guest(r, arg, sizeof(*r)))
         return -EFAULT;
     return domain_for_caller(r->domid, d) || r->extent_order > max_order(current->domain);
 }
 
-static long populate(u64 arg, u64 start, bool set_gpfn)
+static long populate(guest_ptr_t arg, u64 start, bool set_gpfn)
 {
     struct xen_memory_reservation r;
     struct domain *d __held_domain = NULL;
@@ -84,7 +84,7 @@ static long populate(u64 arg, u64 start, bool set_gpfn)
     for (; start < r.nr_extents; start++) {
         u64 gpfn = INVALID_M2P, mfn;
 
-        if (set_gpfn && copy_from_guest(&gpfn, r.extent_start + start, sizeof(gpfn)))
+        if (set_gpfn && copy_from_guest(&gpfn, guest_ptr_index(r.extent_start, start, sizeof(u64)), sizeof(gpfn)))
             break;
         struct page_info *pg = allocate(d, r.extent_order, r.mem_flags);
 
@@ -92,14 +92,14 @@ static long populate(u64 arg, u64 start, bool set_gpfn)
             break;
         give_frames(d, pg, r.extent_order, gpfn);
         mfn = page_to_mfn(pg);
-        if (r.extent_start && copy_to_guest(r.extent_start + start, &mfn, sizeof(mfn)))
+        if (r.extent_start.va && copy_to_guest(guest_ptr_index(r.extent_start, start, sizeof(u64)), &mfn, sizeof(mfn)))
             break;
         preempt_point();
     }
     return (long)start;
 }
 
-static long decrease(u64 arg, u64 start)
+static long decrease(guest_ptr_t arg, u64 start)
 {
     struct xen_memory_reservation r;
     struct domain *d __held_domain = NULL;
@@ -111,7 +111,7 @@ static long decrease(u64 arg, u64 start)
     for (; start < r.nr_extents; start++) {
         u64 mfn;
 
-        if (copy_from_guest(&mfn, r.extent_start + start, sizeof(mfn)))
+        if (copy_from_guest(&mfn, guest_ptr_index(r.extent_start, start, sizeof(u64)), sizeof(mfn)))
             break;
         for (u64 i = 0; i < 1ULL << r.extent_order; i++) {
             if (release_frame(d, mfn + i))
@@ -134,7 +134,7 @@ struct exchange {
 
 static bool array_ok(const struct xen_memory_reservation *r)
 {
-    return r->nr_extents <= ~0ULL / 8 && guest_range_ok((u64)r->extent_start, r->nr_extents * 8);
+    return r->nr_extents <= ~0ULL / 8 && guest_range_ok(r->extent_start.va, r->nr_extents * 8);
 }
 
 static long exchange_check(const struct xen_memory_exchange *e)
@@ -205,7 +205,7 @@ static struct page_info *fresh_frames(const struct exchange *x, u64 chunk, long 
 
     *rc = fresh ? 0 : -ENOMEM;
     for (u64 i = 0; i < x->out_per_chunk && !*rc; i++)
-        *rc = copy_from_guest(&gpfn, out->extent_start + chunk * x->out_per_chunk + i, 8);
+        *rc = copy_from_guest(&gpfn, guest_ptr_index(out->extent_start, chunk * x->out_per_chunk + i, 8), 8);
     if (!*rc || !fresh)
         return fresh;
     page_free_range(page_to_mfn(fresh), 1ULL << x->chunk_order);
@@ -220,7 +220,8 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
     long rc;
 
     /* Read once: other vCPUs of the domain run meanwhile, and may write to the list. */
-    if (copy_from_guest(x->frames, in->extent_start + chunk * x->in_per_chunk, x->in_per_chunk * sizeof(mfn_t)))
+    if (copy_from_guest(x->frames, guest_ptr_index(in->extent_start, chunk * x->in_per_chunk, sizeof(mfn_t)),
+                        x->in_per_chunk * sizeof(mfn_t)))
         return -EFAULT;
     u64 claimed = claim_chunk(x);
     struct page_info *fresh = claimed == nr ? fresh_frames(x, chunk, &rc) : NULL;
@@ -235,7 +236,7 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
         frame_done(i);
     }
     for (u64 i = 0; i < x->out_per_chunk; i++) {
-        u64 *slot = out->extent_start + chunk * x->out_per_chunk + i;
+        guest_ptr_t slot = guest_ptr_index(out->extent_start, chunk * x->out_per_chunk + i, 8);
 
         if (copy_from_guest(&gpfn, slot, 8))
             gpfn = INVALID_M2P;
@@ -247,11 +248,11 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
     return 0;
 }
 
-static long exchange(u64 arg)
+static long exchange(guest_ptr_t arg)
 {
     struct exchange x;
 
-    if (copy_from_guest(&x.op, (void *)arg, sizeof(x.op)))
+    if (copy_from_guest(&x.op, arg, sizeof(x.op)))
         return -EFAULT;
     long rc = exchange_check(&x.op);
 
@@ -273,9 +274,8 @@ static long exchange(u64 arg)
     }
     hv_free(x.frames);
     x.op.nr_exchanged = chunk * x.in_per_chunk;
-    struct xen_memory_exchange *guest = (void *)arg;
-
-    if (copy_to_guest(&guest->nr_exchanged, &x.op.nr_exchanged, sizeof(x.op.nr_exchanged)))
+    arg = guest_ptr_add(arg, offsetof(struct xen_memory_exchange, nr_exchanged));
+    if (copy_to_guest(arg, &x.op.nr_exchanged, sizeof(x.op.nr_exchanged)))
         return -EFAULT;
     return rc;
 }
@@ -302,7 +302,7 @@ static u32 machine_map(struct e820entry *out, u32 max)
 
 #define MACHINE_MAP_MAX (BOOT_MAX_MEMORY_RANGES + ACPI_MAX_IO_APICS + 1u)
 
-static long machine_memory_map(u64 arg)
+static long machine_memory_map(guest_ptr_t arg)
 {
     struct e820entry *map = hv_alloc(MACHINE_MAP_MAX * sizeof(*map));
     struct xen_memory_map m;
@@ -310,28 +310,28 @@ static long machine_memory_map(u64 arg)
 
     if (!map)
         return -ENOMEM;
-    if (!copy_from_guest(&m, (void *)arg, sizeof(m))) {
+    if (!copy_from_guest(&m, arg, sizeof(m))) {
         m.nr_entries = machine_map(map, MIN(m.nr_entries, MACHINE_MAP_MAX));
-        if (!copy_to_guest(m.buffer, map, m.nr_entries * sizeof(*map)) && !copy_to_guest((void *)arg, &m, sizeof(m)))
+        if (!copy_to_guest(m.buffer, map, m.nr_entries * sizeof(*map)) && !copy_to_guest(arg, &m, sizeof(m)))
             rc = 0;
     }
     hv_free(map);
     return rc;
 }
 
-static long machphys_mapping(u64 arg)
+static long machphys_mapping(guest_ptr_t arg)
 {
     struct xen_machphys_mapping m = { RO_M2P_VIRT_START, RO_M2P_VIRT_END, max_mfn };
 
-    return copy_to_guest((void *)arg, &m, sizeof(m));
+    return copy_to_guest(arg, &m, sizeof(m));
 }
 
-static long reservation(u64 arg, bool maximum)
+static long reservation(guest_ptr_t arg, bool maximum)
 {
     domid_t id;
     struct domain *d __held_domain = NULL;
 
-    if (copy_from_guest(&id, (void *)arg, sizeof(id)))
+    if (copy_from_guest(&id, arg, sizeof(id)))
         return -EFAULT;
     long rc = domain_for_caller(id, &d);
 
@@ -340,7 +340,7 @@ static long reservation(u64 arg, bool maximum)
     return (long)(maximum ? MIN(d->max_pages, 0xffffffffULL) : d->tot_pages);
 }
 
-long do_memory_op(u64 cmd, u64 arg)
+long do_memory_op(u64 cmd, guest_ptr_t arg)
 {
     u64 start = cmd >> MEMOP_EXTENT_SHIFT;
 

@@ -15,22 +15,21 @@ static long one_call(const struct multicall_entry *e)
     return fn ? fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]) : hypercall_not_offered(e->op, e->args[0]);
 }
 
-long do_multicall(u64 calls, u64 count)
+long do_multicall(guest_ptr_t list, u64 count)
 {
-    struct multicall_entry *list = (void *)calls;
-
-    if (!guest_range_ok(calls, (u32)count * sizeof(*list)))
+    if (!guest_range_ok(list.va, (u32)count * sizeof(struct multicall_entry)))
         return -EFAULT;
     for (u32 i = 0; i < (u32)count; i++) {
+        guest_ptr_t at = guest_ptr_index(list, i, sizeof(struct multicall_entry));
         struct multicall_entry e;
 
-        if (copy_from_guest(&e, list + i, sizeof(e)))
+        if (copy_from_guest(&e, at, sizeof(e)))
             return -EFAULT;
         /* iret changes mode and stack under the rest of the batch (XSA-213): it is the last that is done. */
         if (e.op == __HYPERVISOR_iret)
             return pv_iret_in_batch();
         e.result = (u64)one_call(&e);
-        if (copy_to_guest(&list[i].result, &e.result, sizeof(e.result)))
+        if (copy_to_guest(guest_ptr_add(at, offsetof(struct multicall_entry, result)), &e.result, sizeof(e.result)))
             return -EFAULT;
         /* The long ones have points of their own. */
         if ((i & 15) == 15)

@@ -9,7 +9,7 @@
 
 #define POLL_MAX_PORTS 128
 
-static long op_yield(u64 arg)
+static long op_yield(guest_ptr_t arg)
 {
     (void)arg;
     current->sched.yields = true;
@@ -17,7 +17,7 @@ static long op_yield(u64 arg)
     return 0;
 }
 
-static long op_block(u64 arg)
+static long op_block(guest_ptr_t arg)
 {
     struct vcpu *v = current;
     (void)arg;
@@ -32,13 +32,13 @@ static long op_block(u64 arg)
     return 0;
 }
 
-static long op_poll(u64 arg)
+static long op_poll(guest_ptr_t arg)
 {
     struct vcpu *v = current;
     struct sched_poll p;
     u32 ports[POLL_MAX_PORTS];
 
-    if (copy_from_guest(&p, (void *)arg, sizeof(p)))
+    if (copy_from_guest(&p, arg, sizeof(p)))
         return -EFAULT;
     if (p.nr_ports > POLL_MAX_PORTS)
         return -EINVAL;
@@ -60,23 +60,23 @@ static long op_poll(u64 arg)
     return 0;
 }
 
-static long op_shutdown(u64 arg)
+static long op_shutdown(guest_ptr_t arg)
 {
     struct sched_shutdown s;
 
-    if (copy_from_guest(&s, (void *)arg, sizeof(s)))
+    if (copy_from_guest(&s, arg, sizeof(s)))
         return -EFAULT;
     domain_shutdown(current->domain, (u8)s.reason); /* as much of it as the ABI's toolstack keeps */
     return 0;
 }
 
-static long op_remote_shutdown(u64 arg)
+static long op_remote_shutdown(guest_ptr_t arg)
 {
     struct sched_remote_shutdown s;
 
     if (!current->domain->is_control)
         return -EPERM;
-    if (copy_from_guest(&s, (void *)arg, sizeof(s)))
+    if (copy_from_guest(&s, arg, sizeof(s)))
         return -EFAULT;
     struct domain *d __held_domain = s.domain_id == DOMID_SELF ? NULL : domain_by_id(s.domain_id);
 
@@ -86,37 +86,37 @@ static long op_remote_shutdown(u64 arg)
     return 0;
 }
 
-static long op_shutdown_code(u64 arg)
+static long op_shutdown_code(guest_ptr_t arg)
 {
     struct sched_shutdown s;
 
-    if (copy_from_guest(&s, (void *)arg, sizeof(s)))
+    if (copy_from_guest(&s, arg, sizeof(s)))
         return -EFAULT;
     domain_latch_shutdown_code(current->domain, (u8)s.reason);
     return 0;
 }
 
-static long op_watchdog(u64 arg)
+static long op_watchdog(guest_ptr_t arg)
 {
     struct sched_watchdog w;
 
-    if (copy_from_guest(&w, (void *)arg, sizeof(w)))
+    if (copy_from_guest(&w, arg, sizeof(w)))
         return -EFAULT;
     return w.id ? domain_watchdog_change(current->domain, w.id, w.timeout) : domain_watchdog_start(current->domain, w.timeout);
 }
 
-static long op_pin_override(u64 arg)
+static long op_pin_override(guest_ptr_t arg)
 {
     struct sched_pin_override p;
 
     if (current->domain != hardware_domain)
         return -EPERM;
-    if (copy_from_guest(&p, (void *)arg, sizeof(p)))
+    if (copy_from_guest(&p, arg, sizeof(p)))
         return -EFAULT;
     return sched_pin_override(current, p.pcpu);
 }
 
-static long (*const ops[])(u64 arg) = {
+static long (*const ops[])(guest_ptr_t arg) = {
     [SCHEDOP_yield] = op_yield,
     [SCHEDOP_block] = op_block,
     [SCHEDOP_shutdown] = op_shutdown,
@@ -127,11 +127,11 @@ static long (*const ops[])(u64 arg) = {
     [SCHEDOP_pin_override] = op_pin_override,
 };
 
-long do_sched_op(u64 command, u64 arg)
+long do_sched_op(u64 cmd, guest_ptr_t arg)
 {
-    u64 cmd = index_nospec((u32)command, ARRAY_SIZE(ops));
+    u64 op = index_nospec((u32)cmd, ARRAY_SIZE(ops));
 
-    return (u32)command < ARRAY_SIZE(ops) ? ops[cmd](arg) : hypercall_not_offered(__HYPERVISOR_sched_op, command);
+    return (u32)cmd < ARRAY_SIZE(ops) ? ops[op](arg) : hypercall_not_offered(__HYPERVISOR_sched_op, cmd);
 }
 
 long do_set_timer_op(u64 timeout)

@@ -11,7 +11,7 @@
 #define PERIOD_MIN_NS 1000000ULL
 #define PERIOD_MAX_NS (3600ULL * 1000000000ULL)
 
-static long op_initialise(struct vcpu *v, u64 arg)
+static long op_initialise(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_guest_context *c;
     long rc;
@@ -21,7 +21,7 @@ static long op_initialise(struct vcpu *v, u64 arg)
     c = hv_alloc(sizeof(*c));
     if (!c)
         return -ENOMEM;
-    rc = copy_from_guest(c, (void *)arg, sizeof(*c));
+    rc = copy_from_guest(c, arg, sizeof(*c));
     if (!rc) {
         /*
          * One caller at a time: arch_vcpu_set_context() may let other vCPUs run. It sets `initialised` at its end, so that is looked at by
@@ -38,7 +38,7 @@ static long op_initialise(struct vcpu *v, u64 arg)
     return rc;
 }
 
-static long op_up(struct vcpu *v, u64 arg)
+static long op_up(struct vcpu *v, guest_ptr_t arg)
 {
     (void)arg;
     if (!__atomic_load_n(&v->initialised, __ATOMIC_ACQUIRE))
@@ -47,7 +47,7 @@ static long op_up(struct vcpu *v, u64 arg)
     return 0;
 }
 
-static long op_down(struct vcpu *v, u64 arg)
+static long op_down(struct vcpu *v, guest_ptr_t arg)
 {
     (void)arg;
     vcpu_pause_flag_set(v, PAUSE_DOWN);
@@ -58,38 +58,38 @@ static long op_down(struct vcpu *v, u64 arg)
     return 0;
 }
 
-static long op_is_up(struct vcpu *v, u64 arg)
+static long op_is_up(struct vcpu *v, guest_ptr_t arg)
 {
     (void)arg;
     return !(v->pause_flags & PAUSE_DOWN);
 }
 
-static long op_get_runstate(struct vcpu *v, u64 arg)
+static long op_get_runstate(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_runstate_info r = sched_runstate(v);
 
-    return copy_to_guest((void *)arg, &r, sizeof(r));
+    return copy_to_guest(arg, &r, sizeof(r));
 }
 
-static long op_register_runstate(struct vcpu *v, u64 arg)
+static long op_register_runstate(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_register_runstate_memory_area a;
 
-    if (copy_from_guest(&a, (void *)arg, sizeof(a)))
+    if (copy_from_guest(&a, arg, sizeof(a)))
         return -EFAULT;
-    if (!guest_range_ok(a.addr.p, sizeof(struct vcpu_runstate_info)))
+    if (!guest_range_ok(a.addr.h.va, sizeof(struct vcpu_runstate_info)))
         return -EFAULT;
-    v->runstate_guest = a.addr.p;
+    v->runstate_guest = a.addr.h;
     if (v == current)
-        guest_kernel_write(v, a.addr.p, &v->runstate, sizeof(v->runstate)); /* not mapped yet: the next switch tries again */
+        guest_kernel_write(v, a.addr.h, &v->runstate, sizeof(v->runstate)); /* not mapped yet: the next switch tries again */
     return 0;
 }
 
-static long op_set_periodic(struct vcpu *v, u64 arg)
+static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_set_periodic_timer t;
 
-    if (copy_from_guest(&t, (void *)arg, sizeof(t)))
+    if (copy_from_guest(&t, arg, sizeof(t)))
         return -EFAULT;
     if (t.period_ns < PERIOD_MIN_NS || t.period_ns > PERIOD_MAX_NS)
         return -EINVAL;
@@ -97,20 +97,20 @@ static long op_set_periodic(struct vcpu *v, u64 arg)
     return 0;
 }
 
-static long op_stop_periodic(struct vcpu *v, u64 arg)
+static long op_stop_periodic(struct vcpu *v, guest_ptr_t arg)
 {
     (void)arg;
     vcpu_set_period(v, VCPU_NO_PERIOD);
     return 0;
 }
 
-static long op_set_singleshot(struct vcpu *v, u64 arg)
+static long op_set_singleshot(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_set_singleshot_timer t;
 
     if (v != current)
         return -EINVAL;
-    if (copy_from_guest(&t, (void *)arg, sizeof(t)))
+    if (copy_from_guest(&t, arg, sizeof(t)))
         return -EFAULT;
     if ((t.flags & VCPU_SSHOTTMR_future) && t.timeout_abs_ns < system_time_ns())
         return -ETIME;
@@ -118,7 +118,7 @@ static long op_set_singleshot(struct vcpu *v, u64 arg)
     return 0;
 }
 
-static long op_stop_singleshot(struct vcpu *v, u64 arg)
+static long op_stop_singleshot(struct vcpu *v, guest_ptr_t arg)
 {
     (void)arg;
     if (v != current)
@@ -127,11 +127,11 @@ static long op_stop_singleshot(struct vcpu *v, u64 arg)
     return 0;
 }
 
-static long op_register_info(struct vcpu *v, u64 arg)
+static long op_register_info(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_register_vcpu_info r;
 
-    if (copy_from_guest(&r, (void *)arg, sizeof(r)))
+    if (copy_from_guest(&r, arg, sizeof(r)))
         return -EFAULT;
     if ((r.offset & 7) || r.offset > PAGE_SIZE - sizeof(struct vcpu_info))
         return -ENXIO;
@@ -169,7 +169,7 @@ static long op_register_info(struct vcpu *v, u64 arg)
 }
 
 /* Of a vCPU that is pinned: what identifies its CPU for the firmware. */
-static long op_get_physid(struct vcpu *v, u64 arg)
+static long op_get_physid(struct vcpu *v, guest_ptr_t arg)
 {
     u64 hard = v->sched.hard_affinity;
 
@@ -178,18 +178,18 @@ static long op_get_physid(struct vcpu *v, u64 arg)
     u32 apic_id = cpu_table[bit_first(hard)]->apic_id;
     struct vcpu_get_physid p = { apic_id | (u64)acpi_id_of(apic_id) << 32 };
 
-    return copy_to_guest((void *)arg, &p, sizeof(p));
+    return copy_to_guest(arg, &p, sizeof(p));
 }
 
-static long op_register_time(struct vcpu *v, u64 arg)
+static long op_register_time(struct vcpu *v, guest_ptr_t arg)
 {
     struct vcpu_register_time_memory_area a;
 
-    if (copy_from_guest(&a, (void *)arg, sizeof(a)))
+    if (copy_from_guest(&a, arg, sizeof(a)))
         return -EFAULT;
-    if (!guest_range_ok(a.addr.p, sizeof(struct vcpu_time_info)))
+    if (!guest_range_ok(a.addr.h.va, sizeof(struct vcpu_time_info)))
         return -EFAULT;
-    v->time_guest = a.addr.p;
+    v->time_guest = a.addr.h;
     if (v == current && v->info)
         vcpu_time_area_publish(v);
     else
@@ -197,7 +197,7 @@ static long op_register_time(struct vcpu *v, u64 arg)
     return 0;
 }
 
-static long op_send_nmi(struct vcpu *v, u64 arg)
+static long op_send_nmi(struct vcpu *v, guest_ptr_t arg)
 {
     (void)arg;
     vcpu_add_nmis(v, 1);
@@ -205,7 +205,7 @@ static long op_send_nmi(struct vcpu *v, u64 arg)
 }
 
 static const struct {
-    long (*run)(struct vcpu *v, u64 arg);
+    long (*run)(struct vcpu *v, guest_ptr_t arg);
 } ops[] = {
     [VCPUOP_initialise] = { op_initialise },
     [VCPUOP_up] = { op_up },
@@ -223,14 +223,14 @@ static const struct {
     [VCPUOP_register_vcpu_time_memory_area] = { op_register_time },
 };
 
-long do_vcpu_op(u64 command, u64 id, u64 arg)
+long do_vcpu_op(u64 cmd, u64 id, guest_ptr_t arg)
 {
     struct vcpu *v = domain_vcpu(current->domain, (u32)id);
-    u64 cmd = index_nospec((u32)command, ARRAY_SIZE(ops));
+    u64 op = index_nospec((u32)cmd, ARRAY_SIZE(ops));
 
     if (!v)
         return -ENOENT;
-    if ((u32)command >= ARRAY_SIZE(ops) || !ops[cmd].run)
-        return hypercall_not_offered(__HYPERVISOR_vcpu_op, command);
-    return ops[cmd].run(v, arg);
+    if ((u32)cmd >= ARRAY_SIZE(ops) || !ops[op].run)
+        return hypercall_not_offered(__HYPERVISOR_vcpu_op, cmd);
+    return ops[op].run(v, arg);
 }

@@ -28,9 +28,9 @@ extern char vcpu_first_entry[];
 static void runstate_publish(struct vcpu *v)
 {
     struct vcpu_runstate_info copy = v->runstate;
-    u64 entry_at = v->runstate_guest + offsetof(struct vcpu_runstate_info, state_entry_time);
+    guest_ptr_t entry_at = guest_ptr_add(v->runstate_guest, offsetof(struct vcpu_runstate_info, state_entry_time));
 
-    if (!v->runstate_guest)
+    if (!v->runstate_guest.va)
         return;
     if (v->domain->vm_assist & (1ULL << VMASST_TYPE_runstate_update_flag)) {
         copy.state_entry_time |= XEN_RUNSTATE_UPDATE;
@@ -44,7 +44,7 @@ static void runstate_publish(struct vcpu *v)
     copy.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
     /* A guest that has unmapped its area loses the update, nothing else. */
     if (!guest_kernel_write(v, v->runstate_guest, &copy, sizeof(copy)))
-        v->runstate_guest = 0;
+        v->runstate_guest = GUEST_NULL;
 }
 
 void vcpu_time_area_publish(struct vcpu *v)
@@ -52,7 +52,7 @@ void vcpu_time_area_publish(struct vcpu *v)
     struct vcpu_time_info copy = v->info->time;
     u32 version = copy.version;
 
-    if (!v->time_guest)
+    if (!v->time_guest.va)
         return;
     /* Other vCPUs may read it meanwhile: its version is odd until all of it is there. */
     copy.version |= 1;

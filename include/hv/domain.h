@@ -52,8 +52,8 @@ struct vcpu {
     u64 saved_rsp;
 
     struct vcpu_runstate_info runstate;
-    u64 runstate_guest; /* guest-kernel virtual address of its copy; 0: none */
-    u64 time_guest;     /* the same of info->time */
+    guest_ptr_t runstate_guest; /* its copy in the guest kernel's memory; 0: none */
+    guest_ptr_t time_guest;     /* the same of info->time */
 
     struct timer periodic_timer, singleshot_timer, poll_timer;
     u64 period_ns, period_last; /* period_ns 0: not set yet */

@@ -5,19 +5,13 @@
 
 #include <hv/hypercall_list.h>
 #include <hv/types.h>
+#include <public/xen.h>
 
 #define HYPERCALL_MAX 64 /* a power of two */
 typedef long (*hypercall_fn)(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 extern const hypercall_fn hypercall_table[HYPERCALL_MAX];
 
-/* Their arguments, by number; each is a register of the guest's, whole. */
-#define HYPERCALL_ARGS_0 void
-#define HYPERCALL_ARGS_1 u64
-#define HYPERCALL_ARGS_2 u64, u64
-#define HYPERCALL_ARGS_3 u64, u64, u64
-#define HYPERCALL_ARGS_4 u64, u64, u64, u64
-#define HYPERCALL_ARGS_5 u64, u64, u64, u64, u64
-#define X(name, nr_args, who, what) long do_##name(HYPERCALL_ARGS_##nr_args);
+#define X(name, params, who, what) long do_##name params;
 HYPERCALL_LIST(X)
 #undef X
 /*
@@ -40,7 +34,7 @@ struct subop {
 };
 #define SUBOP_MAX_ARG 128
 /* hypercall: whose table it is, for the words about what is not there. */
-long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, u64 guest_arg) __may_preempt;
+long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, guest_ptr_t guest_arg) __may_preempt;
 
 /* The answer to what is not offered, or not known; says so in the log. op: 0 where there is none. */
 long hypercall_not_offered(u64 hypercall, u64 op);

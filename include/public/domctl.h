@@ -118,8 +118,8 @@ struct xen_domctl_vcpu_msr {
     uint64_t value;
 };
 struct xen_domctl_vcpu_msrs {
-    uint32_t vcpu, msr_count; /* get: room in, number out */
-    uint64_t msrs;            /* guest handle: struct xen_domctl_vcpu_msr; 0: ask for the number */
+    uint32_t vcpu, msr_count;                             /* get: room in, number out */
+    XEN_GUEST_HANDLE_64(struct xen_domctl_vcpu_msr) msrs; /* 0: ask for the number */
 };
 
 struct xen_domctl {

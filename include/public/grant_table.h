@@ -23,7 +23,7 @@ struct gnttab_setup_table {
     domid_t dom;
     uint32_t nr_frames;
     int16_t status;
-    uint64_t *frame_list;
+    XEN_GUEST_HANDLE(uint64_t) frame_list;
 };
 struct gnttab_query_size {
     domid_t dom;

@@ -86,11 +86,11 @@ struct mcinfo_logical_cpu {
 struct xen_mc_fetch {
     uint32_t flags, _pad0;
     uint64_t fetch_id;
-    uint64_t data; /* guest handle: struct mc_info */
+    XEN_GUEST_HANDLE_64(struct mc_info) data;
 };
 struct xen_mc_physcpuinfo {
     uint32_t ncpus, _pad0;
-    uint64_t info; /* guest handle: struct mcinfo_logical_cpu[ncpus], or 0 to ask for the number */
+    XEN_GUEST_HANDLE_64(struct mcinfo_logical_cpu) info; /* [ncpus], or 0 to ask for the number */
 };
 #define MC_MSRINJ_MAXMSRS 8
 #define MC_MSRINJ_F_INTERPOSE 1

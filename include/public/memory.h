@@ -21,7 +21,7 @@
 #define XENMEM_maximum_gpfn 14
 
 struct xen_memory_reservation {
-    uint64_t *extent_start;
+    XEN_GUEST_HANDLE(uint64_t) extent_start;
     unsigned long nr_extents;
     unsigned int extent_order, mem_flags;
     domid_t domid;
@@ -37,7 +37,7 @@ struct xen_machphys_mapping {
 };
 struct xen_memory_map {
     unsigned int nr_entries;
-    void *buffer;
+    XEN_GUEST_HANDLE(void) buffer;
 };
 struct e820entry {
     uint64_t addr, size;

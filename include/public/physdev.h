@@ -32,7 +32,7 @@ struct physdev_set_iopl {
     uint32_t iopl;
 };
 struct physdev_set_iobitmap {
-    void *bitmap; /* a clear bit: user mode may use the port */
+    XEN_GUEST_HANDLE(void) bitmap; /* a clear bit: user mode may use the port */
     uint32_t nr_ports;
 };
 struct physdev_apic {

@@ -61,8 +61,8 @@ struct xenpf_efi_info {
             uint32_t nent;
         } cfg;
         struct {
-            uint32_t revision, bufsz; /* bytes */
-            uint64_t name;            /* UCS-2 */
+            uint32_t revision, bufsz;           /* bytes */
+            XEN_GUEST_HANDLE_64(uint16_t) name; /* UCS-2 */
         } vendor;
         struct {
             uint64_t addr, size, attr;
@@ -100,11 +100,14 @@ struct xenpf_efi_runtime_call {
         struct xenpf_efi_time set_time;
         struct xenpf_efi_time wakeup_time; /* get and set */
         struct {
-            uint64_t name, size, data; /* guest addresses, bytes */
+            XEN_GUEST_HANDLE_64(uint16_t) name;
+            uint64_t size; /* bytes */
+            XEN_GUEST_HANDLE_64(void) data;
             struct xenpf_efi_guid vendor_guid;
         } variable; /* get and set */
         struct {
-            uint64_t size, name;
+            uint64_t size;
+            XEN_GUEST_HANDLE_64(uint16_t) name;
             struct xenpf_efi_guid vendor_guid;
         } next_name;
         struct {

@@ -33,7 +33,7 @@ struct vcpu_runstate_info {
 };
 struct vcpu_register_runstate_memory_area {
     union {
-        void *h;
+        XEN_GUEST_HANDLE(void) h;
         uint64_t p;
     } addr;
 };
@@ -54,7 +54,7 @@ struct vcpu_get_physid {
 };
 struct vcpu_register_time_memory_area {
     union {
-        void *h;
+        XEN_GUEST_HANDLE(void) h;
         uint64_t p;
     } addr;
 };
@@ -90,7 +90,7 @@ struct sched_pin_override {
 };
 
 struct sched_poll {
-    uint32_t *ports;
+    XEN_GUEST_HANDLE(uint32_t) ports;
     unsigned int nr_ports;
     uint64_t timeout;
 };

@@ -10,6 +10,18 @@
 
 typedef uint16_t domid_t;
 
+/*
+ * An address in guest memory, in a structure. To the guest it is a pointer (XEN_GUEST_HANDLE) or a number (XEN_GUEST_HANDLE_64), and its
+ * programs define both so; to who is no guest it is a type of its own, so that the compiler lets nobody reach through it.
+ */
+#ifndef XEN_GUEST_HANDLE
+typedef struct {
+    uint64_t va;
+} guest_ptr_t;
+#define XEN_GUEST_HANDLE(type) guest_ptr_t
+#define XEN_GUEST_HANDLE_64(type) guest_ptr_t
+#endif
+
 #define __HYPERVISOR_set_trap_table 0
 #define __HYPERVISOR_mmu_update 1
 #define __HYPERVISOR_set_gdt 2
@@ -112,7 +124,7 @@ struct mmu_update {
 
 /* A set of CPUs in a toolstack's operations. */
 struct xenctl_bitmap {
-    uint64_t bitmap;  /* guest handle: bytes */
+    XEN_GUEST_HANDLE_64(uint8_t) bitmap;
     uint32_t nr_bits; /* that the bitmap has room for */
 };
 
@@ -124,7 +136,7 @@ struct mmuext_op {
     } arg1;
     union {
         unsigned int nr_ents;
-        void *vcpumask;
+        XEN_GUEST_HANDLE(void) vcpumask;
         uint64_t src_mfn;
     } arg2;
 };

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """
 What a guest chooses may not steer a processor that predicts a check wrongly (docs/security.md, Spectre v1): guests' memory is reached
-by the functions that mask its addresses, and tables are indexed by what index_nospec() has bounded. This lists the places that do
-otherwise; each must be in the lists below, with the reason why it may.
+by the functions that mask its addresses (the compiler says so of a guest_ptr_t), and tables are indexed by what index_nospec() has
+bounded. This lists the places that do otherwise; each must be in the lists below, with the reason why it may.
 """
 import os
 import re
@@ -24,6 +24,12 @@ ACCESSES = {
 }
 # Callers of the copy routines themselves, for part of a range.
 RAW_COPIES = {"include/hv/guest_access.h", "arch/x86/mm/guest_copy.S", "arch/x86/pv/emulate/operand.c"}
+# Files that make guest_ptr_t of numbers.
+MAKERS = {
+    "include/hv/guest_access.h": "defines it", "arch/x86/pv/emulate/operand.c": "linear addresses of operands and code",
+    "arch/x86/pv/mmu/pt_update.c": "the flags of update_va_mapping hold one", "arch/x86/pv/bounce_frame.c": "RSP",
+    "arch/x86/pv/iret.c": "RSP", "arch/x86/pv/guest_report.c": "RIP, RSP", "arch/x86/pv/emulate/privileged.c": "RIP",
+}
 
 # (file, table[index]) of indices that are no guest's, or are bounded before.
 BOUNDED = "bounded by index_nospec() just before"
@@ -32,10 +38,10 @@ NARROW = "the type or a mask has no values outside"
 INDICES = {
     "arch/x86/pv/emulate/cpuid.c words[hidden[i].word]": OURS,
     "common/hypercall/not_offered.c told[r - rows]": OURS,
-    "common/hypercall/subop.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[cmd]": BOUNDED,
-    "common/hypercall/sched_op.c ops[cmd]": BOUNDED, "common/hypercall/vcpu_op.c cpu_table[bit_first(hard)]": OURS,
+    "common/hypercall/subop.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[op]": BOUNDED,
+    "common/hypercall/sched_op.c ops[op]": BOUNDED, "common/hypercall/vcpu_op.c cpu_table[bit_first(hard)]": OURS,
     "common/domain/domain_watchdog.c watchdog[i]": BOUNDED,
-    "common/grant/grant_table.c ops[cmd]": BOUNDED, "common/control/mca.c ops[cmd]": BOUNDED,
+    "common/grant/grant_table.c ops[op]": BOUNDED, "common/control/mca.c ops[cmd]": BOUNDED,
     "common/evtchn/event_channel.c evtchn_pages[port / EVTCHNS_PER_PAGE]": BOUNDED,
     "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED,
     "arch/x86/pv/segments.c ldt_frames[selector >> PAGE_SHIFT]": NARROW,
@@ -90,12 +96,11 @@ def accesses(path, text):
         yield "access with a fixup outside of the copy functions"
     if path not in RAW_COPIES and "guest_copy_raw_" in text:
         yield "guest_copy_raw_ outside of the copy functions"
-    # A pointer made of a hypercall's argument is looked through by nothing but a copy.
-    for name in set(re.findall(r"\*\s*(\w+) = \(\w[\w ]*\*\)(?:a[1-6]|arg|guest)\b", text)):
-        for line in text.splitlines():
-            line = re.sub(rf"sizeof\(\*{name}\)|{name}\[\]", "", line)
-            if re.search(rf"(?<![&\w.>]){name}(->|\[)|[^\w*]\*{name}\b(?! =)", line) and not re.search(r"copy_(to|from)_guest", line):
-                yield f"guest pointer '{name}' is followed: {line.strip()}"
+    # A guest_ptr_t comes from the guest's registers or structures, by guest_ptr(); what it holds becomes no pointer of the hypervisor's.
+    if path not in MAKERS and re.search(r"\bguest_ptr\(|\(guest_ptr_t\) ?\{", text):
+        yield "a guest_ptr_t is made outside of the files that may"
+    if re.search(r"\*\) ?\(?[\w.>-]+[.>]va\b", text):
+        yield "the address of a guest_ptr_t is made a pointer"
 
 
 def indices(path, text):

@@ -1,20 +1,38 @@
 # SPDX-License-Identifier: MIT
 """What a processor holds for one vCPU and must not show or lose to another."""
+import subprocess
+
 from caisson import machine, packages
 from bochs import bochs_tests
 from build import guest_input
-from harness import BUILD, ELF, REACHED, bundle, clean, command, direct, linux_bundle, need, run_machine, test
+from harness import BUILD, ELF, REACHED, TOP, bundle, clean, command, direct, linux_bundle, need, run_machine, test
 
 
 @test("build: guests' pointers and indices are masked")
 def guest_input_masked():
     """The check of the sources finds none that is not, and finds those that are put before it."""
     command("python3", "tests/build/guest_input.py")
-    for text in ("    struct mmu_update *list = (void *)a1;\n    val = list[i].val;\n", "    const u64 *p = (u64 *)arg;\n    return *p;\n",
+    for text in ("    return copy_from_guest(&x, guest_ptr(a1), 8);\n", "    p = (guest_ptr_t){ arg };\n", "    return *(u64 *)arg.va;\n",
+                 "    x = ((struct e *)(op->list.va))->x;\n",
                  "    guest_copy_raw_to(p, &x, 8);\n", 'asm("1: mov (%0), %1" EXTABLE("1b", "2b"));\n'):
         need(list(guest_input.accesses("common/new.c", text)), f"not found: {text}")
     for text in ("    return handlers[nr](arg);\n", "    d->table[op->index] = 1;\n", "    x = *(t->bits[port / 64]);\n"):
         need(list(guest_input.indices("common/new.c", text)), f"not found: {text}")
+
+
+@test("build: guests' pointers cannot be followed")
+def guest_pointers_are_a_type():
+    """The compiler takes a guest_ptr_t where guests' memory is copied, and nowhere else; nor anything else there."""
+    uses = {"copy_from_guest(&x, guest_ptr_add(op->extent_start, 8), sizeof(x))": True,
+            "*op->extent_start": False, "op->extent_start[1]": False, "op->extent_start + 1": False,
+            "copy_from_guest(&x, &x, sizeof(x))": False, "copy_to_guest(op->nr_extents, &x, 4)": False,
+            "memcpy(&x, op->extent_start, 8) != 0": False}
+    for use, compiles in uses.items():
+        text = f"#include <hv/guest_access.h>\n#include <public/memory.h>\nlong f(struct xen_memory_reservation *op);\n" \
+               f"long f(struct xen_memory_reservation *op) {{ u64 x = 0; return (long)({use}) + (long)x; }}\n"
+        r = subprocess.run(["gcc", "-fsyntax-only", "-std=gnu11", "-O2", "-ffreestanding", "-mgeneral-regs-only", "-Iinclude",
+                            "-xc", "-"], cwd=TOP, input=text, text=True, capture_output=True)
+        need((r.returncode == 0) == compiles, f"{use} {'does not compile' if compiles else 'compiles'}\n{r.stderr}")
 
 
 TWO = "noreboot dom0_max_vcpus=2"

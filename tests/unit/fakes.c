@@ -134,7 +134,7 @@ WEAK void fake_invlpg(u64 va) { (void)va; }
 WEAK u32 tlb_clock(void) { return fake_tlb_flushes + 1; }
 WEAK void tlb_serve(void) {}
 WEAK void tlb_flush_local(void) { fake_tlb_flushes++; }
-WEAK int pv_flush_vcpus(const struct domain *d, const void *bitmap, u64 address)
+WEAK int pv_flush_vcpus(const struct domain *d, guest_ptr_t bitmap, u64 address)
 {
     (void)d;
     (void)bitmap;
@@ -148,14 +148,14 @@ WEAK void tlb_flush_since(u32 stamp)
     fake_tlb_flushes++;
 }
 WEAK bool io_apic_owns_frame(u64 mfn) { return mfn == 0xfec00; }
-u64 guest_copy_raw_to(void *g, const void *s, u64 n)
+u64 guest_copy_raw_to(guest_ptr_t g, const void *s, u64 n)
 {
-    memcpy(g, s, n);
+    memcpy((void *)g.va, s, n);
     return 0;
 }
-u64 guest_copy_raw_from(void *d, const void *g, u64 n)
+u64 guest_copy_raw_from(void *d, guest_ptr_t g, u64 n)
 {
-    memcpy(d, g, n);
+    memcpy(d, (void *)g.va, n);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <hv/evtchn.h>
+#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/x86/page_type.h>
 
@@ -11,8 +12,9 @@ static struct domain *d;
 static struct shared_info *s;
 
 /* ---- neighbours ---- */
-#define X(name, nr_args, ...) \
-    __attribute__((weak)) long do_##name(HYPERCALL_ARGS_##nr_args) { return -ENOSYS; }
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#define X(name, params, ...) \
+    __attribute__((weak)) long do_##name params { return -ENOSYS; }
 HYPERCALL_LIST(X)
 #undef X
 
@@ -46,7 +48,7 @@ static int setup(void **state)
     return 0;
 }
 
-static long op(u32 cmd, void *arg) { return do_event_channel_op(cmd, (u64)arg); }
+static long op(u32 cmd, void *arg) { return do_event_channel_op(cmd, guest_ptr((u64)arg)); }
 static long send(u32 port) { return op(EVTCHNOP_send, &(struct evtchn_send){ port }); }
 
 static u32 ipi(void)

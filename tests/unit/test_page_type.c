@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/pv.h>
 #include <hv/x86/pv/mmu.h>
@@ -448,7 +449,7 @@ static void random_guest(void **state)
             struct mmu_update u = { (page_to_mfn(a) << PAGE_SHIFT) + slot * 8, e };
             u32 done;
 
-            (void)!do_mmu_update((u64)&u, 1, (u64)&done, DOMID_SELF);
+            (void)!do_mmu_update(guest_ptr((u64)&u), 1, guest_ptr((u64)&done), DOMID_SELF);
         }
         }
         if (i % 16 == 0)

@@ -4,14 +4,15 @@
 
 #include <hv/boot_info.h>
 #include <hv/grant.h>
+#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <public/grant_table.h>
 
-long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, u64 guest_arg)
+long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, guest_ptr_t guest_arg)
 {
     (void)hypercall;
     assert_true(cmd < count && table[cmd].run);
-    return table[cmd].run((void *)guest_arg); /* the guest's copy is the hypervisor's */
+    return table[cmd].run((void *)guest_arg.va); /* the guest's copy is the hypervisor's */
 }
 
 void page_put_and_type(struct page_info *pg) { (void)pg; }
@@ -42,8 +43,8 @@ static int setup(void **state)
     return 0;
 }
 
-static long grant(u32 cmd, void *arg) { return do_grant_table_op(cmd, (u64)arg, 1); }
-static long ask(u32 cmd, void *arg) { return do_xen_version(cmd, (u64)arg); }
+static long grant(u32 cmd, void *arg) { return do_grant_table_op(cmd, guest_ptr((u64)arg), 1); }
+static long ask(u32 cmd, void *arg) { return do_xen_version(cmd, guest_ptr((u64)arg)); }
 
 static void calls_as(const struct domain *d) { boot_percpu.curr = d->vcpu[0]; }
 
@@ -54,7 +55,7 @@ static void grant_tables_of_others(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         u64 frame = 1;
-        struct gnttab_setup_table s = { .dom = others[i], .nr_frames = 1, .frame_list = &frame };
+        struct gnttab_setup_table s = { .dom = others[i], .nr_frames = 1, .frame_list = guest_ptr((u64)&frame) };
         struct gnttab_query_size q = { .dom = others[i], .nr_frames = 99 };
         struct gnttab_get_version v = { .dom = others[i], .version = 99 };
 

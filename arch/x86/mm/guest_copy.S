@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * u64 guest_copy_raw_to(void *guest, const void *src, u64 n)
- * u64 guest_copy_raw_from(void *dst, const void *guest, u64 n)
+ * u64 guest_copy_raw_to(guest_ptr_t guest, const void *src, u64 n)
+ * u64 guest_copy_raw_from(void *dst, guest_ptr_t guest, u64 n)
  *
  * Copy; returns the bytes left when the guest's side faults. EFLAGS.AC is set only here. The guest's address is masked as
  * guest_address() does it.

@@ -61,7 +61,7 @@ static force_inline bool push_frame(struct vcpu *v, struct cpu_user_regs *regs, 
     if (from_user)
         pv_toggle_mode(v);
     sp = (sp & ~15UL) - (n + 5) * 8;
-    if (!guest_range_ok(sp, (n + 5) * 8) || !guest_write_words((u64 *)sp, frame, n + 5))
+    if (!guest_range_ok(sp, (n + 5) * 8) || !guest_write_words(guest_ptr(sp), frame, n + 5))
         return false;
     if (mask_events && v->info)
         WRITE_ONCE(v->info->evtchn_upcall_mask, 1);

@@ -14,7 +14,7 @@ static void print_code(const struct cpu_user_regs *regs)
 {
     u8 code[16];
 
-    if (copy_from_guest(code, (void *)regs->rip, sizeof(code))) {
+    if (copy_from_guest(code, guest_ptr(regs->rip), sizeof(code))) {
         printk(LOG_ERR "Code at rip: not readable\n");
         return;
     }
@@ -29,7 +29,7 @@ static void print_stack(const struct cpu_user_regs *regs)
     u64 stack[16];
 
     printk(LOG_ERR "Guest stack at %016lx:\n", regs->rsp);
-    if (copy_from_guest(stack, (void *)regs->rsp, sizeof(stack))) {
+    if (copy_from_guest(stack, guest_ptr(regs->rsp), sizeof(stack))) {
         printk(LOG_ERR "  not readable\n");
         return;
     }

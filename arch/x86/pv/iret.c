@@ -10,7 +10,7 @@ long do_iret(void)
     struct cpu_user_regs *regs = guest_cpu_user_regs();
     struct iret_context f;
 
-    if (copy_from_guest(&f, (void *)regs->rsp, sizeof(f))) {
+    if (copy_from_guest(&f, guest_ptr(regs->rsp), sizeof(f))) {
         guest_crash(v, regs, CRASH_RETURN, 0, "the iret hypercall's stack is not readable");
         return 0;
     }

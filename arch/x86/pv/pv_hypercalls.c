@@ -9,19 +9,18 @@
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>
 
-long do_set_trap_table(u64 list_at)
+long do_set_trap_table(guest_ptr_t list)
 {
     struct vcpu *v = current;
-    const struct trap_info *list = (void *)list_at;
 
-    if (!list) {
+    if (!list.va) {
         memset(v->pv.traps, 0, sizeof(v->pv.traps));
         return 0;
     }
     for (u32 i = 0; i <= 256; i++) {
         struct trap_info t;
 
-        if (copy_from_guest(&t, list + i, sizeof(t)))
+        if (copy_from_guest(&t, guest_ptr_index(list, i, sizeof(t)), sizeof(t)))
             return -EFAULT;
         if (!t.address)
             return 0;
@@ -105,7 +104,7 @@ static const struct subop callback_ops[] = {
     [CALLBACKOP_unregister] = { op_unregister, sizeof(struct callback_unregister), false },
 };
 
-long do_callback_op(u64 cmd, u64 arg)
+long do_callback_op(u64 cmd, guest_ptr_t arg)
 {
     return subop_dispatch(callback_ops, ARRAY_SIZE(callback_ops), __HYPERVISOR_callback_op, (u32)cmd, arg);
 }

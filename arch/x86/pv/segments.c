@@ -149,7 +149,7 @@ bool pv_ldt_map(struct vcpu *v, u16 selector) { return in_ldt(selector) && pv_ld
 
 /* ---- hypercalls ---- */
 
-long do_set_gdt(u64 frame_list, u64 entries)
+long do_set_gdt(guest_ptr_t frame_list, u64 entries)
 {
     mfn_t frames[16];
     u64 n = (entries + 511) / 512;
@@ -157,7 +157,7 @@ long do_set_gdt(u64 frame_list, u64 entries)
     if (entries > GDT_RESERVED_BASE / 8)
         return -EINVAL;
     n = index_nospec(n, ARRAY_SIZE(frames) + 1);
-    if (copy_from_guest(frames, (void *)frame_list, n * sizeof(mfn_t)))
+    if (copy_from_guest(frames, frame_list, n * sizeof(mfn_t)))
         return -EFAULT;
     return pv_set_gdt(current, frames, (u32)entries);
 }

@@ -37,9 +37,9 @@ struct pv_vcpu {
     struct callback event_cb, failsafe_cb, syscall_cb, syscall32_cb, sysenter_cb; /* sysenter: CPUID does not show SEP */
     u32 iopl;                                                                     /* virtual; the real one is always 0 */
     u64 frame_iopl;                                                               /* the RFLAGS bits of frames that show it */
-    u64 iobitmap;       /* guest-kernel address of the ports that user mode may use, */
-    u32 iobitmap_ports; /* and how many it tells of */
-    u64 cr4;            /* guest-owned bits */
+    guest_ptr_t iobitmap; /* in the guest kernel's memory: the ports that user mode may use, */
+    u32 iobitmap_ports;   /* and how many it tells of */
+    u64 cr4;              /* guest-owned bits */
     bool cr0_ts;
     u64 dr[8]; /* dr[4], dr[5] unused */
     u64 xcr0;

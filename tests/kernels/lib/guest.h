@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define XEN_GUEST_HANDLE(type) type *
+#define XEN_GUEST_HANDLE_64(type) uint64_t
 #include <public/event_channel.h>
 #include <public/memory.h>
 #include <public/physdev.h>

@@ -45,7 +45,7 @@ static u32 limit_of(u64 d)
     return d & DESC_G ? limit << 12 | 0xfff : limit;
 }
 
-static u8 fetch(u8 *to, u64 from, u64 n) { return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, (void *)from, n)) : 0; }
+static u8 fetch(u8 *to, u64 from, u64 n) { return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, guest_ptr(from), n)) : 0; }
 
 bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
 {
@@ -54,7 +54,7 @@ bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
 
     memset(&in->available, 0, sizeof(*in) - offsetof(struct insn, available));
     in->code = cs & DESC_L ? 8 : cs & DESC_D ? 4 : 2;
-    if (likely(!copy_from_guest(in->bytes, (void *)at, 16)))
+    if (likely(!copy_from_guest(in->bytes, guest_ptr(at), 16)))
         in->available = INSN_MAX;
     else /* the next page is not there, and perhaps not needed */
         in->available = fetch(in->bytes, at, MIN((u64)INSN_MAX, PAGE_SIZE - (at & (PAGE_SIZE - 1))));
@@ -115,10 +115,10 @@ static bool reach(u64 va, enum access what, void *data, u64 n)
     u64 last_page = (va + n - 1) & ~(PAGE_SIZE - 1);
 
     if (what == LOAD)
-        return !guest_copy_raw_from(data, (void *)va, n);
-    if (!guest_writable((void *)va) || (last_page > va && !guest_writable((void *)last_page)))
+        return !guest_copy_raw_from(data, guest_ptr(va), n);
+    if (!guest_writable(guest_ptr(va)) || (last_page > va && !guest_writable(guest_ptr(last_page))))
         return false;
-    return what == PROBE || !guest_copy_raw_to((void *)va, data, n);
+    return what == PROBE || !guest_copy_raw_to(guest_ptr(va), data, n);
 }
 
 /* False: it raised an exception, which has been delivered. */

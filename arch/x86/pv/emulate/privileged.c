@@ -32,7 +32,7 @@ static noinline bool iobitmap_permits(struct vcpu *v, u16 port, unsigned bytes)
         return false;
     if (user)
         pv_toggle_mode(v);
-    int rc = copy_from_guest(&bits, (void *)(v->pv.iobitmap + port / 8), (port & 7) + bytes > 8 ? 2 : 1);
+    int rc = copy_from_guest(&bits, guest_ptr_add(v->pv.iobitmap, port / 8), (port & 7) + bytes > 8 ? 2 : 1);
 
     if (user)
         pv_toggle_mode(v);
@@ -280,7 +280,7 @@ bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
     const u64 signature = 0xa20f6e65780b0f, length = 7;
     u64 code = 0;
 
-    if (copy_from_guest(&code, (void *)regs->rip, length) || code != signature)
+    if (copy_from_guest(&code, guest_ptr(regs->rip), length) || code != signature)
         return false;
     emulate_cpuid(v, regs);
     pv_instruction_done(v, regs, length, 0);

@@ -103,11 +103,11 @@ static u64 cpus_of(const struct domain *d, u64 vcpus)
     return set;
 }
 
-int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address)
+int pv_flush_vcpus(const struct domain *d, guest_ptr_t guest_bitmap, u64 address)
 {
     u64 vcpus = ~0ULL;
 
-    if (guest_bitmap) {
+    if (guest_bitmap.va) {
         vcpus = 0;
         if (copy_from_guest(&vcpus, guest_bitmap, (d->max_vcpus + 7) / 8))
             return -EFAULT;

@@ -17,8 +17,10 @@ static struct page_info *get_writable(struct vcpu *v, u64 va)
     return mfn_to_page(pte_mfn(e));
 }
 
-bool guest_kernel_write(struct vcpu *v, u64 va, const void *src, u64 n)
+bool guest_kernel_write(struct vcpu *v, guest_ptr_t to, const void *src, u64 n)
 {
+    u64 va = to.va;
+
     if (!guest_range_ok(va, n))
         return false;
     while (n) {

@@ -48,7 +48,7 @@ static long op_set_ldt(struct vcpu *v, u64 base, u32 entries)
 
 static long op_flush_named(const struct domain *d, const struct mmuext_op *op, u64 address)
 {
-    if (!op->arg2.vcpumask)
+    if (!op->arg2.vcpumask.va)
         return -EINVAL;
     return is_canonical(address) ? pv_flush_vcpus(d, op->arg2.vcpumask, address) : 0;
 }
@@ -74,9 +74,9 @@ static long apply(struct domain *d, const struct mmuext_op *op)
         if (is_canonical(op->arg1.linear_addr))
             invlpg(op->arg1.linear_addr);
         return 0;
-    case MMUEXT_TLB_FLUSH_ALL: return pv_flush_vcpus(d, NULL, 0);
+    case MMUEXT_TLB_FLUSH_ALL: return pv_flush_vcpus(d, GUEST_NULL, 0);
     case MMUEXT_TLB_FLUSH_MULTI: return op_flush_named(d, op, 0);
-    case MMUEXT_INVLPG_ALL: return is_canonical(op->arg1.linear_addr) ? pv_flush_vcpus(d, NULL, op->arg1.linear_addr) : 0;
+    case MMUEXT_INVLPG_ALL: return is_canonical(op->arg1.linear_addr) ? pv_flush_vcpus(d, GUEST_NULL, op->arg1.linear_addr) : 0;
     case MMUEXT_INVLPG_MULTI: return op_flush_named(d, op, op->arg1.linear_addr);
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL: return op_flush_cache();
@@ -85,19 +85,18 @@ static long apply(struct domain *d, const struct mmuext_op *op)
     }
 }
 
-long do_mmuext_op(u64 ops, u64 nr_ops, u64 done_at, u64 domid)
+long do_mmuext_op(guest_ptr_t ops, u64 count, guest_ptr_t done_at, u64 domid)
 {
-    const struct mmuext_op *list = (void *)ops;
-    u32 count = (u32)nr_ops & ~MMU_UPDATE_PREEMPTED, done = 0;
+    u32 nr_ops = (u32)count & ~MMU_UPDATE_PREEMPTED, done = 0;
     struct domain *d __held_domain = NULL;
     long rc = domain_for_caller((domid_t)domid, &d);
 
     if (rc)
         return rc;
-    for (; done < count; done++) {
+    for (; done < nr_ops; done++) {
         struct mmuext_op op;
 
-        rc = copy_from_guest(&op, list + done, sizeof(op));
+        rc = copy_from_guest(&op, guest_ptr_index(ops, done, sizeof(op)), sizeof(op));
         if (!rc)
             rc = apply(d, &op);
         if (rc)
@@ -105,7 +104,7 @@ long do_mmuext_op(u64 ops, u64 nr_ops, u64 done_at, u64 domid)
         if ((done & 15) == 15)
             preempt_point();
     }
-    if (done_at && copy_to_guest((void *)done_at, &done, sizeof(done)))
+    if (done_at.va && copy_to_guest(done_at, &done, sizeof(done)))
         return -EFAULT;
     return rc;
 }

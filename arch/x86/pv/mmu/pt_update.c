@@ -191,15 +191,14 @@ static long apply_update(const struct update_target *t, const struct mmu_update 
 }
 
 /* rc: an error that the caller has found already, or 0. nr_updates keeps Xen's bit for a continued call, which is not needed here. */
-static force_inline long apply_updates(const struct update_target *t, u64 updates, u64 nr_updates, u64 done_at, long rc)
+static force_inline long apply_updates(const struct update_target *t, guest_ptr_t updates, u64 nr_updates, guest_ptr_t done_at, long rc)
 {
-    const struct mmu_update *list = (void *)updates;
     u32 count = (u32)nr_updates & ~MMU_UPDATE_PREEMPTED, done = 0;
 
     for (; !rc && done < count; done++) {
         struct mmu_update u;
 
-        rc = copy_from_guest(&u, list + done, sizeof(u));
+        rc = copy_from_guest(&u, guest_ptr_index(updates, done, sizeof(u)), sizeof(u));
         if (!rc)
             rc = apply_update(t, &u);
         if (rc)
@@ -207,13 +206,13 @@ static force_inline long apply_updates(const struct update_target *t, u64 update
         if ((done & 63) == 63)
             preempt_point();
     }
-    if (done_at && copy_to_guest((void *)done_at, &done, sizeof(done)))
+    if (done_at.va && copy_to_guest(done_at, &done, sizeof(done)))
         return -EFAULT;
     return rc;
 }
 
 /* Page tables or frames of other domains: domids has the domain of the frames below, that of the tables plus 1 above (0: the caller's). */
-static noinline long update_of_others(u64 updates, u64 count, u64 done_at, u64 domids)
+static noinline long update_of_others(guest_ptr_t updates, u64 count, guest_ptr_t done_at, u64 domids)
 {
     struct domain *table_dom __held_domain = NULL, *page_dom __held_domain = NULL;
     long rc = domain_for_caller((u32)domids >> 16 ? (domid_t)((domids >> 16) - 1) : DOMID_SELF, &table_dom);
@@ -223,7 +222,7 @@ static noinline long update_of_others(u64 updates, u64 count, u64 done_at, u64 d
     return apply_updates(&(struct update_target){ table_dom, page_dom }, updates, count, done_at, rc);
 }
 
-long do_mmu_update(u64 updates, u64 count, u64 done_at, u64 domids)
+long do_mmu_update(guest_ptr_t updates, u64 count, guest_ptr_t done_at, u64 domids)
 {
     struct domain *self = current->domain;
 
@@ -239,7 +238,7 @@ static int flush_after(u64 va, u64 flags)
     if (!type || (type == UVMF_INVLPG && !is_canonical(va)))
         return 0;
     if (whom)
-        return pv_flush_vcpus(current->domain, whom == UVMF_ALL ? NULL : (void *)whom, type == UVMF_INVLPG ? va : 0);
+        return pv_flush_vcpus(current->domain, whom == UVMF_ALL ? GUEST_NULL : guest_ptr(whom), type == UVMF_INVLPG ? va : 0);
     if (type == UVMF_INVLPG)
         invlpg(va);
     else

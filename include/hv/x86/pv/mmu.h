@@ -29,7 +29,7 @@ void pv_enter_address_space(struct percpu *c, struct vcpu *v); /* from another d
 int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
 int pv_set_user_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
 /* Flushes translations of the domain's vCPUs that the guest's bitmap names (NULL: all); address 0: all of them. */
-int pv_flush_vcpus(const struct domain *d, const void *guest_bitmap, u64 address) __must_check;
+int pv_flush_vcpus(const struct domain *d, guest_ptr_t guest_bitmap, u64 address) __must_check;
 /* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
 void pv_leave_address_space(void);
 /* Machine address of the entry of `level` that va goes through in v's kernel tables, 0: none. */
