@@ -273,7 +273,7 @@ void vcpu_unblock(struct vcpu *v) { vcpu_pause_flag_clear(v, PAUSE_BLOCKED); }
 
 void vcpu_kick(struct vcpu *v)
 {
-    vcpu_unblock(v);
+    vcpu_pause_flag_clear(v, PAUSE_BLOCKED | PAUSE_POLL); /* who polls for one port takes the events of the others meanwhile */
     if (v != current && vcpu_is_running(v))
         softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_EVENT);
 }

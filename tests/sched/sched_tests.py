@@ -4,10 +4,10 @@ from caisson import images, machine
 from harness import ELF, OUT, clean, need, run_machine, test, test_kernel
 
 
-def end_of(kernel, cpus, until="Rebooting the machine."):
-    """A test kernel with as many vCPUs as CPUs, to the machine's end."""
+def end_of(kernel, cpus, until="Rebooting the machine.", vcpus=0):
+    """A test kernel to the machine's end, with as many vCPUs as CPUs or so many."""
     bundle = images.bundle(f"{OUT}/sched-{kernel}.cpio", test_kernel(kernel))
-    r = run_machine(machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={cpus}"), smp=cpus, mem="256M"), 240, until=until)
+    r = run_machine(machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus or cpus}"), smp=cpus, mem="256M"), 240, until=until)
     need(not r.timed_out, "the machine did not end", r)
     clean(r)
     return r
@@ -17,6 +17,13 @@ def end_of(kernel, cpus, until="Rebooting the machine."):
 def waiting():
     """Neither behind one that may run there only, nor where its affinity has been widened."""
     r = end_of("smp_waiting", 3)
+    need("test kernel: PASS" in r.output, "the test kernel did not pass", r)
+
+
+@test("sched: no wake-up is lost", minutes=1)
+def wakeups():
+    """Sleeping in each way, on more vCPUs than CPUs, while vCPUs move; an event ends a poll for another one."""
+    r = end_of("smp_wakeups", 4, vcpus=6)
     need("test kernel: PASS" in r.output, "the test kernel did not pass", r)
 
 

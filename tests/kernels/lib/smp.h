@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Other vCPUs of a test kernel. They run one function each and take neither traps nor events. */
+/* Other vCPUs of a test kernel. They run one function each and take no traps, and events only where smp_callback says how. */
 #ifndef SMP_H
 #define SMP_H
 
@@ -9,6 +9,7 @@
 #define MAX_VCPUS 8
 static u8 smp_stacks[MAX_VCPUS][16384] __attribute__((aligned(16)));
 static struct vcpu_guest_context smp_context;
+static u64 smp_callback; /* the upcall of vCPUs that start from here on; 0: none */
 
 /* Starts vCPU `id` at fn, which must not return. */
 static inline void smp_start(u32 id, void (*fn)(u32 id))
@@ -23,6 +24,7 @@ static inline void smp_start(u32 id, void (*fn)(u32 id))
     c->user_regs.cs = FLAT_CS64;
     c->user_regs.ss = FLAT_SS;
     c->user_regs.rflags = 0x200;
+    c->event_callback_eip = smp_callback;
     c->kernel_ss = FLAT_SS;
     c->kernel_sp = (u64)&smp_stacks[id][sizeof(smp_stacks[0]) / 2];
     c->ctrlreg[3] = va_to_mfn((void *)start_info->pt_base) << 12;
