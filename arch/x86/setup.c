@@ -20,16 +20,20 @@
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/start_consoles.h>
+#include <hv/system_state.h>
 #include <hv/trap_test.h>
 #include <hv/version.h>
 #include <hv/watchdog.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/local_apic.h>
+#include <hv/x86/machine_check.h>
+#include <hv/x86/nmi.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
-#include <hv/x86/trap.h>
 
 static u64 first_tsc; /* at the first C line */
 static u32 boot_protocol;

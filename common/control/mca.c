@@ -19,8 +19,8 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/trap.h>
 #include <public/mca.h>
 
 #define MAX_RECORDS 16

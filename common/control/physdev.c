@@ -3,7 +3,9 @@
 #include <hv/domain.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/irq.h>
+#include <hv/pirq.h>
+#include <hv/x86/io_apic.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/pv/trap.h>
 #include <public/physdev.h>
 

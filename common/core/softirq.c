@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <hv/domain.h>
-#include <hv/irq.h>
+#include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/softirq.h>
-#include <hv/lib.h>
+#include <hv/x86/local_apic.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/vectors.h>
 
 static void (*handlers[SOFTIRQ_COUNT])(void);
 

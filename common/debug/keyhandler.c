@@ -12,8 +12,10 @@
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/fatal.h>
+#include <hv/x86/page_fault.h>
 #include <hv/x86/page_type.h>
-#include <hv/x86/trap.h>
+#include <hv/x86/percpu.h>
 
 #define SWITCH_CHAR 0x01
 #define SWITCH_COUNT 3

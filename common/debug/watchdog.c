@@ -6,8 +6,8 @@
  */
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
-#include <hv/irq.h>
 #include <hv/lib.h>
+#include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/time.h>
 #include <hv/watchdog.h>

@@ -2,11 +2,11 @@
 /* MSI and MSI-X messages. PCI 3.0, 6.8; message format: Intel SDM vol. 3, 11.11. */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/pci.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/io_apic.h>
 #include <hv/x86/page_table.h>
 
 #define CAP_MSI 0x05

@@ -6,11 +6,12 @@
  */
 #include <hv/boot_step.h>
 #include <hv/console.h>
-#include <hv/irq.h>
 #include <hv/lib.h>
+#include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/serial.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/vectors.h>
 
 enum { UART_DATA = 0, UART_IER = 1, UART_IIR = 2, UART_FCR = 2, UART_LCR = 3, UART_MCR = 4, UART_LSR = 5, UART_MSR = 6 };
 #define LSR_DATA 0x01

@@ -10,18 +10,21 @@
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/hypercall.h>
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
+#include <hv/system_state.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/nmi.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/tlb.h>
-#include <hv/x86/trap.h>
+#include <hv/x86/trap_policy.h>
+#include <hv/x86/vectors.h>
 #include "trap_matrix.h"
 
 #define MCG_RIPV 1

@@ -9,8 +9,9 @@
 #include <hv/recorder.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
+#include <hv/x86/fatal.h>
+#include <hv/x86/page_fault.h>
 #include <hv/x86/page_type.h>
-#include <hv/x86/trap.h>
 
 #include "../../common/debug/keyhandler.c"
 

@@ -4,7 +4,7 @@
 
 #include <hv/acpi.h>
 #include <hv/console.h>
-#include <hv/irq.h>
+#include <hv/pirq.h>
 #include <hv/serial.h>
 
 /* ---- a UART: what was written to its registers, and what its transmitter sent ---- */

@@ -4,12 +4,13 @@
 
 #include <stdlib.h>
 
-#include <hv/irq.h>
 #include <hv/trap_test.h>
+#include <hv/x86/local_apic.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
+#include <hv/x86/vectors.h>
 
 #define CPUS 4
 #define FRAMES 8

@@ -6,6 +6,13 @@
 #include <hv/evtchn.h>
 #include <hv/irq.h>
 #include <hv/pci.h>
+#include <hv/pirq.h>
+#include <hv/vector_alloc.h>
+#include <hv/x86/io_apic.h>
+#include <hv/x86/local_apic.h>
+#include <hv/x86/percpu.h>
+#include <hv/x86/pic_8259.h>
+#include <hv/x86/vectors.h>
 #include <public/physdev.h>
 
 static struct percpu cpus[4];

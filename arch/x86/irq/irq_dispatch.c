@@ -2,11 +2,17 @@
 /* Vectors to what they are for: the hypervisor's own devices and messages, or a device's interrupt (pirq.c). */
 #include <hv/boot_step.h>
 #include <hv/irq.h>
+#include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/serial.h>
 #include <hv/softirq.h>
+#include <hv/vector_alloc.h>
+#include <hv/x86/io_apic.h>
+#include <hv/x86/local_apic.h>
 #include <hv/x86/percpu.h>
+#include <hv/x86/pic_8259.h>
 #include <hv/x86/tlb.h>
+#include <hv/x86/vectors.h>
 
 static u64 unexpected[256];
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The 8259 pair: moved out of the exception vectors, then masked for good. */
-#include <hv/irq.h>
+#include <hv/x86/pic_8259.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/vectors.h>
 
 void pic_init(void)
 {

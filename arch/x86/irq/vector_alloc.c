@@ -8,9 +8,10 @@
  *
  * Lock: the caller's irq_lock. Read without it: vector_pirq(), for the CPU that asks.
  */
-#include <hv/irq.h>
 #include <hv/lib.h>
+#include <hv/vector_alloc.h>
 #include <hv/x86/percpu.h>
+#include <hv/x86/vectors.h>
 
 #define LEFT 0x8000 /* the PIRQ has moved away: the vector is free, and until it is given away leads to that PIRQ */
 

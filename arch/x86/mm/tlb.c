@@ -32,13 +32,14 @@
  * like others (once in 2^30 ticks). Parked ones and those that start are not counted: they flush
  * between coming online and loading a guest's tables, and nobody compares times of CPUs without.
  */
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/trap_test.h>
+#include <hv/x86/local_apic.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
+#include <hv/x86/vectors.h>
 
 #define FLUSH_GUEST 1u  /* all translations but global ones */
 #define FLUSH_GLOBAL 2u /* these too */

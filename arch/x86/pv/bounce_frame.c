@@ -9,10 +9,11 @@
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>
-#include <hv/x86/trap.h>
+#include <hv/x86/vectors.h>
 
 void pv_set_kernel_stack(struct vcpu *v, u16 ss, u64 sp)
 {

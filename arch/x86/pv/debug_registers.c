@@ -5,10 +5,11 @@
  * vol. 3, 17.2.
  */
 #include <hv/guest_access.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/trap.h>
-#include <hv/x86/trap.h>
+#include <hv/x86/vectors.h>
 
 #define TYPE_IO 2
 #define NO_REGISTER 8

@@ -9,7 +9,6 @@
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
@@ -20,11 +19,14 @@
 #include <hv/x86/ap_mailbox.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/local_apic.h>
+#include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
-#include <hv/x86/trap.h>
+#include <hv/x86/trap_policy.h>
 
 /*
  * Code and mailbox: two pages below 640 KiB, the last of a block of STACK_BLOCK_SIZE, wherever the memory map has RAM that holds none of the

@@ -56,11 +56,11 @@ u64 tsc_scale(u32 *mul, s8 *shift)
 
 #define ROUNDS 3 /* of measuring, while clocks contradict each other */
 
-static void print_rate(const char *level, const char *text, const struct tsc_rate *r, const char *rest)
+static void print_rate(const char *loglvl, const char *text, const struct tsc_rate *r, const char *rest)
 {
     u64 khz = tsc_rate_hz(r) / 1000;
 
-    printk("%s%s%lu.%03lu MHz (%s)%s\n", level, text, khz / 1000, khz % 1000, r->name, rest);
+    printk("%s%s%lu.%03lu MHz (%s)%s\n", loglvl, text, khz / 1000, khz % 1000, r->name, rest);
 }
 
 /* Names who says something else than the rate that is used, and a rate that is known badly. */

@@ -11,9 +11,17 @@
 #include <hv/softirq.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/extable.h>
+#include <hv/x86/fatal.h>
+#include <hv/x86/machine_check.h>
+#include <hv/x86/nmi.h>
+#include <hv/x86/page_fault.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
+#include <hv/x86/trap_policy.h>
+#include <hv/x86/vectors.h>
 #include "trap_matrix.h"
 
 static const char *describe(u32 vector) { return vector < 32 ? vector_infos[vector].what : "interrupt where none can be"; }

@@ -15,9 +15,13 @@
 #include <hv/version.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/fatal.h>
+#include <hv/x86/page_fault.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/trap.h>
+#include <hv/x86/trap_policy.h>
+#include <hv/x86/vectors.h>
 
 static u32 opt_panic_delay = 5;
 OPTION("panic", option_u32, opt_panic_delay, "seconds from a panic to the reboot; a key on the serial line or the keyboard ends the wait",
@@ -33,19 +37,19 @@ static u64 noted_address;
 
 void fatal_note_address(u64 address) { noted_address = address; }
 
-void registers_print(const struct cpu_user_regs *r, const char *level)
+void registers_print(const struct cpu_user_regs *r, const char *loglvl)
 {
     char name[96];
 
-    printk("%sRIP:    %04x:[%s]\n", level, r->cs, symbol_describe(r->rip, name, sizeof(name)));
-    printk("%sRFLAGS: %016lx   error code: %08x   vector: %u\n", level, r->rflags, r->error_code, r->entry_vector & 0xff);
-    printk("%srax: %016lx   rbx: %016lx   rcx: %016lx\n", level, r->rax, r->rbx, r->rcx);
-    printk("%srdx: %016lx   rsi: %016lx   rdi: %016lx\n", level, r->rdx, r->rsi, r->rdi);
-    printk("%srbp: %016lx   rsp: %016lx   r8:  %016lx\n", level, r->rbp, r->rsp, r->r8);
-    printk("%sr9:  %016lx   r10: %016lx   r11: %016lx\n", level, r->r9, r->r10, r->r11);
-    printk("%sr12: %016lx   r13: %016lx   r14: %016lx\n", level, r->r12, r->r13, r->r14);
-    printk("%sr15: %016lx   cr0: %016lx   cr4: %016lx\n", level, r->r15, read_cr0(), read_cr4());
-    printk("%scr3: %016lx   cr2: %016lx   ss:  %04x\n", level, read_cr3(), read_cr2(), r->ss);
+    printk("%sRIP:    %04x:[%s]\n", loglvl, r->cs, symbol_describe(r->rip, name, sizeof(name)));
+    printk("%sRFLAGS: %016lx   error code: %08x   vector: %u\n", loglvl, r->rflags, r->error_code, r->entry_vector & 0xff);
+    printk("%srax: %016lx   rbx: %016lx   rcx: %016lx\n", loglvl, r->rax, r->rbx, r->rcx);
+    printk("%srdx: %016lx   rsi: %016lx   rdi: %016lx\n", loglvl, r->rdx, r->rsi, r->rdi);
+    printk("%srbp: %016lx   rsp: %016lx   r8:  %016lx\n", loglvl, r->rbp, r->rsp, r->r8);
+    printk("%sr9:  %016lx   r10: %016lx   r11: %016lx\n", loglvl, r->r9, r->r10, r->r11);
+    printk("%sr12: %016lx   r13: %016lx   r14: %016lx\n", loglvl, r->r12, r->r13, r->r14);
+    printk("%sr15: %016lx   cr0: %016lx   cr4: %016lx\n", loglvl, r->r15, read_cr0(), read_cr4());
+    printk("%scr3: %016lx   cr2: %016lx   ss:  %04x\n", loglvl, read_cr3(), read_cr2(), r->ss);
 }
 
 /* A page that can be read without a fault; not the guard, nor the shadow stack in its place. */

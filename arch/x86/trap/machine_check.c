@@ -15,9 +15,11 @@
 #include <hv/softirq.h>
 #include <hv/spinlock.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/extable.h>
+#include <hv/x86/fatal.h>
 #include <hv/x86/machine_check.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/trap.h>
 
 /* What lies behind the 32nd bank's registers are other MSRs (480h: VMX). Only AMD's scalable MCA has more, elsewhere. */
 #define MAX_BANKS 32

@@ -6,9 +6,10 @@
 #include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
+#include <hv/system_state.h>
+#include <hv/x86/page_fault.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/trap.h>
 
 bool page_fault_early(const struct cpu_user_regs *regs) { return !(regs->error_code & PFEC_PRESENT) && direct_map_fault(read_cr2()); }
 
@@ -25,22 +26,22 @@ static const pte_t *readable_table(mfn_t mfn)
     return in_ram(mfn) ? mfn_to_virt(mfn) : NULL;
 }
 
-void page_walk_print(u64 cr3, u64 va, const char *level)
+void page_walk_print(u64 cr3, u64 va, const char *loglvl)
 {
     mfn_t mfn = (cr3 & PTE_ADDR_MASK) >> PAGE_SHIFT;
 
-    printk("%sPage-table walk from %016lx:\n", level, va);
+    printk("%sPage-table walk from %016lx:\n", loglvl, va);
     for (unsigned l = 4; l; l--) {
         const pte_t *table = readable_table(mfn);
 
         if (!table) {
-            printk("%s  table %#lx is not in RAM\n", level, mfn);
+            printk("%s  table %#lx is not in RAM\n", loglvl, mfn);
             return;
         }
         pte_t e = table[PT_INDEX(va, l)];
         bool ram = (e & PTE_PRESENT) && in_ram(pte_mfn(e));
 
-        printk("%s L%u[0x%03lx] = %016lx", level, l, PT_INDEX(va, l), e);
+        printk("%s L%u[0x%03lx] = %016lx", loglvl, l, PT_INDEX(va, l), e);
         if (!(e & PTE_PRESENT))
             printk(" not present\n");
         else if (ram && booted_past(PHASE_BOOT) && m2p_get(pte_mfn(e)) != INVALID_M2P)

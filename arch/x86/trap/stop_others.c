@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine ends, or a report is written: every other CPU stops, by NMI. */
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/smp.h>
 #include <hv/trap_test.h>
+#include <hv/x86/local_apic.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 

@@ -8,7 +8,14 @@
 #ifndef HV_X86_MACHINE_CHECK_H
 #define HV_X86_MACHINE_CHECK_H
 
-#include <hv/types.h>
+#include <hv/x86/regs.h>
+
+void machine_check_init(void);     /* the first CPU's banks, before phase boot */
+void machine_check_init_cpu(void); /* each other CPU's */
+/* Makes events of what is logged but not signalled. Takes a lock of its own, a leaf. */
+void machine_check_poll(void);
+/* In the #MC handler: no lock, no `current`. */
+void machine_check_handle(struct cpu_user_regs *regs);
 
 #define MCG_STATUS_RIPV (1ULL << 0) /* the interrupted program can go on */
 #define MCG_STATUS_EIPV (1ULL << 1) /* its instruction is the one that was hit */

@@ -10,7 +10,7 @@
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/speculation.h>
-#include <hv/x86/trap.h>
+#include <hv/x86/vectors.h>
 
 #define MSR_UCODE_REV 0x8b
 #define MSR_PLATFORM_INFO 0xce

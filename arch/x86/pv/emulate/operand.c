@@ -6,9 +6,10 @@
 #include <hv/guest_access.h>
 #include <hv/pv.h>
 #include <hv/x86/insn.h>
+#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
-#include <hv/x86/trap.h>
+#include <hv/x86/vectors.h>
 
 #define DESC_PRESENT (1ULL << 47)
 #define DESC_L (1ULL << 53)

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PIRQs, device interrupts that a domain gets as event channels: arch/x86/irq/pirq.c. GSIs are identity-mapped; MSIs are numbered after
+ * them. Errors of all: -EPERM (no right to the PIRQ, hv/io_rights.h), -EBUSY (it is another domain's, or the hypervisor's), -EINVAL (no
+ * such PIRQ), -ENOSPC (no CPU has a vector left). Each takes irq_lock; event_lock may be held.
+ */
+#ifndef HV_PIRQ_H
+#define HV_PIRQ_H
+
+#include <hv/types.h>
+
+struct domain;
+struct percpu;
+
+void pirqs_init(void);
+/* A PIRQ has fired on this CPU: ends the interrupt and sends its event. Interrupts off, no lock held. */
+void pirq_dispatch(u32 pirq);
+void pirqs_print(void);
+int pirq_setup_gsi(u32 gsi, bool level, bool active_low); /* 0; -EEXIST: it is bound */
+int pirq_map_gsi(struct domain *d, u32 gsi);              /* the PIRQ, or -E... */
+/* entry: of the MSI-X table, or 0. The PIRQ, or -E... */
+int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix);
+int pirq_unmap(struct domain *d, u32 pirq); /* 0; -EBUSY: it is bound */
+/* For a domain that comes to its end and has no event channels any more: unmaps all. */
+void pirqs_release(struct domain *d) __may_preempt;
+int pirq_bind(struct domain *d, u32 pirq, u32 port); /* 0; -EEXIST: it is bound. Delivery to the port begins */
+void pirq_unbind(struct domain *d, u32 pirq);
+int pirq_eoi(struct domain *d, u32 pirq);
+u32 pirq_status(struct domain *d, u32 pirq); /* XENIRQSTAT_*; 0 also without a right to it */
+
+/* A GSI of the hypervisor's own, to the first CPU: on a fixed vector, or as an NMI. 0, -ENODEV, -EBUSY. Boot only: no lock. */
+int irq_route_hypervisor_gsi(u32 gsi, u32 vector);
+int irq_route_hypervisor_nmi(u32 gsi);
+
+/*
+ * A CPU that is to go offline: its device interrupts are moved to others, one at a time. 0, or -E... (no room there, a device that
+ * cannot be reached): the CPU stays in use then, with those that had not been moved yet. irq_drain(), on that CPU with interrupts off,
+ * takes what was still on its way. irq_return_to_cpu(): the CPU may get device interrupts again.
+ */
+int irq_leave_cpu(const struct percpu *c) __may_preempt __must_check;
+void irq_drain(void);
+void irq_return_to_cpu(const struct percpu *c);
+
+#endif

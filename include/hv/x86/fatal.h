@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What reports are made of: arch/x86/trap/fatal.c. They begin with panic() and fatal_trap() (hv/panic.h). Any context, no lock. */
+#ifndef HV_X86_FATAL_H
+#define HV_X86_FATAL_H
+
+#include <hv/x86/regs.h>
+
+void registers_print(const struct cpu_user_regs *regs, const char *loglvl); /* LOG_* or "" */
+/* The machine address that the report to come is about; 0: none. */
+void fatal_note_address(u64 address);
+/* Does not return on a CPU that is not the one that reports. */
+void cpu_stop_if_panicking(void);
+
+#endif

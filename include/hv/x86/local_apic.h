@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local APIC of this CPU: arch/x86/irq/local_apic.c, Intel SDM vol. 3, chapter 11. Any context, NMI and #MC included, no lock; its timer is
+ * programmed by apic_timer_program() (hv/time.h).
+ */
+#ifndef HV_X86_LOCAL_APIC_H
+#define HV_X86_LOCAL_APIC_H
+
+#include <hv/types.h>
+
+/* Writes of devices to these machine addresses are MSIs (SDM vol. 3, 11.11.1). */
+#define MSI_WINDOW_START 0xfee00000UL
+#define MSI_WINDOW_END 0xfef00000UL
+
+void local_apic_init(void);     /* the first CPU; panics without an APIC */
+void local_apic_init_cpu(void); /* each other CPU, in the mode of the first */
+void local_apic_timer_calibrate(void);
+void local_apic_eoi(void);
+u32 local_apic_id(void);
+
+/* Interrupt command register (SDM vol. 3, 11.6.1); or one of these, or a vector. */
+#define IPI_NMI 0x4400u
+#define IPI_INIT 0x4500u
+#define IPI_STARTUP(page) (0x4600u | (u32)(page))
+/* xAPIC: waits for this CPU's previous command, bounded. */
+void local_apic_send(u32 apic_id, u32 command);
+/* In the mode that is in force: xAPIC has 8 bits for an id, and all ones address every CPU. */
+bool local_apic_reaches(u32 apic_id);
+
+#endif
