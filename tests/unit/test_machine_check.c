@@ -25,6 +25,19 @@ static bool fixup_exists;
 
 /* ---- the machine ---- */
 
+static void (*other_cpu)(void); /* has its turn before this one gets a lock */
+
+void spin_lock(spinlock_t *lock)
+{
+    void (*turn)(void) = other_cpu;
+
+    other_cpu = NULL;
+    if (turn)
+        turn();
+    assert_int_equal(lock->head, lock->tail);
+    lock->tail++;
+}
+
 u64 fake_rdmsr(u32 msr)
 {
     if (msr == MSR_MCG_CAP)
@@ -244,6 +257,31 @@ static void events(void **state)
     boot_percpu.id = 0;
 }
 
+static u32 taken_there;
+
+static void take_there(void)
+{
+    struct mc_event e;
+
+    while (mc_event_take(&e))
+        taken_there++;
+}
+
+/* The polls of all CPUs come at the same time. */
+static void one_taker(void **state)
+{
+    struct mc_event e;
+
+    (void)state;
+    power_on(MCG_CAP_SER_P);
+    record(1, MCI_STATUS_VAL, 0);
+    machine_check_poll();
+    taken_there = 0;
+    other_cpu = take_there;
+    assert_false(mc_event_take(&e));
+    assert_int_equal(taken_there, 1);
+}
+
 static void injection(void **state)
 {
     (void)state;
@@ -417,7 +455,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes),        cmocka_unit_test(owners),        cmocka_unit_test(events),
         cmocka_unit_test(injection),      cmocka_unit_test(without_banks), cmocka_unit_test(many_banks),
-        cmocka_unit_test(setup_of_banks), cmocka_unit_test(ranges),        cmocka_unit_test(injection_is_bounded)
+        cmocka_unit_test(setup_of_banks), cmocka_unit_test(ranges),        cmocka_unit_test(injection_is_bounded),
+        cmocka_unit_test(one_taker)
     };
 
     return cmocka_run_group_tests_name("machine check", tests, NULL, NULL);

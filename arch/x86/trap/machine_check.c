@@ -40,12 +40,18 @@ static struct {
 } events[MAX_EVENTS];
 static u32 events_dropped;
 
+/*
+ *   CPU A (here, in any CPU's #MC handler):     full from 0 to 2, by compare-and-exchange; writes the event; full = 1
+ *   CPU B (mc_event_take(), in a softirq):      sees 1; copies the event; full = 0
+ *
+ * The slot is A's while it is 2: another handler takes the next one, and B does not see half an event. Takers hold poll_lock: of two that saw 1
+ * both would tell of the error, and the slower one would free the slot under an event that has come since.
+ */
 static void put_event(const struct mc_event *e)
 {
     for (u32 i = 0; i < MAX_EVENTS; i++) {
         u32 empty = 0;
 
-        /* 2 while it is being written */
         if (!__atomic_compare_exchange_n(&events[i].full, &empty, 2, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             continue;
         events[i].event = *e;
@@ -55,11 +61,15 @@ static void put_event(const struct mc_event *e)
     events_dropped++;
 }
 
+static spinlock_t poll_lock = SPINLOCK_INIT(LOCK_LEAF); /* CPUs share banks and events: each is dealt with once */
+
 bool mc_event_take(struct mc_event *e)
 {
     u32 id = this_cpu()->id;
+    bool found = false;
 
-    for (u32 i = 0; i < MAX_EVENTS; i++) {
+    spin_lock(&poll_lock);
+    for (u32 i = 0; i < MAX_EVENTS && !found; i++) {
         if (__atomic_load_n(&events[i].full, __ATOMIC_ACQUIRE) != 1)
             continue;
         /* What hit a guest is for the CPU that runs it. */
@@ -67,9 +77,10 @@ bool mc_event_take(struct mc_event *e)
             continue;
         *e = events[i].event;
         __atomic_store_n(&events[i].full, 0, __ATOMIC_RELEASE);
-        return true;
+        found = true;
     }
-    return false;
+    spin_unlock(&poll_lock);
+    return found;
 }
 
 /* ---- access to the banks, with injected values in front of them ---- */
@@ -249,8 +260,6 @@ static bool read_bank(u32 bank, struct mc_event *e)
         e->address = ROUND_DOWN(e->address, (u64)e->nr_frames << PAGE_SHIFT);
     return true;
 }
-
-static spinlock_t poll_lock = SPINLOCK_INIT(LOCK_LEAF); /* CPUs share banks: one record, one event */
 
 void machine_check_poll(void)
 {
