@@ -66,7 +66,7 @@ static struct vmce as_told(const struct mc_event *e, mfn_t mfn)
     return told;
 }
 
-/* Synchronously to who used the data; asynchronously to the owner of a frame that nobody has used. */
+/* Synchronously to the vCPU that used the damaged data; asynchronously to the frame's owner where nobody has used it yet. */
 static void tell_guest(const struct mc_event *e, struct domain *owner, mfn_t mfn)
 {
     struct vmce told = as_told(e, mfn);
@@ -80,7 +80,7 @@ static void tell_guest(const struct mc_event *e, struct domain *owner, mfn_t mfn
         vmce_inject(v, &told);
         return;
     }
-    /* A copy that failed is an error of the hypercall; that the frame is bad the owner hears like any other time. */
+    /* A copy that failed is the hypercall's error (-EFAULT). The owner hears of the bad frame as if nobody had used it. */
     if (e->copy_failed) {
         told.status &= ~MCI_STATUS_AR;
         told.mcg_status = MCG_STATUS_MCIP | MCG_STATUS_RIPV;
@@ -338,7 +338,7 @@ static long op_msrinject(struct xen_mc *op)
 static long op_mceinject(struct xen_mc *op)
 {
     if (op->u.mc_mceinject.mceinj_cpunr)
-        return -EINVAL; /* guests run on the first CPU */
+        return -EINVAL; /* values for a bank are made up on the first CPU only (mc_interpose()) */
     __asm__ volatile("int $18");
     return 0;
 }

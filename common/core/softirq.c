@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Softirqs: bits of percpu.softirq_pending, set by any CPU and served by their own one; preemption points. */
 #include <hv/domain.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
@@ -18,14 +19,20 @@ void softirq_raise_on(struct percpu *c, enum softirq nr)
 {
     u32 bit = 1u << nr;
 
-    /* Whoever set the bit before has interrupted it: it looks once more before it leaves or sleeps. */
+    /*
+     *   CPU A (here):                    has stored what there is to do; sets the bit; interrupts B if the bit was clear
+     *   CPU B (softirq_process()):       clears the bit; does the work; with interrupts off, looks once more before it enters a guest or halts
+     *
+     * If B did the work first and cleared the bit after it, A could find the bit set in between and not interrupt B: its work would wait for the
+     * next interrupt. One that comes after B's last look is taken right behind the return, or ends the halt.
+     */
     if (!(__atomic_fetch_or(&c->softirq_pending, bit, __ATOMIC_SEQ_CST) & bit) && c != this_cpu())
         local_apic_send(c->apic_id, VECTOR_KICK);
 }
 
-/* Work that may cost time again and again waits until nobody else wants the CPU. */
+/* Held until the CPU is idle: a stuck NMI line would raise it again and again, at guests' cost. */
 #define IDLE_ONLY (1u << SOFTIRQ_NMI_REASON)
-/* A vCPU in the middle of an operation goes on whoever pauses it: frames that it holds BUSY have others waiting. */
+/* Held until the vCPU leaves the hypervisor: in the middle of an operation it may hold frames BUSY that other vCPUs wait for. */
 #define EXIT_ONLY (1u << SOFTIRQ_PAUSE | 1u << SOFTIRQ_SELECTORS)
 
 static u32 due(const struct percpu *c)
@@ -56,7 +63,7 @@ void softirq_process(void)
     }
 }
 
-/* What one that runs elsewhere needs for a step is shorter than this. */
+/* A vCPU that runs on another CPU is waited for about as long; then it may be waiting for this CPU, which goes to others. */
 #define TURNS_BEFORE_YIELD 256
 
 void preempt_wait(u32 *turns)

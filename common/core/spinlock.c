@@ -61,7 +61,11 @@ static inline void taken(struct percpu *c, spinlock_t *lock)
 static noinline void take_turn(struct percpu *c, spinlock_t *lock, u16 ticket)
 {
     while (__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket) {
-        tlb_serve(); /* the holder may be waiting for just that */
+        /*
+         * CPU A holds the lock, allocates memory and waits for all CPUs to flush (tlb_flush_since()). CPU B, here, has interrupts off and would
+         * not take the flush interrupt: A would wait for B's flush and B for A's lock, for ever. So B serves requests while it waits.
+         */
+        tlb_serve();
         cpu_relax();
     }
     taken(c, lock);

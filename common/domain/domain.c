@@ -222,7 +222,7 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
         pg->tlb_stamp = stamp;
         pg->next = next;
         pg->prev = mfn < last ? (u32)mfn + 1 : 0;
-        /* Last: from here on guests may take references. */
+        /* Last, and ordered behind the rest: from here on other CPUs may take references. */
         __atomic_store_n(&pg->ref_info, PGR_ALLOCATED | 1, __ATOMIC_RELEASE);
     }
     d->page_list = (u32)last;
@@ -239,6 +239,7 @@ void domain_share_page(struct domain *d, struct page_info *pg)
     __atomic_store_n(&pg->ref_info, PGR_SPECIAL | 1, __ATOMIC_RELEASE);
 }
 
+/* Nothing to do: the interrupt has brought the vCPU into the hypervisor, and its way out looks at its events (deliver_pending()). */
 static void look_at_events(void) {}
 
 void domains_init(void)
@@ -266,11 +267,12 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
     if (flag & old & PAUSE_POLL)
         __atomic_fetch_sub(&v->domain->polling, 1, __ATOMIC_SEQ_CST);
     if (old & flag)
-        vcpu_wake(v); /* looks at the others, which may not hold it yet */
+        vcpu_wake(v); /* wakes it if no other flag holds it */
 }
 
 void vcpu_unblock(struct vcpu *v) { vcpu_pause_flag_clear(v, PAUSE_BLOCKED); }
 
+/* Behind the store of what v is to see: schedule_tail() is the other side. */
 void vcpu_kick(struct vcpu *v)
 {
     vcpu_pause_flag_clear(v, PAUSE_BLOCKED | PAUSE_POLL); /* who polls for one port takes the events of the others meanwhile */

@@ -60,6 +60,13 @@ bool domain_add_vcpu(struct vcpu *v)
 
 /* ---- pauses ---- */
 
+/*
+ *   CPU A (vcpu_pause()):                    adds to v's pause_flags; looks where v is; waits until it is outside (pause_wait())
+ *   CPU B (schedule(), schedule_tail()):     place = SCHED_RUNNING; reads pause_flags before it enters the guest
+ *
+ * A sees v running and interrupts B (SOFTIRQ_PAUSE, held until the exit), or B sees the pause. Otherwise B would run the guest, and A would wait for
+ * the end of its slice. A reads v's place under the lock of its queue, which B holds until v's registers are saved.
+ */
 static void pause_begin(struct vcpu *v)
 {
     __atomic_fetch_add(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
@@ -67,7 +74,7 @@ static void pause_begin(struct vcpu *v)
         softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_PAUSE);
 }
 
-/* Two that wait for each other's exit would do so for ever: -EBUSY, if the caller is to stop as well. */
+/* Waits until v is outside. -EBUSY if the caller itself is to be paused: two vCPUs that wait for each other's exit would wait for ever. */
 static int pause_wait(struct vcpu *v)
 {
     assert_may_preempt();
@@ -127,7 +134,7 @@ void domain_unpause(struct domain *d)
         vcpu_wake(v);
 }
 
-/* ---- the guest's end ---- */
+/* ---- the guest shuts down or crashes; its domain stays ---- */
 
 static void stop_vcpus(struct domain *d)
 {
@@ -142,7 +149,7 @@ static void hardware_domain_shutdown(u32 reason)
     static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft reset" };
     const char *why = reason < ARRAY_SIZE(names) ? names[reason] : "unknown reason";
 
-    console_force_unlock(true); /* first: who is stopped may hold the lock, and not all may stop; synchronous from here on */
+    console_force_unlock(true); /* first: a CPU that is stopped may hold the console lock; output is synchronous from here on */
     smp_stop_others();
     system_phase_advance(PHASE_SHUTDOWN);
     console_flush_late();
@@ -214,7 +221,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     softirq_raise(SOFTIRQ_DOMAIN_END);
 }
 
-/* ---- the domain's end ---- */
+/* ---- the domain is taken apart ---- */
 
 int domain_work_point(void)
 {
@@ -229,7 +236,7 @@ int domain_work_point(void)
     return 0;
 }
 
-/* For good: no vCPU of it runs again, and no timer of it fires. */
+/* From here on no vCPU of the domain runs again, and none of its timers fires. */
 static int kill_stop(struct domain *d)
 {
     struct vcpu *v;
@@ -244,7 +251,7 @@ static int kill_stop(struct domain *d)
     return 0;
 }
 
-/* What keeps a frame is dropped; one that another domain has mapped stays until that lets go of it. */
+/* Drops the owner's reference and the pin of each frame. A frame that another domain has mapped stays until that one unmaps it. */
 static int kill_frames(struct domain *d)
 {
     struct page_info *pg;
@@ -280,7 +287,7 @@ static int kill_vcpus(struct domain *d)
 
 int domain_kill(struct domain *d)
 {
-    /* In this order: nothing runs; nobody is told any more; the vCPUs' tables before the frames that they are in. */
+    /* In this order: vCPUs stop; ports close; vCPUs let go of their page tables; then the frames go, those of page tables among them. */
     static int (*const steps[])(struct domain * d) = { kill_stop, evtchn_destroy, kill_vcpus, kill_frames, kill_shared_pages };
 
     if (d == hardware_domain || d == current->domain)

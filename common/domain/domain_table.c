@@ -24,7 +24,14 @@ static struct domain *chains[CHAINS]; /* by the low bits of the id */
 static struct domain *by_id;          /* all, upwards: a walk takes a step for each, not one for each pair */
 static domid_t last_id;               /* given out; 0 is dom0's alone */
 
-/* table_lock held. */
+/*
+ * table_lock held. A reference to a domain in the table, if it has any left.
+ *
+ *   CPU A (here):            reads refs; adds 1 by compare-and-exchange unless they are 0
+ *   CPU B (domain_put()):    takes the last one away; SOFTIRQ_DOMAIN_END takes the domain out of the table, under table_lock, and frees it
+ *
+ * A comes first, and B's is not the last one; or A finds 0. An addition without the comparison could make 0 into 1, of a domain that B frees.
+ */
 static bool get_unless_gone(struct domain *d)
 {
     u32 refs = READ_ONCE(d->refs);

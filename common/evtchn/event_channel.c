@@ -31,7 +31,7 @@ static struct evtchn *port_in_use(struct domain *d, u32 port)
     return c && c->state != ECS_FREE && c->state != ECS_RESERVED ? c : NULL;
 }
 
-/* Ports from here on are not the domain's: the ABI in use cannot name them, or it may not have so many. */
+/* Ports from this one on cannot be used: the ABI in use cannot name them, or the domain may not have so many. */
 static u32 port_limit(const struct domain *d) { return MIN(d->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS, d->max_ports); }
 
 static void free_append(struct domain *d, u32 port)
@@ -79,7 +79,7 @@ static int grow(struct domain *d)
     return (int)first;
 }
 
-/* A port that its last user's queue still names is not given out again: only a guest that never looks has many of them. */
+/* A free port that is still linked in a FIFO queue is not given out again: only a guest that never looks at its queues has many of them. */
 #define LINKED_PORTS_PASSED 16
 
 /* event_lock held: the time is bounded whatever the guest has done. A free port, or -ENOSPC, -ENOMEM, -EBUSY. */
@@ -146,7 +146,7 @@ static struct evtchn *lock_with_partner(struct domain *d, u32 port, struct domai
             spin_lock(&(*partner)->event_lock);
             return c;
         }
-        domain_get(*partner); /* without our lock it may go */
+        domain_get(*partner); /* without d's lock the port may be closed and the partner freed */
         spin_unlock(&d->event_lock);
         lock_two(d, *partner);
         c = port_in_use(d, port);
@@ -170,6 +170,12 @@ void vcpu_mark_events_pending(struct vcpu *v)
         vcpu_kick(v);
 }
 
+/*
+ *   CPU A (here):         has set the port's pending bit; reads domain.polling
+ *   CPU B (op_poll()):    sets PAUSE_POLL and counts itself in domain.polling; looks at the pending bits once more
+ *
+ * A sees that somebody polls, or B sees the event; otherwise B would sleep over it. Both sides change their word by a locked instruction.
+ */
 static void wake_pollers(struct domain *d, u32 port)
 {
     if (likely(!READ_ONCE(d->polling)))
@@ -203,7 +209,7 @@ int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n)
 {
     int found = 0;
 
-    spin_lock(&d->event_lock); /* event words belong to the guest again once a reset has let them go */
+    spin_lock(&d->event_lock); /* evtchn_fifo_reset() gives the frames of event words back to the guest */
     for (u32 i = 0; i < n && !found; i++)
         found = port_in_use(d, ports[i]) ? port_pending(d, ports[i]) : -EINVAL;
     spin_unlock(&d->event_lock);
@@ -288,9 +294,9 @@ static long op_bind_interdomain(void *arg)
     if (!remote)
         return d->is_control ? -ESRCH : -EINVAL; /* for others no port is like no domain */
     lock_two(d, remote);
-    struct evtchn *rc_port = port_in_use(remote, op->remote_port);
+    struct evtchn *rchn = port_in_use(remote, op->remote_port);
 
-    if (rc_port && rc_port->state == ECS_UNBOUND && rc_port->unbound_for == d->id) {
+    if (rchn && rchn->state == ECS_UNBOUND && rchn->unbound_for == d->id) {
         int port = port_alloc(d);
 
         rc = port < 0 ? port : 0;
@@ -301,9 +307,9 @@ static long op_bind_interdomain(void *arg)
             c->remote.dom = remote;
             c->remote.port = op->remote_port;
             c->vcpu = 0;
-            rc_port->state = ECS_INTERDOMAIN;
-            rc_port->remote.dom = d;
-            rc_port->remote.port = (u32)port;
+            rchn->state = ECS_INTERDOMAIN;
+            rchn->remote.dom = d;
+            rchn->remote.port = (u32)port;
             op->local_port = (u32)port;
             /* The remote may have sent before it was bound: those events were lost. */
             set_pending(d, c, (u32)port);
@@ -315,7 +321,7 @@ static long op_bind_interdomain(void *arg)
 
 static bool virq_is_global(u32 virq) { return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU; }
 
-/* A new port for vCPU `vcpu` in the given state, remembered through *slot if slot is given. */
+/* A new port of vCPU `vcpu`, in this state, for this VIRQ or PIRQ. 0; -ENOENT: no such vCPU; -EEXIST: the VIRQ has one; and what is out of room. */
 static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_out)
 {
     struct domain *d = current->domain;
@@ -385,10 +391,10 @@ static void close_port(struct domain *d, struct evtchn *c, u32 port)
         break;
     case ECS_INTERDOMAIN: {
         struct domain *remote = c->remote.dom;
-        struct evtchn *rc = evtchn_from_port(remote, c->remote.port);
+        struct evtchn *rchn = evtchn_from_port(remote, c->remote.port);
 
-        rc->state = ECS_UNBOUND;
-        rc->unbound_for = d->id;
+        rchn->state = ECS_UNBOUND;
+        rchn->unbound_for = d->id;
         break;
     }
     }
@@ -396,7 +402,7 @@ static void close_port(struct domain *d, struct evtchn *c, u32 port)
     c->pending = false;
     c->vcpu = 0;
     c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-    /* Nothing that its next user would take for an event of its own. */
+    /* A pending bit that stayed would be an event of the port's next user. */
     if (d->fifo)
         evtchn_fifo_clear_pending(d, port);
     else
@@ -485,8 +491,8 @@ static long op_unmask(void *arg)
 }
 
 /*
- * All ports are closed and no new ones come: down to the page that a new domain has. What only the
- * ABI that is being left can name must not be there any more when the other one is in use.
+ * All ports are closed and no new ones come. Frees the last page of ports, down to the one page that a new domain has: ports that only the
+ * FIFO ABI can name must not exist when the 2-level ABI is in use again. False: only that page is left.
  */
 static bool drop_last_page(struct domain *d)
 {

@@ -4,6 +4,15 @@
 #include <hv/lib.h>
 #include <hv/nospec.h>
 
+/*
+ * An event sets three bits, from the port outwards; the guest looks at them from the vCPU inwards.
+ *
+ *   CPU A (here):         the port's pending bit; unless it is masked, the selector's bit of its word; evtchn_upcall_pending; then vcpu_kick()
+ *   CPU B (the guest):    clears evtchn_upcall_pending; takes the selector; looks at the words that it names
+ *
+ * If A set an outer bit first, B could take it, find nothing inside, and the event would wait for the next one. A bit that is set already needs
+ * nothing more: whoever set it goes on outwards.
+ */
 void evtchn_2l_set_pending(struct vcpu *v, u32 port)
 {
     struct shared_info *s = v->domain->shared_info;

@@ -29,7 +29,15 @@ static bool replace_link(u32 *word, u32 seen, u32 clear, u32 port)
     return __atomic_compare_exchange_n(word, &seen, want, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-/* Appends port behind the event of *word; false if that one has left the queue already. */
+/*
+ * Appends port to a queue whose tail is the event of *word; false if the guest has taken that event out of the queue already.
+ *
+ *   CPU A (here):         sees LINKED; writes port into the word's link, by compare-and-exchange
+ *   CPU B (the guest):    takes the event: clears LINKED and reads the link, by compare-and-exchange
+ *
+ * Whoever comes second fails and looks again. If A stored the link blindly, B could have taken the event with a link of 0: for B the queue would
+ * be empty, for A the port be in it, and nobody would ever see it.
+ */
 static bool set_link(u32 *word, u32 port)
 {
     u32 w;

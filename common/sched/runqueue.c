@@ -6,9 +6,9 @@
 #include <hv/softirq.h>
 #include <hv/x86/processor.h>
 
-/* Who sleeps keeps no more than this of the time it did not use: enough to run at once when it wakes. */
+/* A vCPU that wakes is at most this far behind its queue's virtual time: enough to run at once, not to claim all the time that it slept. */
 #define WAKE_CREDIT_NS 2000000ULL
-/* A CPU whose queue is empty takes over at its slice's end who has waited this long elsewhere. */
+/* At the end of a slice a CPU whose queue is empty takes over a vCPU that has waited this long in another queue. */
 #define ROTATE_AFTER_NS 1000000ULL
 
 static struct runqueue boot_runqueue = { .lock = SPINLOCK_INIT(LOCK_RUNQUEUE) };
@@ -79,7 +79,7 @@ void rq_remove(struct runqueue *rq, struct vcpu *v)
         }
 }
 
-/* Queue time never goes back: it is what newcomers are measured by. */
+/* The queue's virtual time never goes back: vCPUs that come are placed relative to it. */
 static void advance(struct runqueue *rq)
 {
     u64 least = ~0ULL;
@@ -166,8 +166,11 @@ static bool add(struct runqueue *rq, struct vcpu *v)
 }
 
 /*
- * CPU A leaves v in a queue, then looks who is idle. CPU B says that it is idle, then looks at the queues: one sees the other. If
- * A called only one of several, that one could be about to run something else, or take another one, and v wait for nothing.
+ *   CPU A (here):                leaves v in a queue; reads cpus_idle
+ *   CPU B (look_elsewhere()):    sets its bit in cpus_idle; looks at the queues
+ *
+ * A finds B's bit and calls it, or B finds v. Otherwise v would wait behind a busy CPU while B sleeps. A calls all that are idle: a single
+ * one could be about to run another vCPU, and v would wait although others sleep.
  */
 void rq_call_idle(const struct vcpu *v)
 {
@@ -179,10 +182,14 @@ void rq_call_idle(const struct vcpu *v)
 }
 
 /*
- * v leaves queue rq, whose lock is held, for that of c. Here vcpu.cpu changes, not when v arrives: it may change only under
- * the lock of the queue that it names. CPU A wakes v, which is on its way: it locks the queue that v left and finds that v->cpu
- * still names it. If v->cpu changed on arrival, CPU B could do that under its own lock only, run v, and be about to switch
- * away from it: A, late, would see it blocked and put it on a queue with its registers not saved, or twice on queues.
+ * v leaves queue rq, whose lock is held, for that of c, and v->cpu changes already here: it may change only under the lock of the queue that
+ * it names (rq_lock_of() relies on it).
+ *
+ *   CPU A (vcpu_wake()):         locks the queue that v->cpu names; sees that v->cpu still names it; looks at v's place
+ *   CPU B (sched_enqueue()):     puts v on c's queue, under c's lock; c runs it and switches away from it
+ *
+ * If v->cpu changed only when v arrives, B would change it under c's lock alone. A, with the lock of the queue that v has left, could then
+ * find v blocked and queue it while its registers are not saved yet, or a second time.
  */
 static void set_out(struct runqueue *rq, struct vcpu *v, struct percpu *c)
 {
@@ -206,7 +213,10 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
     else
         rq_call_idle(v);
-    /* It may have been taken from the scheduler since it was chosen. */
+    /*
+     * CPU B (sched_cpu_leave()) takes c out of cpus_schedulable, then empties its queue. If it was emptied before v came, we see here that c is
+     * gone, since c's lock was taken after that, and empty it again: nobody else would.
+     */
     if (unlikely(!(READ_ONCE(cpus_schedulable) & cpu_bit(c))))
         sched_vacate(c);
 }

@@ -96,7 +96,7 @@ void sched_vcpu_init(struct vcpu *v)
     v->saved_rsp = (u64)sp;
 }
 
-/* Which pauses hold v where it is. In the middle of an operation it is the lack of CPU time alone, which passes by itself. */
+/* The pause flags that keep v from running. In the middle of an operation only the cap of its domain does: the next period lifts it. */
 static u32 held_by(const struct vcpu *v)
 {
     u32 why = READ_ONCE(v->pause_flags);
@@ -144,7 +144,7 @@ bool vcpu_is_running(const struct vcpu *v) { return READ_ONCE(v->sched.place) ==
 
 bool sched_is_outside(struct vcpu *v)
 {
-    struct runqueue *rq = rq_lock_of(v); /* released by the CPU that it leaves once its registers are saved */
+    struct runqueue *rq = rq_lock_of(v); /* held across a switch away from v: whoever gets it finds v's registers saved */
     bool outside = v->sched.place != SCHED_RUNNING && !v->mid_operation;
 
     spin_unlock(&rq->lock);
@@ -168,7 +168,7 @@ void sched_vcpu_remove(struct vcpu *v)
     timer_kill(&v->sched.slice_timer);
 }
 
-/* One that may not stay here goes elsewhere, now that its registers are saved. */
+/* A vCPU that put_prev() has taken off this CPU for good goes to another CPU's queue, now that its registers are saved. Releases rq. */
 static void place_evicted(struct runqueue *rq)
 {
     struct vcpu *v = rq->evicted;
@@ -189,7 +189,13 @@ void schedule_tail(void)
     place_evicted(rq_of(c));
     if (v->is_idle)
         return;
-    /* Who raises an event or pauses us and saw us not running yet leaves it to us to see that. */
+    /*
+     *   CPU A (here):                                             place = SCHED_RUNNING (get_next()); reads v's pause flags, and its events on the way out
+     *   CPU B (vcpu_pause_flag_set(), pause_begin(), vcpu_kick()):    sets a flag or raises an event; reads v's place
+     *
+     * B interrupts A only if it sees v running. With a barrier on either side B does see that, or A sees what B has set; otherwise v would
+     * enter its guest with a pause or an event that nothing tells it of.
+     */
     smp_mb();
     if (READ_ONCE(v->pause_flags))
         softirq_raise(SOFTIRQ_PAUSE);
@@ -202,7 +208,7 @@ void schedule_tail(void)
     }
 }
 
-/* Accounts for who ran until now and decides where it goes. */
+/* Charges the vCPU that ran until now for its time, and decides where it goes: blocked, to another CPU, or back into this queue. */
 static void put_prev(struct percpu *c, struct runqueue *rq, struct vcpu *prev, u64 now)
 {
     rq_charge(rq, prev, now);
@@ -266,8 +272,8 @@ static void get_next(struct percpu *c, struct runqueue *rq, struct vcpu *next, u
 }
 
 /*
- * A CPU with an empty queue looks at the others'. False: it is not known as idle. First known, then looking: whoever queues a
- * vCPU after this look finds us (rq_call_idle()).
+ * A CPU whose queue is empty looks for vCPUs in the others' queues. Returns whether others know it as idle now, or need not. First cpus_idle,
+ * then the look: rq_call_idle() has the reason.
  */
 static bool look_elsewhere(struct percpu *c, const struct runqueue *rq, const struct vcpu *prev)
 {
@@ -276,7 +282,7 @@ static bool look_elsewhere(struct percpu *c, const struct runqueue *rq, const st
     if (READ_ONCE(rq->nr_queued))
         return false;
     if (!(READ_ONCE(cpus_schedulable) & cpu_bit(c)))
-        return true; /* as good as known: no vCPU may come */
+        return true; /* need not: no vCPU is put on this CPU any more */
     if (gives_up)
         __atomic_fetch_or(&cpus_idle, cpu_bit(c), __ATOMIC_SEQ_CST);
     u64 now = system_time_ns();
@@ -286,7 +292,7 @@ static bool look_elsewhere(struct percpu *c, const struct runqueue *rq, const st
     return gives_up;
 }
 
-/* Who stays in this queue, perhaps behind one that may run here only, is not left there while a CPU sleeps that may run it. */
+/* vCPUs that stay in this queue (perhaps behind one that may run only here) do not wait while a CPU sleeps that may run them. */
 static void call_for_queued(const struct runqueue *rq)
 {
     smp_mb(); /* as in rq_call_idle() */
@@ -316,7 +322,7 @@ void schedule(void)
     else
         next = c->idle;
     if (next == c->idle && !known_idle)
-        softirq_raise(SOFTIRQ_SCHEDULE); /* all that were here have gone: once more, as an idle CPU */
+        softirq_raise(SOFTIRQ_SCHEDULE); /* the queue has emptied since the look: once more, and say first that this CPU is idle */
     if (rq->head)
         call_for_queued(rq);
     if (next == prev) {
@@ -330,7 +336,10 @@ void schedule(void)
     }
     stack_block_top(next->stack_block)->cpu = c;
     c->curr = next;
-    /* schedule_tail() releases the lock: it is counted on this CPU, not on a stack. */
+    /*
+     * The queue's lock is held across the switch: another CPU that takes prev out of a queue must find its registers saved. schedule_tail(),
+     * on next's stack, releases it: locks are counted for a CPU (percpu.locks_held), not for a stack.
+     */
     switch_stack(&prev->saved_rsp, next->saved_rsp);
     schedule_tail();
 }

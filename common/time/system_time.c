@@ -42,7 +42,7 @@ void wallclock_publish(struct domain *d)
     struct shared_info *s = d->shared_info;
 
     spin_lock(&wallclock_lock);
-    /* Odd while it changes: readers retry. */
+    /* The guest reads version, values, version: an odd one, or two that differ, and it reads again. So the values change between two stores. */
     u32 version = (s->wc_version + 1) | 1;
 
     WRITE_ONCE(s->wc_version, version);
@@ -64,7 +64,7 @@ void vcpu_time_publish(struct vcpu *v)
     u64 tsc0 = tsc_scale(&mul, &shift);
     WRITE_ONCE(t->version, version);
     wmb();
-    /* The beginning, for ever: all vCPUs then compute the same function of the TSC, to the last ns. */
+    /* System time 0 and its TSC, always: so all vCPUs compute the same function of the TSC, to the last ns. */
     t->system_time = 0;
     t->tsc_timestamp = tsc0;
     t->tsc_to_system_mul = mul;

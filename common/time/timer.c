@@ -78,7 +78,11 @@ int timers_init_cpu(struct percpu *c)
     if (!h)
         return -ENOMEM;
     h->lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
-    __atomic_store_n(&heaps[c->id], h, __ATOMIC_SEQ_CST); /* who reserves meanwhile sees it, or we see what was reserved */
+    /*
+     * CPU A, here, publishes its heap, then reads nr_reserved; CPU B (timers_reserve()) adds to nr_reserved, then makes room in all heaps. B
+     * sees the heap, or A sees B's timers: otherwise they would not fit into this heap.
+     */
+    __atomic_store_n(&heaps[c->id], h, __ATOMIC_SEQ_CST);
     return make_room(h, __atomic_load_n(&nr_reserved, __ATOMIC_SEQ_CST));
 }
 
@@ -113,7 +117,7 @@ static void sift_down(struct timer_heap *h, u32 i)
     place(h, i, t);
 }
 
-/* To where its time belongs. */
+/* Its time has changed: moves it up or down to where that belongs. */
 static void heap_move(struct timer_heap *h, struct timer *t)
 {
     sift_up(h, t->slot - 1);
@@ -165,7 +169,7 @@ void timer_stop(struct timer *t)
         bool was_first = h->at[0] == t;
 
         heap_remove(h, t);
-        /* Another CPU finds out by itself that nothing is due. */
+        /* Another CPU's APIC timer still fires for it, and finds nothing due. */
         if (was_first && h == own_heap())
             program_next(h);
     }
@@ -173,8 +177,11 @@ void timer_stop(struct timer *t)
 }
 
 /*
- * CPU A kills a timer, CPU B's handler of it sets it anew: A takes the handler away, then the timer out of its heap, under the lock
- * that B inserts it under. B comes first, and A finds it there, or later, and sees that it has no handler. Then A waits for B's handler to end.
+ *   CPU A (here):                               fn = NULL; takes the timer out of its heap, under the heap's lock; waits while its handler runs
+ *   CPU B (timer_set(), in that handler):       under the same lock: inserts the timer, unless fn is NULL
+ *
+ * B comes first, and A finds the timer in the heap; or B comes later, and sees NULL. Otherwise a handler that sets its timer anew could bring it
+ * back after A, and it would fire for a vCPU that has been freed.
  */
 void timer_kill(struct timer *t)
 {

@@ -32,7 +32,11 @@ int io_rights_iomem(struct io_rights *r, mfn_t first, mfn_t last, bool allow) __
 int io_rights_ports(struct io_rights *r, u32 first, u32 count, bool allow) __must_check;
 int io_rights_pirq(struct io_rights *r, u32 pirq, bool allow) __must_check;
 
-/* Whole. */
+/*
+ * CPU A takes a right away (io_rights_pirq(), io_rights_ports()), CPU B has just seen it here: B's one operation still goes through, as if it had
+ * come before. Each right is one bit, so there is no state in between. A range of iomem[] is several words, hence the lock.
+ */
+/* All frames from first to last lie in one range. Takes r->lock. */
 bool io_rights_has_iomem(struct io_rights *r, mfn_t first, mfn_t last);
 static inline bool io_rights_has_port(const struct io_rights *r, u16 port) { return READ_ONCE(r->ports[port / 64]) >> port % 64 & 1; }
 static inline bool io_rights_has_pirq(const struct io_rights *r, u32 pirq)

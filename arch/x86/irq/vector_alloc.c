@@ -13,7 +13,15 @@
 #include <hv/x86/percpu.h>
 #include <hv/x86/vectors.h>
 
-#define LEFT 0x8000 /* the PIRQ has moved away: the vector is free, and until it is given away leads to that PIRQ */
+/*
+ * In owners[]: the PIRQ has moved away and the vector may be given out, but until then it still leads to that PIRQ.
+ *
+ *   CPU A (vector_leave()):    has told the device its new place; marks the old vector LEFT
+ *   CPU B (vector_pirq()):     takes an interrupt on the old vector, which the device had sent before
+ *
+ * If A freed the vector, B would find no PIRQ, call the interrupt unexpected, and lose it: an edge does not come again.
+ */
+#define LEFT 0x8000
 
 static u16 owners[MAX_CPUS][256]; /* number of the PIRQ plus one; 0: the vector is free */
 static struct {

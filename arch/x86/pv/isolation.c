@@ -140,7 +140,7 @@ void isolation_free_vcpu(struct vcpu *v)
     hv_free_page(v->pv.isolated.l4[1]);
 }
 
-/* What handlers have left on this CPU's IST stacks is no business of another guest. */
+/* The top pages of the IST stacks are mapped while guests run (Meltdown shows them): what handlers left there for one is wiped for the next. */
 static void wipe_ist_stacks(const struct percpu *c)
 {
     for (unsigned i = 0; i < IST_COUNT; i++) {
@@ -180,7 +180,10 @@ void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn)
     spin_unlock(&v->pv.isolated.lock);
 }
 
-/* Each change is followed by such a call, and reads what is there by then: the last one to come has it right. */
+/*
+ * CPUs A and B change the same entry one after the other, and come here in either order. Each copies what the entry says when it has the lock,
+ * not what it has stored itself: so the last one copies the last value. If each copied its own, the copy could keep a table that was freed.
+ */
 void isolation_l4_changed(const struct domain *d, const pte_t *entry)
 {
     mfn_t mfn = virt_to_mfn(entry);

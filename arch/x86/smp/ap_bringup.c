@@ -29,6 +29,13 @@
 #include <hv/x86/trap_policy.h>
 
 /*
+ * How the boot CPU (A) and the one that starts (B) speak through the mailbox:
+ *
+ *   A (start_one()):                    fills the mailbox; INIT and STARTUP; waits for CPU_ONLINE in B's state, or a vector in the mailbox
+ *   B (ap_trampoline.S, ap_main()):     counts stages in it; a fault writes its vector and halts; at the end CPU_ONLINE, with all it has set up
+ *
+ * The next CPU gets the mailbox only when B is online or has been sent back by INIT: one that came late would take that CPU's stack.
+ *
  * Code and mailbox: two pages below 640 KiB, the last of a block of STACK_BLOCK_SIZE, wherever the memory map has RAM that holds none of the
  * loader's modules: dom0 is built of those later. Page 0 is not used: the BIOS's data are there.
  */
@@ -186,7 +193,7 @@ static void start_one(struct percpu *c)
         return;
     }
     name_failure(c);
-    local_apic_send(c->apic_id, IPI_INIT); /* back to where it waits for its start */
+    local_apic_send(c->apic_id, IPI_INIT); /* back to waiting for STARTUP, before the mailbox is another CPU's */
     c->state = CPU_ABSENT;
 }
 

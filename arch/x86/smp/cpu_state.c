@@ -39,12 +39,13 @@ void smp_park(void)
     timers_move_away(&boot_percpu);
     arch_cpu_leave_guests();
     __atomic_fetch_and(&cpus_online, ~cpu_bit(c), __ATOMIC_SEQ_CST);
-    tlb_serve(); /* whoever asked before that waits for it */
+    tlb_serve(); /* a CPU that found this one online may have asked for a flush and wait for it */
     __atomic_store_n(&c->state, CPU_PARKED, __ATOMIC_SEQ_CST);
     while (READ_ONCE(c->state) == CPU_PARKED)
         __asm__ volatile("sti; hlt; cli" ::: "memory");
     __atomic_fetch_or(&cpus_online, cpu_bit(c), __ATOMIC_SEQ_CST);
-    tlb_flush_global(); /* nobody asked for what changed meanwhile */
+    /* Online first: between a flush and that, another CPU could change tables, not ask this one, and leave it with old translations. */
+    tlb_flush_global();
     __atomic_store_n(&c->state, CPU_ONLINE, __ATOMIC_SEQ_CST);
 }
 
@@ -57,7 +58,7 @@ static void wait_for_state(const struct percpu *c, u32 state)
     }
 }
 
-/* One change at a time; NULL if it cannot be. */
+/* The CPU, if it may be changed and no other change is under way; else NULL, and *rc is the error. */
 static struct percpu *begin_change(u32 id, int *rc)
 {
     struct percpu *c = id < MAX_CPUS ? cpu_table[index_nospec(id, MAX_CPUS)] : NULL;
