@@ -233,10 +233,6 @@ struct domain_config {
 };
 int domain_create(domid_t id, const struct domain_config *config, struct domain **created) __must_check;
 void domain_free(struct domain *d); /* no reference and no pointer to it is left; parts of it may never have been there */
-/* Before the domain's first run, one at a time. NULL: no memory, and nothing is left of it. */
-struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;
-void vcpu_stop_for_good(struct vcpu *v)
-    __may_preempt; /* it is paused for ever: no queue, timer or frame of the guest's has to do with it any more */
 
 /* Gives `count` frames from pg on (at least one) to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG, and none, over max_pages. */
 int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count) __must_check;
@@ -275,6 +271,12 @@ int domain_watchdog_change(struct domain *d, u32 id, u32 seconds) __must_check;
 
 void domains_init(void);
 
+/* ---- vcpu.c ---- */
+/* Before the domain's first run, one at a time. NULL: no memory, and nothing is left of it. */
+struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;
+/* It is paused for ever: no queue, timer or frame of the guest's has to do with it any more. */
+void vcpu_stop_for_good(struct vcpu *v) __may_preempt;
+void vcpu_free(struct vcpu *v);  /* with its domain; parts of it may never have been there */
 void vcpu_start(struct vcpu *v); /* VCPUOP_up, with the default periodic timer the first time */
 void vcpu_set_period(struct vcpu *v, u64 period_ns);
 void vcpu_wake(struct vcpu *v); /* runnable again if no pause flag is left */

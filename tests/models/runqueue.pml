@@ -5,7 +5,7 @@
  * Stands for:
  *   common/sched/schedule.c: schedule, look_elsewhere, call_for_queued, schedule_tail, put_prev, pop_unpaused, get_next, place_evicted, vcpu_wake, sched_set_affinity, idle_loop
  *   common/sched/runqueue.c: rq_lock_of, rq_insert, rq_pop, choose, claim_idle, add, rq_call_idle, set_out, sched_enqueue, sched_place, take, sched_steal
- *   common/domain/domain.c: vcpu_pause_flag_set, vcpu_pause_flag_clear, vcpu_kick
+ *   common/domain/vcpu.c: vcpu_pause_flag_set, vcpu_pause_flag_clear, vcpu_kick
  *   common/hypercall/sched_op.c: op_block
  *   common/core/softirq.c: softirq_raise_on, softirq_process
  *
