@@ -7,22 +7,19 @@
 
 static u64 bytes_of(const struct xenctl_bitmap *map) { return (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8; }
 
-/* The CPUs that the map has room for. */
-static u64 room_of(const struct xenctl_bitmap *map) { return map->nr_bits < MAX_CPUS ? (1ULL << map->nr_bits) - 1 : ~0ULL; }
-
 /* A set of CPUs from the guest. Bits that it has no room for are 0. */
-static int read_set(const struct xenctl_bitmap *map, u64 *set)
+static int read_set(const struct xenctl_bitmap *map, cpuset_t *set)
 {
-    *set = 0;
+    *set = CPUSET_NONE;
     if (copy_from_guest(set, map->bitmap, bytes_of(map)))
         return -EFAULT;
-    *set &= room_of(map);
+    *set = cpuset_and(*set, cpuset_below(map->nr_bits));
     return 0;
 }
 
-static int write_set(const struct xenctl_bitmap *map, u64 set)
+static int write_set(const struct xenctl_bitmap *map, cpuset_t set)
 {
-    set &= room_of(map);
+    set = cpuset_and(set, cpuset_below(map->nr_bits));
     return copy_to_guest(map->bitmap, &set, bytes_of(map)) ? -EFAULT : 0;
 }
 
@@ -37,7 +34,7 @@ long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
 
     if (!v || !flags_ok(x->flags))
         return -EINVAL;
-    u64 hard = v->sched.hard_affinity, soft = v->sched.soft_affinity, usable = READ_ONCE(cpus_online);
+    cpuset_t hard = v->sched.hard_affinity, soft = v->sched.soft_affinity, usable = cpuset_read(&cpus_online);
     int rc = 0;
 
     if (x->flags & XEN_VCPUAFFINITY_HARD)
@@ -48,9 +45,9 @@ long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
         rc = sched_set_affinity(v, hard, soft);
     /* Back goes what is in effect. */
     if (!rc && (x->flags & XEN_VCPUAFFINITY_HARD))
-        rc = write_set(&x->cpumap_hard, hard & usable);
+        rc = write_set(&x->cpumap_hard, cpuset_and(hard, usable));
     if (!rc && (x->flags & XEN_VCPUAFFINITY_SOFT))
-        rc = write_set(&x->cpumap_soft, hard & soft & usable);
+        rc = write_set(&x->cpumap_soft, cpuset_and(cpuset_and(hard, soft), usable));
     return rc;
 }
 

@@ -160,7 +160,7 @@ static void poll(void *data)
     struct percpu *c;
 
     (void)data;
-    for_each_cpu(c, READ_ONCE(cpus_online))
+    for_each_cpu(c, cpuset_read(&cpus_online))
         softirq_raise_on(c, SOFTIRQ_MACHINE_CHECK_POLL);
     timer_set(&poll_timer, system_time_ns() + POLL_NS);
 }
@@ -309,7 +309,7 @@ static long op_physcpuinfo(struct xen_mc *op)
         return 0;
     if (!room)
         return -EINVAL;
-    for_each_cpu(c, READ_ONCE(cpus_online)) {
+    for_each_cpu(c, cpuset_read(&cpus_online)) {
         if (n == room)
             break;
         describe_cpu(c->id, &described);

@@ -171,11 +171,11 @@ static long op_register_info(struct vcpu *v, guest_ptr_t arg)
 /* Of a vCPU that is pinned: what identifies its CPU for the firmware. */
 static long op_get_physid(struct vcpu *v, guest_ptr_t arg)
 {
-    u64 hard = v->sched.hard_affinity;
+    cpuset_t hard = v->sched.hard_affinity;
 
-    if (v->domain != hardware_domain || (hard & (hard - 1)))
+    if (v->domain != hardware_domain || cpuset_count(hard) != 1)
         return -EINVAL;
-    u32 apic_id = cpu_table[bit_first(hard)]->apic_id;
+    u32 apic_id = cpu_table[cpuset_first(hard)]->apic_id;
     struct vcpu_get_physid p = { apic_id | (u64)acpi_id_of(apic_id) << 32 };
 
     return copy_to_guest(arg, &p, sizeof(p));

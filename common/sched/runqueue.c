@@ -13,7 +13,7 @@
 
 static struct runqueue boot_runqueue = { .lock = SPINLOCK_INIT(LOCK_RUNQUEUE) };
 static struct runqueue *queues[MAX_CPUS] = { &boot_runqueue };
-u64 cpus_schedulable = 1, cpus_idle;
+cpuset_t cpus_schedulable = CPUSET_FIRST_CPU, cpus_idle;
 
 int sched_init_cpu(struct percpu *c)
 {
@@ -104,16 +104,19 @@ void rq_charge(struct runqueue *rq, struct vcpu *v, u64 now)
     advance(rq);
 }
 
-static u64 affine(const struct vcpu *v, u64 cpus)
+static cpuset_t affine(const struct vcpu *v, cpuset_t cpus)
 {
-    u64 hard = cpus & v->sched.hard_affinity;
+    cpuset_t hard = cpuset_and(cpus, v->sched.hard_affinity);
 
-    return hard ? hard : cpus; /* all its CPUs were taken away: it runs anywhere rather than never */
+    return cpuset_empty(hard) ? cpus : hard; /* all its CPUs were taken away: it runs anywhere rather than never */
 }
 
-bool sched_may_run_on(const struct vcpu *v, const struct percpu *c) { return affine(v, READ_ONCE(cpus_schedulable)) & cpu_bit(c); }
+bool sched_may_run_on(const struct vcpu *v, const struct percpu *c)
+{
+    return cpuset_test(affine(v, cpuset_read(&cpus_schedulable)), c->id);
+}
 
-static struct percpu *least_loaded(u64 set)
+static struct percpu *least_loaded(cpuset_t set)
 {
     struct percpu *c, *best = NULL;
 
@@ -124,33 +127,33 @@ static struct percpu *least_loaded(u64 set)
 }
 
 /* Claims an idle CPU: two vCPUs that wake together do not get the same one. */
-static struct percpu *claim_idle(u64 set, u64 last)
+static struct percpu *claim_idle(cpuset_t set, const struct percpu *last)
 {
     for (;;) {
-        u64 idle = READ_ONCE(cpus_idle) & set;
+        cpuset_t idle = cpuset_and(cpuset_read(&cpus_idle), set);
 
-        if (!idle)
+        if (cpuset_empty(idle))
             return NULL;
-        u64 bit = idle & last ? last : idle & -idle;
+        u32 number = cpuset_test(idle, last->id) ? last->id : cpuset_first(idle);
 
-        if (__atomic_fetch_and(&cpus_idle, ~bit, __ATOMIC_SEQ_CST) & bit)
-            return cpu_table[bit_first(bit)];
+        if (cpuset_clear_atomic(&cpus_idle, number))
+            return cpu_table[number];
     }
 }
 
 /* Idle before busy, soft affinity before none, the CPU whose caches know it before others. */
 static struct percpu *choose(const struct vcpu *v)
 {
-    u64 allowed = affine(v, READ_ONCE(cpus_schedulable)), soft = allowed & v->sched.soft_affinity, last = cpu_bit(v->cpu);
-    struct percpu *c = soft ? claim_idle(soft, last) : NULL;
+    cpuset_t allowed = affine(v, cpuset_read(&cpus_schedulable)), soft = cpuset_and(allowed, v->sched.soft_affinity);
+    struct percpu *last = v->cpu, *c = claim_idle(soft, last);
 
     if (!c)
         c = claim_idle(allowed, last);
     if (c)
         return c;
-    if (!soft)
+    if (cpuset_empty(soft))
         soft = allowed;
-    return least_loaded(soft & last && READ_ONCE(rq_of(v->cpu)->nr_queued) == 0 ? last : soft);
+    return cpuset_test(soft, last->id) && READ_ONCE(rq_of(last)->nr_queued) == 0 ? last : least_loaded(soft);
 }
 
 /* On queue rq, whose lock is held; true: who runs there should make way. */
@@ -177,7 +180,7 @@ void rq_call_idle(const struct vcpu *v)
     struct percpu *c;
 
     smp_mb();
-    for_each_cpu(c, READ_ONCE(cpus_idle) & affine(v, READ_ONCE(cpus_schedulable)))
+    for_each_cpu(c, cpuset_and(cpuset_read(&cpus_idle), affine(v, cpuset_read(&cpus_schedulable))))
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
 }
 
@@ -217,7 +220,7 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
      * CPU B (sched_cpu_leave()) takes c out of cpus_schedulable, then empties its queue. If it was emptied before v came, we see here that c is
      * gone, since c's lock was taken after that, and empty it again: nobody else would.
      */
-    if (unlikely(!(READ_ONCE(cpus_schedulable) & cpu_bit(c))))
+    if (unlikely(!cpuset_test(cpuset_read(&cpus_schedulable), c->id)))
         sched_vacate(c);
 }
 
@@ -278,7 +281,7 @@ void sched_steal(struct percpu *c, bool idle, u64 now)
     u64 before = idle ? ~0ULL : now - ROTATE_AFTER_NS; /* idle: whoever waits, also if its CPU's clock is some ns ahead */
     struct percpu *other;
 
-    for_each_cpu(other, READ_ONCE(cpus_schedulable) & ~cpu_bit(c)) {
+    for_each_cpu(other, cpuset_without(cpuset_read(&cpus_schedulable), c->id)) {
         struct runqueue *from = rq_of(other);
         struct vcpu *v = READ_ONCE(from->nr_queued) ? take(from, c, before) : NULL;
 

@@ -21,7 +21,7 @@ struct runqueue {
     u64 nr_switches;
 };
 
-extern u64 cpus_schedulable, cpus_idle;
+extern cpuset_t cpus_schedulable, cpus_idle;
 
 struct runqueue *rq_of(const struct percpu *c);
 /* The queue of v->cpu, locked. */

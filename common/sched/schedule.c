@@ -12,6 +12,7 @@
 #include <hv/guest_access.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
+#include <hv/nospec.h>
 #include <hv/printk.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
@@ -88,7 +89,7 @@ void sched_vcpu_init(struct vcpu *v)
     top->vcpu = v;
     v->cpu = this_cpu();
     v->state_cpu = ~0u;
-    v->sched.hard_affinity = v->sched.soft_affinity = ~0ULL;
+    v->sched.hard_affinity = v->sched.soft_affinity = cpuset_all();
     timer_init(&v->sched.slice_timer, slice_over, v);
     *--sp = (u64)vcpu_first_entry; /* where switch_stack() returns to */
     sp -= 6;                       /* rbx rbp r12 r13 r14 r15 */
@@ -259,8 +260,8 @@ static void get_next(struct percpu *c, struct runqueue *rq, struct vcpu *next, u
 {
     u64 slice = MAX(SLICE_NS / (rq->nr_queued + 1), SLICE_MIN_NS);
 
-    if (READ_ONCE(cpus_idle) & cpu_bit(c))
-        __atomic_fetch_and(&cpus_idle, ~cpu_bit(c), __ATOMIC_SEQ_CST);
+    if (cpuset_test(cpuset_read(&cpus_idle), c->id))
+        cpuset_clear_atomic(&cpus_idle, c->id);
     rq->running = next;
     next->sched.place = SCHED_RUNNING;
     next->sched.charged_until = now;
@@ -281,10 +282,10 @@ static bool look_elsewhere(struct percpu *c, const struct runqueue *rq, const st
 
     if (READ_ONCE(rq->nr_queued))
         return false;
-    if (!(READ_ONCE(cpus_schedulable) & cpu_bit(c)))
+    if (!cpuset_test(cpuset_read(&cpus_schedulable), c->id))
         return true; /* need not: no vCPU is put on this CPU any more */
     if (gives_up)
-        __atomic_fetch_or(&cpus_idle, cpu_bit(c), __ATOMIC_SEQ_CST);
+        cpuset_set_atomic(&cpus_idle, c->id);
     u64 now = system_time_ns();
 
     if (gives_up || now >= prev->sched.slice_end)
@@ -296,7 +297,7 @@ static bool look_elsewhere(struct percpu *c, const struct runqueue *rq, const st
 static void call_for_queued(const struct runqueue *rq)
 {
     smp_mb(); /* as in rq_call_idle() */
-    if (likely(!READ_ONCE(cpus_idle)))
+    if (likely(cpuset_empty(cpuset_read(&cpus_idle))))
         return;
     for (const struct vcpu *v = rq->head; v; v = v->sched.next)
         rq_call_idle(v);
@@ -345,7 +346,7 @@ void schedule(void)
 }
 
 /* rq: that of v->cpu, locked; it is released. */
-static void apply_affinity(struct runqueue *rq, struct vcpu *v, u64 hard, u64 soft)
+static void apply_affinity(struct runqueue *rq, struct vcpu *v, cpuset_t hard, cpuset_t soft)
 {
     v->sched.hard_affinity = hard;
     v->sched.soft_affinity = soft;
@@ -364,13 +365,13 @@ static void apply_affinity(struct runqueue *rq, struct vcpu *v, u64 hard, u64 so
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
 }
 
-int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft)
+int sched_set_affinity(struct vcpu *v, cpuset_t hard, cpuset_t soft)
 {
-    if (!(hard & READ_ONCE(cpus_schedulable)))
+    if (cpuset_empty(cpuset_and(hard, cpuset_read(&cpus_schedulable))))
         return -EINVAL;
     struct runqueue *rq = rq_lock_of(v);
 
-    if (v->sched.before_pin) {
+    if (!cpuset_empty(v->sched.before_pin)) {
         spin_unlock(&rq->lock);
         return -EBUSY;
     }
@@ -380,30 +381,32 @@ int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft)
 
 int sched_pin_override(struct vcpu *v, int id)
 {
-    u64 hard = id >= 0 && id < MAX_CPUS ? 1ULL << id & READ_ONCE(cpus_schedulable) : 0;
+    u32 number = (u32)index_nospec((u32)id, MAX_CPUS);
+    bool usable = (u32)id < MAX_CPUS && cpuset_test(cpuset_read(&cpus_schedulable), number);
     struct runqueue *rq = rq_lock_of(v);
-    u64 before = v->sched.before_pin;
-    int rc = id < 0 ? (before ? 0 : -EINVAL) : !hard ? -EINVAL : before ? -EBUSY : 0;
+    cpuset_t before = v->sched.before_pin;
+    bool pinned = !cpuset_empty(before);
+    int rc = id < 0 ? (pinned ? 0 : -EINVAL) : !usable ? -EINVAL : pinned ? -EBUSY : 0;
 
     if (rc) {
         spin_unlock(&rq->lock);
         return rc;
     }
-    v->sched.before_pin = before ? 0 : v->sched.hard_affinity;
-    apply_affinity(rq, v, before ? before : hard, v->sched.soft_affinity);
+    v->sched.before_pin = pinned ? CPUSET_NONE : v->sched.hard_affinity;
+    apply_affinity(rq, v, pinned ? before : cpuset_of(number), v->sched.soft_affinity);
     return 0;
 }
 
 void sched_cpu_use(struct percpu *c)
 {
-    __atomic_fetch_or(&cpus_schedulable, cpu_bit(c), __ATOMIC_SEQ_CST);
+    cpuset_set_atomic(&cpus_schedulable, c->id);
     softirq_raise_on(c, SOFTIRQ_SCHEDULE); /* it looks for work */
 }
 
 void sched_cpu_leave(struct percpu *c)
 {
-    __atomic_fetch_and(&cpus_schedulable, ~cpu_bit(c), __ATOMIC_SEQ_CST);
-    __atomic_fetch_and(&cpus_idle, ~cpu_bit(c), __ATOMIC_SEQ_CST);
+    cpuset_clear_atomic(&cpus_schedulable, c->id);
+    cpuset_clear_atomic(&cpus_idle, c->id);
     sched_vacate(c);
     softirq_raise_on(c, SOFTIRQ_SCHEDULE);
 }
@@ -439,7 +442,7 @@ static void print_runqueues(char key)
     struct percpu *c;
 
     (void)key;
-    for_each_cpu(c, READ_ONCE(cpus_schedulable)) {
+    for_each_cpu(c, cpuset_read(&cpus_schedulable)) {
         struct runqueue *rq = rq_of(c);
 
         spin_lock(&rq->lock);

@@ -286,7 +286,7 @@ static void print_timers(char key)
     struct percpu *c;
 
     printk("Timers at %lu ns:\n", now);
-    for_each_cpu(c, READ_ONCE(cpus_online)) {
+    for_each_cpu(c, cpuset_read(&cpus_online)) {
         struct timer_heap *h = heaps[c->id];
 
         spin_lock(&h->lock);

@@ -53,15 +53,6 @@ bool list_next(const char **list, char *word, size_t size) __must_check;
 static inline unsigned bit_first(u64 x) { return (unsigned)__builtin_ctzll(x); }     /* x != 0 */
 static inline unsigned bit_last(u64 x) { return 63 - (unsigned)__builtin_clzll(x); } /* x != 0 */
 
-static inline u32 bit_count(u64 x)
-{
-    u32 n = 0;
-
-    for (; x; x &= x - 1)
-        n++;
-    return n;
-}
-
 static inline bool test_bit(u64 n, const volatile void *p) { return (((const volatile u8 *)p)[n >> 3] >> (n & 7)) & 1; }
 static inline bool atomic_test_and_set_bit(u64 n, volatile void *p)
 {

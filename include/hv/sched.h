@@ -8,6 +8,7 @@
 #ifndef HV_SCHED_H
 #define HV_SCHED_H
 
+#include <hv/cpuset.h>
 #include <hv/spinlock.h>
 #include <hv/time.h>
 #include <hv/types.h>
@@ -36,8 +37,8 @@ struct sched_vcpu {
     u64 runnable_since; /* system time; for latencies and for who waited longest */
     bool woken, yields;
     u64 slice_end;
-    u64 hard_affinity, soft_affinity; /* sets of CPUs */
-    u64 before_pin;                   /* the hard one that SCHEDOP_pin_override has replaced; 0: it has not */
+    cpuset_t hard_affinity, soft_affinity;
+    cpuset_t before_pin; /* the hard one that SCHEDOP_pin_override has replaced; empty: it has not */
     struct timer slice_timer;
 };
 
@@ -62,7 +63,7 @@ void idle_loop(void) __may_preempt __noreturn;
 /* 0; -EINVAL: weight 0 or above SCHED_WEIGHT_MAX, or more than 100 percent for each vCPU. */
 int sched_set_params(struct domain *d, u32 weight, u32 cap) __must_check;
 /* The sets are of CPUs; -EINVAL if no online CPU is in `hard`; -EBUSY: pinned. A vCPU that runs elsewhere moves soon. */
-int sched_set_affinity(struct vcpu *v, u64 hard, u64 soft) __must_check;
+int sched_set_affinity(struct vcpu *v, cpuset_t hard, cpuset_t soft) __must_check;
 /* v runs on the CPU of that id alone, until id < 0: where it ran before. -EINVAL: no such CPU online, or it is not pinned; -EBUSY: it is. */
 int sched_pin_override(struct vcpu *v, int id) __must_check;
 

@@ -3,7 +3,7 @@
 import re
 
 from caisson import images
-from harness import OUT, REACHED, bundle, clean, debug_elf, direct, linux, machine, need, run_linux, run_machine, test
+from harness import BUILD, ELF, OUT, REACHED, bundle, clean, command, debug_elf, direct, linux, machine, need, run_linux, run_machine, test
 
 # Less than the self test's: more CPUs than this machine has wait for each other long.
 LOAD = """#!/bin/sh
@@ -89,6 +89,17 @@ def linux_smp(name, smp, vcpus, words="", script=None, until=None):
     if until:
         need(until in r.output, f"'{until}' was not printed", r)
     clean(r)
+
+
+@test("smp: sets of CPUs, of more CPUs than a word has bits")
+def cpusets():
+    """The same test kernel on the hypervisor as it is, and on one for 256 CPUs, with few and with 66."""
+    command("make", "-s", "-j2", "O=build/cpus", "EXTRA_CFLAGS=-DMAX_CPUS=256")
+    for elf, cpus in ((ELF, 2), (f"{BUILD}/cpus/caisson.elf", 2), (f"{BUILD}/cpus/caisson.elf", 66)):
+        r = run_machine(machine.command(("direct", elf, bundle("smp_cpusets"), "noreboot"), smp=cpus, mem="256M"), 240)
+        for text in (f"SMP: {cpus} of {cpus} CPUs online", f"{cpus} CPUs", "test kernel: PASS"):
+            need(text in r.output and not r.timed_out, f"'{text}' was not printed", r)
+        clean(r)
 
 
 @test("smp: nosmp and maxcpus")

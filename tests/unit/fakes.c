@@ -27,7 +27,7 @@ bool (*fake_msr_exists)(u32 msr);
 
 struct percpu boot_percpu, *fake_cpu = &boot_percpu;
 struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
-u64 cpus_online = 1;
+cpuset_t cpus_online = CPUSET_FIRST_CPU;
 struct cpu_features cpu = { .phys_bits = 40 };
 WEAK struct boot_info boot_info;
 WEAK struct acpi_info acpi;

@@ -43,7 +43,7 @@ static void interrupts_of(u32 id)
     struct percpu *me = fake_cpu;
 
     fake_cpu = &cpus[id];
-    if (interrupted[id] && (cpus_online & cpu_bit(fake_cpu))) {
+    if (interrupted[id] && cpuset_test(cpus_online, fake_cpu->id)) {
         interrupted[id] = false;
         tlb_serve();
     }
@@ -61,7 +61,7 @@ static void start_at(u32 clock)
     memset(remembers, 0, sizeof(remembers));
     memset(deaf, 0, sizeof(deaf));
     memset(interrupted, 0, sizeof(interrupted));
-    cpus_online = (1 << CPUS) - 1;
+    cpus_online = cpuset_below(CPUS);
     tlb_flush_clock = clock;
     step = 1;
     for (u32 i = 0; i < CPUS; i++) {
@@ -110,7 +110,7 @@ static void only_who_may_remember_is_asked(void **state)
         reuse(4, stamp);
         assert_int_equal(asked, 1); /* one flush serves all that went before it */
         remembers[3][5] = true;
-        cpus_online &= ~cpu_bit(&cpus[3]); /* is parked */
+        cpuset_clear(&cpus_online, 3); /* is parked */
         remembers[3][5] = false;
         reuse(5, tlb_clock());
         assert_int_equal(cpus[1].flush_done, cpus[1].flush_asked);
@@ -194,9 +194,9 @@ static void random_machine(void **state)
                 if (c && cpus[c].loaded) {
                     cpus[c].loaded = NULL;
                     fake_write_cr3(0);
-                    cpus_online ^= cpu_bit(&cpus[c]);
+                    cpuset_clear(&cpus_online, c);
                 } else if (c) {
-                    cpus_online |= cpu_bit(&cpus[c]);
+                    cpuset_set(&cpus_online, c);
                     tlb_flush_global();
                     cpus[c].loaded = (void *)1;
                 }

@@ -65,7 +65,7 @@ void evtchn_send_pirq(struct domain *d, u32 port)
 /* The first of `n` CPUs asks; ids as given. */
 static void machine(u32 n, const u32 *ids)
 {
-    cpus_online = 0;
+    cpus_online = CPUSET_NONE;
     for (u32 i = 0; i < n; i++) {
         struct percpu *c = i ? &cpus[i] : &boot_percpu;
 
@@ -74,7 +74,7 @@ static void machine(u32 n, const u32 *ids)
         cpu_table[i] = c;
         vectors_forget(c);
         vectors_open(c);
-        cpus_online |= cpu_bit(c);
+        cpuset_set(&cpus_online, c->id);
     }
 }
 

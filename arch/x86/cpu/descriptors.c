@@ -31,7 +31,7 @@ struct percpu boot_percpu __section(".data.percpu") = {
     },
 };
 struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
-u64 cpus_online = 1;
+cpuset_t cpus_online = CPUSET_FIRST_CPU;
 
 void cpu_set_stack(struct percpu *c, void *block)
 {

@@ -31,13 +31,13 @@
 static bool opt_pin;
 OPTION("dom0_vcpus_pin", option_bool, opt_pin, "each vCPU of dom0 stays on one CPU", "off");
 
-static u64 nth_online_cpu(u32 n)
+static cpuset_t nth_online_cpu(u32 n)
 {
-    u64 set = READ_ONCE(cpus_online);
+    cpuset_t set = cpuset_read(&cpus_online);
 
     while (n--)
-        set &= set - 1;
-    return set & -set;
+        cpuset_drop_first(&set);
+    return cpuset_of(cpuset_first(set));
 }
 
 struct build {

@@ -23,12 +23,13 @@
  */
 #define LEFT 0x8000
 
+_Static_assert(MAX_CPUS <= 256, "irq_place.cpu is a byte");
 static u16 owners[MAX_CPUS][256]; /* number of the PIRQ plus one; 0: the vector is free */
 static struct {
     u8 last; /* what was given away last: the next one comes after it, so that one that was freed just now rests */
     u32 used;
 } spaces[MAX_CPUS];
-static u64 closed; /* CPUs that are being taken offline, or are */
+static cpuset_t closed; /* CPUs that are being taken offline, or are */
 
 bool irq_reaches(const struct percpu *c) { return c->apic_id < 0xff; }
 
@@ -60,7 +61,7 @@ static const struct percpu *choose_cpu(u32 vector)
     const struct percpu *best = NULL;
     struct percpu *c;
 
-    for_each_cpu(c, READ_ONCE(cpus_online) & ~closed)
+    for_each_cpu(c, cpuset_andnot(cpuset_read(&cpus_online), closed))
         if (irq_reaches(c) && (vector ? is_free(c, vector) : free_vector(c) != 0) && (!best || spaces[c->id].used < spaces[best->id].used))
             best = c;
     return best;
@@ -104,9 +105,9 @@ bool vector_pirq(u32 vector, u32 *pirq)
     return owner;
 }
 
-void vectors_close(const struct percpu *c) { closed |= cpu_bit(c); }
+void vectors_close(const struct percpu *c) { cpuset_set(&closed, c->id); }
 
-void vectors_open(const struct percpu *c) { closed &= ~cpu_bit(c); }
+void vectors_open(const struct percpu *c) { cpuset_clear(&closed, c->id); }
 
 void vectors_forget(const struct percpu *c)
 {

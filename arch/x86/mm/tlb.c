@@ -87,7 +87,7 @@ static void ask_others(void)
 {
     struct percpu *c;
 
-    for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
+    for_each_cpu(c, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id))
         ask(c, FLUSH_GUEST, 0);
 }
 
@@ -97,7 +97,7 @@ static bool all_flushed_in_epoch_of(u32 now)
 {
     struct percpu *c;
 
-    for_each_cpu(c, READ_ONCE(cpus_online))
+    for_each_cpu(c, cpuset_read(&cpus_online))
         if (!same_epoch(READ_ONCE(c->tlb_flush_time), now))
             return false;
     return true;
@@ -173,12 +173,12 @@ static bool served(const struct percpu *c, u64 number)
 }
 
 /* Asks the other CPUs of the set, and returns when all of them have flushed. */
-static void flush_others(u64 set, u32 what, u64 address)
+static void flush_others(cpuset_t set, u32 what, u64 address)
 {
     u64 number[MAX_CPUS];
     struct percpu *c;
 
-    set &= READ_ONCE(cpus_online) & ~cpu_bit(this_cpu());
+    set = cpuset_and(set, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id));
     for_each_cpu(c, set)
         number[c->id] = ask(c, what, address);
     for_each_cpu(c, set)
@@ -191,7 +191,7 @@ static void flush_others(u64 set, u32 what, u64 address)
 void tlb_flush_global_all_cpus(void)
 {
     tlb_flush_global();
-    flush_others(~0ULL, FLUSH_GLOBAL, 0);
+    flush_others(cpuset_all(), FLUSH_GLOBAL, 0);
 }
 
 /*
@@ -201,22 +201,22 @@ void tlb_flush_global_all_cpus(void)
  * If A does not see B, all that B walks it walks after the change. If B loaded CR3 first, it could walk an old entry between A's two steps,
  * and A would not ask it to flush.
  */
-static u64 cpus_with_guests(void)
+static cpuset_t cpus_with_guests(void)
 {
     struct percpu *c;
-    u64 set = 0;
+    cpuset_t set = CPUSET_NONE;
 
     smp_mb();
-    for_each_cpu(c, READ_ONCE(cpus_online))
+    for_each_cpu(c, cpuset_read(&cpus_online))
         if (READ_ONCE(c->loaded))
-            set |= cpu_bit(c);
+            cpuset_set(&set, c->id);
     return set;
 }
 
-void tlb_flush_cpus(u64 set, u64 address)
+void tlb_flush_cpus(cpuset_t set, u64 address)
 {
-    set &= cpus_with_guests();
-    if (set & cpu_bit(this_cpu())) {
+    set = cpuset_and(set, cpus_with_guests());
+    if (cpuset_test(set, this_cpu()->id)) {
         if (address)
             invlpg(address);
         else
@@ -229,11 +229,11 @@ static bool flushed_since(const struct percpu *c, u32 stamp) { return (s32)(READ
 
 void tlb_flush_since(u32 stamp)
 {
-    u64 set = cpus_with_guests();
+    cpuset_t set = cpus_with_guests();
     struct percpu *c;
 
     for_each_cpu(c, set)
         if (flushed_since(c, stamp))
-            set &= ~cpu_bit(c);
+            cpuset_clear(&set, c->id);
     tlb_flush_cpus(set, 0);
 }

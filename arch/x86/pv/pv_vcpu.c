@@ -82,7 +82,7 @@ void pv_domain_relinquish(struct domain *d)
     struct vcpu *v;
 
     /* A CPU that ran it last and now idles goes to the hypervisor's tables by itself before it sleeps. */
-    for_each_cpu(c, READ_ONCE(cpus_online))
+    for_each_cpu(c, cpuset_read(&cpus_online))
         for (u32 turns = 0; READ_ONCE(c->loaded) == d;)
             preempt_wait(&turns);
     for_each_vcpu(d, v) {

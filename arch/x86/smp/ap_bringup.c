@@ -189,7 +189,7 @@ static void start_one(struct percpu *c)
     wait_for(c);
     if (answered(c)) {
         tsc_sync_source(c);
-        __atomic_fetch_or(&cpus_online, cpu_bit(c), __ATOMIC_SEQ_CST);
+        cpuset_set_atomic(&cpus_online, c->id);
         return;
     }
     name_failure(c);

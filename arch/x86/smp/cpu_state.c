@@ -20,13 +20,13 @@
 
 static bool changing;
 
-u32 smp_online_count(void) { return bit_count(READ_ONCE(cpus_online)); }
+u32 smp_online_count(void) { return cpuset_count(cpuset_read(&cpus_online)); }
 
 void smp_use_others(void)
 {
     struct percpu *c;
 
-    for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
+    for_each_cpu(c, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id))
         sched_cpu_use(c);
 }
 BOOT_STEP(smp_use_others, NEEDS(released_image, hidden_ports, other_cpus, guest_nmis, apic_timer), GIVES(NOTHING), EVERYWHERE);
@@ -38,12 +38,12 @@ void smp_park(void)
     irq_drain();
     timers_move_away(&boot_percpu);
     arch_cpu_leave_guests();
-    __atomic_fetch_and(&cpus_online, ~cpu_bit(c), __ATOMIC_SEQ_CST);
+    cpuset_clear_atomic(&cpus_online, c->id);
     tlb_serve(); /* a CPU that found this one online may have asked for a flush and wait for it */
     __atomic_store_n(&c->state, CPU_PARKED, __ATOMIC_SEQ_CST);
     while (READ_ONCE(c->state) == CPU_PARKED)
         __asm__ volatile("sti; hlt; cli" ::: "memory");
-    __atomic_fetch_or(&cpus_online, cpu_bit(c), __ATOMIC_SEQ_CST);
+    cpuset_set_atomic(&cpus_online, c->id);
     /* Online first: between a flush and that, another CPU could change tables, not ask this one, and leave it with old translations. */
     tlb_flush_global();
     __atomic_store_n(&c->state, CPU_ONLINE, __ATOMIC_SEQ_CST);

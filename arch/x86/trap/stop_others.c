@@ -15,7 +15,7 @@ static u32 stopped, stopper; /* stopper: number plus one of the CPU that goes on
 
 void smp_note_stopped(void)
 {
-    if (__atomic_fetch_and(&cpus_online, ~cpu_bit(this_cpu()), __ATOMIC_SEQ_CST) & cpu_bit(this_cpu()))
+    if (cpuset_clear_atomic(&cpus_online, this_cpu()->id))
         __atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
 }
 
@@ -35,8 +35,8 @@ void smp_stop_if_asked(void)
  */
 void smp_stop_others(void)
 {
-    u64 set = READ_ONCE(cpus_online) & ~cpu_bit(this_cpu());
-    u32 nobody = 0, others = bit_count(set), before = READ_ONCE(stopped);
+    cpuset_t set = cpuset_without(cpuset_read(&cpus_online), this_cpu()->id);
+    u32 nobody = 0, others = cpuset_count(set), before = READ_ONCE(stopped);
     struct percpu *c;
 
     if (trap_test_goes_on())

@@ -7,11 +7,11 @@
 #ifndef HV_X86_PERCPU_H
 #define HV_X86_PERCPU_H
 
+#include <hv/cpuset.h>
 #include <hv/spinlock.h>
 #include <hv/x86/layout.h>
 #include <hv/x86/regs.h>
 
-#define MAX_CPUS 64 /* sets of CPUs are bits of a u64 */
 #define MAX_LOCKS_HELD 8
 
 struct vcpu;
@@ -104,12 +104,8 @@ static inline struct percpu *this_cpu(void) { return this_stack_top()->cpu; }
 
 extern struct percpu boot_percpu;
 extern struct percpu *cpu_table[MAX_CPUS]; /* by number; NULL: no such CPU */
-extern u64 cpus_online;                    /* CPUs that answer interrupts of other CPUs */
+extern cpuset_t cpus_online;               /* CPUs that answer interrupts of other CPUs */
 
-static inline u64 cpu_bit(const struct percpu *c) { return 1ULL << c->id; }
-/* c: each CPU of the set, by number. */
-#define for_each_cpu(c, set) for (u64 left_ = (set); left_ && ((c) = cpu_table[__builtin_ctzll(left_)], true); left_ &= left_ - 1)
-
-static inline bool cpu_is_online(const struct percpu *c) { return READ_ONCE(cpus_online) & cpu_bit(c); }
+static inline bool cpu_is_online(const struct percpu *c) { return cpuset_test(cpuset_read(&cpus_online), c->id); }
 
 #endif

@@ -3,15 +3,15 @@
 #ifndef HV_X86_TLB_H
 #define HV_X86_TLB_H
 
-#include <hv/types.h>
+#include <hv/cpuset.h>
 
 void tlb_flush_local(void);  /* all of this CPU, but not global mappings */
 void tlb_flush_global(void); /* these too */
 /* Those of other CPUs return when it is done. Locks may be held, but better are not: others may want them. */
-void tlb_flush_cpus(u64 set, u64 address); /* address 0: all */
-void tlb_flush_global_all_cpus(void);      /* mappings of the hypervisor went or lost rights */
-void tlb_serve(void);                      /* does what other CPUs have asked this one for */
-void tlb_load_cr3(u64 cr3);                /* a guest's table */
+void tlb_flush_cpus(cpuset_t set, u64 address); /* address 0: all */
+void tlb_flush_global_all_cpus(void);           /* mappings of the hypervisor went or lost rights */
+void tlb_serve(void);                           /* does what other CPUs have asked this one for */
+void tlb_load_cr3(u64 cr3);                     /* a guest's table */
 /* Flushes CPUs that may still have translations from before the stamp, a value of tlb_clock(). */
 void tlb_flush_since(u32 stamp);
 extern u32 tlb_flush_clock; /* as fast_paths.S reads it */

@@ -88,17 +88,17 @@ int pv_set_user_base(struct vcpu *v, mfn_t mfn)
  * If A does not see v, B's walks come after the change (a CR3 load is ordered behind the store). The other way round in either, B could keep a
  * translation of the old tables and not be asked to flush. Nor is v freed while A looks at its domain: domains_end().
  */
-static u64 cpus_of(const struct domain *d, u64 vcpus)
+static cpuset_t cpus_of(const struct domain *d, u64 vcpus)
 {
     struct percpu *c;
-    u64 set = 0;
+    cpuset_t set = CPUSET_NONE;
 
     smp_mb();
-    for_each_cpu(c, READ_ONCE(cpus_online)) {
+    for_each_cpu(c, cpuset_read(&cpus_online)) {
         const struct vcpu *v = READ_ONCE(c->state_owner);
 
         if (v && v->domain == d && (vcpus >> v->id & 1))
-            set |= cpu_bit(c);
+            cpuset_set(&set, c->id);
     }
     return set;
 }

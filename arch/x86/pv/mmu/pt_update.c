@@ -56,7 +56,7 @@ void pt_updates_wait(const struct page_info *pg)
     struct percpu *c;
 
     smp_mb();
-    for_each_cpu(c, READ_ONCE(cpus_online) & ~cpu_bit(this_cpu()))
+    for_each_cpu(c, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id))
         while (__atomic_load_n(&c->updating, __ATOMIC_ACQUIRE) == pg && cpu_is_online(c)) {
             tlb_serve();
             cpu_relax();
