@@ -108,15 +108,18 @@ $(O)/%.S.o: %.S $(O)/include/asm_offsets.h
 	@$(CC) $(ASFLAGS) -c -o $@ $<
 
 $(O)/font.o: tools/gen_font.py
-	@$(PYTHON) $< "$(FONT)" > $(O)/font.c
+	@$(PYTHON) $< "$(FONT)" > $(O)/font.c || { echo "FONT= names a font of GRUB's: Debian's package grub-common has unicode.pf2"; exit 1; }
 	@$(CC) $(CFLAGS) -c -o $@ $(O)/font.c
 
 $(O)/hypervisor.lds: $(O)/FLAGS arch/x86/hypervisor.lds.S include/hv/x86/layout.h
 	@mkdir -p $(@D)
 	@$(CC) $(ASFLAGS) -E -P -o $@ $(filter %.lds.S,$^)
 
+$(LIBS):
+	@echo "there is no $@: LIBDIR= names the folder of $(notdir $(LIBS)) (Debian: libqrcodegen-dev liblzma-dev libzstd-dev zlib1g-dev liblz4-dev)"; exit 1
+
 # Linked twice: the symbol table is made of the first image. It lies behind the text, which does not move.
-$(O)/caisson.elf: $(OBJ) $(O)/hypervisor.lds tools/gen_symbols.py tools/gen_boot_order.py $(O)/LINKED
+$(O)/caisson.elf: $(OBJ) $(LIBS) $(O)/hypervisor.lds tools/gen_symbols.py tools/gen_boot_order.py $(O)/LINKED
 	$(eval BUILT := yes)
 	@$(PYTHON) tools/gen_boot_order.py --check
 	@$(PYTHON) tools/gen_symbols.py < /dev/null > $(O)/symbols.S
@@ -139,9 +142,14 @@ coverage:
 	@tools/coverage
 # Only what git knows: generated files look as their generators like. Another release of clang-format than Debian 12's may want other lines.
 FORMATTED = $(shell git ls-files '*.c' '*.h')
+need = @command -v $(1) > /dev/null || { echo "the program $(1) is not in PATH (Debian's package $(1))"; exit 1; }
 format:
+	$(call need,git)
+	$(call need,clang-format)
 	@clang-format -i $(FORMATTED)
 format-check:
+	$(call need,git)
+	$(call need,clang-format)
 	@clang-format --dry-run -Werror $(FORMATTED) || { echo "not as .clang-format says: run 'make format'"; exit 1; }
 # What a change needs before it is shown to somebody, in less than a minute.
 quick: format-check

@@ -156,12 +156,17 @@ def values(directory, includes, prelude, theirs):
     return dict(line.rsplit(" ", 1) for line in out.splitlines())
 
 
-with tempfile.TemporaryDirectory() as d:
-    ours = values(d, [f"<public/{h}.h>" for h in OURS], "", False)
-    theirs = values(d, [f"<xen/{h}.h>" for h in THEIRS],
-                    "#define __XEN_TOOLS__ 1\n#define __XEN_INTERFACE_VERSION__ 0x00040e00\n#include <string.h>", True)
-bad = [f"{k}: ours {v}, libxen-dev {theirs[k]}" for k, v in ours.items() if k in theirs and theirs[k] != v]
-missing = [k for k in ours if k not in theirs]
-print("\n".join(bad))
-print(f"{len(ours) - len(missing)} facts compared, {len(bad)} differ; not in libxen-dev as numbers: {' '.join(missing)}")
-sys.exit(1 if bad or len(ours) - len(missing) < 400 else 0)
+def main():
+    with tempfile.TemporaryDirectory() as d:
+        ours = values(d, [f"<public/{h}.h>" for h in OURS], "", False)
+        theirs = values(d, [f"<xen/{h}.h>" for h in THEIRS],
+                        "#define __XEN_TOOLS__ 1\n#define __XEN_INTERFACE_VERSION__ 0x00040e00\n#include <string.h>", True)
+    bad = [f"{k}: ours {v}, libxen-dev {theirs[k]}" for k, v in ours.items() if k in theirs and theirs[k] != v]
+    missing = [k for k in ours if k not in theirs]
+    print("\n".join(bad))
+    print(f"{len(ours) - len(missing)} facts compared, {len(bad)} differ; not in libxen-dev as numbers: {' '.join(missing)}")
+    sys.exit(1 if bad or len(ours) - len(missing) < 400 else 0)
+
+
+if __name__ == "__main__":
+    main()

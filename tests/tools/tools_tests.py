@@ -294,6 +294,19 @@ def make_help():
     need("is up to date" in make(), "make does not say that nothing was to be done")
 
 
+@test("tools: make names a program, a font or a library that is missing")
+def make_surroundings():
+    """With the package that has it."""
+    folder = "build/check/surroundings"
+    with programs(make=True, git=True, find=True, head=True) as path:
+        for target in ("format", "format-check", "quick"):
+            said = make(target, env={"PATH": path}, status=2)
+            need("clang-format is not in PATH (Debian's package clang-format)" in said and "as .clang-format says" not in said, said)
+    for word, target, said in (("FONT=/nonexistent", f"{folder}/font.o", "Debian's package grub-common has unicode.pf2"),
+                               ("LIBDIR=/nonexistent", "/nonexistent/libz.a", "there is no /nonexistent/libz.a: LIBDIR= names the folder")):
+        need(said in make("-s", f"O={folder}", word, target, status=2), f"make {word} does not say '{said}'")
+
+
 @test("tools: make unit ends in a line that all is well, or shows what failed")
 def make_unit():
     """What cmocka prints of assertions that are wanted is no part of it."""
