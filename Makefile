@@ -45,7 +45,7 @@ WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-sty
 	-Wshadow -Wcast-qual -Wvla -Wundef -Wformat=2 -Wpointer-arith -Wwrite-strings -Wredundant-decls -Wnested-externs
 COMMON := $(INCLUDES) -include include/hv/visibility.h -g -m64 -fpie -mno-red-zone -mgeneral-regs-only \
 	-fno-stack-protector -fcf-protection=branch -fno-asynchronous-unwind-tables -fno-common -MMD -MP
-# Indirect branches go through arch/x86/speculation/harden.S.
+# Indirect branches go through arch/x86/speculation/spec_ctrl.S.
 CC_VERSION := $(shell $(CC) --version 2>&1 | head -n 1)
 ifneq ($(findstring clang,$(CC_VERSION)),)
 COMMON += -mretpoline -mretpoline-external-thunk

@@ -25,8 +25,8 @@ void asm_offsets(void)
     DEFINE(VCPU_KERNEL_MODE, offsetof(struct vcpu, pv.guest_kernel_mode));
     DEFINE(VCPU_KERNEL_L4, offsetof(struct vcpu, pv.kernel_l4));
     DEFINE(VCPU_USER_L4, offsetof(struct vcpu, pv.user_l4));
-    DEFINE(VCPU_KERNEL_ROOT, offsetof(struct vcpu, pv.isolated.root[0]));
-    DEFINE(VCPU_USER_ROOT, offsetof(struct vcpu, pv.isolated.root[1]));
+    DEFINE(VCPU_KERNEL_ROOT, offsetof(struct vcpu, pv.xpti.root[0]));
+    DEFINE(VCPU_USER_ROOT, offsetof(struct vcpu, pv.xpti.root[1]));
     DEFINE(VCPU_SPEC_CTRL, offsetof(struct vcpu, pv.spec_ctrl_hw));
     DEFINE(SPEC_PLAN_SPEC_CTRL, offsetof(struct spec_plan, spec_ctrl));
     DEFINE(VCPU_BOUNCE_SP, offsetof(struct vcpu, pv.bounce_sp));

@@ -198,8 +198,8 @@ BOOT_STEP(shadow_stack_start, NEEDS(current, guarded_stacks), GIVES(NOTHING), EV
 
 static void boot(void)
 {
-    if (isolation_init_cpu(this_cpu())) /* after the decision of that */
-        panic(PANIC_BOOT_MEMORY, "no memory for isolated page tables");
+    if (xpti_init_cpu(this_cpu())) /* after the decision of that */
+        panic(PANIC_BOOT_MEMORY, "no memory for the page tables of XPTI (xpti=no needs none)");
     sched_init();
     domains_init();
     timers_init();

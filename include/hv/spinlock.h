@@ -18,7 +18,7 @@ enum lock_rank {
     LOCK_IRQ,
     LOCK_GRANT,
     LOCK_PAGE_LIST,
-    LOCK_ISOLATION,
+    LOCK_XPTI,
     LOCK_RUNQUEUE,
     LOCK_HV_MAP,
     LOCK_SMALL_HEAP,

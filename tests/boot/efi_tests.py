@@ -31,8 +31,8 @@ def services():
             said = "is there from before"
 
 
-@test("efi: under isolation; without runtime services")
-def isolated():
+@test("efi: under XPTI; without runtime services")
+def xpti():
     """The services run on tables of their own; efi=no-rs leaves them out."""
     r = run_machine(machine.command(("uefi", efi_kernel("xpti=yes")), mem="256M"), 120)
     need("UEFI and its runtime services" in r.output and "test kernel: PASS" in r.output, "the test kernel did not pass", r)

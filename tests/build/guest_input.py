@@ -56,7 +56,7 @@ INDICES = {
     "common/domain/domain_life.c names[reason]": "dom0's, for the log; its text goes nowhere else",
     "arch/x86/pv/guest_report.c vector_infos[vector]": OURS, "arch/x86/pv/guest_trap.c vector_infos[vector]": OURS,
     "arch/x86/pv/guest_trap.c traps[vector]": OURS, "arch/x86/pv/guest_trap.c vector_infos[fault->vector]": OURS,
-    "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/isolation.c l4[user]": NARROW,
+    "arch/x86/pv/pv_hypercalls.c traps[t.vector]": NARROW, "arch/x86/pv/xpti.c l4[user]": NARROW,
     "arch/x86/pv/bounce_frame.c frame[n]": OURS, "arch/x86/pv/debug_registers.c lengths[fields_of(dr7, n) >> 2]": NARROW,
     "arch/x86/pv/emulate/insn.c attributes[in->opcode >= OP_0F]": NARROW,
     "arch/x86/pv/emulate/insn.c prefix[*b]": NARROW, "arch/x86/pv/emulate/insn.c first[rm]": NARROW,

@@ -18,18 +18,18 @@ KERNELS = "descriptors emulation events exceptions memory page_types user_mode w
 MAPPED_PAGES = 10
 
 
-@test("speculation: what an isolated guest's tables hold of the hypervisor")
+@test("speculation: what a guest's tables hold of the hypervisor under XPTI")
 def mapped_pages():
     """The few pages that the way in and out needs."""
     for smp in (1, 2):
-        for words, isolated in (("xpti=yes", True), ("xpti=no", False)):
+        for words, xpti in (("xpti=yes", True), ("xpti=no", False)):
             started = Seen("Input goes to dom0")
             args = machine.command(("direct", ELF, bundle("spin"), f"noreboot {words}"), mem="256M", smp=smp,
                                    extra=["-global", "hpet.msi=on"])
             # Stopped, as a CPU that runs may be in the hypervisor again when its tables are asked for.
             look = ["stop", *(c for n in range(smp) for c in (f"cpu {n}", "info registers", "info mem")), "cont"]
             said = []
-            r = run_machine(args + monitor(f"{SOCKETS}/isolated.sock", look * 3 + ["quit"], 0.1, started, said=said), 60, echo=started)
+            r = run_machine(args + monitor(f"{SOCKETS}/xpti.sock", look * 3 + ["quit"], 0.1, started, said=said), 60, echo=started)
             cpus = "".join(said).split("CPL=")[1:]
             # With a prompt behind either answer: QEMU ends without having said all.
             guests = [c for c in cpus if c.startswith("3") and c.count("(qemu)") >= 2]
@@ -38,7 +38,7 @@ def mapped_pages():
                 pages = sum(int(size, 16) >> 12 for start, size, flags in re.findall(r"(\w{16})-\w{16} (\w{16}) (\S+)", c)
                             if 0xFFFF800000000000 <= int(start, 16) < 0xFFFF880000000000 and not flags.startswith("u")
                             and int(start, 16) >> 39 != 0xFFFF810000000000 >> 39)
-                need(pages == MAPPED_PAGES if isolated else pages > 60000, f"{words}: {pages} pages of the hypervisor are mapped")
+                need(pages == MAPPED_PAGES if xpti else pages > 60000, f"{words}: {pages} pages of the hypervisor are mapped")
 
 
 @test("speculation: kernel {name} under all that can be asked for", each=[{"name": name} for name in KERNELS])
@@ -51,7 +51,7 @@ def kernels(name):
         clean(r)
 
 
-@test("speculation: NMIs at every instruction of an isolated guest's ways in and out")
+@test("speculation: NMIs at every instruction of a guest's ways in and out under XPTI")
 def sweep():
     """None meets a half-switched address space or stack."""
     for name in ("sweep_nmi", "debug_registers"):
@@ -60,7 +60,7 @@ def sweep():
         need("test kernel: PASS" in r.output and "PANIC" not in r.output, "the test kernel did not pass", r)
 
 
-@test("speculation: {name} isolated, on 2 CPUs", each=[
+@test("speculation: {name} under XPTI, on 2 CPUs", each=[
     {"name": "smp_memory", "vcpus": 5}, {"name": "smp_time", "vcpus": 5}, {"name": "smp_sched", "vcpus": 4}])
 def racing(name, vcpus):
     """With several vCPUs whose address spaces are switched together."""
@@ -70,8 +70,8 @@ def racing(name, vcpus):
     clean(r)
 
 
-@test("speculation: Linux isolated, {smp} CPUs, {cpu}", each=[{"smp": 1, "cpu": "qemu64"}, {"smp": 4, "cpu": "max"}])
-def linux_isolated(smp, cpu):
+@test("speculation: Linux under XPTI, {smp} CPUs, {cpu}", each=[{"smp": 1, "cpu": "qemu64"}, {"smp": 4, "cpu": "max"}])
+def linux_xpti(smp, cpu):
     """A whole boot."""
     r = run_linux(("direct", ELF, linux_bundle(), f"{ALL} pv-l1tf=yes -- console=hvc0 caisson.batch"), 240, smp=smp, cpu=cpu)
     need(IN_USE in r.output and "absent page-table entries checked" in r.output, "not in use", r)

@@ -48,13 +48,13 @@ static void intel(void **state)
     (void)state;
     struct spec_plan p = plan(haswell, "");
 
-    assert_int_equal(p.what, SPEC_ISOLATE | SPEC_RETPOLINE | SPEC_VERW);
+    assert_int_equal(p.what, SPEC_XPTI | SPEC_RETPOLINE | SPEC_VERW);
     assert_true(p.l1tf && !p.l1tf_dom0 && p.ibpb_switch && p.guest_msrs && !p.spec_ctrl);
     assert_true(NAMED(p.affected, "Meltdown") && NAMED(p.affected, "MDS") && !NAMED(p.affected, "TAA") && !p.missing[0]);
 
     /* Returns may be predicted as branches are: retpolines do not help. */
     p = plan(skylake, "");
-    assert_int_equal(p.what, SPEC_ISOLATE | SPEC_IBRS | SPEC_VERW);
+    assert_int_equal(p.what, SPEC_XPTI | SPEC_IBRS | SPEC_VERW);
     assert_true(NAMED(p.affected, "TAA"));
 
     p = plan(icelake, "");
@@ -63,7 +63,7 @@ static void intel(void **state)
     assert_true(!p.l1tf && NAMED(p.affected, "fill buffers"));
 
     p = plan(goldmont, "");
-    assert_true((p.what & SPEC_ISOLATE) && !p.l1tf && !(p.what & SPEC_VERW));
+    assert_true((p.what & SPEC_XPTI) && !p.l1tf && !(p.what & SPEC_VERW));
 
     p = plan(bonnell, "");
     assert_int_equal(p.what, SPEC_RETPOLINE | SPEC_RSB); /* and no SMEP */
@@ -78,7 +78,7 @@ static void without_new_microcode(void **state)
     old.leaf7_edx = 0;
     struct spec_plan p = plan(old, "");
 
-    assert_int_equal(p.what, SPEC_ISOLATE | SPEC_RETPOLINE); /* better than nothing */
+    assert_int_equal(p.what, SPEC_XPTI | SPEC_RETPOLINE); /* better than nothing */
     assert_true(NAMED(p.missing, "IBPB") && NAMED(p.missing, "VERW that clears buffers"));
     assert_true(!p.guest_msrs && !p.ibpb_switch);
     /* What is not there cannot be asked for. */
@@ -183,10 +183,10 @@ static void option_words(void **state)
     assert_int_equal(plan(haswell, "no").what, 0);
     assert_false(plan(haswell, "no").l1tf);
     assert_int_equal(plan(haswell, "yes").what, plan(haswell, "").what);
-    assert_int_equal(plan(haswell, "no-verw,bti-thunk=lfence").what, SPEC_ISOLATE | SPEC_LFENCE);
-    assert_int_equal(plan(haswell, "ibrs=yes,md-clear=off").what, SPEC_ISOLATE | SPEC_IBRS);
-    assert_int_equal(plan(haswell, "ibrs,bti-thunk=retpoline").what, SPEC_ISOLATE | SPEC_IBRS | SPEC_RETPOLINE | SPEC_VERW);
-    assert_int_equal(plan(skylake, "bti-thunk=jmp").what, SPEC_ISOLATE | SPEC_VERW);
+    assert_int_equal(plan(haswell, "no-verw,bti-thunk=lfence").what, SPEC_XPTI | SPEC_LFENCE);
+    assert_int_equal(plan(haswell, "ibrs=yes,md-clear=off").what, SPEC_XPTI | SPEC_IBRS);
+    assert_int_equal(plan(haswell, "ibrs,bti-thunk=retpoline").what, SPEC_XPTI | SPEC_IBRS | SPEC_RETPOLINE | SPEC_VERW);
+    assert_int_equal(plan(skylake, "bti-thunk=jmp").what, SPEC_XPTI | SPEC_VERW);
     assert_int_equal(plan(haswell, "ssbd,stibp").spec_ctrl, SPEC_CTRL_SSBD | SPEC_CTRL_STIBP);
     options = (struct spec_options)SPEC_OPTIONS_AUTO;
     options.pv_l1tf = SPEC_ON;

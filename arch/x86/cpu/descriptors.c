@@ -20,7 +20,7 @@ extern char trampoline_page[], trampoline_cstar[], syscall_entry[];
 
 paddr_t boot_image_phys; /* where the loader put the image: written by long_mode.S */
 
-/* In pages of its own: guests' tables map it where they are isolated. */
+/* In pages of its own: guests' tables map it under XPTI. */
 struct percpu boot_percpu __section(".data.percpu") = {
     .curr = CURRENT_POISON,
     .gdt = boot_gdt,

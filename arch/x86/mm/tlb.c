@@ -135,7 +135,7 @@ void tlb_flush_global(void)
         write_cr4(cr4 & ~CR4_PGE);
         write_cr4(cr4);
     } else {
-        write_cr3(read_cr3()); /* nothing is global (isolation.c) */
+        write_cr3(read_cr3()); /* nothing is global (xpti.c) */
     }
     flushed_at(now);
 }

@@ -70,7 +70,7 @@ EXTABLE_ASM(.Laccess\@, \fixup)
     .globl  syscall64_entry
 syscall64_entry:
     endbr64
-    HARDEN_SYSCALL
+    SPEC_CTRL_SYSCALL
     mov     TOP(STACK_TOP_VCPU, 0), %rcx
     cmpb    $0, VCPU_KERNEL_MODE(%rcx)
     je      syscall_from_user
@@ -217,7 +217,7 @@ syscall_from_user:
 #define TRAP(vector, field) VCPU_TRAPS + (vector) * TRAP_SIZE + (field)(%rcx)
 
 .macro BOUNCE vector, head
-    HARDEN  SPEC_ENTRY, harden_entry
+    SPEC_CTRL_CALL  SPEC_ENTRY, spec_ctrl_entry
     testb   $3, TOP(REGS_CS, 0)
     jz      entry_general
     push    %rax

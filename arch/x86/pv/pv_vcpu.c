@@ -41,12 +41,12 @@ int pv_vcpu_init(struct vcpu *v)
     v->pv.dr[7] = DR7_RESERVED_1;
     v->pv.spec_ctrl_hw = spec_ctrl_for(0);
     pv_init_gdt_window(v);
-    return isolation_init_vcpu(v);
+    return xpti_init_vcpu(v);
 }
 
 void pv_vcpu_free(struct vcpu *v)
 {
-    isolation_free_vcpu(v);
+    xpti_free_vcpu(v);
     hv_free(v->pv.fpu_area);
 }
 
@@ -209,7 +209,7 @@ void pv_state_load(struct vcpu *v)
     c->state_owner = v;
     v->state_cpu = c->id;
     spec_barrier();
-    isolation_enter_cpu(c, v);
+    xpti_enter_cpu(c, v);
 
     /* The new window has our GDT page before anything can load a segment through it. */
     pv_window_set_cpu_page(v);

@@ -99,7 +99,7 @@ static bool prepare(struct percpu *c)
     if (!c->boot_stack)
         return false;
     stack_block_top(c->boot_stack)->cpu = c;
-    return idle_vcpu_create(c, c->boot_stack) && !sched_init_cpu(c) && !timers_init_cpu(c) && !isolation_init_cpu(c);
+    return idle_vcpu_create(c, c->boot_stack) && !sched_init_cpu(c) && !timers_init_cpu(c) && !xpti_init_cpu(c);
 }
 
 /* With an unmapped page on either side, as stacks have. */
@@ -303,5 +303,5 @@ void smp_start_others(void)
     hv_drop_slot(PT_INDEX((u64)trampoline, 4)); /* every CPU runs at high addresses now */
     printk(LOG_INFO "SMP: %u of %u CPUs online\n", smp_online_count(), listed);
 }
-BOOT_STEP(smp_start_others, NEEDS(options, memory_map, acpi_tables, local_apic, clock, guarded_stacks, isolation, scheduler, timers),
+BOOT_STEP(smp_start_others, NEEDS(options, memory_map, acpi_tables, local_apic, clock, guarded_stacks, scheduler, timers, xpti),
           GIVES(other_cpus), EVERYWHERE);

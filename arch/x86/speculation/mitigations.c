@@ -126,7 +126,7 @@ static void say(void)
         spec.ibpb_switch ? "IBPB between vCPUs" : NULL,
         spec.rsb_switch ? "RSB filled between vCPUs" : NULL,
         w & SPEC_VERW ? "VERW on exit" : NULL,
-        w & SPEC_ISOLATE ? "guests' page tables isolated (XPTI)" : NULL,
+        w & SPEC_XPTI ? "guests' page tables isolated (XPTI)" : NULL,
         spec.l1tf ? "absent page-table entries checked" : NULL,
         w & SPEC_SHADOW_STACKS ? "shadow stacks" : NULL,
         spec.branch_tracking ? "branch tracking" : NULL,
@@ -152,7 +152,7 @@ void spec_init(void)
         if (s->what & spec.what)
             patch(s);
     /* Translations of the hypervisor must not outlive the change of tables. */
-    if (spec.what & SPEC_ISOLATE)
+    if (spec.what & SPEC_XPTI)
         cpu.cr4 &= ~CR4_PGE;
     say();
 }
@@ -167,7 +167,7 @@ u64 spec_ctrl_for(u64 wanted) { return wanted | spec.spec_ctrl; }
 
 void spec_ctrl_load(u64 value)
 {
-    if (spec.guest_spec_ctrl && !(spec.what & SPEC_IBRS)) /* else harden_exit() does */
+    if (spec.guest_spec_ctrl && !(spec.what & SPEC_IBRS)) /* else spec_ctrl_exit() does */
         wrmsr(MSR_SPEC_CTRL, value);
 }
 

@@ -16,7 +16,7 @@
     .balign 16
     .globl  entry_common
 entry_common:
-    HARDEN  SPEC_ENTRY, harden_entry
+    SPEC_CTRL_CALL  SPEC_ENTRY, spec_ctrl_entry
     .globl  entry_general /* from fast_paths.S */
 entry_general:
     SAVE_REGS
@@ -36,7 +36,7 @@ exit_to_guest:
     add     $8, %rsp
     .globl  iret_to_guest
 iret_to_guest:
-    HARDEN  SPEC_EXIT, harden_exit
+    SPEC_CTRL_CALL  SPEC_EXIT, spec_ctrl_exit
 guest_iretq:
     iretq
 EXTABLE_ASM(guest_iretq, iret_guest_fault)
@@ -100,7 +100,7 @@ entry_ist:
     ASM_CLAC
     testb   $3, REGS_CS(%rsp)
     jz      ist_from_hypervisor
-    HARDEN  SPEC_ENTRY, harden_entry
+    SPEC_CTRL_CALL  SPEC_ENTRY, spec_ctrl_entry
     mov     %rsp, %rsi
     STACK_TOP %rax
     mov     OF_TOP(STACK_TOP_CPU, %rax), %rax
@@ -118,10 +118,10 @@ entry_ist:
     jmp     from_guest
 
 ist_from_hypervisor:
-    HARDEN  SPEC_ENTRY | SPEC_EXIT, harden_ist
+    SPEC_CTRL_CALL  SPEC_ENTRY | SPEC_EXIT, spec_ctrl_entry_ist
     mov     %rsp, %rdi
     call    trap_from_hypervisor
-    HARDEN  SPEC_ENTRY | SPEC_EXIT, unharden_ist
+    SPEC_CTRL_CALL  SPEC_ENTRY | SPEC_EXIT, spec_ctrl_exit_ist
     jmp     return_to_hypervisor
 
 /* void nmi_unblock(void): IRETQ to its own end. */
@@ -135,7 +135,7 @@ nmi_unblock:
     .globl  syscall_entry, syscall_general
 syscall_entry:
     endbr64
-    HARDEN_SYSCALL
+    SPEC_CTRL_SYSCALL
 syscall_general: /* what fast_paths.S does not do */
     SAVE_REGS
     mov     %rsp, %rdi

@@ -62,12 +62,12 @@ struct pv_vcpu {
 
     u64 spec_ctrl, spec_ctrl_hw; /* as the guest has it, and the processor for it */
 
-    /* Tables that the guest runs on where it may not see the hypervisor's memory (isolation.c). */
+    /* Tables that the guest runs on where it may not see the hypervisor's memory (xpti.c). */
     struct {
         u64 *l4[2], *l3; /* copies of the kernel's and the user L4 */
         paddr_t root[2];
         spinlock_t lock; /* what l4[] is a copy of */
-    } isolated;
+    } xpti;
 
     struct vmce vmce;
 };

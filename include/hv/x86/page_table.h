@@ -59,7 +59,7 @@ void hv_iounmap(volatile void *p, u64 size); /* what hv_ioremap() gave for that 
 /* Addresses aligned to STACK_BLOCK_SIZE; 0: there are none left. */
 u64 vmap_reserve(u64 size) __must_check;
 void vmap_give_back(u64 va, u64 size); /* unmapped, if need be */
-/* The same in the part for what a CPU needs on the way in from a guest (isolation.c). */
+/* The same in the part for what a CPU needs on the way in from a guest (xpti.c). */
 u64 vmap_reserve_for_cpus(u64 size, u64 align);
 
 /* direct_map.c */

@@ -53,13 +53,13 @@ struct percpu {
     u32 softirq_pending;  /* bits of enum softirq; set by this CPU and by others */
     u32 locks_held;       /* spinlocks held by this CPU: must be 0 to schedule */
     struct vcpu *idle;
-    struct vcpu *state_owner;          /* whose segments and FPU state are loaded, if its state_cpu is this one */
-    struct domain *loaded;             /* whose address space CR3 holds; NULL: the hypervisor's own */
-    u64 cr4, xcr0;                     /* cached */
-    u64 guest_cr3, full_cr3;           /* isolation: what the last exit to a guest loaded, and what it replaced */
-    u64 isolated_image, isolated_area; /* this CPU's part of guests' isolated tables: entries for the image's slot and for its areas */
-    u32 tlb_flush_time;                /* what the TLB clock said at the last full flush */
-    u32 flush_what;                    /* tlb.c: requests of other CPUs, which count them */
+    struct vcpu *state_owner;  /* whose segments and FPU state are loaded, if its state_cpu is this one */
+    struct domain *loaded;     /* whose address space CR3 holds; NULL: the hypervisor's own */
+    u64 cr4, xcr0;             /* cached */
+    u64 guest_cr3, full_cr3;   /* XPTI: what the last exit to a guest loaded, and what it replaced */
+    u64 xpti_image, xpti_area; /* this CPU's part of guests' tables under XPTI: entries for the image's slot and for its areas */
+    u32 tlb_flush_time;        /* what the TLB clock said at the last full flush */
+    u32 flush_what;            /* tlb.c: requests of other CPUs, which count them */
     u64 flush_asked, flush_done;
     u64 flush_address;
     const struct page_info *updating; /* a table whose entry is being changed (pt_update.c) */

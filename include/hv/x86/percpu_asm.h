@@ -49,20 +49,20 @@
 .endm
 
 /* Five bytes that become "call routine" where the processor needs a bit of `what`. */
-.macro HARDEN what, routine
+.macro SPEC_CTRL_CALL what, routine
 661: NOP5
     PATCH_SITE 661b, \routine, \what, PATCH_CALL
 .endm
 
 /* SYSCALL leaves its code without a shadow stack: the vCPU's is taken before anything is called. */
-.macro HARDEN_SYSCALL
+.macro SPEC_CTRL_SYSCALL
 661: NOP5
-    PATCH_SITE 661b, harden_entry, SPEC_ENTRY, PATCH_CALL
+    PATCH_SITE 661b, spec_ctrl_entry, SPEC_ENTRY, PATCH_CALL
     PATCH_SITE 661b, 663f, SPEC_SHADOW_STACKS, PATCH_JMP /* the later one of two holds */
 662:
     .subsection 1
 663: setssbsy
-    HARDEN  SPEC_ENTRY, harden_entry
+    SPEC_CTRL_CALL  SPEC_ENTRY, spec_ctrl_entry
     jmp     662b
     .subsection 0
 .endm
@@ -70,12 +70,12 @@
 /* To the guest by SYSRET, with its RIP and RFLAGS in place; %rsp is `pushed` bytes below the frame's error code. */
 .macro SYSRET_TO_GUEST pushed
 661: NOP5
-    PATCH_SITE 661b, harden_exit, SPEC_EXIT, PATCH_CALL
+    PATCH_SITE 661b, spec_ctrl_exit, SPEC_EXIT, PATCH_CALL
     PATCH_SITE 661b, 662f, SPEC_SHADOW_STACKS, PATCH_JMP
     mov     REGS_RSP - REGS_ERROR + \pushed(%rsp), %rsp
     sysretq
     .subsection 1
-662: HARDEN SPEC_EXIT, harden_exit
+662: SPEC_CTRL_CALL SPEC_EXIT, spec_ctrl_exit
     clrssbsy SHADOW_STACK_TOKEN - (STACK_BLOCK_SIZE - STACK_TOP_SIZE + REGS_ERROR - \pushed)(%rsp)
     mov     REGS_RSP - REGS_ERROR + \pushed(%rsp), %rsp
     sysretq

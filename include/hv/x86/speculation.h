@@ -7,17 +7,17 @@
 #define HV_X86_SPECULATION_H
 
 /* What is done at entries and exits, and how indirect branches are taken: bits of spec_plan.what. */
-#define SPEC_ISOLATE 0x01    /* guests run on tables that lack the hypervisor's memory (Meltdown) */
+#define SPEC_XPTI 0x01       /* guests run on tables that lack the hypervisor's memory (Meltdown) */
 #define SPEC_IBRS 0x02       /* SPEC_CTRL.IBRS is set on each entry, the guest's value on each exit */
 #define SPEC_IBPB_ENTRY 0x04 /* IBPB on each entry */
 #define SPEC_RSB 0x08        /* the return stack is filled on each entry */
 #define SPEC_VERW 0x10       /* buffers are cleared on each exit (MDS and its kin) */
 #define SPEC_RETPOLINE 0x20
 #define SPEC_LFENCE 0x40        /* before indirect branches */
-#define SPEC_SHADOW_STACKS 0x80 /* of the hypervisor (cet.h); not beside isolation, RSB filling and retpolines */
+#define SPEC_SHADOW_STACKS 0x80 /* of the hypervisor (cet.h); not beside XPTI, RSB filling and retpolines */
 
-#define SPEC_ENTRY (SPEC_ISOLATE | SPEC_IBRS | SPEC_IBPB_ENTRY | SPEC_RSB)
-#define SPEC_EXIT (SPEC_ISOLATE | SPEC_IBRS | SPEC_VERW)
+#define SPEC_ENTRY (SPEC_XPTI | SPEC_IBRS | SPEC_IBPB_ENTRY | SPEC_RSB)
+#define SPEC_EXIT (SPEC_XPTI | SPEC_IBRS | SPEC_VERW)
 
 #define MSR_SPEC_CTRL 0x48
 #define SPEC_CTRL_IBRS 0x1
@@ -127,7 +127,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
 void spec_init(void);
 void spec_init_cpu(void);       /* MSRs of this CPU */
 void spec_barrier(void);        /* between two vCPUs: what one has taught the predictors is lost to the next */
-void spec_fill_rsb(void);       /* harden.S */
+void spec_fill_rsb(void);       /* spec_ctrl.S */
 u64 spec_ctrl_for(u64 wanted);  /* SPEC_CTRL while a guest runs that has written `wanted` */
 void spec_ctrl_load(u64 value); /* such a value, for the guest that this CPU goes to */
 /* The bits of CPUID leaf 7 EDX and 80000008 EBX that guests see, and what they see of ARCH_CAPABILITIES. */

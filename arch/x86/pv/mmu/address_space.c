@@ -54,8 +54,8 @@ int pv_set_kernel_base(struct vcpu *v, mfn_t mfn)
     if (rc)
         return rc;
     v->pv.kernel_l4 = mfn;
-    if (guests_isolated())
-        isolation_load_l4(v, false, mfn);
+    if (xpti_active())
+        xpti_load_l4(v, false, mfn);
     if (v == current)
         pv_load_address_space(v);
     /* Only now: no CPU has the old table in CR3 any more, so it may be torn down. */
@@ -72,8 +72,8 @@ int pv_set_user_base(struct vcpu *v, mfn_t mfn)
     if (rc)
         return rc;
     v->pv.user_l4 = mfn; /* loaded on the way to user mode */
-    if (guests_isolated())
-        isolation_load_l4(v, true, mfn);
+    if (xpti_active())
+        xpti_load_l4(v, true, mfn);
     if (old)
         page_put_and_type(mfn_to_page(old));
     return 0;

@@ -91,8 +91,8 @@ static force_inline int exchange(struct domain *table_dom, unsigned level, pte_t
     *result = exchange_in_table(owner_of(table_dom), level, p, old, val);
     pte_t drop = *result == EXCHANGED ? old : val;
 
-    if (level == 4 && guests_isolated())
-        isolation_l4_changed(table_dom, p); /* first: entry_put() may free the L3 table that the old entry named */
+    if (level == 4 && xpti_active())
+        xpti_l4_changed(table_dom, p); /* first: entry_put() may free the L3 table that the old entry named */
     if (!same && (drop & PTE_PRESENT))
         entry_put(level, drop);
     return *result == EXCHANGED ? 0 : -EAGAIN;

@@ -35,17 +35,17 @@ void pv_leave_address_space(void);
 /* Machine address of the entry of `level` that va goes through in v's kernel tables, 0: none. */
 paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);
 
-/* ---- isolation.c: what guests run on where they may not see the hypervisor's memory ---- */
-static inline bool guests_isolated(void) { return spec.what & SPEC_ISOLATE; }
-/* Do nothing where guests are not isolated. */
-int isolation_init_cpu(struct percpu *c) __must_check; /* after its IST stacks */
-int isolation_init_vcpu(struct vcpu *v) __must_check;
-void isolation_free_vcpu(struct vcpu *v);                   /* also what isolation_init_vcpu() could not finish */
-void isolation_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or another one here */
+/* ---- xpti.c: what guests run on where they may not see the hypervisor's memory ---- */
+static inline bool xpti_active(void) { return spec.what & SPEC_XPTI; }
+/* Do nothing without XPTI. */
+int xpti_init_cpu(struct percpu *c) __must_check; /* after its IST stacks */
+int xpti_init_vcpu(struct vcpu *v) __must_check;
+void xpti_free_vcpu(struct vcpu *v);                   /* also what xpti_init_vcpu() could not finish */
+void xpti_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or another one here */
 /* Only where they are. */
-void isolation_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
+void xpti_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
 /* An entry of an L4 table of d, not in the hypervisor's slots, has changed. */
-void isolation_l4_changed(const struct domain *d, const pte_t *entry);
+void xpti_l4_changed(const struct domain *d, const pte_t *entry);
 
 /* ---- ptwr.c ---- */
 bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va) __may_preempt;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What entries and exits do on processors that need it. Sites in entry.S and fast_paths.S (HARDEN) are
+ * What entries and exits do on processors that need it. Sites in entry.S and fast_paths.S (SPEC_CTRL_CALL) are
  * NOPs that boot turns into calls of these routines, and the parts that are not needed are jumped over.
  *
- * With SPEC_ISOLATE a guest runs on tables that hold of the hypervisor only what an entry touches before
+ * With SPEC_XPTI a guest runs on tables that hold of the hypervisor only what an entry touches before
  * its call: this section, the IDT, the CPU's struct percpu with its TSS, the tops of its IST stacks and of
- * the vCPU's own stack (isolation.c). percpu.guest_cr3 is what CR3 holds then; any other value means that the
+ * the vCPU's own stack (xpti.c). percpu.guest_cr3 is what CR3 holds then; any other value means that the
  * hypervisor is mapped. So each routine may run in any state, also a second time: NMI, #MC, #DB and #DF come between
  * any two instructions.
  *
@@ -33,12 +33,12 @@
 
     .section .text.entry, "ax"
 
-    .globl  harden_entry
-harden_entry:
+    .globl  spec_ctrl_entry
+spec_ctrl_entry:
     push    %rax
     push    %rcx
     push    %rdx
-    JUMP_UNLESS SPEC_ISOLATE, 1f
+    JUMP_UNLESS SPEC_XPTI, 1f
     STACK_TOP %rcx
     mov     OF_TOP(STACK_TOP_CPU, %rcx), %rcx
     mov     %cr3, %rax
@@ -64,8 +64,8 @@ harden_entry:
     pop     %rax
     ret
 
-    .globl  harden_exit
-harden_exit:
+    .globl  spec_ctrl_exit
+spec_ctrl_exit:
     push    %rax
     push    %rcx
     push    %rdx
@@ -76,7 +76,7 @@ harden_exit:
     mov     $MSR_SPEC_CTRL, %ecx
     xor     %edx, %edx
     wrmsr
-1:  JUMP_UNLESS SPEC_ISOLATE, 2f
+1:  JUMP_UNLESS SPEC_XPTI, 2f
     STACK_TOP %rdx
     mov     OF_TOP(STACK_TOP_VCPU, %rdx), %rax
     mov     OF_TOP(STACK_TOP_CPU, %rdx), %rdx
@@ -100,15 +100,15 @@ verw_selector:
  * NMI, #MC, #DB, #DF in the hypervisor: as it was found it is left. %rbx and %r12, which C keeps, hold
  * CR3 and SPEC_CTRL in between.
  */
-    .globl  harden_ist, unharden_ist
-harden_ist:
+    .globl  spec_ctrl_entry_ist, spec_ctrl_exit_ist
+spec_ctrl_entry_ist:
     mov     %cr3, %rbx
     JUMP_UNLESS SPEC_IBRS, 1f
     mov     $MSR_SPEC_CTRL, %ecx
     rdmsr
     mov     %eax, %r12d
-1:  jmp     harden_entry
-unharden_ist:
+1:  jmp     spec_ctrl_entry
+spec_ctrl_exit_ist:
     JUMP_UNLESS SPEC_IBRS, 1f
     push    %rax
     mov     $MSR_SPEC_CTRL, %ecx
@@ -116,7 +116,7 @@ unharden_ist:
     xor     %edx, %edx
     wrmsr
     pop     %rax
-1:  JUMP_UNLESS SPEC_ISOLATE, 2f
+1:  JUMP_UNLESS SPEC_XPTI, 2f
     mov     %rbx, %cr3
 2:  ret
 

@@ -232,8 +232,8 @@ static void choose_shadow_stacks(struct spec_plan *p, const struct spec_facts *f
         p->no_shadow_stacks = "cet= says so";
     else if (o->shadow_stacks == SPEC_AUTO && f->virtualised && !f->shadow_stacks_virtual)
         p->no_shadow_stacks = "this machine is virtual and does not promise that they survive its exits (cet=shstk uses them)";
-    else if (p->what & (SPEC_RETPOLINE | SPEC_RSB | SPEC_ISOLATE))
-        p->no_shadow_stacks = "they go together with neither retpolines nor RSB filling nor isolation (spec-ctrl=, xpti=)";
+    else if (p->what & (SPEC_RETPOLINE | SPEC_RSB | SPEC_XPTI))
+        p->no_shadow_stacks = "they go together with neither retpolines nor RSB filling nor XPTI (spec-ctrl=, xpti=)";
     else
         p->what |= SPEC_SHADOW_STACKS;
 }
@@ -257,7 +257,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
     else if (o->thunk != SPEC_AUTO)
         p.what |= (u32)o->thunk;
     if (wanted(o->xpti, n.meltdown))
-        p.what |= SPEC_ISOLATE;
+        p.what |= SPEC_XPTI;
     /* Entries that a guest has put there lead outside the hypervisor, where SMEP lets nothing be fetched. */
     if (wanted(o->rsb, speculates && !f->smep))
         p.what |= SPEC_RSB;
