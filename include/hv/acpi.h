@@ -80,8 +80,8 @@ struct acpi_spcr {
 int acpi_parse_spcr(struct acpi_spcr *s, const void *table, u32 length);
 /* BGRT, whose picture the firmware may have left in memory that is free by now. False: too short a table. */
 bool acpi_bgrt_image(const void *table, u32 length, paddr_t *image) __must_check;
-void acpi_bgrt_forget_image(void *table, u32 length);
-bool acpi_checksum_ok(const void *p, u32 length);
+void acpi_bgrt_forget_image(void *table, u32 length); /* takes the picture out of the table, and mends its checksum */
+bool acpi_checksum_ok(const void *p, u32 length);     /* the sum of all bytes is 0 */
 /* Sleep through PM1 control; returns only if it did not work. */
 void acpi_enter_sleep(u16 pm1a_value, u16 pm1b_value);
 

@@ -70,7 +70,7 @@ void boot_info_copy_line(char *to, size_t room, const void *line, size_t size, c
 bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, const char *cmdline, size_t size);
 /* Sorts, cuts overlaps in favour of the higher type, joins neighbours of one type. */
 void boot_info_sort_memory(struct boot_info *bi);
-u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr);
+u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr); /* E820_*; 0: no range has it */
 /* Any RAM between these ends. */
 bool boot_info_has_ram(const struct boot_info *bi, paddr_t start, paddr_t end);
 /* RAM from end to end, and neither the image, the loader's information nor one of the first nr_modules modules is there. */

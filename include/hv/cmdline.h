@@ -27,8 +27,8 @@ struct option {
     static const struct option __option_##parser##_##variable __used __section(".options")                                    \
         __attribute__((aligned(8))) = { opt_name, parser, &variable, sizeof(variable) }
 
-int option_bool(const char *value, void *var);
-int option_u32(const char *value, void *var);
+int option_bool(const char *value, void *var);  /* bool: yes, on, true, enable, 1, or a bare word; no, off, false, disable, 0 */
+int option_u32(const char *value, void *var);   /* u32, decimal or with 0x */
 int option_count(const char *value, void *var); /* u32, at least 1 */
 
 /* Applies every known option up to the word "--"; names each unknown, malformed or missing one and goes on. */

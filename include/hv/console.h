@@ -23,7 +23,7 @@ struct console_sink {
 void console_register_sink(struct console_sink *sink);
 /* It works: if console= names it, what was logged so far appears on it, and all that comes. */
 void console_sink_ready(struct console_sink *sink);
-bool console_wants(u32 which);
+bool console_wants(u32 which); /* console= names one of these SINK_* */
 /* All sinks that can be had in this phase of boot are ready: where none of those that console= names is, the others speak. */
 void console_sinks_complete(void);
 
@@ -37,14 +37,14 @@ void console_release_video(void);
  * video: on the screen, too (a panic draws its own, and slow video memory is not to hold it up).
  */
 void console_force_unlock(bool video);
-void console_flush_late(void);
+void console_flush_late(void); /* no lock: for fatal paths, and with other CPUs stopped */
 void console_lock_again(void); /* test builds: a report is over and the machine goes on */
 /* What has been logged so far, up to the size of the boot log. */
 void console_for_logged(void (*fn)(const char *s, size_t n));
 
 /* A key on the serial line or the keyboard, in a panic: nothing else reads them any more. */
 void console_drain_keys(void);
-bool console_key_pressed(void);
+bool console_key_pressed(void); /* and no key is left after it */
 
 /* The screen, for a panic: cells of text, and a square picture in the upper right corner. */
 struct console_screen {
@@ -60,7 +60,7 @@ struct recorder_report;
 struct cpu_user_regs;
 /* From here on the screen shows nothing else. regs: NULL if no exception led here. */
 void panic_screen_show(const struct recorder_report *r, const struct cpu_user_regs *regs);
-void panic_screen_last_line(const char *line);
+void panic_screen_last_line(const char *line); /* nothing if the screen was not shown */
 
 /* Shows the boot log and what the ring still holds, on the sinks only; what is no text as blanks. */
 void console_replay(void);
@@ -85,11 +85,11 @@ struct keyhandler {
     _Static_assert(sizeof(reading), "");                                             \
     __asm__(".globl \"debug_key_" #k "\"\n\t.set \"debug_key_" #k "\", __key_" #fn); \
     static const struct keyhandler __key_##fn __used __section(".keyhandlers") __attribute__((aligned(8))) = { k, text, fn }
-void keyhandler_run(char key);
-void keyhandler_init(void);
+void keyhandler_run(char key); /* softirq context: no lock held */
+void keyhandler_init(void);    /* boot */
 
-bool keyboard_key_pressed(void);
-void vga_text_init(void);
+bool keyboard_key_pressed(void); /* i8042.c: takes what the keyboard has sent; in a panic only */
+void vga_text_init(void);        /* boot; nothing without a text screen */
 struct boot_framebuffer;
 void framebuffer_init(const struct boot_framebuffer *fb);
 

@@ -60,7 +60,7 @@ u64 dom0_layout_max_pages(const struct elf_image *e, u64 initrd_bytes);
 
 /* dom0_options.c: dom0's size in pages, of those that are free, and the most that it may have later; its vCPUs. */
 u64 dom0_choose_pages(u64 available, u64 *max_pages);
-u32 dom0_choose_vcpus(u32 cpus);
+u32 dom0_choose_vcpus(u32 cpus); /* dom0_max_vcpus= on a machine with so many CPUs */
 
 /* build_dom0.c: panics with advice for the user when it cannot be done (no guest exists yet). */
 void build_dom0(void) __may_preempt;

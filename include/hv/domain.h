@@ -245,8 +245,8 @@ void domain_share_page(struct domain *d, struct page_info *pg);
  * domain: -EINVAL. -EBUSY: as vcpu_pause(); nothing is paused then.
  */
 int domain_pause(struct domain *d) __may_preempt __must_check;
-void domain_unpause(struct domain *d);
-bool domain_add_vcpu(struct vcpu *v); /* for vcpu_create(); false: the domain has run already */
+void domain_unpause(struct domain *d); /* takes life_lock, then the locks of run queues */
+bool domain_add_vcpu(struct vcpu *v);  /* for vcpu_create(); false: the domain has run already */
 /*
  * Ends the domain and takes back all that it has; what others still have mapped goes when they let go. In steps that may be left
  * (-ERESTART, domain_work_point()): to be called again then, by one caller at a time. 0 also when it is dead. -EINVAL: dom0, and the
@@ -257,19 +257,19 @@ int domain_work_point(void) __may_preempt __must_check; /* softirq.h has the rul
 void domain_life_init(void);
 /* The domain did what nobody can recover from. Says why, stops all its vCPUs; dom0's end is the machine's. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
-void domain_shutdown(struct domain *d, u32 reason);
+void domain_shutdown(struct domain *d, u32 reason); /* reason: SHUTDOWN_* of the ABI. No lock held; does not return for dom0 */
 /* The code that a later domain_shutdown() tells instead of its own; the first one counts. A crash is told as such. */
 void domain_latch_shutdown_code(struct domain *d, u32 code);
 
 /* ---- domain_watchdog.c ---- */
 void domain_watchdog_init(struct domain *d);
-void domain_watchdog_kill(struct domain *d);
+void domain_watchdog_kill(struct domain *d); /* they never fire again */
 /* One that is free ends d after so many seconds. Its id, from 1 on; -ENOSPC. */
 int domain_watchdog_start(struct domain *d, u32 seconds) __must_check;
 /* Seconds from now, or 0: it is free again. -EINVAL: no such id, or it is free. */
 int domain_watchdog_change(struct domain *d, u32 id, u32 seconds) __must_check;
 
-void domains_init(void);
+void domains_init(void); /* boot */
 
 /* ---- vcpu.c ---- */
 /* Before the domain's first run, one at a time. NULL: no memory, and nothing is left of it. */
@@ -279,24 +279,24 @@ void vcpu_stop_for_good(struct vcpu *v) __may_preempt;
 void vcpu_free(struct vcpu *v);  /* with its domain; parts of it may never have been there */
 void vcpu_start(struct vcpu *v); /* VCPUOP_up, with the default periodic timer the first time */
 void vcpu_set_period(struct vcpu *v, u64 period_ns);
-void vcpu_wake(struct vcpu *v); /* runnable again if no pause flag is left */
-void vcpu_pause_flag_set(struct vcpu *v, u32 flag);
-void vcpu_pause_flag_clear(struct vcpu *v, u32 flag);
+void vcpu_wake(struct vcpu *v);                       /* runnable again if no pause flag is left */
+void vcpu_pause_flag_set(struct vcpu *v, u32 flag);   /* flag: one of PAUSE_*; v stops at its exit to the guest. Any lock may be held */
+void vcpu_pause_flag_clear(struct vcpu *v, u32 flag); /* and wakes v if it was the last one. No run-queue lock held */
 /*
  * Stops a vCPU other than the caller's at its exit to the guest, and waits for that: from then until vcpu_unpause() its
  * registers are those of an instruction boundary and nobody else's to change.
  * -EBUSY: somebody wants the caller stopped, perhaps that very vCPU; nothing is paused then.
  */
 int vcpu_pause(struct vcpu *v) __may_preempt __must_check;
-void vcpu_unpause(struct vcpu *v);
-void vcpu_kick(struct vcpu *v); /* events are pending: wake or interrupt it */
-void vcpu_unblock(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v); /* as often as vcpu_pause() has returned 0 */
+void vcpu_kick(struct vcpu *v);    /* events are pending: wake or interrupt it */
+void vcpu_unblock(struct vcpu *v); /* ends SCHEDOP_block */
 
-void vcpu_add_nmis(struct vcpu *v, u32 n);
+void vcpu_add_nmis(struct vcpu *v, u32 n); /* n more NMIs; takes a run-queue lock */
 /* While its handler runs a processor remembers one more NMI, before that the one and one more. */
 static inline u32 vcpu_nmis_after(u32 pending, u32 more, bool masked) { return MIN(pending + more, masked ? 1u : 2u); }
-bool vcpu_is_running(const struct vcpu *v); /* on some CPU; a hint unless it is this one */
-void runstate_change(struct vcpu *v, int state, u64 now);
+bool vcpu_is_running(const struct vcpu *v);               /* on some CPU; a hint unless it is this one */
+void runstate_change(struct vcpu *v, int state, u64 now); /* state: RUNSTATE_*; now: system time. Its run-queue lock is held */
 struct vcpu_runstate_info sched_runstate(struct vcpu *v); /* up to now, of one moment */
 /* info->time to the area that the guest has named, if any. v is current. */
 void vcpu_time_area_publish(struct vcpu *v) __may_preempt;

@@ -30,7 +30,7 @@ struct efi_info {
 };
 extern struct efi_info efi_info;
 
-void efi_runtime_init(void);
+void efi_runtime_init(void); /* boot, on the first CPU alone */
 
 /* One descriptor of the firmware's memory map. */
 struct efi_memory {

@@ -5,31 +5,31 @@
 
 #include <hv/domain.h>
 
-int evtchn_init_domain(struct domain *d);
+int evtchn_init_domain(struct domain *d); /* 0, -ENOMEM */
 /* Closes all ports, for good: 0, or -ERESTART where domain_work_point() says so (kill_port keeps the place). */
 int evtchn_destroy(struct domain *d) __may_preempt __must_check;
-void evtchn_free_domain(struct domain *d);
+void evtchn_free_domain(struct domain *d); /* no reference to the domain is left */
 /* Raises a VIRQ: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
 void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq);
-void evtchn_send_pirq(struct domain *d, u32 port);
+void evtchn_send_pirq(struct domain *d, u32 port); /* takes event_lock */
 /* Masked or not: 1 if one of the n ports is pending, 0 if none is, -EINVAL: one before the first such is not in use. */
 int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n) __must_check;
-void evtchn_print(struct domain *d);
+void evtchn_print(struct domain *d); /* debug key; takes event_lock for each port */
 
 /* Delivery by ABI; event_lock held. */
 void evtchn_2l_set_pending(struct vcpu *v, u32 port);
-bool evtchn_2l_unmask(struct domain *d, u32 port);
-bool evtchn_2l_is_pending(struct domain *d, u32 port);
+bool evtchn_2l_unmask(struct domain *d, u32 port);        /* true: it is pending, and is to be raised again */
+bool evtchn_2l_is_pending(struct domain *d, u32 port);    /* false also for a port that this ABI has no bit for */
 bool evtchn_2l_clear_pending(struct domain *d, u32 port); /* true: it was */
 void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port);
-bool evtchn_fifo_unmask(struct domain *d, struct evtchn *c, u32 port);
-bool evtchn_fifo_is_pending(struct domain *d, u32 port);
-void evtchn_fifo_clear_pending(struct domain *d, u32 port);
-bool evtchn_fifo_is_linked(struct domain *d, u32 port); /* in a queue that the guest has not consumed yet */
+bool evtchn_fifo_unmask(struct domain *d, struct evtchn *c, u32 port); /* true: it is pending, and is to be raised again */
+bool evtchn_fifo_is_pending(struct domain *d, u32 port);               /* false also for a port without an event word */
+void evtchn_fifo_clear_pending(struct domain *d, u32 port);            /* leaves it linked */
+bool evtchn_fifo_is_linked(struct domain *d, u32 port);                /* in a queue that the guest has not consumed yet */
 int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op) __may_preempt;
 void evtchn_fifo_reset(struct domain *d) __may_preempt; /* back to 2-level; the frames go back to the guest */
 int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op) __may_preempt;
 struct evtchn *evtchn_from_port(struct domain *d, u32 port); /* NULL: no such port */
-void vcpu_mark_events_pending(struct vcpu *v);
+void vcpu_mark_events_pending(struct vcpu *v);               /* evtchn_upcall_pending, and vcpu_kick() if it was clear */
 
 #endif

@@ -7,8 +7,8 @@
 
 #define GRANT_MAX_FRAMES 64
 
-int grant_init_domain(struct domain *d);
+int grant_init_domain(struct domain *d);            /* 0, -ENOMEM */
 void grant_destroy(struct domain *d) __may_preempt; /* a dying domain's frames are no longer shown to it */
-void grant_free_domain(struct domain *d);
+void grant_free_domain(struct domain *d);           /* no reference to the domain is left */
 
 #endif

@@ -26,11 +26,12 @@ struct io_rights {
     u64 ports[NR_PORTS / 64], pirqs[MAX_PIRQS / 64]; /* bits, changed atomically */
 };
 
-void io_rights_init(struct io_rights *r, bool all);
+void io_rights_init(struct io_rights *r, bool all); /* all: dom0's, else none */
 /* 0; -EINVAL: no such numbers; -ENOSPC: more than MAX_IOMEM_RANGES ranges, nothing is changed then. */
 int io_rights_iomem(struct io_rights *r, mfn_t first, mfn_t last, bool allow) __must_check;
+/* First and count: ports. No lock: each is one bit. */
 int io_rights_ports(struct io_rights *r, u32 first, u32 count, bool allow) __must_check;
-int io_rights_pirq(struct io_rights *r, u32 pirq, bool allow) __must_check;
+int io_rights_pirq(struct io_rights *r, u32 pirq, bool allow) __must_check; /* no lock: one bit */
 
 /*
  * CPU A takes a right away (io_rights_pirq(), io_rights_ports()), CPU B has just seen it here: B's one operation still goes through, as if it had

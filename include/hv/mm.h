@@ -63,7 +63,7 @@ paddr_t image_to_phys(const void *va);
 
 /* ---- boot allocator: from the firmware map until the page allocator takes over ---- */
 void boot_alloc_init(void);
-bool boot_alloc_ready(void);
+bool boot_alloc_ready(void); /* boot_alloc() may be called */
 /* Aligned, zeroed; panics when memory is too small (no guest exists yet). Returns the address. */
 paddr_t boot_alloc(u64 size, u64 align) __must_check;
 paddr_t boot_alloc_filled(u64 size, u64 align, u8 with) __must_check; /* the same, filled with another byte than zero */
@@ -83,17 +83,17 @@ void boot_alloc_finish(void);
 struct page_info *page_alloc(unsigned order, unsigned address_bits) __must_check;
 /* The same, but NULL rather than less than low_kept free frames below 4 GiB afterwards. */
 struct page_info *page_alloc_keeping(unsigned order, unsigned address_bits, u64 low_kept) __must_check;
-void page_free(struct page_info *pg, unsigned order);
+void page_free(struct page_info *pg, unsigned order); /* 2^order frames that nobody holds or maps any more. Takes heap_lock */
 /* Any number of contiguous frames. */
 struct page_info *page_alloc_contiguous(u64 count) __must_check;
-void page_free_range(mfn_t first, u64 count);
+void page_free_range(mfn_t first, u64 count); /* the same for any number; frame 0 is left out */
 /* The same for frames that nobody has had yet, not frame 0 and not damaged: their page_info is zero, and only the blocks' heads are touched. */
 void page_free_new(mfn_t first, u64 count);
-u64 page_free_count(void);
+u64 page_free_count(void); /* frames; changes while it is read */
 
 /* For page_retire.c: whether a free block holds the frame; takes it out of that block. */
 bool page_is_free(mfn_t mfn);
-bool page_take_free(mfn_t mfn) __must_check;
+bool page_take_free(mfn_t mfn) __must_check; /* false: it is not free. Takes heap_lock */
 
 /* ---- damaged frames ---- */
 enum frame_owner { FRAME_NONE /* not RAM */, FRAME_FREE, FRAME_GUEST, FRAME_HYPERVISOR, FRAME_RETIRED };
@@ -113,7 +113,7 @@ void hv_free_page(void *p);
 /* ---- boot's large buffers (scratch.c): contiguous addresses, scattered frames ---- */
 void *scratch_alloc(u64 bytes) __must_check; /* page-aligned, content undefined; NULL when out of memory */
 bool scratch_holds(const void *p);
-void scratch_free(void *p);
+void scratch_free(void *p); /* NULL: nothing. Frames that scratch_page() has given away must not be there any more */
 /* The frame behind the page at p: who takes it over does not free the buffer. */
 struct page_info *scratch_page(const void *p);
 void scratch_end(void); /* all addresses go; frames that were not freed have another owner by now */

@@ -32,8 +32,8 @@ const char *panic_code_advice(enum panic_code code);
 
 /* Orderly ends, after dom0 asked for them. */
 void machine_power_off(void) __noreturn;
-void machine_restart(void) __noreturn;
-void machine_halt(void) __noreturn;
+void machine_restart(void) __noreturn; /* acpi/reset.c: by every way there is, one after the other */
+void machine_halt(void) __noreturn;    /* this CPU, interrupts off, for ever */
 
 /* Nearest symbol: writes "address name+0xoff" (or the bare address) and returns buf. */
 const char *symbol_describe(u64 addr, char *buf, size_t size);

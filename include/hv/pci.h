@@ -18,7 +18,7 @@ struct msi_target {
 };
 /* Writes address and data for the vector, and for MSI sets the enable bit. 0, -ENODEV, -EINVAL, -ENOMEM. */
 int msi_program(const struct msi_target *t, u8 vector, u8 apic_id);
-void msi_disable(const struct msi_target *t);
+void msi_disable(const struct msi_target *t); /* an MSI-X entry is masked; nothing if the device has gone */
 /* Whether registers are address or data of an MSI message: those are the hypervisor's. */
 bool msi_message_at(u16 bdf, u16 reg, unsigned bytes);
 

@@ -11,9 +11,9 @@
 #define VMCE_MSR_STATUS 0x405 /* of bank 1, which holds what a guest is told */
 #define VMCE_MSR_ADDR 0x406
 #define VMCE_MSR_MISC 0x407
-u64 *vmce_field(struct vmce *m, u32 msr); /* NULL: an MSR that holds no state */
-bool vmce_rdmsr(struct vcpu *v, u32 msr, u64 *val);
-bool vmce_wrmsr(struct vcpu *v, u32 msr, u64 val);
+u64 *vmce_field(struct vmce *m, u32 msr);           /* NULL: an MSR that holds no state */
+bool vmce_rdmsr(struct vcpu *v, u32 msr, u64 *val); /* true: all machine-check MSRs can be read */
+bool vmce_wrmsr(struct vcpu *v, u32 msr, u64 val);  /* false: #GP */
 /* The record and the #MC, now if v is current, else when it runs next; ends a domain that cannot take it. */
 void vmce_inject(struct vcpu *v, const struct vmce *what);
 u64 vmce_capabilities(void); /* MCG_CAP as guests see it */
@@ -25,36 +25,39 @@ u64 vmce_capabilities(void); /* MCG_CAP as guests see it */
 int vmce_set_state(struct vcpu *v, const struct vmce *state) __must_check;
 
 /* ---- segments.c ---- */
-void pv_init_gdt_window(struct vcpu *v);
+void pv_init_gdt_window(struct vcpu *v);     /* of a new vCPU: zeroes */
 void pv_window_set_cpu_page(struct vcpu *v); /* the reserved GDT page becomes this CPU's */
+/* Of a vCPU that is current or outside. 0; -EINVAL: too many entries, or a frame that cannot be one of descriptors. */
 int pv_set_gdt(struct vcpu *v, const mfn_t *frames, u32 entries) __may_preempt __must_check;
-void pv_release_gdt(struct vcpu *v) __may_preempt;
-void pv_release_ldt(struct vcpu *v) __may_preempt;
-void pv_load_ldt(struct vcpu *v); /* LDTR of this CPU */
+void pv_release_gdt(struct vcpu *v) __may_preempt; /* gives back the frames; the window shows zeroes */
+void pv_release_ldt(struct vcpu *v) __may_preempt; /* gives back the frames; v is current or outside */
+void pv_load_ldt(struct vcpu *v);                  /* LDTR of this CPU */
+/* The processor has read at this offset of v's LDT window. True: the page is mapped now, try again. */
 bool pv_ldt_fault(struct vcpu *v, u64 offset) __may_preempt;
 /* Whether the selector names a descriptor in such a page; and maps it: true if it has been mapped only now. */
 bool pv_ldt_unmapped(const struct vcpu *v, u16 selector);
 bool pv_ldt_map(struct vcpu *v, u16 selector) __may_preempt;
-bool descriptor_check(u64 *desc);
+bool descriptor_check(u64 *desc); /* makes it one that a guest may have. False: it must not have it */
+/* The frame is BUSY. 0; -EINVAL: it holds a descriptor that guests may not have. */
 int segdesc_page_validate(struct page_info *pg) __must_check;
 
 /* ---- pv_vcpu.c: context ---- */
-int pv_vcpu_init(struct vcpu *v) __must_check;
-int pv_domain_init(struct domain *d) __must_check;
+int pv_vcpu_init(struct vcpu *v) __must_check;     /* 0, -ENOMEM; for arch_vcpu_create() */
+int pv_domain_init(struct domain *d) __must_check; /* 0, -ENOMEM */
 /* Also what the above could not finish. */
 void pv_vcpu_free(struct vcpu *v);
 void pv_domain_free(struct domain *d);
 /* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. */
 void pv_domain_relinquish(struct domain *d) __may_preempt;
-void pv_state_save(struct vcpu *v);
-void pv_state_load(struct vcpu *v);
+void pv_state_save(struct vcpu *v); /* for arch_vcpu_save(): interrupts off, no lock held */
+void pv_state_load(struct vcpu *v); /* for arch_vcpu_load(): the same; v is current */
 /*
  * For whoever has written to v->pv or v's descriptor window and does not run on it: the next load takes all from there, and flushes what
  * its CPU remembers of the window.
  */
 void pv_state_changed(struct vcpu *v);
-void pv_load_due_selectors(void) __may_preempt;
-void pv_selectors_on_exit(void) __may_preempt; /* SOFTIRQ_SELECTORS */
-int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check;
+void pv_load_due_selectors(void) __may_preempt; /* maps LDT pages and loads the selectors that wait for them; v is current */
+void pv_selectors_on_exit(void) __may_preempt;  /* SOFTIRQ_SELECTORS */
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check; /* as arch_vcpu_set_context() */
 
 #endif

@@ -27,10 +27,10 @@ void recorder_tell(void);
 const char *recorder_previous(void);
 const char *recorder_previous_log(void); /* its last messages */
 
-void recorder_log(const char *s, size_t n);
-void recorder_phase(enum phase phase);
-void recorder_orderly_end(void);
-void recorder_guest_end(const char *why); /* dom0 crashed */
+void recorder_log(const char *s, size_t n); /* into the log, '\r' left out */
+void recorder_phase(enum phase phase);      /* seals the head: the phase has begun */
+void recorder_orderly_end(void);            /* the next boot has nothing to tell */
+void recorder_guest_end(const char *why);   /* dom0 crashed */
 
 struct recorder_report {
     enum panic_code code;
@@ -41,6 +41,6 @@ struct recorder_report {
     u32 nr_frames;
     u64 frames[8];
 };
-void recorder_report(const struct recorder_report *r);
+void recorder_report(const struct recorder_report *r); /* a panic's */
 
 #endif

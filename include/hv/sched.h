@@ -49,16 +49,16 @@ struct sched_domain {
     struct timer cap_timer;
 };
 
-void sched_init(void);
+void sched_init(void);                             /* boot */
 int sched_init_cpu(struct percpu *c) __must_check; /* its queue; -ENOMEM */
-void sched_domain_init(struct domain *d);
-void sched_vcpu_init(struct vcpu *v);
-void schedule(void) __may_preempt;
+void sched_domain_init(struct domain *d);          /* default weight, no cap */
+void sched_vcpu_init(struct vcpu *v);              /* of a new vCPU with a stack block: it begins at vcpu_first_entry */
+void schedule(void) __may_preempt;                 /* this CPU's next vCPU. Softirq context; no lock held */
 /* v neither runs nor is in the middle of an operation: it does not come back as long as a pause flag is set. */
 bool sched_is_outside(struct vcpu *v);
 /* v is outside and paused for ever: it is on no queue any more, and comes on none. */
 void sched_vcpu_remove(struct vcpu *v);
-void idle_loop(void) __may_preempt __noreturn;
+void idle_loop(void) __may_preempt __noreturn; /* of this CPU's idle vCPU */
 
 /* 0; -EINVAL: weight 0 or above SCHED_WEIGHT_MAX, or more than 100 percent for each vCPU. */
 int sched_set_params(struct domain *d, u32 weight, u32 cap) __must_check;
@@ -69,10 +69,10 @@ int sched_pin_override(struct vcpu *v, int id) __must_check;
 
 /* CPUs that vCPUs are put on. Taking one away moves its vCPUs off it. */
 void sched_cpu_use(struct percpu *c);
-void sched_cpu_leave(struct percpu *c);
-bool sched_cpu_is_empty(const struct percpu *c);
+void sched_cpu_leave(struct percpu *c);          /* no lock held; vCPUs that run there leave soon */
+bool sched_cpu_is_empty(const struct percpu *c); /* neither runs nor waits a vCPU there; a hint unless it is this CPU */
 
-struct vcpu *idle_vcpu_create(struct percpu *c, void *stack_block) __must_check;
-void idle_init_boot_cpu(void);
+struct vcpu *idle_vcpu_create(struct percpu *c, void *stack_block) __must_check; /* NULL: no memory */
+void idle_init_boot_cpu(void);                                                   /* phase early_boot; from here on `current` is valid */
 
 #endif

@@ -55,19 +55,19 @@ static inline bool uart_ports_sound(u64 base) { return base >= 0x100 && base <= 
 void serial_register(void);
 /* Sets the UART up at the place, and tells the console. false: there is none. A card's configuration is ours from now on. */
 bool serial_start(u32 n, const struct uart_place *place) __must_check;
-bool serial_works(u32 n);
+bool serial_works(u32 n); /* com1 (0), com2 (1) has been started */
 
 /* Interrupts for those that have one; true: some must be polled, by serial_irq(). Output no longer waits. */
 bool serial_init_async(void);
-void serial_irq(void);
+void serial_irq(void);   /* interrupt or poll: takes what came in, sends what waits */
 bool serial_sends(void); /* a buffer is not empty */
 
 /* What guests do not reach. */
 bool serial_owns_port(u16 port);
-bool serial_owns_card(u16 bdf);
+bool serial_owns_card(u16 bdf); /* its configuration space is not for guests to write */
 
-void serial_set_sync(void);
-void serial_flush(void); /* sends what is buffered, synchronously */
+void serial_set_sync(void); /* from here on output waits for the UART; no lock: for fatal paths */
+void serial_flush(void);    /* sends what is buffered, synchronously */
 bool serial_key_pressed(void);
 
 #endif

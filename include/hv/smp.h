@@ -9,8 +9,8 @@
 
 #include <hv/types.h>
 
-void smp_start_others(void);
-void smp_use_others(void); /* guests may run: the scheduler gets the CPUs */
+void smp_start_others(void); /* boot, one at a time; what fails is printed */
+void smp_use_others(void);   /* guests may run: the scheduler gets the CPUs */
 u32 smp_online_count(void);
 /*
  * Vacates and parks a CPU, or brings it back: 0, -EINVAL (no such CPU, the first one), -EBUSY (another change is under way), -ENOSPC (its

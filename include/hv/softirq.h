@@ -23,11 +23,11 @@ enum softirq {
     SOFTIRQ_COUNT,
 };
 
-void softirq_register(enum softirq nr, void (*fn)(void));
-void softirq_raise(enum softirq nr);
+void softirq_register(enum softirq nr, void (*fn)(void)); /* boot; fn runs with interrupts off and no lock held */
+void softirq_raise(enum softirq nr);                      /* on this CPU; any context, NMI and #MC included */
 void softirq_raise_on(struct percpu *c, enum softirq nr); /* interrupts it if it is another CPU */
-void softirq_process(void) __may_preempt;
-bool softirq_pending(void); /* something that this context may run */
+void softirq_process(void) __may_preempt;                 /* runs what is pending on this CPU. No lock held */
+bool softirq_pending(void);                               /* something that this context may run */
 /*
  * For long operations in hypercalls: takes pending interrupts and may run other vCPUs before
  * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted, and

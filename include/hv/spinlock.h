@@ -36,7 +36,7 @@ typedef struct {
         .rank = (r)      \
     }
 
-void spin_lock(spinlock_t *lock);
-void spin_unlock(spinlock_t *lock);
+void spin_lock(spinlock_t *lock);   /* interrupts are off. Serves TLB flushes while it waits */
+void spin_unlock(spinlock_t *lock); /* by the CPU that has it; any order of release */
 
 #endif

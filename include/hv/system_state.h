@@ -17,7 +17,7 @@ enum phase {
 extern enum phase machine_phase; /* written by system_state.c alone */
 static inline enum phase system_phase(void) { return READ_ONCE(machine_phase); }
 const char *system_phase_name(void);
-void system_phase_advance(enum phase next);
+void system_phase_advance(enum phase next); /* one step forward, or PHASE_SHUTDOWN from anywhere. Any context */
 /* True from the moment that `phase` has begun. */
 static inline bool booted_past(enum phase phase) { return system_phase() >= phase; }
 

@@ -25,7 +25,7 @@ struct timer {
     struct timer_heap *heap; /* that it is in, or was in last */
     u32 slot;                /* heap index + 1; 0: not set */
 };
-void timer_init(struct timer *t, void (*fn)(void *), void *data);
+void timer_init(struct timer *t, void (*fn)(void *), void *data); /* in no heap; fn gets data. Room for it has been reserved */
 /* Replaces an earlier deadline. A deadline in the past fires at the next softirq point. */
 void timer_set(struct timer *t, u64 expires);
 /* It has fired for the last time, or never will, and its handler does not run: timer_set() does nothing any more. */
@@ -37,15 +37,15 @@ void timer_stop(struct timer *t);
  * -ENOMEM: none was reserved.
  */
 int timers_reserve(u32 n) __must_check;
-void timers_release(u32 n);
-void timers_init(void);
+void timers_release(u32 n);                         /* no lock; heaps keep their size */
+void timers_init(void);                             /* boot */
 int timers_init_cpu(struct percpu *c) __must_check; /* -ENOMEM */
 void timers_move_away(struct percpu *to);           /* all of this CPU's */
 
 /* Wall clock: seconds and ns at system time 0. */
 void wallclock_init(void);
-void wallclock_set(u64 sec, u32 nsec, u64 system_time);
-void wallclock_publish(struct domain *d);
+void wallclock_set(u64 sec, u32 nsec, u64 system_time); /* sec and nsec were the time at this system time (ns). Takes wallclock_lock */
+void wallclock_publish(struct domain *d);               /* to shared_info; takes wallclock_lock */
 /* Writes the vCPU's pvclock parameters (vcpu_info.time), for this CPU. */
 void vcpu_time_publish(struct vcpu *v);
 
@@ -63,11 +63,11 @@ struct clock_point {
     u64 before, after;
     u32 count;
 };
-struct clock_point clock_point_take(u32 (*read)(void));
-void apic_timer_program(u64 expires_ns); /* ~0: stop */
+struct clock_point clock_point_take(u32 (*read)(void)); /* interrupts off */
+void apic_timer_program(u64 expires_ns);                /* ~0: stop */
 /* Seconds since 1970, UTC assumed; 0 if there is no real-time clock or what it says is no time. */
 u64 cmos_read_time(void);
 #define CMOS_STATUS_A 10
-u8 cmos_read(u8 reg);
+u8 cmos_read(u8 reg); /* boot, and dom0 not running: no lock */
 
 #endif

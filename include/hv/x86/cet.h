@@ -37,7 +37,7 @@ int shadow_stack_map(void *block, paddr_t page) __must_check;
 u64 shadow_stack_first(void *block, u64 first_code);
 /* A trap of the hypervisor's frame returns elsewhere than it came from. */
 void shadow_stack_redirect(u64 from, u64 to);
-void shadow_stack_init_cpu(struct percpu *c, void *block);
+void shadow_stack_init_cpu(struct percpu *c, void *block); /* MSRs of this CPU, which is c; block: whose stack it is on */
 
 static inline u64 shadow_stack_token(const void *address_in_block)
 {

@@ -26,7 +26,7 @@ void cpu_load_pat(void);        /* before the first mapping that the reset value
 void cpu_load_features(void);   /* control registers and PAT of this CPU */
 /* Descriptor tables of a CPU: TSS with IST stacks. */
 void cpu_init_descriptors(struct percpu *c);
-void cpu_set_stack(struct percpu *c, void *block);
+void cpu_set_stack(struct percpu *c, void *block); /* where entries from the guest arrive from now on. c is this CPU; interrupts off */
 /* A stack block in vmap space with its guard page or shadow stack; NULL: out of memory. */
 void *stack_block_alloc(void) __must_check;
 void stack_block_free(void *block); /* no CPU is on it */
@@ -34,7 +34,7 @@ void *ist_block_alloc(void) __must_check;
 /* The same for the boot CPU's statically allocated blocks. */
 void stack_guard_boot_blocks(void);
 static inline struct stack_top *stack_block_top(void *block) { return (struct stack_top *)((char *)block + STACK_BLOCK_SIZE) - 1; }
-void cpu_write_cr4(u64 cr4);
+void cpu_write_cr4(u64 cr4); /* of this CPU, noted in percpu.cr4 */
 bool smap_breaks_iret(void); /* boot CPU, before guests and shadow stacks */
 
 static inline bool cpu_on_ist_stack(const struct percpu *c, unsigned ist, u64 rsp)

@@ -5,8 +5,8 @@
 
 #include <hv/types.h>
 
-u64 fpu_area_size(void);
-void fpu_area_init(void *area);
+u64 fpu_area_size(void);        /* bytes */
+void fpu_area_init(void *area); /* as after FNINIT and reset */
 /* Both leave CR0.TS clear. Saving leaves XCR0 at all that is known; restoring, at the value passed. */
 void fpu_save(void *area);
 void fpu_restore(void *area, u64 xcr0);

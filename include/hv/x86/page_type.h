@@ -19,16 +19,16 @@ static inline enum page_type page_type_of(u64 type_info) { return (enum page_typ
 
 /* A general reference, if d owns the frame. */
 bool page_get(struct page_info *pg, const struct domain *d) __must_check;
-void page_put(struct page_info *pg);
+void page_put(struct page_info *pg); /* gives it back; the last one frees the frame. No lock from page_lock's rank on is held */
 /* A type reference; the caller holds a general one. 0, -EINVAL (other type, or contents refused). */
 int page_get_type(struct page_info *pg, enum page_type type) __may_preempt __must_check;
-void page_put_type(struct page_info *pg) __may_preempt;
+void page_put_type(struct page_info *pg) __may_preempt; /* the caller keeps a general reference */
 /* Both. mfn is checked. */
 int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type) __may_preempt __must_check;
-void page_put_and_type(struct page_info *pg) __may_preempt;
+void page_put_and_type(struct page_info *pg) __may_preempt; /* both */
 /* Pin: a type reference that the guest holds by hypercall. */
 int page_pin(struct domain *d, mfn_t mfn, enum page_type type) __may_preempt __must_check;
-int page_unpin(struct domain *d, mfn_t mfn) __may_preempt __must_check;
+int page_unpin(struct domain *d, mfn_t mfn) __may_preempt __must_check; /* 0; -EINVAL: it was not pinned, or is not d's */
 /* For the end of a domain. The frame behind `after` (which the caller holds; NULL: the first) in its list, with a reference; NULL: there is none. */
 struct page_info *page_list_next(struct domain *d, const struct page_info *after) __must_check;
 void page_disown(struct page_info *pg) __may_preempt; /* neither pinned nor its owner's any more; the caller holds it */
@@ -40,6 +40,6 @@ void page_audit(struct domain *d);
  * is BUSY. 0, or -EINVAL: its contents are refused.
  */
 int pv_frame_validate(struct page_info *pg, enum page_type type) __may_preempt __must_check;
-void pv_frame_invalidate(struct page_info *pg, enum page_type type) __may_preempt;
+void pv_frame_invalidate(struct page_info *pg, enum page_type type) __may_preempt; /* gives back what its entries hold */
 
 #endif

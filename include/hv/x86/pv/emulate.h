@@ -10,19 +10,21 @@
 /* RAISED: an exception of the guest's has been delivered, and the frame is that of its handler. */
 enum outcome { REFUSED, DONE, RAISED };
 struct insn;
+/* After a #GP. RAISED: an exception has been delivered. */
 enum outcome pv_emulate_umip(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in) __may_preempt;
+/* After a #GP of the guest's. False: the #GP is the guest's. */
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs) __may_preempt;
-bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
-void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);
-void cpuid_tell_hidden(void); /* boot: which of the processor's features guests do not see */
-bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);
-bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val) __may_preempt;
+bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs); /* after a #UD. False: the instructions are others */
+void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);   /* out: EAX, EBX, ECX, EDX */
+void cpuid_tell_hidden(void);                                             /* boot: which of the processor's features guests do not see */
+bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);                         /* false: #GP */
+bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val) __may_preempt;            /* false: #GP */
 void pv_hide_ports(void); /* from guests, those that the hypervisor drives itself: at boot, when its devices are known */
-u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);
-void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val);
+u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);            /* bytes: 1, 2, 4. The caller has checked IOPL and the I/O bitmap */
+void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val); /* the same */
 
 /* ---- debug_registers.c ---- */
-void pv_load_debug_registers(const struct vcpu *v);
+void pv_load_debug_registers(const struct vcpu *v); /* of this CPU, for v */
 /* By the guest's number, with its aliases: 0, -ENODEV (no such register), -EINVAL or -EPERM (the old value stays). */
 long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val);
 long pv_get_debugreg(const struct vcpu *v, u64 reg, u64 *val);
@@ -32,7 +34,7 @@ static inline u64 pv_io_breakpoints(const struct vcpu *v, u16 port, unsigned byt
 {
     return unlikely(v->pv.dr[7] & DR7_ENABLES) ? pv_find_io_breakpoints(v, port, bytes) : 0;
 }
-void pv_raise_debug(struct vcpu *v, struct cpu_user_regs *regs, u64 dr6);
+void pv_raise_debug(struct vcpu *v, struct cpu_user_regs *regs, u64 dr6); /* dr6: bits that are set in the guest's DR6; delivers #DB */
 /*
  * An emulated instruction is over: RIP goes on, and what it hit, or a single step over it, is the guest's #DB behind it. Length 0: REP has
  * elements left, and a breakpoint on the instruction is not met again (Intel SDM vol. 3, 17.3.1.1).

@@ -27,7 +27,7 @@ void pv_load_address_space(struct vcpu *v);                    /* CR3 of this CP
 void pv_enter_address_space(struct percpu *c, struct vcpu *v); /* from another domain's, or from the hypervisor's own */
 /* References of the new base and of the old one: 0, -EINVAL. mfn 0 as the user base: none. */
 int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
-int pv_set_user_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
+int pv_set_user_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check; /* loaded at the next exit to user mode */
 /* Flushes translations of the domain's vCPUs that the guest's bitmap names (NULL: all); address 0: all of them. */
 int pv_flush_vcpus(const struct domain *d, guest_ptr_t guest_bitmap, u64 address) __must_check;
 /* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
@@ -48,10 +48,11 @@ void xpti_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
 void xpti_l4_changed(const struct domain *d, const pte_t *entry);
 
 /* ---- ptwr.c ---- */
+/* A kernel's write to va hit a read-only page. True: done, or to be tried again; false: the #PF is the guest's. */
 bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va) __may_preempt;
 
 /* ---- pt_validate.c ---- */
-void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4);
+void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4); /* of an L4 table that becomes one */
 /* I/O memory a domain may map. */
 bool iomem_permitted(struct domain *d, mfn_t mfn);
 
