@@ -17,18 +17,11 @@ struct write {
     bool has_reg_result, store, to_rax, zf, set_zf, cf, set_cf;
 };
 
-static u64 alu(unsigned op, u64 a, u64 b)
-{
-    switch (op) {
-    case 0: return a + b;
-    case 1: return a | b;
-    case 4: return a & b;
-    case 5: return a - b;
-    default: return a ^ b;
-    }
-}
+/* ModRM.reg of the immediate groups, and bits 3 to 5 of the opcodes with a register (SDM vol. 2, table A-6: groups 1 and 8). */
+enum { ALU_ADD = 0, ALU_OR = 1, ALU_AND = 4, ALU_SUB = 5, ALU_XOR = 6 };
+enum { OP_BTS = 5, OP_BTR = 6, OP_BTC = 7 };
 
-static bool alu_supported(unsigned op) { return op == 0 || op == 1 || op == 4 || op == 5 || op == 6; }
+static unsigned modrm_reg(const struct insn *in) { return (in->modrm >> 3) & 7; }
 
 /* Flags as AND, OR, XOR set them; additions' carries are of no use on page-table entries. */
 static void logic_flags(struct write *w, const struct insn *in, u64 result)
@@ -37,90 +30,107 @@ static void logic_flags(struct write *w, const struct insn *in, u64 result)
     w->zf = !(in->size == 8 ? result : result & ((1ULL << (8 * in->size)) - 1));
 }
 
-/* What the instruction makes of the operand's old contents. False: not supported. */
-static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, struct write *w)
+static bool alu(const struct insn *in, unsigned op, u64 old, u64 src, struct write *w)
 {
-    unsigned sub = (in->modrm >> 3) & 7;
-    u64 src = 0, bit;
-
-    *w = (struct write){ .store = true };
-    switch (in->opcode) {
-    case 0x88:
-    case 0x89: return insn_read_reg(regs, in, insn_reg(in), &w->value);
-    case 0xc6:
-    case 0xc7: w->value = in->imm; return sub == 0;
-    case 0x86:
-    case 0x87:
-        w->has_reg_result = true;
-        w->reg_result = old;
-        return insn_read_reg(regs, in, insn_reg(in), &w->value);
-    case OP_0F | 0xb0:
-    case OP_0F | 0xb1: {
-        u64 rax;
-
-        if (!insn_read_reg(regs, in, 0, &rax) || !insn_read_reg(regs, in, insn_reg(in), &w->value))
-            return false;
-        w->set_zf = true;
-        w->zf = rax == old;
-        w->store = w->zf;
-        w->to_rax = !w->zf;
-        w->reg_result = old;
-        return true;
-    }
-    case OP_0F | 0xc0:
-    case OP_0F | 0xc1:
-        if (!insn_read_reg(regs, in, insn_reg(in), &src))
-            return false;
-        w->has_reg_result = true;
-        w->reg_result = old;
-        w->value = old + src;
-        logic_flags(w, in, w->value);
-        return true;
-    case 0x80:
-    case 0x81:
-    case 0x83:
-        if (!alu_supported(sub))
-            return false;
-        w->value = alu(sub, old, in->imm);
-        logic_flags(w, in, w->value);
-        return true;
-    case 0x00:
-    case 0x01:
-    case 0x08:
-    case 0x09:
-    case 0x20:
-    case 0x21:
-    case 0x28:
-    case 0x29:
-    case 0x30:
-    case 0x31:
-        if (!insn_read_reg(regs, in, insn_reg(in), &src))
-            return false;
-        w->value = alu(in->opcode >> 3, old, src);
-        logic_flags(w, in, w->value);
-        return true;
-    case OP_0F | 0xba:
-        /* A bit offset beyond the operand would address another word: only inside ones. */
-        bit = in->imm & (8u * in->size - 1);
-        break;
-    case OP_0F | 0xab:
-    case OP_0F | 0xb3:
-    case OP_0F | 0xbb:
-        if (!insn_read_reg(regs, in, insn_reg(in), &bit) || bit >= 8ULL * in->size)
-            return false;
-        sub = in->opcode == (OP_0F | 0xab) ? 5 : in->opcode == (OP_0F | 0xb3) ? 6 : 7;
-        break;
+    switch (op) {
+    case ALU_ADD: w->value = old + src; break;
+    case ALU_OR: w->value = old | src; break;
+    case ALU_AND: w->value = old & src; break;
+    case ALU_SUB: w->value = old - src; break;
+    case ALU_XOR: w->value = old ^ src; break;
     default: return false;
     }
-    if (sub < 5)
+    logic_flags(w, in, w->value);
+    return true;
+}
+
+static bool alu_register(struct cpu_user_regs *regs, const struct insn *in, u64 old, struct write *w)
+{
+    u64 src;
+
+    return insn_read_reg(regs, in, insn_reg(in), &src) && alu(in, in->opcode >> 3, old, src, w);
+}
+
+static bool mov_immediate(const struct insn *in, struct write *w)
+{
+    w->value = in->imm;
+    return modrm_reg(in) == 0;
+}
+
+static bool xchg(struct cpu_user_regs *regs, const struct insn *in, u64 old, struct write *w)
+{
+    w->has_reg_result = true;
+    w->reg_result = old;
+    return insn_read_reg(regs, in, insn_reg(in), &w->value);
+}
+
+static bool cmpxchg(struct cpu_user_regs *regs, const struct insn *in, u64 old, struct write *w)
+{
+    u64 rax;
+
+    if (!insn_read_reg(regs, in, 0, &rax) || !insn_read_reg(regs, in, insn_reg(in), &w->value))
         return false;
-    w->value = sub == 5 ? old | 1ULL << bit : sub == 6 ? old & ~(1ULL << bit) : old ^ 1ULL << bit;
+    w->set_zf = true;
+    w->zf = rax == old;
+    w->store = w->zf;
+    w->to_rax = !w->zf;
+    w->reg_result = old;
+    return true;
+}
+
+static bool xadd(struct cpu_user_regs *regs, const struct insn *in, u64 old, struct write *w)
+{
+    u64 src;
+
+    w->has_reg_result = true;
+    w->reg_result = old;
+    return insn_read_reg(regs, in, insn_reg(in), &src) && alu(in, ALU_ADD, old, src, w);
+}
+
+static bool bit_op(unsigned op, u64 old, u64 bit, struct write *w)
+{
+    if (op < OP_BTS)
+        return false;
+    w->value = op == OP_BTS ? old | 1ULL << bit : op == OP_BTR ? old & ~(1ULL << bit) : old ^ 1ULL << bit;
     w->set_cf = true;
     w->cf = old >> bit & 1;
     return true;
 }
 
-/* One try: 0, -EAGAIN when the entry changed under us, other: not ours. */
+/* A bit offset beyond the operand would address another word: only those inside are done. */
+static bool bit_register(struct cpu_user_regs *regs, const struct insn *in, unsigned op, u64 old, struct write *w)
+{
+    u64 bit;
+
+    return insn_read_reg(regs, in, insn_reg(in), &bit) && bit < 8ULL * in->size && bit_op(op, old, bit, w);
+}
+
+/* What the instruction makes of the operand's old contents (SDM vol. 2, appendix A: E memory, G register, I immediate). False: not supported. */
+static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, struct write *w)
+{
+    *w = (struct write){ .store = true };
+    switch (in->opcode) {
+    case 0x88 ... 0x89: return insn_read_reg(regs, in, insn_reg(in), &w->value); /* MOV E,G */
+    case 0xc6 ... 0xc7: return mov_immediate(in, w);                             /* MOV E,I */
+    case 0x86 ... 0x87: return xchg(regs, in, old, w);                           /* XCHG E,G */
+    case OP_0F | 0xb0 ... OP_0F | 0xb1: return cmpxchg(regs, in, old, w);        /* CMPXCHG E,G */
+    case OP_0F | 0xc0 ... OP_0F | 0xc1: return xadd(regs, in, old, w);           /* XADD E,G */
+    case 0x80 ... 0x81:
+    case 0x83: return alu(in, modrm_reg(in), old, in->imm, w); /* ADD OR AND SUB XOR E,I */
+    case 0x00 ... 0x01:
+    case 0x08 ... 0x09:
+    case 0x20 ... 0x21:
+    case 0x28 ... 0x29:
+    case 0x30 ... 0x31: return alu_register(regs, in, old, w);                              /* ADD OR AND SUB XOR E,G */
+    case OP_0F | 0xba: return bit_op(modrm_reg(in), old, in->imm & (8u * in->size - 1), w); /* BTS BTR BTC E,I */
+    case OP_0F | 0xab: return bit_register(regs, in, OP_BTS, old, w);                       /* BTS E,G */
+    case OP_0F | 0xb3: return bit_register(regs, in, OP_BTR, old, w);                       /* BTR E,G */
+    case OP_0F | 0xbb: return bit_register(regs, in, OP_BTC, old, w);                       /* BTC E,G */
+    default: return false;
+    }
+}
+
+/* One attempt: 0; -EAGAIN: the entry has changed meanwhile; others: the instruction or the entry is refused. */
 static int emulate_once(struct domain *d, struct cpu_user_regs *regs, const struct insn *in, paddr_t at)
 {
     unsigned shift = (unsigned)(at & 7) * 8;
