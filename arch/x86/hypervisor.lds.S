@@ -103,6 +103,11 @@ SECTIONS
         . = ALIGN(4096);
         *(.bss.block_aligned)
         *(.bss.page_aligned)
+        . = ALIGN(4096);
+        __ro_after_init_start = .;
+        *(.bss.ro_after_init)
+        . = ALIGN(4096);
+        __ro_after_init_end = .;
         *(.bss .bss.* COMMON)
         . = ALIGN(4096);
     } :data

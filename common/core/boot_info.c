@@ -7,7 +7,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/layout.h>
 
-struct boot_info boot_info;
+struct boot_info boot_info __ro_after_init;
 
 #define ADDRESSES_END (1ULL << 52) /* of any processor */
 

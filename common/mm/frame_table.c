@@ -10,9 +10,9 @@
 
 _Static_assert(MAX_MFN <= 0xffffffff, "frame numbers are indices of 32 bits");
 
-mfn_t max_mfn;
-u64 total_ram_pages;
-bool frame_chunks[MAX_CHUNKS];
+mfn_t max_mfn __ro_after_init;
+u64 total_ram_pages __ro_after_init;
+bool frame_chunks[MAX_CHUNKS] __ro_after_init;
 
 void frame_table_init(void)
 {

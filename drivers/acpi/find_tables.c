@@ -9,6 +9,7 @@
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/local_apic.h>
 #include <hv/x86/page_table.h>
 
 #define RSDP_LENGTH 36 /* from revision 2 on */
@@ -209,6 +210,7 @@ static const struct {
 
 void acpi_init(paddr_t rsdp)
 {
+    acpi.local_apic = LOCAL_APIC_DEFAULT; /* unless the MADT says otherwise */
     acpi.rsdp = choose_rsdp(rsdp);
     acpi.present = acpi.rsdp && find_roots(acpi.rsdp);
     if (!acpi.present) {

@@ -8,8 +8,9 @@
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/local_apic.h>
 
-struct acpi_info acpi = { .local_apic = 0xfee00000 };
+struct acpi_info acpi __ro_after_init;
 
 u32 acpi_id_of(u32 apic_id)
 {
@@ -119,7 +120,7 @@ static const char *io_apic_misplaced(const struct acpi_info *a, paddr_t pa)
 
     if (pa < MiB(1) || pa & 3)
         return "makes no sense";
-    if (pa >= 0xfee00000 && pa < 0xfef00000)
+    if (pa >= MSI_WINDOW_START && pa < MSI_WINDOW_END)
         return "belongs to the local APICs";
     if (type && type != E820_RESERVED)
         return "is memory";

@@ -41,6 +41,8 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
 
 /* Code needed only until dom0 is built; released afterwards. */
 #define __init __section(".init.text")
+/* Zero at first, written by boot alone: read-only wherever it is mapped when guests run (image_release_init()). */
+#define __ro_after_init __section(".bss.ro_after_init")
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))

@@ -3,7 +3,7 @@
 import re
 
 from caisson import machine
-from harness import COVERAGE, SOCKETS, Seen, bundle, clean, direct, monitor, need, run_machine, test, trap_test_elf
+from harness import COVERAGE, SOCKETS, Seen, bundle, clean, direct, monitor, need, run_machine, symbols, test, trap_test_elf
 
 DIRECT_MAP, DIRECT_MAP_END = 0xffff830000000000, 0xffff880000000000
 
@@ -50,6 +50,23 @@ def released_frames():
                machine={"mem": "128M", "extra": ["-device", "virtio-rng-pci,addr=5"]})
     need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
     clean(r)
+
+
+@test("mmu: what boot has found out is read-only when guests run")
+def fixed_by_boot():
+    """Objects with __ro_after_init, in the image and in the direct map."""
+    started, said = Seen("Input goes to dom0"), []
+    r = direct(bundle("spin"), "noreboot loglvl=all", timeout=60, echo=started,
+               machine={"mem": "256M", "extra": monitor(f"{SOCKETS}/fixed.sock", ["info mem", "quit"], 1, started, said=said)})
+    at = symbols()
+    start, end = at["__ro_after_init_start"], at["__ro_after_init_end"]
+    image = re.search(r"booted by .* at (\w+)", r.output)
+    need(image and start <= at["boot_info"] < end and start <= at["spec"] < end, "nothing is read-only after boot", r)
+    alias = start - 0xffff82d040000000 + int(image[1], 16) + DIRECT_MAP
+    rights = [(int(a, 16), int(b, 16), how) for a, b, how in re.findall(r"(\w{16})-(\w{16}) \w{16} (\S+)", "".join(said))]
+    for first, last in ((start, end), (alias, alias + end - start)):
+        there = [how for a, b, how in rights if a < last and b > first]
+        need(there and all("w" not in how for how in there), f"{first:#x} to {last:#x} can be written: {there}", r)
 
 
 @test("mmu: the direct map holds RAM and firmware tables, nothing else")

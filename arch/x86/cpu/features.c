@@ -10,7 +10,7 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/speculation.h>
 
-struct cpu_features cpu;
+struct cpu_features cpu __ro_after_init;
 
 static bool opt_smep = true;
 OPTION("smep", option_bool, opt_smep, "supervisor-mode execution prevention, where the CPU has it", "on");
@@ -91,8 +91,8 @@ void cpu_identify(void)
     }
     if (cpu.xsave) {
         r = cpuid_count(13, 0);
-        /* x87, SSE, AVX, AVX-512; MPX and PKRU are hidden from guests */
-        cpu.xcr0_mask = (((u64)r.edx << 32) | r.eax) & 0xe7;
+        /* MPX and PKRU are hidden from guests, AMX has no room in the areas */
+        cpu.xcr0_mask = (((u64)r.edx << 32) | r.eax) & (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512);
         cpu.xsaveopt = cpuid_count(13, 1).eax & 1;
     }
     u64 misc = 1;

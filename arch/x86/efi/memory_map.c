@@ -4,7 +4,7 @@
 #include <hv/efi_boot.h>
 #include <hv/lib.h>
 
-struct efi_boot_data efi_boot_data; /* the loader has cleared .bss before efi_services.c runs */
+struct efi_boot_data efi_boot_data __ro_after_init; /* the loader has cleared .bss before efi_services.c runs */
 
 /* UEFI 2.9, 7.2; newer firmwares may append to it. */
 struct efi_memory_descriptor {

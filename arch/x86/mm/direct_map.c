@@ -14,7 +14,7 @@
 #include <hv/x86/page_table.h>
 #include <hv/x86/tlb.h>
 
-extern char __text_start[], __rodata_end[], __init_text_start[], __init_text_end[];
+extern char __text_start[], __rodata_end[], __init_text_start[], __init_text_end[], __ro_after_init_start[], __ro_after_init_end[];
 
 bool direct_map_fault(u64 va)
 {
@@ -72,6 +72,12 @@ void image_release_init(void)
     paddr_t start = image_to_phys(__init_text_start);
     u64 size = (u64)(__init_text_end - __init_text_start);
 
+    paddr_t fixed = image_to_phys(__ro_after_init_start);
+    u64 fixed_size = (u64)(__ro_after_init_end - __ro_after_init_start);
+
+    map_range(fixed, fixed + fixed_size, HV_RO);
+    if (hv_map((u64)__ro_after_init_start, fixed, fixed_size, HV_RO))
+        panic(PANIC_BOOT_MEMORY, "no memory for the image's page tables");
     map_range(start, start + size, HV_RW);
     hv_unmap((u64)__init_text_start, size);
     drop_early_mappings(); /* the boot modules are done with */

@@ -9,8 +9,8 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/speculation.h>
 
-struct spec_plan spec;
-static struct spec_facts facts;
+struct spec_plan spec __ro_after_init;
+static struct spec_facts facts __ro_after_init;
 
 static struct spec_options options = SPEC_OPTIONS_AUTO;
 static int opt_xpti = SPEC_AUTO, opt_pv_l1tf = SPEC_AUTO;

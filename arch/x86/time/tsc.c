@@ -12,10 +12,10 @@
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
-u64 tsc_khz;
-static u64 tsc0;
-static u32 scale_mul;
-static s8 scale_shift;
+u64 tsc_khz __ro_after_init;
+static u64 tsc0 __ro_after_init;
+static u32 scale_mul __ro_after_init;
+static s8 scale_shift __ro_after_init;
 
 #define DOUBTFUL_PPM 500 /* what NTP can steer against */
 

@@ -32,7 +32,7 @@
 #define PFEC_RESERVED 8 /* a reserved bit was set in an entry */
 #define PFEC_FETCH 16
 
-/* Debug registers (vol. 3, 17.2) */
+/* Debug registers (vol. 3, 18.2) */
 #define DR6_WRITABLE BITS_(0xe00f) /* B0 to B3, BD, BS, BT */
 #define DR6_BS BITS_(0x4000)
 #define DR6_RESERVED_1 BITS_(0xffff0ff0) /* as after reset: nothing has hit */
@@ -40,6 +40,28 @@
 #define DR7_RESERVED_1 BITS_(0x400)
 #define DR7_GD BITS_(0x2000)           /* accesses to debug registers trap */
 #define DR7_WRITABLE BITS_(0xffff03ff) /* all but GD and what is reserved */
+
+/* XCR0 (vol. 1, 13.3) */
+#define XCR0_X87 BITS_(0x1)
+#define XCR0_SSE BITS_(0x2)
+#define XCR0_AVX BITS_(0x4)
+#define XCR0_AVX512 BITS_(0xe0) /* opmask, ZMM_Hi256, Hi16_ZMM: together or not at all */
+
+/* Segment descriptors (vol. 3, 3.4.5; of the system: 3.5), and a selector's table bit (3.4.2) */
+#define DESC_ACCESSED (BITS_(1) << 40)
+#define DESC_RW (BITS_(1) << 41) /* data: writable; code: readable */
+#define DESC_EXPAND_DOWN (BITS_(1) << 42)
+#define DESC_CODE (BITS_(1) << 43)
+#define DESC_S (BITS_(1) << 44) /* code or data, not the system's */
+#define DESC_DPL_SHIFT 45
+#define DESC_DPL (BITS_(3) << DESC_DPL_SHIFT)
+#define DESC_PRESENT (BITS_(1) << 47)
+#define DESC_L (BITS_(1) << 53)
+#define DESC_D (BITS_(1) << 54)
+#define DESC_G (BITS_(1) << 55)
+#define DESC_LDT (DESC_PRESENT | BITS_(2) << 40)
+#define DESC_TSS (DESC_PRESENT | BITS_(9) << 40) /* 64-bit, not busy */
+#define SEL_TI 4                                 /* the LDT's */
 
 /* Page-table entries (vol. 3, 4.5) */
 #define PTE_PRESENT BITS_(0x001)

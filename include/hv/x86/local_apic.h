@@ -10,6 +10,7 @@
 
 /* Writes of devices to these machine addresses are MSIs (SDM vol. 3, 11.11.1). */
 #define MSI_WINDOW_START 0xfee00000UL
+#define LOCAL_APIC_DEFAULT 0xfee00000UL /* of the registers, after reset (SDM vol. 3, 11.4.1) */
 #define MSI_WINDOW_END 0xfef00000UL
 
 void local_apic_init(void);     /* the first CPU; panics without an APIC */

@@ -65,7 +65,7 @@ u64 vmap_reserve_for_cpus(u64 size, u64 align);
 /* direct_map.c */
 bool direct_map_fault(u64 va); /* early boot: maps what was touched; false: not a direct-map address */
 void direct_map_init(void);
-void image_release_init(void);                         /* unmaps and frees .init.text, the decompressors among it */
+void image_release_init(void);                         /* frees .init.text, the decompressors among it; __ro_after_init becomes read-only */
 int direct_map_add(paddr_t pa, u64 size) __must_check; /* tables of the firmware outside RAM */
 
 /* m2p.c: the machine-to-physical table the ABI promises. */

@@ -4,6 +4,7 @@
 #define HV_X86_PROCESSOR_H
 
 #include <hv/types.h>
+#include <hv/x86/bits.h>
 #include <hv/x86/layout.h>
 
 #define CR4_VME (1UL << 0)
@@ -23,21 +24,24 @@
 #define CR4_CET (1UL << 23)
 
 #define MSR_TSC 0x10
-#define MSR_APIC_BASE 0x1b
+#define MSR_APIC_BASE 0x1b  /* SDM vol. 3, 11.4.4 and 11.12.1 */
+#define APIC_BASE_BSP 0x100 /* the processor that boots */
+#define APIC_BASE_X2APIC 0x400
+#define APIC_BASE_ENABLE 0x800
 #define MSR_MISC_ENABLE 0x1a0
-#define MSR_PAT 0x277
-#define MSR_STAR 0xc0000081
+#define MSR_PAT 0x277       /* SDM vol. 3, 12.12 */
+#define MSR_STAR 0xc0000081 /* this and the next three: SYSCALL, SDM vol. 3, 5.8.8 */
 #define MSR_LSTAR 0xc0000082
 #define MSR_CSTAR 0xc0000083
 #define MSR_FMASK 0xc0000084
-#define MSR_FS_BASE 0xc0000100
+#define MSR_FS_BASE 0xc0000100 /* this and the next two: SDM vol. 3, 3.4.4 */
 #define MSR_GS_BASE 0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX 0xc0000103
-#define MSR_SYSENTER_CS 0x174
+#define MSR_SYSENTER_CS 0x174 /* SDM vol. 3, 5.8.7 */
 #define MSR_SYSENTER_ESP 0x175
 #define MSR_SYSENTER_EIP 0x176
-#define MSR_TSC_DEADLINE 0x6e0
+#define MSR_TSC_DEADLINE 0x6e0 /* SDM vol. 3, 11.5.4.1 */
 #define MSR_AMD_DE_CFG 0xc0011029
 #define DE_CFG_LFENCE 2 /* it serialises */
 #define MSR_MCG_CAP 0x179
@@ -173,7 +177,7 @@ static inline bool irqs_enabled(void)
 {
     u64 f;
     __asm__ volatile("pushf; pop %0" : "=r"(f));
-    return f & 0x200;
+    return f & RFLAGS_IF;
 }
 /* Orders what comes after it, device memory and MSRs included, behind all stores before it. */
 static inline void mfence(void) { __asm__ volatile("mfence" ::: "memory"); }

@@ -13,7 +13,7 @@
 static bool port_within(u16 port, u16 first, u16 last) { return port >= first && port <= last; }
 
 /* A bit for each port, set before the first guest runs: every IN and OUT of theirs looks here. */
-static u64 hidden[0x10000 / 64];
+static u64 hidden[0x10000 / 64] __ro_after_init;
 
 /* PICs, PIT channels 0 and 1, the PM timer, our UARTs. */
 static bool __init port_driven_here(u16 port)
