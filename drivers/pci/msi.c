@@ -7,14 +7,13 @@
 #include <hv/pci.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/io_apic.h>
+#include <hv/x86/local_apic.h>
 #include <hv/x86/page_table.h>
 
 #define CAP_MSI 0x05
 #define CAP_MSIX 0x11
 
 #define MSIX_ENTRY_BYTES 16
-#define MESSAGES_START 0xfee00000 /* writes there are interrupts */
-#define MESSAGES_END 0xfef00000
 
 /* The address is what the guest that drives the device has made of its BAR: only registers of devices are written. */
 static bool is_device_memory(paddr_t at)
@@ -23,7 +22,7 @@ static bool is_device_memory(paddr_t at)
         return false;
     if (at < MiB(1) || boot_info_memory_type(&boot_info, at) == E820_RAM)
         return false;
-    return (at < MESSAGES_START || at >= MESSAGES_END) && (at & PAGE_MASK) != acpi.local_apic && !io_apic_owns_frame(at >> PAGE_SHIFT);
+    return (at < MSI_WINDOW_START || at >= MSI_WINDOW_END) && (at & PAGE_MASK) != acpi.local_apic && !io_apic_owns_frame(at >> PAGE_SHIFT);
 }
 
 static int msix_entry_write(const struct msi_target *t, u8 cap, u32 addr, u32 data, u32 control)
@@ -58,7 +57,7 @@ static int msix_entry_write(const struct msi_target *t, u8 cap, u32 addr, u32 da
 int msi_program(const struct msi_target *t, u8 vector, u8 apic_id)
 {
     u8 cap = pci_find_capability(t->bdf, t->msix ? CAP_MSIX : CAP_MSI);
-    u32 addr = 0xfee00000u | ((u32)apic_id << 12), data = vector;
+    u32 addr = (u32)MSI_WINDOW_START | ((u32)apic_id << 12), data = vector;
 
     if (!cap)
         return -ENODEV;

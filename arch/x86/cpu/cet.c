@@ -7,6 +7,7 @@
 #include <hv/x86/page_table.h>
 #include <hv/x86/vectors.h>
 
+/* A trap pushes CS, RIP and SSP on the shadow stack (SDM vol. 1, 17.2); IRETQ compares. The interrupted place is found there and replaced. */
 void shadow_stack_redirect(u64 from, u64 to)
 {
     u64 *ssp = NULL;
@@ -25,6 +26,7 @@ void shadow_stack_init_cpu(struct percpu *c, void *block)
 {
     for (unsigned i = 0; i < IST_COUNT; i++)
         c->ist_ssp[i + 1] = shadow_stack_token((void *)c->tss.ist[i]);
+    /* Entries by IST number, and the one by way of RSP0 (SDM vol. 1, 17.2; vol. 3, 6.14.5). */
     wrmsr(MSR_INTERRUPT_SSP_TABLE, (u64)c->ist_ssp);
     wrmsr(MSR_PL0_SSP, shadow_stack_token(block));
 }

@@ -51,7 +51,7 @@ void cpu_init_descriptors(struct percpu *c)
 {
     for (int i = 0; i < IST_COUNT; i++)
         ((struct stack_top *)c->tss.ist[i])->cpu = c;
-    /* SYSCALL: CS e008, SS e010. SYSRET: CS e023 + 16 = e033, SS e023 + 8 = e02b. */
+    /* SDM vol. 3, 5.8.8. SYSCALL: CS e008, SS e010. SYSRET: CS e023 + 16 = e033, SS e023 + 8 = e02b. */
     wrmsr(MSR_STAR, ((u64)SEL_GUEST_CS32 << 48) | ((u64)SEL_HV_CS64 << 32));
     wrmsr(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
     u64 unused;

@@ -11,6 +11,7 @@
 #include <hv/x86/layout.h>
 #include <hv/x86/processor.h>
 
+/* In an area, legacy region (SDM vol. 1, 13.4.1). */
 #define FCW_OFFSET 0
 #define FSW_OFFSET 2
 #define FSW_ES 0x80
@@ -22,8 +23,8 @@ static void *aligned(void *area) { return (void *)ROUND_UP((u64)area, 64UL); }
 
 void fpu_area_init(void *area)
 {
-    u16 fcw = 0x37f;
-    u32 mxcsr = 0x1f80;
+    u16 fcw = FCW_INIT;
+    u32 mxcsr = MXCSR_INIT;
 
     area = aligned(area);
     memcpy((char *)area + FCW_OFFSET, &fcw, sizeof(fcw));

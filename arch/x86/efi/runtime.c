@@ -116,7 +116,7 @@ BOOT_STEP(efi_runtime_init, NEEDS(options, sound_information, page_allocator), G
 
 static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
 {
-    u32 mxcsr = 0x1f80;
+    u32 mxcsr = MXCSR_INIT;
 
     fpu_save(v->pv.fpu_area);
     __asm__ volatile("fninit; ldmxcsr %0" ::"m"(mxcsr));

@@ -38,8 +38,8 @@ enum {
 #define LVT_ACTIVE_LOW 0x2000
 #define LVT_LEVEL 0x8000 /* processors take an NMI as an edge all the same (SDM vol. 3, 11.5.1) */
 #define LVT_TSC_DEADLINE 0x40000
-#define APIC_BASE_ENABLE 0x800
-#define APIC_BASE_X2APIC 0x400
+#define SVR_ENABLE 0x100
+#define DIVIDE_BY_1 0xb /* SDM vol. 3, figure 11-10 */
 
 #define CALIBRATE_NS 2000000
 #define MAX_AHEAD_NS 1000000000ULL
@@ -85,13 +85,13 @@ static void leave_c1e(void)
 /* Enabled first: while an APIC is off, its LVT entries cannot be unmasked (SDM vol. 3, 11.4.7.2). */
 static void program_defaults(void)
 {
-    apic_write(APIC_SVR, 0x100 | VECTOR_SPURIOUS);
+    apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
     apic_write(APIC_TPR, 0);
     apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     apic_write(APIC_LVT_LINT0, LVT_MASKED);
     apic_write(APIC_LVT_LINT1, LVT_MASKED);
     apic_write(APIC_LVT_ERROR, VECTOR_LAPIC_ERROR);
-    apic_write(APIC_TIMER_DIVIDE, 0xb); /* divide by 1 */
+    apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
     leave_c1e();
 }
 

@@ -2,7 +2,7 @@
 /*
  * Debug registers of guests. The processor would let a breakpoint on I/O watch the hypervisor's own ports, so it never
  * gets one: a guest's every IN and OUT is emulated, and the emulation looks for them (pv_io_breakpoints()). Intel SDM
- * vol. 3, 17.2.
+ * vol. 3, 18.2.
  */
 #include <hv/guest_access.h>
 #include <hv/x86/percpu.h>

@@ -2,19 +2,11 @@
 /* Which descriptors a guest may have in its tables. Intel SDM vol. 3, 3.4.5; rules: ABI, segments. */
 #include <hv/pv.h>
 
-#define DESC_ACCESSED (1ULL << 40)
-#define DESC_S (1ULL << 44)
-#define DESC_DPL_SHIFT 45
-#define DESC_DPL (3ULL << DESC_DPL_SHIFT)
-#define DESC_PRESENT (1ULL << 47)
-#define DESC_L (1ULL << 53)
-#define DESC_D (1ULL << 54)
-#define DESC_CODE (1ULL << 43)
 #define TYPE_CALL_GATE 12
 
 static unsigned type_of(u64 desc) { return (desc >> 40) & 15; }
 
-/* May be changed in place; false: must not be loaded by anyone. */
+/* SDM vol. 3: 3.4.5 for code and data, 3.5 for the system's descriptors, 5.8.3 for call gates. */
 bool descriptor_check(u64 *desc)
 {
     u64 v = *desc;

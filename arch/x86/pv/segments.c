@@ -44,7 +44,7 @@ static void window_set(struct vcpu *v, unsigned page, pte_t e)
         pv_state_changed(v);
 }
 
-/* Pages without a guest frame show zeroes: selectors there give #GP, not a fault in our range. */
+/* Window pages without a guest frame show zeroes: a selector there gives #GP (not present), not a page fault in the hypervisor's range. */
 static u64 zero_page[PT_ENTRIES] __aligned_to(4096);
 
 static pte_t zero_page_pte(void) { return make_pte(image_to_phys(zero_page) >> PAGE_SHIFT, PTE_PRESENT | PTE_NX | PTE_ACCESSED); }
@@ -103,9 +103,10 @@ void pv_load_ldt(struct vcpu *v)
     u64 base = window_va(v) + 16 * PAGE_SIZE, limit = v->pv.ldt_entries * 8ULL - 1;
     u16 sel = 0;
 
+    /* A 64-bit LDT descriptor is two words (SDM vol. 3, 3.5.2). Selector 0: LDTR is invalid, and selectors of the LDT give #GP. */
     if (v->pv.ldt_entries) {
         gdt[1] = base >> 32;
-        gdt[0] = (limit & 0xffff) | ((base & 0xffffff) << 16) | (0x82ULL << 40) | ((limit >> 16 & 15) << 48) | ((base >> 24 & 0xff) << 56);
+        gdt[0] = (limit & 0xffff) | ((base & 0xffffff) << 16) | DESC_LDT | ((limit >> 16 & 15) << 48) | ((base >> 24 & 0xff) << 56);
         sel = SEL_LDT;
     }
     __asm__ volatile("lldt %0" ::"r"(sel));
@@ -138,7 +139,7 @@ bool pv_ldt_fault(struct vcpu *v, u64 offset)
     return true;
 }
 
-static bool in_ldt(u16 selector) { return selector & 4; }
+static bool in_ldt(u16 selector) { return selector & SEL_TI; }
 
 bool pv_ldt_unmapped(const struct vcpu *v, u16 selector)
 {

@@ -84,7 +84,7 @@ static bool prepare(struct percpu *c)
     memcpy(c->gdt, boot_gdt, PAGE_SIZE);
     u64 *tss = c->gdt + (SEL_TSS & 0xff8) / 8;
 
-    tss[0] = (sizeof(struct tss64) - 1) | ((base & 0xffffff) << 16) | (0x89ULL << 40) | ((base >> 24 & 0xff) << 56);
+    tss[0] = (sizeof(struct tss64) - 1) | ((base & 0xffffff) << 16) | DESC_TSS | ((base >> 24 & 0xff) << 56);
     tss[1] = base >> 32;
     c->tss.io_map_base = sizeof(struct tss64);
     for (unsigned i = 0; i < IST_COUNT; i++) {

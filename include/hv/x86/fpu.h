@@ -5,6 +5,9 @@
 
 #include <hv/types.h>
 
+#define FCW_INIT 0x37f    /* as FNINIT leaves it (SDM vol. 1, 8.1.5) */
+#define MXCSR_INIT 0x1f80 /* as reset leaves it (SDM vol. 1, 10.2.3) */
+
 u64 fpu_area_size(void);        /* bytes */
 void fpu_area_init(void *area); /* as after FNINIT and reset */
 /* Both leave CR0.TS clear. Saving leaves XCR0 at all that is known; restoring, at the value passed. */

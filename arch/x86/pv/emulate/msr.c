@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MSRs of guests. Unknown ones are refused (#GP), which stock kernels expect, once they have a
+ * MSRs of guests (Intel SDM vol. 4; AMD: APM vol. 2, appendix A). Unknown ones are refused (#GP), which stock kernels expect, once they have a
  * #GP handler; before that, reads give 0.
  */
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/local_apic.h>
 #include <hv/x86/page_type.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
@@ -16,6 +17,7 @@
 #define MSR_PLATFORM_INFO 0xce
 #define MSR_MISC_FEATURES 0x140
 #define MSR_FEATURE_CONTROL 0x3a
+#define FEATURE_CONTROL_LOCKED 1 /* and nothing is enabled: no VMX, no SGX */
 #define MSR_HYPERCALL_PAGE 0x40000000
 #define MISC_ENABLE_HIDDEN (1UL << 7 | 1UL << 18)             /* performance monitoring, MONITOR */
 #define MISC_ENABLE_FIXED (1UL << 11 | 1UL << 12 | 1UL << 23) /* no BTS, no PEBS, no xTPR messages */
@@ -90,7 +92,7 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
     case MSR_FS_BASE: *val = rdmsr(msr); return true;
     case MSR_TSC: *val = rdtsc(); return true;
     case MSR_EFER: *val = rdmsr(MSR_EFER); return true;
-    case MSR_APIC_BASE: *val = 0xfee00800 | (v->id == 0 ? 0x100 : 0); return true;
+    case MSR_APIC_BASE: *val = LOCAL_APIC_DEFAULT | APIC_BASE_ENABLE | (v->id == 0 ? APIC_BASE_BSP : 0); return true;
     case MSR_PAT: *val = rdmsr(MSR_PAT); return true;
     case MSR_TSC_AUX: *val = v->pv.tsc_aux; return cpu.rdtscp;
     case MSR_SPEC_CTRL: *val = v->pv.spec_ctrl; return spec.guest_spec_ctrl;
@@ -106,9 +108,7 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
             *val = 0;
         return true;
     case MSR_MISC_FEATURES: return true;
-    case MSR_FEATURE_CONTROL:
-        *val = 1; /* locked, all off */
-        return cpu.intel;
+    case MSR_FEATURE_CONTROL: *val = FEATURE_CONTROL_LOCKED; return cpu.intel;
     case MSR_AMD_HWCR: return cpu.amd;
     case MSR_AMD_DE_CFG: *val = cpu.lfence_serialises ? DE_CFG_LFENCE : 0; return cpu.amd;
     default:

@@ -11,20 +11,12 @@
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>
 
-#define DESC_PRESENT (1ULL << 47)
-#define DESC_L (1ULL << 53)
-#define DESC_D (1ULL << 54)
-#define DESC_G (1ULL << 55)
-#define DESC_RW (1ULL << 41) /* data: writable; code: readable */
-#define DESC_EXPAND_DOWN (1ULL << 42)
-#define DESC_CODE (1ULL << 43)
-
 /* The descriptor, as the processor finds it through the vCPU's window; 0: there is none. */
 static u64 descriptor(struct vcpu *v, u16 selector)
 {
     u64 window = PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT);
 
-    if (selector & 4) {
+    if (selector & SEL_TI) {
         pv_ldt_map(v, selector);
         if (selector >= v->pv.ldt_entries * 8 || pv_ldt_unmapped(v, selector))
             return 0;

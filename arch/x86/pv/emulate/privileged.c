@@ -170,8 +170,8 @@ static bool emulate_xsetbv(struct vcpu *v, struct cpu_user_regs *regs)
     u64 val = (regs->rdx << 32) | (u32)regs->rax;
 
     /* Intel SDM vol. 1, 13.3: x87 always, AVX needs SSE, the AVX-512 three together and with AVX. */
-    if (!cpu.xsave || (u32)regs->rcx || !(val & 1) || (val & ~cpu.xcr0_mask) || ((val & 4) && !(val & 2)) ||
-        ((val & 0xe0) && ((val & 0xe0) != 0xe0 || !(val & 4))))
+    if (!cpu.xsave || (u32)regs->rcx || !(val & XCR0_X87) || (val & ~cpu.xcr0_mask) || ((val & XCR0_AVX) && !(val & XCR0_SSE)) ||
+        ((val & XCR0_AVX512) && ((val & XCR0_AVX512) != XCR0_AVX512 || !(val & XCR0_AVX))))
         return false;
     v->pv.xcr0 = val;
     fpu_load_xcr0(val);
@@ -229,14 +229,14 @@ static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *re
             wbinvd();
         return true;
     case OP_0F | 0x20:
-    case OP_0F | 0x22: return emulate_mov_cr(v, regs, in);
+    case OP_0F | 0x22: return emulate_mov_cr(v, regs, in); /* MOV CRn */
     case OP_0F | 0x21:
-    case OP_0F | 0x23: return emulate_mov_dr(v, regs, in);
+    case OP_0F | 0x23: return emulate_mov_dr(v, regs, in); /* MOV DRn */
     case OP_0F | 0x30:
-    case OP_0F | 0x32: return emulate_msr(v, regs, in->opcode == (OP_0F | 0x30));
-    case OP_0F | 0x31: return emulate_rdtsc(regs);
-    case OP_0F | 0xa2: return emulate_cpuid(v, regs);
-    case OP_0F | 0x01:
+    case OP_0F | 0x32: return emulate_msr(v, regs, in->opcode == (OP_0F | 0x30)); /* WRMSR, RDMSR */
+    case OP_0F | 0x31: return emulate_rdtsc(regs);                                /* RDTSC */
+    case OP_0F | 0xa2: return emulate_cpuid(v, regs);                             /* CPUID */
+    case OP_0F | 0x01:                                                            /* XSETBV, RDTSCP */
         if (in->modrm != MODRM_RDTSCP)
             return in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs);
         regs->rcx = v->pv.tsc_aux;
@@ -256,13 +256,13 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
     if (in.lock)
         return false;
     switch (in.opcode) {
-    case 0x6c ... 0x6f: outcome = emulate_string_io(v, regs, &in, &breakpoints); break;
+    case 0x6c ... 0x6f: outcome = emulate_string_io(v, regs, &in, &breakpoints); break; /* INS, OUTS */
     case 0xe4 ... 0xe7:
-    case 0xec ... 0xef: outcome = emulate_in_out(v, regs, &in, &breakpoints); break;
+    case 0xec ... 0xef: outcome = emulate_in_out(v, regs, &in, &breakpoints); break; /* IN, OUT */
     case 0xfa:
     case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */ outcome = iopl_suffices(v); break;
-    case OP_0F | 0x00:
-    case OP_0F | 0x01:
+    case OP_0F | 0x00: /* SLDT, STR */
+    case OP_0F | 0x01: /* SGDT, SIDT, SMSW, and XSETBV, RDTSCP */
         outcome = pv_emulate_umip(v, regs, &in);
         if (outcome != REFUSED)
             break;

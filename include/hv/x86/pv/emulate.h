@@ -37,7 +37,7 @@ static inline u64 pv_io_breakpoints(const struct vcpu *v, u16 port, unsigned byt
 void pv_raise_debug(struct vcpu *v, struct cpu_user_regs *regs, u64 dr6); /* dr6: bits that are set in the guest's DR6; delivers #DB */
 /*
  * An emulated instruction is over: RIP goes on, and what it hit, or a single step over it, is the guest's #DB behind it. Length 0: REP has
- * elements left, and a breakpoint on the instruction is not met again (Intel SDM vol. 3, 17.3.1.1).
+ * elements left, and a breakpoint on the instruction is not met again (Intel SDM vol. 3, 18.3.1.1).
  */
 static inline void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs, unsigned length, u64 breakpoints)
 {
