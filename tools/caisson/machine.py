@@ -95,6 +95,26 @@ def run_on_terminal(args, timeout):
             cleanup(args)
 
 
+# Domains and vCPUs, run queues, timers, event channels, interrupts.
+STATE_KEYS = "qraei"
+
+
+def ask_why(q, log):
+    """A machine that stands still: the hypervisor's own words about that, twice, go into the log."""
+    log.write(b"\n# out of time; what the hypervisor says now:\n")
+    for key in "\1\1\1" + STATE_KEYS + STATE_KEYS:
+        try:
+            q.stdin.write(key.encode())
+            q.stdin.flush()
+        except OSError:
+            return
+        while select.select([q.stdout], [], [], 0.3)[0]:
+            chunk = os.read(q.stdout.fileno(), 65536)
+            if not chunk:
+                return
+            log.write(chunk)
+
+
 def run(args, timeout, until=None, echo=None, log=None, typed=()):
     """
     Serial output is collected (and echoed, logged). until: text after which QEMU is ended.
@@ -109,6 +129,8 @@ def run(args, timeout, until=None, echo=None, log=None, typed=()):
             left = timeout - (time.monotonic() - start)
             if left <= 0:
                 timed_out = True
+                if log:
+                    ask_why(q, log)
                 break
             ready, _, _ = select.select([q.stdout], [], [], min(left, 1))
             if not ready:
