@@ -14,6 +14,7 @@
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/speculation.h>
 #include <hv/x86/tlb.h>
@@ -28,7 +29,8 @@ bool (*fake_msr_exists)(u32 msr);
 struct percpu boot_percpu, *fake_cpu = &boot_percpu;
 struct percpu *cpu_table[MAX_CPUS] = { &boot_percpu };
 cpuset_t cpus_online = CPUSET_FIRST_CPU;
-struct cpu_features cpu = { .phys_bits = 40 };
+WEAK struct cpu_features cpu = { .phys_bits = 40 };
+u64 fake_cr4 = CR4_PGE;
 WEAK struct boot_info boot_info;
 WEAK struct acpi_info acpi;
 WEAK struct efi_boot_data efi_boot_data;

@@ -47,18 +47,20 @@ static void read_facts(struct spec_facts *f)
 {
     u32 signature = cpuid_count(1, 0).eax, family = signature >> 8 & 15;
 
-    f->intel = cpu.intel;
-    f->amd = cpu.amd;
-    f->emulated = cpu.tcg;
-    f->smep = cpu.smep;
     /* A hypervisor below may show the features and refuse the register. */
     bool cet = (cpu.shadow_stacks || cpu.branch_tracking) && wrmsr_safe(MSR_S_CET, 0);
 
-    f->shadow_stacks = cet && cpu.shadow_stacks;
-    f->branch_tracking = cet && cpu.branch_tracking;
-    f->virtualised = cpuid_count(1, 0).ecx >> 31;
-    f->family = family == 15 ? family + (signature >> 20 & 0xff) : family;
-    f->model = (signature >> 4 & 15) | (signature >> 12 & 0xf0);
+    *f = (struct spec_facts){
+        .intel = cpu.intel,
+        .amd = cpu.amd,
+        .emulated = cpu.tcg,
+        .smep = cpu.smep,
+        .shadow_stacks = cet && cpu.shadow_stacks,
+        .branch_tracking = cet && cpu.branch_tracking,
+        .virtualised = cpuid_count(1, 0).ecx >> 31,
+        .family = family == 15 ? family + (signature >> 20 & 0xff) : family,
+        .model = (signature >> 4 & 15) | (signature >> 12 & 0xf0),
+    };
     if (cpu.max_leaf >= 7) {
         struct cpuid_regs r = cpuid_count(7, 0);
 

@@ -35,7 +35,15 @@ static inline bool fake_rdmsr_safe(u32 msr, u64 *v)
     return exists;
 }
 #define rdmsr_safe fake_rdmsr_safe
-#define wrmsr_safe(msr, v) (fake_wrmsr(msr, v), true)
+static inline bool fake_wrmsr_safe(u32 msr, u64 v)
+{
+    bool exists = !fake_msr_exists || fake_msr_exists(msr);
+
+    if (exists)
+        fake_wrmsr(msr, v);
+    return exists;
+}
+#define wrmsr_safe fake_wrmsr_safe
 #define cpuid_count fake_cpuid
 
 u64 fake_read_cr3(void);
@@ -45,7 +53,8 @@ void fake_invlpg(u64 va);
 void fake_cpu_relax(void); /* this CPU waits for another one */
 #define read_cr3 fake_read_cr3
 #define write_cr3 fake_write_cr3
-#define read_cr4() (CR4_PGE)
+extern u64 fake_cr4; /* CR4_PGE, if the test does not change it */
+#define read_cr4() (fake_cr4)
 #define write_cr4 fake_write_cr4
 #define invlpg fake_invlpg
 #define cpu_relax fake_cpu_relax
