@@ -54,7 +54,7 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     d->shutdown_code = SHUTDOWN_NONE;
     d->is_control = d->is_hardware = config->dom0;
     io_rights_init(&d->io, config->dom0);
-    d->absent_checked = config->dom0 ? spec.l1tf_dom0 : spec.l1tf;
+    d->l1tf_checked = config->dom0 ? spec.l1tf_dom0 : spec.l1tf;
     d->max_vcpus = config->max_vcpus;
     d->max_ports = config->max_ports;
     d->max_grant_frames = config->max_grant_frames;

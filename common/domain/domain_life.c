@@ -325,7 +325,7 @@ static void domains_end(void)
             shut_down(d, SHUTDOWN_crash);
     while ((d = domain_table_take_unheld())) {
         /*
-         * CPU A reads percpu.state_owner of another CPU, a vCPU of d, and looks at its domain (cpus_of). CPU B has cleared that pointer
+         * CPU A reads percpu.curr_vcpu of another CPU, a vCPU of d, and looks at its domain (cpus_of). CPU B has cleared that pointer
          * (arch_domain_relinquish) and frees the vCPU. A does so with interrupts off and serves no flush in between: when all CPUs have
          * served the one below, nobody has such a pointer any more.
          */

@@ -344,7 +344,7 @@ static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_
 
         c->state = (u8)state;
         c->vcpu = vcpu;
-        c->virq = value;
+        c->irq = value;
         if (state == ECS_VIRQ)
             v->virq_port[value] = (u32)port;
         *port_out = (u32)port;
@@ -383,11 +383,11 @@ static long op_bind_pirq(void *arg)
 static void close_port(struct domain *d, struct evtchn *c, u32 port)
 {
     switch (c->state) {
-    case ECS_PIRQ: pirq_unbind(d, c->pirq); break;
+    case ECS_PIRQ: pirq_unbind(d, c->irq); break;
     case ECS_VIRQ:
         for (u32 i = 0; i < d->max_vcpus; i++)
-            if (d->vcpu[i] && d->vcpu[i]->virq_port[c->virq] == port)
-                d->vcpu[i]->virq_port[c->virq] = 0;
+            if (d->vcpu[i] && d->vcpu[i]->virq_port[c->irq] == port)
+                d->vcpu[i]->virq_port[c->irq] = 0;
         break;
     case ECS_INTERDOMAIN: {
         struct domain *remote = c->remote.dom;
@@ -448,7 +448,7 @@ static long op_status(void *arg)
             op->u.interdomain.dom = c->remote.dom->id;
             op->u.interdomain.port = c->remote.port;
         } else if (c->state == ECS_PIRQ || c->state == ECS_VIRQ)
-            op->u.pirq = c->pirq;
+            op->u.pirq = c->irq;
     }
     spin_unlock(&d->event_lock);
     return rc;
@@ -465,7 +465,7 @@ static long op_bind_vcpu(void *arg)
     spin_lock(&d->event_lock);
     struct evtchn *c = port_in_use(d, op->port);
 
-    if (!c || c->state == ECS_IPI || (c->state == ECS_VIRQ && !virq_is_global(c->virq)))
+    if (!c || c->state == ECS_IPI || (c->state == ECS_VIRQ && !virq_is_global(c->irq)))
         rc = -EINVAL;
     else
         c->vcpu = op->vcpu;
@@ -624,7 +624,7 @@ void evtchn_print(struct domain *d)
         struct evtchn *c = port_in_use(d, port);
 
         if (c)
-            printk("  port %u: %s %u, v%u, prio %u%s\n", port, names[c->state], c->state == ECS_PIRQ || c->state == ECS_VIRQ ? c->virq : 0,
+            printk("  port %u: %s %u, v%u, prio %u%s\n", port, names[c->state], c->state == ECS_PIRQ || c->state == ECS_VIRQ ? c->irq : 0,
                    c->vcpu, c->priority, port_pending(d, port) ? ", pending" : "");
         spin_unlock(&d->event_lock);
     }

@@ -88,7 +88,7 @@ struct evtchn {
             u32 port;
         } remote;
         domid_t unbound_for;
-        u32 pirq, virq;
+        u32 irq;       /* ECS_PIRQ, ECS_VIRQ: its number */
         u32 next_free; /* ECS_FREE: the next one in the domain's list; 0: the last */
     };
 };
@@ -105,8 +105,8 @@ struct domain {
     u32 refs;                                  /* domain_table.c; changed atomically */
     struct domain *next_in_chain, *next_by_id; /* domain_table.c, under its lock */
     bool is_control;                           /* the toolstack's: acts on other domains and their memory, and on the machine as a whole */
-    bool is_hardware;    /* has the machine's devices, and what its drivers need: large extents, low memory, what the processor says */
-    bool absent_checked; /* its absent page-table entries may not name memory (L1TF) */
+    bool is_hardware;  /* has the machine's devices, and what its drivers need: large extents, low memory, what the processor says */
+    bool l1tf_checked; /* its not-present page-table entries may not name memory (L1TF) */
 
     /* life_lock; written by domain_life.c alone */
     spinlock_t life_lock;

@@ -56,7 +56,7 @@ static void refused_frames(void)
 }
 
 /* A stack segment that is not present: #SS. QEMU's emulator raises #NP. */
-static void absent_stack(void)
+static void not_present_stack(void)
 {
     static struct iret_context f;
 
@@ -155,7 +155,7 @@ void test_main(void)
     sp = user_stack();
     own_gdt();
     refused_frames();
-    absent_stack();
+    not_present_stack();
     kernel_frames();
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_callback_op, CALLBACKOP_register, &none), 0);
     refused_frames();

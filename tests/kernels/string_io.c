@@ -61,7 +61,7 @@ static void keyboard_keeps(void)
     CHECK(TRAPS(13, __asm__ volatile("insb" ::"D"(1UL << 63), "d"(0x60) : "memory")));
     CHECK_EQ(last_trap.error, 0);
     CHECK(byte_waits());
-    /* The second half of the operand is absent: nothing is written of the first. */
+    /* The second half of the operand is not present: nothing is written of the first. */
     map_at(flat, page);
     memory_copy(before, page + 0xffe, 2);
     CHECK(TRAPS(14, __asm__ volatile("insl" ::"D"(flat + 0xffe), "d"(0x60) : "memory")));
@@ -106,7 +106,7 @@ static void outs(void)
     __asm__ volatile("wrmsr" ::"c"(FS_BASE), "a"(0), "d"(0));
 }
 
-static void map_absent(struct frame *f)
+static void map_not_present(struct frame *f)
 {
     CHECK_EQ(f->rdi, ABSENT);
     CHECK_EQ(f->rcx, 4);
@@ -132,7 +132,7 @@ static void rep(void)
     memory_set(page, 0, PAGE_SIZE);
     REP_INSB("", ABSENT, 0UL, di, cx); /* a count of 0 touches nothing */
     CHECK(di == ABSENT && cx == 0);
-    trap_handlers[14] = map_absent; /* and goes on where it was */
+    trap_handlers[14] = map_not_present; /* and goes on where it was */
     REP_INSB("", ABSENT - 4, 8UL, di, cx);
     trap_handlers[14] = NULL;
     CHECK(di == ABSENT + 4 && cx == 0);

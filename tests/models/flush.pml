@@ -22,7 +22,7 @@
 #define BIT(i) (1 << (i))
 
 byte mapped = 3, tlb[CPUS];                                  /* sets of addresses, numbered by CPU */
-bit loaded[CPUS], has[CPUS], what[CPUS];                     /* percpu.loaded; CR3 is a guest's; flush_what */
+bit loaded[CPUS], has[CPUS], what[CPUS];                     /* percpu.loaded_dom; CR3 is a guest's; flush_what */
 byte asked[CPUS], address[CPUS] = NONE;                      /* who waits for it; flush_address */
 
 inline serve()

@@ -74,7 +74,7 @@ def racing(name, vcpus):
 def linux_xpti(smp, cpu):
     """A whole boot."""
     r = run_linux(("direct", ELF, linux_bundle(), f"{ALL} pv-l1tf=yes -- console=hvc0 caisson.batch"), 240, smp=smp, cpu=cpu)
-    need(IN_USE in r.output and "absent page-table entries checked" in r.output, "not in use", r)
+    need(IN_USE in r.output and "not-present page-table entries checked" in r.output, "not in use", r)
     need(REACHED in r.output and not r.timed_out, "userspace or power-off was not reached", r)
     clean(r)
 
@@ -95,12 +95,12 @@ def spec_ctrl():
 
 
 @test("speculation: {what} ends the guest", each=[
-    {"what": "an absent entry that names memory", "kernel": "dies_absent_entry"},
-    {"what": "a store that makes an entry absent and names memory", "kernel": "dies_absent_store"}])
-def absent_entry(what, kernel):
+    {"what": "a not-present entry that names memory", "kernel": "dies_l1tf_entry"},
+    {"what": "a store that makes an entry not present and names memory", "kernel": "dies_l1tf_store"}])
+def l1tf_entry(what, kernel):
     """With pv-l1tf=, and without it nothing is refused."""
     r = direct(bundle(kernel), "noreboot pv-l1tf=yes", timeout=60, until="Halted (noreboot)", machine={"mem": "256M"})
-    for words in ("empty and inverted entries are in order", "an absent page-table entry names memory (L1TF)", "dom0 has ended: crash"):
+    for words in ("empty and inverted entries are in order", "a not-present page-table entry names memory (L1TF)", "dom0 has ended: crash"):
         need(words in r.output, f"'{words}' was not printed", r)
     need("survived" not in r.output, "the guest went on", r)
     clean(r)

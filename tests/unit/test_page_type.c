@@ -356,8 +356,8 @@ static void refused_revalidation_remembers(void **state)
     assert_int_equal(page_unpin(d, m), 0);
 }
 
-/* Every way to store an entry that is absent and names memory. */
-static void absent_entries(void **state)
+/* Every way to store an entry that is not present and names memory. */
+static void not_present_entries(void **state)
 {
     (void)state;
     struct domain *u = fake_domain(3, false);
@@ -365,7 +365,7 @@ static void absent_entries(void **state)
     paddr_t at = page_to_mfn(l1) << PAGE_SHIFT;
     pte_t bad = page_to_mfn(l1) << PAGE_SHIFT | PTE_RW;
 
-    u->absent_checked = true;
+    u->l1tf_checked = true;
     assert_int_equal(page_get_and_type(page_to_mfn(l1), u, PGT_L1), 0);
     assert_int_equal(pt_entry_update(u, 1, at, bad, false, u), -EPERM);
     assert_int_equal(u->state, DOMAIN_CRASHED);
@@ -479,7 +479,7 @@ int main(void)
         cmocka_unit_test(with_device_memory),
         cmocka_unit_test(stamp_of_the_last_reference),
         cmocka_unit_test(refused_revalidation_remembers),
-        cmocka_unit_test(absent_entries),
+        cmocka_unit_test(not_present_entries),
         cmocka_unit_test(random_guest),
     };
 

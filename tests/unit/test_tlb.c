@@ -65,7 +65,7 @@ static void start_at(u32 clock)
     tlb_flush_clock = clock;
     step = 1;
     for (u32 i = 0; i < CPUS; i++) {
-        cpus[i] = (struct percpu){ .id = i, .apic_id = i, .loaded = (void *)1, .tlb_flush_time = clock };
+        cpus[i] = (struct percpu){ .id = i, .apic_id = i, .loaded_dom = (void *)1, .tlb_flush_time = clock };
         cpu_table[i] = &cpus[i];
     }
     fake_cpu = &cpus[0];
@@ -102,7 +102,7 @@ static void only_who_may_remember_is_asked(void **state)
         u32 stamp = tlb_clock();
 
         flush_on(1);
-        cpus[2].loaded = NULL; /* sleeps: loads CR3 before it runs a guest */
+        cpus[2].loaded_dom = NULL; /* sleeps: loads CR3 before it runs a guest */
         remembers[2][3] = false;
         asked = 0;
         reuse(3, stamp);
@@ -191,19 +191,19 @@ static void random_machine(void **state)
                 stamps[f] = tlb_clock();
                 break;
             case 3: /* parks and returns */
-                if (c && cpus[c].loaded) {
-                    cpus[c].loaded = NULL;
+                if (c && cpus[c].loaded_dom) {
+                    cpus[c].loaded_dom = NULL;
                     fake_write_cr3(0);
                     cpuset_clear(&cpus_online, c);
                 } else if (c) {
                     cpuset_set(&cpus_online, c);
                     tlb_flush_global();
-                    cpus[c].loaded = (void *)1;
+                    cpus[c].loaded_dom = (void *)1;
                 }
                 break;
             default:
                 if (mapped[f]) {
-                    remembers[c][f] = cpus[c].loaded;
+                    remembers[c][f] = cpus[c].loaded_dom;
                     break;
                 }
                 reuse(f, stamps[f]);

@@ -8,7 +8,7 @@
  * time is later than the stamp need not be asked. So a freed frame costs no interrupt; whoever gets
  * it flushes for it (page_alloc), and all that were freed before that flush come with it.
  *
- * Only CPUs with a guest's address space loaded (percpu.loaded) are asked: the others load CR3
+ * Only CPUs with a guest's address space loaded (percpu.loaded_dom) are asked: the others load CR3
  * before they use one. The order that this relies on: a CPU says what it loads before it does, and
  * who flushes has changed the tables before it looks.
  *
@@ -195,8 +195,8 @@ void tlb_flush_global_all_cpus(void)
 }
 
 /*
- *   CPU A (here):                        has changed page tables; reads percpu.loaded
- *   CPU B (pv_enter_address_space()):    loaded = the domain; loads CR3
+ *   CPU A (here):                        has changed page tables; reads percpu.loaded_dom
+ *   CPU B (pv_enter_address_space()):    loaded_dom = the domain; loads CR3
  *
  * If A does not see B, all that B walks it walks after the change. If B loaded CR3 first, it could walk an old entry between A's two steps,
  * and A would not ask it to flush.
@@ -208,7 +208,7 @@ static cpuset_t cpus_with_guests(void)
 
     smp_mb();
     for_each_cpu(c, cpuset_read(&cpus_online))
-        if (READ_ONCE(c->loaded))
+        if (READ_ONCE(c->loaded_dom))
             cpuset_set(&set, c->id);
     return set;
 }

@@ -65,7 +65,7 @@ static void forget_state(struct vcpu *v)
         struct vcpu *had = v;
 
         if (cpu_table[i])
-            __atomic_compare_exchange_n(&cpu_table[i]->state_owner, &had, NULL, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+            __atomic_compare_exchange_n(&cpu_table[i]->curr_vcpu, &had, NULL, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
     }
 }
 
@@ -83,7 +83,7 @@ void pv_domain_relinquish(struct domain *d)
 
     /* A CPU that ran it last and now idles goes to the hypervisor's tables by itself before it sleeps. */
     for_each_cpu(c, cpuset_read(&cpus_online))
-        for (u32 turns = 0; READ_ONCE(c->loaded) == d;)
+        for (u32 turns = 0; READ_ONCE(c->loaded_dom) == d;)
             preempt_wait(&turns);
     for_each_vcpu(d, v) {
         forget_state(v);
@@ -197,8 +197,8 @@ void pv_state_load(struct vcpu *v)
     struct pv_vcpu *p = &v->pv;
 
     /* Registers that nobody used since it left: the idle vCPU leaves them alone. */
-    if (c->state_owner == v && v->state_cpu == c->id) {
-        if (!c->loaded)
+    if (c->curr_vcpu == v && v->state_cpu == c->id) {
+        if (!c->loaded_dom)
             pv_enter_address_space(c, v);
         fpu_load_xcr0(p->xcr0);
         ask_for_selectors(p);
@@ -206,7 +206,7 @@ void pv_state_load(struct vcpu *v)
             write_cr0(read_cr0() | CR0_TS);
         return;
     }
-    c->state_owner = v;
+    c->curr_vcpu = v;
     v->state_cpu = c->id;
     spec_barrier();
     xpti_enter_cpu(c, v);

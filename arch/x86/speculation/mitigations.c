@@ -40,7 +40,7 @@ static int parse_tristate(const char *value, void *var)
 OPTION("xpti", parse_tristate, opt_xpti, "guests run on page tables that lack the hypervisor's memory (Meltdown): a boolean, or `default`",
        "where the processor needs it");
 OPTION("pv-l1tf", parse_tristate, opt_pv_l1tf,
-       "absent page-table entries of guests may not name memory (L1TF): a boolean, for dom0 too, or `default`",
+       "not-present page-table entries of guests may not name memory (L1TF): a boolean, for dom0 too, or `default`",
        "where the processor needs it, not for dom0");
 
 static void read_facts(struct spec_facts *f)
@@ -129,7 +129,7 @@ static void say(void)
         spec.rsb_switch ? "RSB filled between vCPUs" : NULL,
         w & SPEC_VERW ? "VERW on exit" : NULL,
         w & SPEC_XPTI ? "guests' page tables isolated (XPTI)" : NULL,
-        spec.l1tf ? "absent page-table entries checked" : NULL,
+        spec.l1tf ? "not-present page-table entries checked" : NULL,
         w & SPEC_SHADOW_STACKS ? "shadow stacks" : NULL,
         spec.branch_tracking ? "branch tracking" : NULL,
         spec.guest_msrs ? "SPEC_CTRL and PRED_CMD for guests" : NULL,

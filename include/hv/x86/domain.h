@@ -52,7 +52,7 @@ struct pv_vcpu {
     u32 ldt_entries;
     mfn_t ldt_frames[16]; /* mapped on demand; 0: not mapped */
 
-    /* Valid while the vCPU's state is not loaded (percpu.state_owner). */
+    /* Valid while the vCPU's state is not loaded (percpu.curr_vcpu). */
     u16 ds, es, fs, gs;
     bool selectors_lost; /* some could not be loaded again: above is what they were, loaded is null */
     bool selectors_due;  /* loaded they are null as yet: pages of the LDT are to be mapped first */

@@ -53,8 +53,9 @@ struct percpu {
     u32 softirq_pending;  /* bits of enum softirq; set by this CPU and by others */
     u32 locks_held;       /* spinlocks held by this CPU: must be 0 to schedule */
     struct vcpu *idle;
-    struct vcpu *state_owner;  /* whose segments and FPU state are loaded, if its state_cpu is this one */
-    struct domain *loaded;     /* whose address space CR3 holds; NULL: the hypervisor's own */
+    struct vcpu *
+        curr_vcpu; /* whose segments and FPU state the CPU holds, if its state_cpu is this one; while idle, of who ran last (Xen: the same) */
+    struct domain *loaded_dom; /* whose address space CR3 holds (Linux: loaded_mm; Xen: dirty_cpumask); NULL: the hypervisor's own */
     u64 cr4, xcr0;             /* cached */
     u64 guest_cr3, full_cr3;   /* XPTI: what the last exit to a guest loaded, and what it replaced */
     u64 xpti_image, xpti_area; /* this CPU's part of guests' tables under XPTI: entries for the image's slot and for its areas */

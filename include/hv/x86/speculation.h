@@ -113,7 +113,7 @@ struct spec_plan {
     bool guest_ibpb;
     bool branch_tracking;
     const char *no_shadow_stacks;         /* why they are not used where the processor has them */
-    bool l1tf, l1tf_dom0;                 /* guests' absent page-table entries may not name memory; dom0's neither */
+    bool l1tf, l1tf_dom0;                 /* guests' not-present page-table entries may not name memory; dom0's neither */
     const char *affected[8], *missing[4]; /* what it suffers from; what an update of the microcode would bring */
 };
 extern struct spec_plan spec;

@@ -29,7 +29,7 @@ static void load_gdt(u64 base)
 
 void pv_enter_address_space(struct percpu *c, struct vcpu *v)
 {
-    __atomic_store_n(&c->loaded, v->domain, __ATOMIC_SEQ_CST); /* before CR3 is loaded: cpus_with_guests() in tlb.c */
+    __atomic_store_n(&c->loaded_dom, v->domain, __ATOMIC_SEQ_CST); /* before CR3 is loaded: cpus_with_guests() in tlb.c */
     pv_load_address_space(v);
     load_gdt(PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT));
 }
@@ -38,12 +38,12 @@ void pv_leave_address_space(void)
 {
     struct percpu *c = this_cpu();
 
-    if (!c->loaded)
+    if (!c->loaded_dom)
         return;
     load_gdt((u64)c->gdt - GDT_RESERVED_BASE);
     write_cr3(image_to_phys(hv_l4));
     c->guest_cr3 = 0;
-    __atomic_store_n(&c->loaded, NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->loaded_dom, NULL, __ATOMIC_RELEASE);
 }
 
 int pv_set_kernel_base(struct vcpu *v, mfn_t mfn)
@@ -80,10 +80,10 @@ int pv_set_user_base(struct vcpu *v, mfn_t mfn)
 }
 
 /*
- * The CPUs that may have translations of these vCPUs of the domain: those whose state_owner is one of them.
+ * The CPUs that may have translations of these vCPUs of the domain: those whose curr_vcpu is one of them.
  *
- *   CPU A (here):              the guest has changed page tables; reads state_owner
- *   CPU B (pv_state_load()):   state_owner = v; loads CR3
+ *   CPU A (here):              the guest has changed page tables; reads curr_vcpu
+ *   CPU B (pv_state_load()):   curr_vcpu = v; loads CR3
  *
  * If A does not see v, B's walks come after the change (a CR3 load is ordered behind the store). The other way round in either, B could keep a
  * translation of the old tables and not be asked to flush. Nor is v freed while A looks at its domain: domains_end().
@@ -95,7 +95,7 @@ static cpuset_t cpus_of(const struct domain *d, u64 vcpus)
 
     smp_mb();
     for_each_cpu(c, cpuset_read(&cpus_online)) {
-        const struct vcpu *v = READ_ONCE(c->state_owner);
+        const struct vcpu *v = READ_ONCE(c->curr_vcpu);
 
         if (v && v->domain == d && (vcpus >> v->id & 1))
             cpuset_set(&set, c->id);

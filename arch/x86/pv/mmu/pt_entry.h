@@ -35,7 +35,7 @@ static force_inline pte_t entry_adjust(unsigned level, pte_t e)
  * L1TF: affected processors look up the L1 data cache by the address in an entry that is not present, and use 44 or 46 address bits for it.
  * An address whose lower 44 bits name no memory is safe with either.
  */
-static inline bool absent_names_memory(pte_t e)
+static inline bool l1tf_names_memory(pte_t e)
 {
     mfn_t mfn = pte_mfn(e) & ((1ULL << (44 - PAGE_SHIFT)) - 1);
 
@@ -43,12 +43,12 @@ static inline bool absent_names_memory(pte_t e)
 }
 
 /* True: the not-present entry names memory, so it is refused and table_dom is ended (domain_crash()). */
-static inline bool absent_refused(struct domain *table_dom, pte_t e)
+static inline bool l1tf_refused(struct domain *table_dom, pte_t e)
 {
-    if (likely(!table_dom->absent_checked) || !absent_names_memory(e))
+    if (likely(!table_dom->l1tf_checked) || !l1tf_names_memory(e))
         return false;
     domain_crash(table_dom,
-                 "an absent page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no");
+                 "a not-present page-table entry names memory (L1TF). Use a kernel that inverts such entries (Linux 4.18), or pv-l1tf=no");
     return true;
 }
 

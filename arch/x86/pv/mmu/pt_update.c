@@ -83,7 +83,7 @@ static force_inline int exchange(struct domain *table_dom, unsigned level, pte_t
     int rc = 0;
 
     if (!(val & PTE_PRESENT))
-        rc = absent_refused(table_dom, val) ? -EPERM : 0;
+        rc = l1tf_refused(table_dom, val) ? -EPERM : 0;
     else if (!same)
         rc = entry_get(table_dom, level, val, page_dom);
     if (rc)

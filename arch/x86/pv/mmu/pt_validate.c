@@ -73,7 +73,7 @@ static force_inline int validate_entry(struct domain *d, unsigned level, pte_t *
     pte_t e = READ_ONCE(*p), adjusted = entry_adjust(level, e);
 
     if (!(e & PTE_PRESENT))
-        return absent_refused(d, e) ? -EPERM : 0;
+        return l1tf_refused(d, e) ? -EPERM : 0;
     int rc = entry_get(d, level, adjusted, d);
 
     if (!rc && adjusted != e)

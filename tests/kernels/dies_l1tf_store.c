@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* As dies_absent_entry, but by stores to the table (writable_pagetables): whole, and a byte at a time. */
+/* As dies_l1tf_entry, but by stores to the table (writable_pagetables): whole, and a byte at a time. */
 #include "guest.h"
 
 #define INVERTED 0x000ffffffff02000ULL /* as Linux writes such an address */
