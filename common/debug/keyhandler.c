@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Debug keys and the switch of terminal input between dom0 and them (Ctrl-A three times). */
+/* Debug keys, and word to dom0 that input waits for it. Input comes from console_input.c. */
 #include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/domain.h>
@@ -17,110 +17,9 @@
 #include <hv/x86/page_type.h>
 #include <hv/x86/percpu.h>
 
-#define SWITCH_CHAR 0x01
-#define SWITCH_COUNT 3
-#define ESC 0x1b
-#define RX_SIZE 1024
-
 extern const struct keyhandler __keyhandlers_start[], __keyhandlers_end[];
 
-/* Characters on their way: console_rx() runs in interrupts, the rest in softirqs and hypercalls. */
-static char rx[RX_SIZE], keys[16];
 static char last_key; /* that was run since the input came here, or 0 */
-static u32 rx_head, rx_tail, keys_head, keys_tail;
-static spinlock_t rx_lock = SPINLOCK_INIT(LOCK_LEAF);
-static bool to_dom0, said_to_dom0; /* what follows a switch may be here before the switch is announced */
-static u32 switch_seen;            /* held back until it is clear that no third one follows */
-
-static void say_where_input_goes(bool dom0)
-{
-    said_to_dom0 = dom0;
-    printk("Input goes to %s. Ctrl-A three times switches.\n", dom0 ? "dom0" : "Caisson ('h' lists the keys)");
-}
-
-void console_input_start(void)
-{
-    to_dom0 = true;
-    say_where_input_goes(true);
-}
-BOOT_STEP(console_input_start, NEEDS(consoles, dom0, debug_keys), GIVES(NOTHING), EVERYWHERE);
-
-/*
- * rx_lock held. Is this part of what a terminal sends by itself, an answer or a special key? ESC [ or ESC O and what ends that, or a
- * string up to BEL or ESC \ (ECMA-48). A control character ends it, too: nothing locks the keys out.
- */
-static bool in_sequence(char c)
-{
-    static enum { NONE, AFTER_ESC, ONE_MORE, PARAMETERS, STRING } at;
-    bool inside = at != NONE || c == ESC;
-
-    if (c == ESC)
-        at = AFTER_ESC;
-    else if (at == AFTER_ESC)
-        at = c == '[' ? PARAMETERS : c == 'O' || c == 'N' ? ONE_MORE : c && strchr("P]^_X", c) ? STRING : NONE;
-    else if ((u8)c < ' ' || at == ONE_MORE || (at == PARAMETERS && c >= '@'))
-        at = NONE;
-    return inside;
-}
-
-/* rx_lock held. */
-static void take(char c)
-{
-    if (to_dom0) {
-        if (rx_tail - rx_head < RX_SIZE)
-            rx[rx_tail++ % RX_SIZE] = c;
-    } else if (c && c != SWITCH_CHAR && !in_sequence(c) && keys_tail - keys_head < sizeof(keys)) {
-        keys[keys_tail++ % sizeof(keys)] = c;
-    }
-}
-
-void console_rx(char c)
-{
-    spin_lock(&rx_lock);
-    if (c != SWITCH_CHAR) {
-        for (; switch_seen; switch_seen--)
-            take(SWITCH_CHAR);
-        take(c);
-    } else if (++switch_seen == SWITCH_COUNT) {
-        switch_seen = 0;
-        if (hardware_domain)
-            to_dom0 = !to_dom0;
-        if (keys_tail - keys_head < sizeof(keys))
-            keys[keys_tail++ % sizeof(keys)] = SWITCH_CHAR;
-    }
-    spin_unlock(&rx_lock);
-    softirq_raise(SOFTIRQ_CONSOLE_RX);
-}
-
-static void rx_softirq(void)
-{
-    char key;
-
-    do {
-        spin_lock(&rx_lock);
-        key = keys_head != keys_tail ? keys[keys_head++ % sizeof(keys)] : 0;
-        spin_unlock(&rx_lock);
-        if (key && key != SWITCH_CHAR) {
-            keyhandler_run(key);
-        } else if (hardware_domain && (key || said_to_dom0 != READ_ONCE(to_dom0))) { /* behind the last: a switch that found no room */
-            last_key = 0;
-            say_where_input_goes(!said_to_dom0);
-        }
-    } while (key);
-    if (rx_head != rx_tail && hardware_domain)
-        evtchn_send_virq(hardware_domain, NULL, VIRQ_CONSOLE);
-}
-
-size_t console_read_dom0(char *buf, size_t size)
-{
-    size_t n = 0;
-
-    spin_lock(&rx_lock);
-    while (n < size && rx_head != rx_tail)
-        buf[n++] = rx[rx_head++ % RX_SIZE];
-    spin_unlock(&rx_lock);
-    return n;
-}
 
 void keyhandler_run(char key)
 {
@@ -137,6 +36,19 @@ void keyhandler_run(char key)
         printk("'%c': no such key; 'h' lists them\n", log_char(key));
     }
     last_key = key;
+}
+
+static void input_softirq(void)
+{
+    char key;
+
+    while ((key = console_next_key()))
+        if (key == CONSOLE_SWITCH)
+            last_key = 0;
+        else
+            keyhandler_run(key);
+    if (console_waits_for_dom0() && hardware_domain)
+        evtchn_send_virq(hardware_domain, NULL, VIRQ_CONSOLE);
 }
 
 static void print_help(char key)
@@ -236,5 +148,5 @@ static void print_walk(char key)
 KEYHANDLER('w', print_walk, "page-table walks to dom0's instruction pointers",
            "Each level's entry, with machine and pseudo-physical frame");
 
-void keyhandler_init(void) { softirq_register(SOFTIRQ_CONSOLE_RX, rx_softirq); }
+void keyhandler_init(void) { softirq_register(SOFTIRQ_CONSOLE_RX, input_softirq); }
 BOOT_STEP(keyhandler_init, NEEDS(consoles), GIVES(debug_keys), EVERYWHERE);

@@ -65,11 +65,15 @@ void panic_screen_last_line(const char *line); /* nothing if the screen was not 
 /* Shows the boot log and what the ring still holds, on the sinks only; what is no text as blanks. */
 void console_replay(void);
 
-/* Input: one character from a terminal. */
-void console_rx(char c);
+/* ---- console_input.c. Each takes a lock of its own, a leaf. ---- */
+void console_rx(char c);        /* one character from a terminal; in interrupts */
+void console_input_start(void); /* dom0 exists: input goes to it, and can be switched */
 /* dom0's half: characters waiting for console_io read. */
 size_t console_read_dom0(char *buf, size_t size);
-void console_input_start(void); /* dom0 exists: input goes to it */
+bool console_waits_for_dom0(void);
+/* The hypervisor's half, in SOFTIRQ_CONSOLE_RX: the next key; 0: none is left. CONSOLE_SWITCH: input goes elsewhere now, which has been said. */
+#define CONSOLE_SWITCH 0x01
+char console_next_key(void);
 
 /* Debug keys. Handlers run in softirq context, where they may print at length. */
 struct keyhandler {

@@ -13,6 +13,7 @@
 #include <hv/x86/page_fault.h>
 #include <hv/x86/page_type.h>
 
+#include "../../common/core/console_input.c"
 #include "../../common/debug/keyhandler.c"
 
 static u32 reboots, pressed;
@@ -61,7 +62,7 @@ static void type(const char *s)
     while (*s)
         console_rx(*s++);
     if (!setjmp(restart))
-        rx_softirq();
+        input_softirq();
 }
 
 static const char *at_dom0(void)
@@ -155,6 +156,16 @@ static void unknown_keys_are_named(void **state)
     assert_non_null(strstr(fake_log, "' ': no such key"));
 }
 
+/* There is nobody to switch to yet. */
+static void keys_before_dom0(void **state)
+{
+    (void)state;
+    to_dom0 = said_to_dom0 = dom0_reads = false;
+    type("A" SWITCH "A");
+    assert_int_equal(pressed, 2);
+    assert_null(strstr(fake_log, "Input goes"));
+}
+
 /* Nobody has taken them yet when more come: none is lost silently in the middle, and what is said is true in the end. */
 static void more_than_fits(void **state)
 {
@@ -164,7 +175,7 @@ static void more_than_fits(void **state)
     for (u32 i = 0; i < 2 * sizeof(keys); i++)
         console_rx('A');
     console_rx(1), console_rx(1), console_rx(1);
-    rx_softirq();
+    input_softirq();
     assert_int_equal(pressed, sizeof(keys));
     assert_true(to_dom0 && said_to_dom0);
     type("b");
@@ -176,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(switching_shows_dom0_nothing, setup),
         cmocka_unit_test_setup(answers_of_terminals_are_no_keys, setup),
+        cmocka_unit_test_setup(keys_before_dom0, setup),
         cmocka_unit_test_setup(more_than_fits, setup),
         cmocka_unit_test_setup(reboot_needs_two, setup),
         cmocka_unit_test_setup(unknown_keys_are_named, setup),
