@@ -457,9 +457,10 @@ static void print_runqueues(char key)
         spin_unlock(&rq->lock);
     }
 }
-KEYHANDLER('r', print_runqueues, "run queues and wake-up latencies",
-           "Per CPU: its queue, how many switches and wake-ups, and how long vCPUs waited from waking to running. A vCPU's number of us is "
-           "its lead (+) or lag (-) in virtual time (`scheduler.md`)");
+KEYHANDLER(
+    'r', print_runqueues, "run queues and wake-up latencies",
+    "Per CPU: its queue, switches since the boot, and since the key was last pressed: wake-ups, and how long vCPUs waited from waking "
+    "to running. A vCPU's number of us is its lead (+) or lag (-) in virtual time (`scheduler.md`)");
 
 void sched_init(void)
 {
