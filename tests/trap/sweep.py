@@ -25,7 +25,7 @@ from_hypervisor return_to_hypervisor return_nmis_blocked entry_ist ist_from_hype
 vcpu_first_entry trap_from_guest trap_from_hypervisor nmi_unblock prepare_guest_return push_frame
 pv_bounce syscall_from_guest pv_hypercall do_iret pv_toggle_mode pv_load_address_space pv_state_load pv_state_save schedule schedule_tail
 softirq_process guest_copy_raw_to guest_copy_raw_from console_write serial_write spin_lock spin_unlock irq_dispatch inject
-pv_guest_exception page_fault general_protection""".split()
+pv_emulate_exception page_fault general_protection""".split()
 
 
 class Gdb:

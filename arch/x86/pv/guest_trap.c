@@ -101,7 +101,25 @@ static void debug(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject(regs, VEC_DB, 0);
 }
 
-void pv_guest_exception(struct cpu_user_regs *regs, u32 vector)
+static void invalid_opcode(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (!pv_emulate_forced_cpuid(v, regs))
+        pv_inject(regs, VEC_UD, 0);
+}
+
+static void no_fpu(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (v->pv.cr0_ts) {
+        /* The ABI clears TS for the handler. */
+        v->pv.cr0_ts = false;
+        write_cr0(read_cr0() & ~(u64)CR0_TS);
+    }
+    pv_inject(regs, VEC_NM, 0);
+}
+
+void pv_deliver_exception(struct cpu_user_regs *regs, u32 vector) { pv_inject(regs, vector, regs->error_code); }
+
+void pv_emulate_exception(struct cpu_user_regs *regs, u32 vector)
 {
     struct vcpu *v = current;
 
@@ -109,18 +127,7 @@ void pv_guest_exception(struct cpu_user_regs *regs, u32 vector)
     case VEC_PF: page_fault(v, regs, read_cr2(), regs->error_code); return;
     case VEC_GP: general_protection(v, regs); return;
     case VEC_DB: debug(v, regs); return;
-    case VEC_UD:
-        if (!pv_emulate_forced_cpuid(v, regs))
-            pv_inject(regs, vector, 0);
-        return;
-    case VEC_NM:
-        if (v->pv.cr0_ts) {
-            /* The ABI clears TS for the handler. */
-            v->pv.cr0_ts = false;
-            write_cr0(read_cr0() & ~(u64)CR0_TS);
-        }
-        pv_inject(regs, vector, 0);
-        return;
-    default: pv_inject(regs, vector, regs->error_code);
+    case VEC_UD: invalid_opcode(v, regs); return;
+    case VEC_NM: no_fpu(v, regs); return;
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two C entries, by origin: each looks its trap up in the matrix and does what that says.
+ * The two C entries, by origin: each looks its trap up in the matrix and does what that says. Most page faults and
+ * breakpoints of guests never come here: pv/fast_paths.S delivers them.
  *
  * Interrupts are off in both; the hypervisor turns them on only in the idle loop and at explicit
  * points. percpu.inside says what this CPU is in the middle of.
@@ -108,8 +109,8 @@ static void (*const acts[OUTCOME_COUNT])(struct cpu_user_regs *regs, u32 vector)
     [OUTCOME_MC] = mc,
     [OUTCOME_MC_EARLY] = mc_early,
     [OUTCOME_INTERRUPT] = interrupt,
-    [OUTCOME_DELIVER] = pv_guest_exception,
-    [OUTCOME_EMULATE] = pv_guest_exception,
+    [OUTCOME_DELIVER] = pv_deliver_exception,
+    [OUTCOME_EMULATE] = pv_emulate_exception,
     [OUTCOME_NESTED] = nested,
     [OUTCOME_NMI_PANIC] = nmi_panic,
 };

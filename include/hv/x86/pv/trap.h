@@ -12,7 +12,9 @@ void guest_crash_by(const char *by, struct vcpu *v, const struct cpu_user_regs *
 #define guest_crash(...) guest_crash_by(__func__, __VA_ARGS__)
 
 /* ---- guest_trap.c, bounce_frame.c ---- */
-void pv_guest_exception(struct cpu_user_regs *regs, u32 vector) __may_preempt; /* emulates it, delivers it, or ends the domain */
+/* The two outcomes of the trap matrix for what a guest raises. Emulated are the vectors of its set EMULATED; what cannot be is delivered, or ends the domain. */
+void pv_deliver_exception(struct cpu_user_regs *regs, u32 vector);
+void pv_emulate_exception(struct cpu_user_regs *regs, u32 vector) __may_preempt;
 /* Delivers a vector to the guest; has_error: push error. Crashes the domain if it cannot take it. */
 void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error);
 /*
