@@ -221,7 +221,7 @@ static void boot(void)
     smp_start_others();
     trap_test_phase("smp_boot");
     pv_hide_ports();
-    build_dom0();
+    build_dom0();         /* the last user of the loader's modules */
     image_release_init(); /* nothing below is __init */
     consoles_go_async();  /* after dom0's memory is taken: boot messages are synchronous */
     printk(LOG_INFO "Starting dom0 %lu ms after the hypervisor\n", system_time_ns() / 1000000);
@@ -245,5 +245,5 @@ void boot_main(u32 protocol, paddr_t info)
     shadow_stack_start(this_cpu(), boot_stack_block);
     boot();
     branch_tracking_start();
-    idle_loop();
+    idle_loop(); /* finds dom0's first vCPU, which goes to its guest by vcpu_first_entry (entry.S) */
 }

@@ -91,7 +91,7 @@ void sched_vcpu_init(struct vcpu *v)
     v->state_cpu = ~0u;
     v->sched.hard_affinity = v->sched.soft_affinity = cpuset_all();
     timer_init(&v->sched.slice_timer, slice_over, v);
-    *--sp = (u64)vcpu_first_entry; /* where switch_stack() returns to */
+    *--sp = (u64)vcpu_first_entry; /* where the first switch_stack() to it returns to: so dom0 starts, too */
     sp -= 6;                       /* rbx rbp r12 r13 r14 r15 */
     *--sp = shadow_stack_first(v->stack_block, (u64)vcpu_first_entry);
     v->saved_rsp = (u64)sp;

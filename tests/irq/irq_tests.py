@@ -48,8 +48,9 @@ def frame_numbers():
 def debug_keys():
     """What a terminal sends by itself does nothing, and R wants to be meant."""
     bundle = images.bundle(f"{OUT}/irq-keys.cpio", test_kernel("spin"))
-    typed = [("Input goes to dom0", "\x01\x01\x01"), ("Input goes to Caisson", "\x1b[24;80Rx"), ("'x': no such key", "r"), ("'r' pressed", "r"),
-             ("'r' pressed", "l"), ("'l' pressed", "R"), ("Once more 'R'", "h"), ("=> this list", "R"), ("Once more 'R'", "R")]
+    typed = [("Input goes to dom0", "\x01\x01\x01"), ("Input goes to Caisson", "\x1b[24;80Rx"), ("'x': no such key", "r"),
+             ("'r' pressed", "r"), ("'r' pressed", "l"), ("'l' pressed", "R"), ("Once more 'R'", "h"), ("=> this list", "R"),
+             ("Once more 'R'", "R")]
     r = direct(bundle, "noreboot", timeout=90, typed=typed, machine={"mem": "256M"})
     need("no such key; 'h' lists them" in r.output and not r.timed_out, "the second R did not end the machine", r)
     since_boot, since_the_key = (int(n) for n in re.findall(r"^.*CPU 0: \d+ switches, (\d+) wake-ups", r.output, re.M)[:2])

@@ -7,7 +7,8 @@ from harness import ELF, OUT, clean, need, run_machine, test, test_kernel
 def end_of(kernel, cpus, until="Rebooting the machine.", vcpus=0):
     """A test kernel to the machine's end, with as many vCPUs as CPUs or so many."""
     bundle = images.bundle(f"{OUT}/sched-{kernel}.cpio", test_kernel(kernel))
-    r = run_machine(machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus or cpus}"), smp=cpus, mem="256M"), 240, until=until)
+    r = run_machine(machine.command(("direct", ELF, bundle, f"noreboot dom0_max_vcpus={vcpus or cpus}"), smp=cpus, mem="256M"), 240,
+                    until=until)
     need(not r.timed_out, "the machine did not end", r)
     clean(r)
     return r
