@@ -17,6 +17,10 @@ u64 fake_rdtsc_ordered(void);
 #ifdef FAKE_PORTS
 void fake_outw(u16 port, u16 v);
 void fake_outl(u16 port, u32 v);
+u32 fake_port_in(u16 port, unsigned bytes);
+void fake_port_out(u16 port, unsigned bytes, u32 v);
+#define port_in fake_port_in
+#define port_out fake_port_out
 #define outw fake_outw
 #define outl fake_outl
 #endif
