@@ -37,7 +37,11 @@ static int parse_level(const char *value, void *var)
         return -EINVAL;
     return level_named(value, slash ? (size_t)(slash - value) : strlen(value), var);
 }
-OPTION("loglvl", parse_level, hv_threshold, "`none`, `error`, `warning`, `info`, `debug`, `all`: hypervisor messages shown", "`info`");
+OPTION("loglvl", parse_level, hv_threshold,
+       "the hypervisor's messages: `none`, `error` (what it cannot do), `warning` (also what is wrong and was got round), `info` (also "
+       "what was found "
+       "and chosen), `debug` or `all` (also details, for a report)",
+       "`info`");
 OPTION("guest_loglvl", parse_level, guest_threshold, "the same for messages that guests cause (rate-limited)", "`warning`");
 
 /* Guest messages: a burst of GUEST_BURST, then one for each GUEST_INTERVAL_NS (XSA-152, 169). */

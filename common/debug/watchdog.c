@@ -23,9 +23,9 @@ static bool opt_watchdog;
 /* "force" is Xen's word for "even if its trial fails": there is no trial here. */
 static int parse_watchdog(const char *value, void *var) { return option_bool(strcmp(value, "force") ? value : "on", var); }
 OPTION("watchdog", parse_watchdog, opt_watchdog,
-       "NMIs look whether the first CPU still runs timers, and report if not; `force` is the same", "off");
+       "a report if the first CPU runs no timer for `watchdog_timeout` seconds (NMIs look); `force` is the same", "off");
 static u32 opt_timeout = 5;
-OPTION("watchdog_timeout", option_u32, opt_timeout, "seconds without a timer until then", "`5`");
+OPTION("watchdog_timeout", option_u32, opt_timeout, "seconds without a timer until the report", "`5`");
 
 static struct timer beat_timer;
 

@@ -26,7 +26,7 @@ static int parse_cet(const char *value, void *var) { return spec_cet_parse(var, 
 OPTION("cet", parse_cet, options,
        "control-flow enforcement for the hypervisor, where the CPU has it: a boolean, or a list of `shstk` "
        "(shadow stacks), `ibt` (indirect branch tracking), each with `=no` or `no-` in front; see `security.md`",
-       "on; shadow stacks not on a virtual machine that does not promise to keep them whole");
+       "on; shadow stacks are off in a virtual machine unless CPUID says CET_SSS");
 
 static int parse_tristate(const char *value, void *var)
 {
