@@ -121,6 +121,28 @@ def statuses():
         need(got == status, f"{how}: status {got}, not {status}")
 
 
+@test("tools: files that are closed or full, and a terminal that goes away")
+def surroundings():
+    """A status and a sentence; what was started ends, too."""
+    for tool in ("check --list", "gen_trap_matrix.py markdown"):
+        for how, status in ((">&-", 0), ("> /dev/full", 1), ("2>&- > /dev/null", 0), ("<&- > /dev/null", 0), ("| head -n 1", 0)):
+            r = subprocess.run(["sh", "-c", f"{sys.executable} tools/{tool} {how}"], cwd=TOP, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               text=True, timeout=120)
+            need(r.returncode == status and "Traceback" not in r.stderr, f"{tool} {how}: status {r.returncode}: {r.stderr}")
+            need(how != "> /dev/full" or "cannot be written: No space left on device" in r.stderr, f"{tool} {how}: {r.stderr}")
+    with tempfile.TemporaryDirectory() as folder:
+        body = "try:\n    print('started', flush=True)\n    import time; time.sleep(60)\n" \
+               f"finally:\n    open({folder!r} + '/ended', 'w').close()"
+        child, control = pty.fork()
+        if not child:
+            os.chdir(TOP)
+            os.execv(sys.executable, [sys.executable, "-c", driver(body)])
+        os.read(control, 100)
+        os.close(control)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        need(status == 129 and os.path.exists(f"{folder}/ended"), f"status {status}")
+
+
 @test("tools: programs that are missing are named before anything is built")
 def missing_programs():
     """With the package that has them."""

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import errno
 import os
 import re
 import signal
@@ -69,13 +70,31 @@ def number(least=1, base=10):
     return parse
 
 
-def _ended(*_):
-    sys.exit(143)  # by way of every `finally`
+def _ended(number, _):
+    sys.exit(128 + number)  # by way of every `finally`
+
+
+def _surroundings():
+    """Signals that ask for an end give one; files that were closed (>&-) are nowhere, and not the next ones that are opened."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _ended)
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = sys.stdout or open(1, "w", closefd=False), sys.stderr or open(2, "w", closefd=False)
+
+
+def _nowhere():
+    """What is still to be printed has no reader; Python writes it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def start(main):
     """Runs a tool; ends the process with what main() returns. A trouble is one sentence and status 1."""
-    signal.signal(signal.SIGTERM, _ended)
+    _surroundings()
     try:
         status = main()
         sys.stdout.flush()
@@ -86,9 +105,12 @@ def start(main):
         print(f"\n{name()}: interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # who read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _nowhere()
         sys.exit(1)
     except OSError as e:
+        if e.filename is None and e.errno in (errno.ENOSPC, errno.EIO):
+            _nowhere()
+            sys.exit(f"{name()}: what it prints cannot be written: {e.strerror}")
         if e.filename is None:
             raise
         sys.exit(f"{name()}: {sentence(e)}")
@@ -132,5 +154,6 @@ def terminal_kept():
         if before:
             # From the background, where a shell may have put this process meanwhile, too.
             old = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+            with contextlib.suppress(termios.error):  # it has been closed
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
             signal.signal(signal.SIGTTOU, old)
