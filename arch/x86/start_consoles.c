@@ -14,7 +14,7 @@
 
 static const struct uart_place usual_places[NR_COMS] = { { .base = 0x3f8, .irq = 4 }, { .base = 0x2f8, .irq = 3 } };
 
-static bool start(u32 n, struct uart_place place)
+static bool uart_start(u32 n, struct uart_place place)
 {
     if (uart_in_memory(&place)) {
         if (boot_info_memory_type(&boot_info, place.base) == E820_RAM)
@@ -26,7 +26,7 @@ static bool start(u32 n, struct uart_place place)
     return serial_start(n, &place);
 }
 
-static bool find_place(u32 n, struct uart_place *place)
+static bool uart_find_place(u32 n, struct uart_place *place)
 {
     const struct com_option *o = com_option(n), *first = com_option(0);
 
@@ -40,7 +40,7 @@ static bool find_place(u32 n, struct uart_place *place)
 
 static void start_usual(u32 n)
 {
-    bool works = start(n, usual_places[n]);
+    bool works = uart_start(n, usual_places[n]);
 
     printk(LOG_WARN "com%u: there is no UART where com%u= says; %s\n", n + 1, n + 1,
            works ? "the usual one is used" : "at the usual place, neither");
@@ -53,7 +53,7 @@ static void start_com(u32 n)
 
     if (o->where == UART_ACPI) /* once the tables are read */
         return;
-    if (find_place(n, &place) && start(n, place))
+    if (uart_find_place(n, &place) && uart_start(n, place))
         o->place = place;
     else if (o->given)
         start_usual(n);
@@ -75,7 +75,7 @@ static bool start_spcr(u32 n, const struct acpi_spcr *s)
         return false;
     if (!o->given)
         o->baud = s->baud;
-    return start(n, (struct uart_place){ .base = s->address, .shift = s->shift, .width = s->width });
+    return uart_start(n, (struct uart_place){ .base = s->address, .shift = s->shift, .width = s->width });
 }
 
 void consoles_start_acpi(void)
@@ -117,7 +117,7 @@ BOOT_STEP(consoles_start_video, NEEDS(options, sound_information, memory_types, 
 
 static struct timer poll_timer;
 
-static void poll(void *unused)
+static void serial_poll_timer(void *unused)
 {
     (void)unused;
     serial_irq();
@@ -128,7 +128,7 @@ void consoles_go_async(void)
 {
     if (!serial_init_async())
         return;
-    timer_init(&poll_timer, poll, NULL);
-    poll(NULL);
+    timer_init(&poll_timer, serial_poll_timer, NULL);
+    serial_poll_timer(NULL);
 }
 BOOT_STEP(consoles_go_async, NEEDS(consoles, dom0, interrupts, timers), GIVES(NOTHING), EVERYWHERE);

@@ -40,7 +40,7 @@ static spinlock_t mca_lock = SPINLOCK_INIT(LOCK_LEAF);
 
 /* ---- containment ---- */
 
-static void keep(const struct record *r)
+static void mca_keep_event(const struct record *r)
 {
     spin_lock(&mca_lock);
     if (nr_records == MAX_RECORDS) { /* dom0 does not fetch: the oldest goes */
@@ -130,7 +130,7 @@ static void deal_with(const struct mc_event *e)
         printk(LOG_WARN "Machine check on CPU %u, bank %u, status %016lx: %s, no address\n", e->cpu, e->bank, e->status,
                mc_severity_name(e->severity));
     }
-    keep(&r);
+    mca_keep_event(&r);
     tell_guest(e, owner, mfn);
     if (owner)
         domain_put(owner);
@@ -155,7 +155,7 @@ static void poll_softirq(void)
 }
 
 /* Each CPU's banks are its own. */
-static void poll(void *data)
+static void mca_poll_timer(void *data)
 {
     struct percpu *c;
 
@@ -169,16 +169,16 @@ void mca_init(void)
 {
     softirq_register(SOFTIRQ_MACHINE_CHECK, mca_softirq);
     softirq_register(SOFTIRQ_MACHINE_CHECK_POLL, poll_softirq);
-    timer_init(&poll_timer, poll, NULL);
+    timer_init(&poll_timer, mca_poll_timer, NULL);
 }
 BOOT_STEP(mca_init, NEEDS(machine_checks, timers), GIVES(machine_check_reports), EVERYWHERE);
 
-void mca_start_polling(void) { poll(NULL); }
+void mca_start_polling(void) { mca_poll_timer(NULL); }
 BOOT_STEP(mca_start_polling, NEEDS(machine_check_reports, apic_timer), GIVES(NOTHING), EVERYWHERE);
 
 /* ---- the hypercall ---- */
 
-static void *append(struct mc_info *mi, u32 *used, u16 type, u16 size)
+static void *mca_append_record(struct mc_info *mi, u32 *used, u16 type, u16 size)
 {
     struct mcinfo_common *c = (void *)((char *)mi->mi_data + *used);
 
@@ -189,13 +189,13 @@ static void *append(struct mc_info *mi, u32 *used, u16 type, u16 size)
     return c;
 }
 
-static void describe(const struct record *r, struct mc_info *mi)
+static void mca_describe(const struct record *r, struct mc_info *mi)
 {
     const struct mc_event *e = &r->event;
     u32 used = 0;
 
     memset(mi, 0, sizeof(*mi));
-    struct mcinfo_global *g = append(mi, &used, MC_TYPE_GLOBAL, sizeof(*g));
+    struct mcinfo_global *g = mca_append_record(mi, &used, MC_TYPE_GLOBAL, sizeof(*g));
 
     g->mc_domid = r->running;
     g->mc_vcpuid = (u16)r->vcpu;
@@ -203,7 +203,7 @@ static void describe(const struct record *r, struct mc_info *mi)
     g->mc_apicid = cpu_table[e->cpu]->apic_id;
     g->mc_flags = MC_FLAG_MCE | (e->severity == MC_CORRECTED ? MC_FLAG_CORRECTABLE : MC_FLAG_UNCORRECTABLE | MC_FLAG_RECOVERABLE);
     g->mc_gstatus = e->mcg_status;
-    struct mcinfo_bank *b = append(mi, &used, MC_TYPE_BANK, sizeof(*b));
+    struct mcinfo_bank *b = mca_append_record(mi, &used, MC_TYPE_BANK, sizeof(*b));
 
     b->mc_bank = (u16)e->bank;
     b->mc_domid = r->owner;
@@ -213,7 +213,7 @@ static void describe(const struct record *r, struct mc_info *mi)
     b->mc_tsc = e->tsc;
     if (!r->retired)
         return;
-    struct mcinfo_recovery *rec = append(mi, &used, MC_TYPE_RECOVERY, sizeof(*rec));
+    struct mcinfo_recovery *rec = mca_append_record(mi, &used, MC_TYPE_RECOVERY, sizeof(*rec));
 
     rec->mc_bank = (u16)e->bank;
     rec->action_flags = REC_ACTION_RECOVERED;
@@ -223,7 +223,7 @@ static void describe(const struct record *r, struct mc_info *mi)
 
 static bool urgent(const struct record *r) { return r->event.severity >= MC_OPTIONAL; }
 
-static long acknowledge(u64 id)
+static long mca_acknowledge(u64 id)
 {
     spin_lock(&mca_lock);
     for (u32 i = 0; i < nr_records; i++)
@@ -245,7 +245,7 @@ static long op_fetch(struct xen_mc *op)
 
     if (f->flags & XEN_MC_ACK) {
         f->flags = XEN_MC_OK;
-        return acknowledge(f->fetch_id);
+        return mca_acknowledge(f->fetch_id);
     }
     if ((f->flags & ~(u32)(XEN_MC_URGENT | XEN_MC_NONURGENT)) || !f->flags)
         return -EINVAL;
@@ -260,7 +260,7 @@ static long op_fetch(struct xen_mc *op)
         f->flags = XEN_MC_NODATA;
         return 0;
     }
-    describe(&r, &mi);
+    mca_describe(&r, &mi);
     f->fetch_id = r.id;
     f->flags = XEN_MC_OK;
     if (!copy_to_guest(f->data, &mi, sizeof(mi)))

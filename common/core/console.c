@@ -188,7 +188,7 @@ void console_release_video(void)
 BOOT_STEP(console_release_video, NEEDS(consoles, dom0), GIVES(NOTHING), EVERYWHERE);
 
 /* dom0's output holds sequences that make a terminal answer, and the answers would come back as debug keys. */
-static void replay(char c)
+static void console_replay_char(char c)
 {
     c = log_char(c);
     sinks_write(&c, 1);
@@ -200,10 +200,10 @@ void console_replay(void)
     u64 end = ring_end, start = end > RING_SIZE ? end - RING_SIZE : 0;
 
     for (u64 i = 0; i < MIN(end, (u64)BOOT_LOG_SIZE); i++)
-        replay(boot_log[i]);
+        console_replay_char(boot_log[i]);
     /* What both hold is shown once. */
     start = MAX(start, (u64)BOOT_LOG_SIZE);
     for (; start < end; start++)
-        replay(ring[start % RING_SIZE]);
+        console_replay_char(ring[start % RING_SIZE]);
     spin_unlock(&console_lock);
 }

@@ -39,7 +39,7 @@ static bool shown;
 bool qr_module(u32 x, u32 y) { return qrcodegen_getModule(qr, (int)x, (int)y); }
 
 /* Writes the text from `row` on, broken between words. */
-static void wrapped(u32 indent, const char *text)
+static void screen_wrapped(u32 indent, const char *text)
 {
     while (*text && row < console_screen->rows) {
         size_t n = strnlen(text, columns - indent), cut = n;
@@ -58,8 +58,8 @@ static void wrapped(u32 indent, const char *text)
     }
 }
 
-static void linef(const char *fmt, ...) __printf(1, 2);
-static void linef(const char *fmt, ...)
+static void screen_linef(const char *fmt, ...) __printf(1, 2);
+static void screen_linef(const char *fmt, ...)
 {
     char line[128];
     va_list ap;
@@ -72,7 +72,7 @@ static void linef(const char *fmt, ...)
 }
 
 /* "CAI-T0E/0.1/ACTIVE/0/IP:.../A:.../BT:1A2B3.4C5D6": upper case, offsets into the image. */
-static void compact(const struct recorder_report *r, char *out, size_t size)
+static void report_compact(const struct recorder_report *r, char *out, size_t size)
 {
     int n = hv_snprintf(out, size, "CAI-%s/%s/%s/%u/IP:%lX/A:%lX/BT:", panic_code_name(r->code), CAISSON_VERSION, r->phase, r->cpu, r->rip,
                         r->address);
@@ -88,7 +88,7 @@ static bool make_qr(const struct recorder_report *r)
     static u64 canary[8]; /* the library reads its stack canary at FS:28h */
     char text[100];
 
-    compact(r, text, sizeof(text));
+    report_compact(r, text, sizeof(text));
     __asm__ volatile("clts"); /* and uses SSE registers */
     wrmsr(MSR_FS_BASE, (u64)canary);
     return qrcodegen_encodeText(text, qr_scratch, qr, qrcodegen_Ecc_LOW, 1, QR_VERSION, qrcodegen_Mask_0, true);
@@ -104,12 +104,12 @@ static const char *symbol_name(u64 address, char *buf, size_t size)
 
 static void show_registers(const struct cpu_user_regs *r)
 {
-    linef("IP  %016lx FL  %016lx", r->rip, r->rflags);
-    linef("rax %016lx rbx %016lx", r->rax, r->rbx);
-    linef("rcx %016lx rdx %016lx", r->rcx, r->rdx);
-    linef("rsi %016lx rdi %016lx", r->rsi, r->rdi);
-    linef("rbp %016lx rsp %016lx", r->rbp, r->rsp);
-    linef("cr2 %016lx cr3 %016lx", read_cr2(), read_cr3());
+    screen_linef("IP  %016lx FL  %016lx", r->rip, r->rflags);
+    screen_linef("rax %016lx rbx %016lx", r->rax, r->rbx);
+    screen_linef("rcx %016lx rdx %016lx", r->rcx, r->rdx);
+    screen_linef("rsi %016lx rdi %016lx", r->rsi, r->rdi);
+    screen_linef("rbp %016lx rsp %016lx", r->rbp, r->rsp);
+    screen_linef("cr2 %016lx cr3 %016lx", read_cr2(), read_cr3());
 }
 
 /* The library is compiled for aligned stacks; a trap comes at any. */
@@ -129,18 +129,18 @@ __attribute__((force_align_arg_pointer)) void panic_screen_show(const struct rec
         columns = MIN(columns, console_screen->squares(side) - 1);
     }
     row = 0;
-    linef("Caisson %s has stopped: CAI-%s", CAISSON_VERSION, panic_code_name(r->code));
+    screen_linef("Caisson %s has stopped: CAI-%s", CAISSON_VERSION, panic_code_name(r->code));
     row++;
-    wrapped(0, r->why);
-    wrapped(0, panic_code_cause(r->code));
-    linef("Phase %s, CPU %u", r->phase, r->cpu);
-    linef("Try:");
-    wrapped(2, panic_code_advice(r->code));
-    linef("At %s", symbol_name(r->rip, name, sizeof(name)));
+    screen_wrapped(0, r->why);
+    screen_wrapped(0, panic_code_cause(r->code));
+    screen_linef("Phase %s, CPU %u", r->phase, r->cpu);
+    screen_linef("Try:");
+    screen_wrapped(2, panic_code_advice(r->code));
+    screen_linef("At %s", symbol_name(r->rip, name, sizeof(name)));
     if (regs)
         show_registers(regs);
     for (u32 i = 0; i < r->nr_frames && row + 1 < console_screen->rows; i++)
-        linef("  %s", symbol_name(r->frames[i], name, sizeof(name)));
+        screen_linef("  %s", symbol_name(r->frames[i], name, sizeof(name)));
 }
 
 void panic_screen_last_line(const char *line)

@@ -65,7 +65,7 @@ static u32 crc32(const void *data, size_t n)
     return ~crc;
 }
 
-static void seal(void) { record->head.crc = crc32(&record->head, offsetof(struct record_head, crc)); }
+static void recorder_seal(void) { record->head.crc = crc32(&record->head, offsetof(struct record_head, crc)); }
 
 static bool head_valid(const struct record_head *h)
 {
@@ -131,7 +131,7 @@ void recorder_init(void *place)
     record->head.failed_boots = previous.failed_boots + 1; /* active brings it back to 0 */
     strlcpy(record->head.version, CAISSON_VERSION, sizeof(record->head.version));
     name_phase(PHASE_EARLY_BOOT);
-    seal();
+    recorder_seal();
 }
 
 /* The last lines, each marked as another boot's. */
@@ -200,7 +200,7 @@ void recorder_phase(enum phase phase)
     name_phase(phase);
     if (phase == PHASE_ACTIVE)
         record->head.failed_boots = 0;
-    seal();
+    recorder_seal();
 }
 
 void recorder_orderly_end(void)
@@ -208,7 +208,7 @@ void recorder_orderly_end(void)
     if (!record)
         return;
     record->head.state = RECORD_ENDED;
-    seal();
+    recorder_seal();
 }
 
 void recorder_guest_end(const char *why)
@@ -217,7 +217,7 @@ void recorder_guest_end(const char *why)
         return;
     record->head.state = RECORD_GUEST_CRASHED;
     strlcpy(record->head.why, why, sizeof(record->head.why));
-    seal();
+    recorder_seal();
 }
 
 void recorder_report(const struct recorder_report *r)
@@ -238,5 +238,5 @@ void recorder_report(const struct recorder_report *r)
     h->address = r->address;
     h->nr_frames = r->nr_frames;
     memcpy(h->frames, r->frames, sizeof(h->frames));
-    seal();
+    recorder_seal();
 }

@@ -35,7 +35,7 @@ void softirq_raise_on(struct percpu *c, enum softirq nr)
 /* Held until the vCPU leaves the hypervisor: in the middle of an operation it may hold frames BUSY that other vCPUs wait for. */
 #define EXIT_ONLY (1u << SOFTIRQ_PAUSE | 1u << SOFTIRQ_SELECTORS)
 
-static u32 due(const struct percpu *c)
+static u32 softirq_due(const struct percpu *c)
 {
     u32 pending = READ_ONCE(c->softirq_pending);
 
@@ -44,14 +44,14 @@ static u32 due(const struct percpu *c)
     return pending & ~((c->curr == c->idle ? 0 : IDLE_ONLY) | (c->curr->mid_operation ? EXIT_ONLY : 0));
 }
 
-bool softirq_pending(void) { return due(this_cpu()) != 0; }
+bool softirq_pending(void) { return softirq_due(this_cpu()) != 0; }
 
 void softirq_process(void)
 {
     for (;;) {
         /* this_cpu() anew each time: SOFTIRQ_SCHEDULE may return on another CPU. */
         struct percpu *c = this_cpu();
-        u32 pending = due(c);
+        u32 pending = softirq_due(c);
 
         if (!pending)
             return;

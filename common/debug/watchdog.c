@@ -29,7 +29,7 @@ OPTION("watchdog_timeout", option_u32, opt_timeout, "seconds without a timer unt
 
 static struct timer beat_timer;
 
-static void beat(void *data)
+static void watchdog_beat(void *data)
 {
     (void)data;
     WRITE_ONCE(nmi_watchdog.last_beat, rdtsc());
@@ -44,8 +44,8 @@ void watchdog_start(void)
         printk(LOG_WARN "watchdog: the PIT's interrupt cannot be had; it stays off\n");
         return;
     }
-    timer_init(&beat_timer, beat, NULL);
-    beat(NULL);
+    timer_init(&beat_timer, watchdog_beat, NULL);
+    watchdog_beat(NULL);
     nmi_watchdog.period = nmi_watchdog.credit = tsc_at_ns(TICK_NS) - tsc_at_ns(0);
     nmi_watchdog.last_nmi = rdtsc();
     nmi_watchdog.limit = tsc_at_ns((u64)opt_timeout * 1000000000) - tsc_at_ns(0);

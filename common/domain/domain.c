@@ -26,7 +26,7 @@ static void struct_free(struct domain *d) { page_free_range(virt_to_mfn(d), STRU
 
 #define DOMAIN_TIMERS (1 + DOMAIN_WATCHDOGS) /* 1: cap */
 
-static int fill(struct domain *d)
+static int domain_allocate_parts(struct domain *d)
 {
     d->shared_info = hv_alloc_page();
     if (!d->shared_info || arch_domain_create(d) || evtchn_init_domain(d) || grant_init_domain(d))
@@ -66,7 +66,7 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
     sched_domain_init(d);
     domain_watchdog_init(d);
-    int rc = fill(d);
+    int rc = domain_allocate_parts(d);
 
     if (!rc)
         rc = domain_table_add(d, id);
@@ -103,7 +103,7 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
         return -E2BIG;
     }
     if (!d->tot_pages)
-        domain_get(d); /* release() gives it back with the last frame */
+        domain_get(d); /* page_release_frame() gives it back with the last frame */
     d->tot_pages += count;
     if (d->page_list)
         mfn_to_page(d->page_list)->prev = (u32)mfn;
@@ -124,7 +124,7 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
 
 void domain_share_page(struct domain *d, struct page_info *pg)
 {
-    domain_get(d); /* release() gives it back */
+    domain_get(d); /* page_release_frame() gives it back */
     pg->owner = owner_of(d);
     /* The hypervisor's own reference, never dropped while it uses the page; always writable. */
     pg->type_info = ((u64)PGT_WRITABLE << PGT_TYPE_SHIFT) | PGT_VALIDATED | 1;

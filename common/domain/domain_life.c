@@ -26,7 +26,7 @@
 #include <hv/x86/tlb.h>
 
 /* life_lock held. False: it is there already, or past it. */
-static bool advance(struct domain *d, enum domain_state to)
+static bool domain_state_advance(struct domain *d, enum domain_state to)
 {
     if (d->state >= to)
         return false;
@@ -37,7 +37,7 @@ static bool advance(struct domain *d, enum domain_state to)
 static bool advance_alone(struct domain *d, enum domain_state to)
 {
     spin_lock(&d->life_lock);
-    bool moved = advance(d, to);
+    bool moved = domain_state_advance(d, to);
 
     spin_unlock(&d->life_lock);
     return moved;
@@ -126,7 +126,7 @@ void domain_unpause(struct domain *d)
 
     spin_lock(&d->life_lock);
     if (!--d->pauses)
-        advance(d, DOMAIN_RUNNING);
+        domain_state_advance(d, DOMAIN_RUNNING);
     for_each_vcpu(d, v)
         __atomic_fetch_sub(&v->pause_flags, PAUSE_ONE, __ATOMIC_SEQ_CST);
     spin_unlock(&d->life_lock);
@@ -190,7 +190,7 @@ void domain_latch_shutdown_code(struct domain *d, u32 code)
 void domain_shutdown(struct domain *d, u32 reason)
 {
     spin_lock(&d->life_lock);
-    bool first = d->state < DOMAIN_CRASHED && advance(d, DOMAIN_SHUT_DOWN); /* a crash before it decides */
+    bool first = d->state < DOMAIN_CRASHED && domain_state_advance(d, DOMAIN_SHUT_DOWN); /* a crash before it decides */
 
     if (d->shutdown_code != SHUTDOWN_NONE)
         reason = d->shutdown_code;
@@ -208,7 +208,7 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     hv_vsnprintf(why, sizeof(why), fmt, ap);
     va_end(ap);
     spin_lock(&d->life_lock);
-    bool first = advance(d, DOMAIN_CRASHED);
+    bool first = domain_state_advance(d, DOMAIN_CRASHED);
 
     if (first)
         strlcpy(d->crash_reason, why, sizeof(d->crash_reason));
@@ -309,7 +309,7 @@ int domain_kill(struct domain *d)
 static bool crash_to_deal_with(struct domain *d)
 {
     spin_lock(&d->life_lock);
-    bool first = d->state == DOMAIN_CRASHED && advance(d, DOMAIN_SHUT_DOWN);
+    bool first = d->state == DOMAIN_CRASHED && domain_state_advance(d, DOMAIN_SHUT_DOWN);
 
     spin_unlock(&d->life_lock);
     return first;

@@ -12,9 +12,12 @@ void io_rights_init(struct io_rights *r, bool all)
     memset(r->pirqs, 0xff, sizeof(r->pirqs));
 }
 
-static void forget(struct io_rights *r, u32 i) { r->iomem[i] = r->iomem[--r->nr_iomem]; }
+static void io_rights_drop_range(struct io_rights *r, u32 i) { r->iomem[i] = r->iomem[--r->nr_iomem]; }
 
-static void add(struct io_rights *r, mfn_t first, mfn_t last) { r->iomem[r->nr_iomem++] = (struct iomem_range){ first, last }; }
+static void io_rights_add_range(struct io_rights *r, mfn_t first, mfn_t last)
+{
+    r->iomem[r->nr_iomem++] = (struct iomem_range){ first, last };
+}
 
 /* One range that holds the new one and those that it touches. */
 static int iomem_allow(struct io_rights *r, mfn_t first, mfn_t last)
@@ -29,9 +32,9 @@ static int iomem_allow(struct io_rights *r, mfn_t first, mfn_t last)
         if (r->iomem[i].first <= last + 1 && first <= r->iomem[i].last + 1) {
             first = MIN(first, r->iomem[i].first);
             last = MAX(last, r->iomem[i].last);
-            forget(r, i);
+            io_rights_drop_range(r, i);
         }
-    add(r, first, last);
+    io_rights_add_range(r, first, last);
     return 0;
 }
 
@@ -47,11 +50,11 @@ static int iomem_refuse(struct io_rights *r, mfn_t first, mfn_t last)
 
         if (before && after && r->nr_iomem == MAX_IOMEM_RANGES)
             return -ENOSPC;
-        forget(r, i);
+        io_rights_drop_range(r, i);
         if (before)
-            add(r, was.first, first - 1);
+            io_rights_add_range(r, was.first, first - 1);
         if (after)
-            add(r, last + 1, was.last);
+            io_rights_add_range(r, last + 1, was.last);
     }
     return 0;
 }

@@ -61,7 +61,7 @@ static void free_append_range(struct domain *d, u32 from, u32 to)
 }
 
 /* Makes a page of ports, one of which it returns; -ENOSPC, -ENOMEM. */
-static int grow(struct domain *d)
+static int evtchn_grow_table(struct domain *d)
 {
     u32 first = d->nr_ports;
 
@@ -94,12 +94,12 @@ static int port_alloc(struct domain *d)
             return (int)port;
         free_append(d, port);
     }
-    return grow(d);
+    return evtchn_grow_table(d);
 }
 
 int evtchn_init_domain(struct domain *d)
 {
-    int rc = grow(d);
+    int rc = evtchn_grow_table(d);
 
     if (rc < 0)
         return rc;

@@ -8,7 +8,7 @@
 #include <hv/x86/page_type.h>
 #include <public/grant_table.h>
 
-static int grow(struct domain *d, u32 frames)
+static int grant_grow_table(struct domain *d, u32 frames)
 {
     while (d->nr_grant_frames < frames) {
         void *page = hv_alloc_page();
@@ -24,7 +24,7 @@ static int grow(struct domain *d, u32 frames)
 int grant_init_domain(struct domain *d)
 {
     d->grant_version = 1;
-    return grow(d, MIN(1u, d->max_grant_frames));
+    return grant_grow_table(d, MIN(1u, d->max_grant_frames));
 }
 
 void grant_destroy(struct domain *d)
@@ -62,7 +62,7 @@ static long op_setup_table(void *arg)
     if (op->status)
         return 0;
     spin_lock(&d->grant_lock);
-    if (d->state >= DOMAIN_DYING || grow(d, op->nr_frames))
+    if (d->state >= DOMAIN_DYING || grant_grow_table(d, op->nr_frames))
         op->status = GNTST_general_error;
     spin_unlock(&d->grant_lock);
     for (u32 i = 0; !op->status && i < op->nr_frames; i++) {

@@ -5,7 +5,7 @@
 
 #define NEWC_HEADER 110
 
-static bool hex_field(const char *p, u64 *v)
+static bool cpio_hex_field(const char *p, u64 *v)
 {
     *v = 0;
     for (int i = 0; i < 8; i++) {
@@ -22,7 +22,8 @@ bool cpio_member(const char *at, u64 off, u64 size, struct cpio_member *m)
 {
     u64 file_size;
 
-    if (size - off < NEWC_HEADER || memcmp(at, "070701", 6) || !hex_field(at + 54, &file_size) || !hex_field(at + 94, &m->name_size))
+    if (size - off < NEWC_HEADER || memcmp(at, "070701", 6) || !cpio_hex_field(at + 54, &file_size) ||
+        !cpio_hex_field(at + 94, &m->name_size))
         return false;
     m->name = at + NEWC_HEADER;
     m->data = ROUND_UP(off + NEWC_HEADER + m->name_size, 4);

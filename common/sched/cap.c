@@ -7,7 +7,7 @@
 #define PERIOD_NS 10000000ULL
 #define CAP_SLICE_MIN_NS 500000ULL
 
-static s64 allowance(const struct domain *d) { return (s64)(PERIOD_NS * d->sched.cap / 100); }
+static s64 cap_allowance(const struct domain *d) { return (s64)(PERIOD_NS * d->sched.cap / 100); }
 
 void sched_cap_park(struct vcpu *v)
 {
@@ -31,17 +31,17 @@ u64 sched_cap_slice(const struct domain *d, u64 slice)
     return d->sched.cap ? MIN(slice, MAX((u64)MAX(left, 0), CAP_SLICE_MIN_NS)) : slice;
 }
 
-static void unpark(struct domain *d)
+static void cap_unpark_vcpus(struct domain *d)
 {
     for (u32 i = 0; i < d->max_vcpus; i++)
         if (d->vcpu[i])
             vcpu_pause_flag_clear(d->vcpu[i], PAUSE_CAP);
 }
 
-static void replenish(void *data)
+static void cap_replenish_budget(void *data)
 {
     struct domain *d = data;
-    s64 period = allowance(d), left = __atomic_load_n(&d->sched.budget, __ATOMIC_RELAXED), want;
+    s64 period = cap_allowance(d), left = __atomic_load_n(&d->sched.budget, __ATOMIC_RELAXED), want;
     u64 due = READ_ONCE(d->sched.cap_timer.expires), now = system_time_ns(), periods = 1 + (now - MIN(now, due)) / PERIOD_NS;
 
     if (!d->sched.cap)
@@ -51,7 +51,7 @@ static void replenish(void *data)
         want = MIN(left + (s64)periods * period, period);
     while (!__atomic_compare_exchange_n(&d->sched.budget, &left, want, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     if (want > 0)
-        unpark(d);
+        cap_unpark_vcpus(d);
     /* From when it was due, not from now: a timer that is late would shorten every budget. */
     timer_set(&d->sched.cap_timer, due + periods * PERIOD_NS);
 }
@@ -59,7 +59,7 @@ static void replenish(void *data)
 void sched_domain_init(struct domain *d)
 {
     d->sched.weight = SCHED_WEIGHT_DEFAULT;
-    timer_init(&d->sched.cap_timer, replenish, d);
+    timer_init(&d->sched.cap_timer, cap_replenish_budget, d);
 }
 
 int sched_set_params(struct domain *d, u32 weight, u32 cap)
@@ -69,9 +69,9 @@ int sched_set_params(struct domain *d, u32 weight, u32 cap)
     d->sched.weight = weight;
     WRITE_ONCE(d->sched.cap, cap);
     if (cap) {
-        __atomic_store_n(&d->sched.budget, allowance(d), __ATOMIC_RELAXED);
+        __atomic_store_n(&d->sched.budget, cap_allowance(d), __ATOMIC_RELAXED);
         timer_set(&d->sched.cap_timer, system_time_ns() + PERIOD_NS);
     }
-    unpark(d);
+    cap_unpark_vcpus(d);
     return 0;
 }

@@ -9,7 +9,7 @@
 
 static struct vcpu boot_idle;
 
-static void init(struct vcpu *v, struct percpu *c, void *stack_block)
+static void idle_vcpu_init(struct vcpu *v, struct percpu *c, void *stack_block)
 {
     *v = (struct vcpu){ .domain = &idle_domain,
                         .id = c->id,
@@ -26,14 +26,14 @@ struct vcpu *idle_vcpu_create(struct percpu *c, void *stack_block)
     struct vcpu *v = c->idle ? c->idle : hv_alloc(sizeof(*v));
 
     if (v)
-        init(v, c, stack_block);
+        idle_vcpu_init(v, c, stack_block);
     return v;
 }
 
 /* Makes the running boot stack the boot CPU's idle vCPU; `current` is valid afterwards. */
 void idle_init_boot_cpu(void)
 {
-    init(&boot_idle, this_cpu(), boot_stack_block);
+    idle_vcpu_init(&boot_idle, this_cpu(), boot_stack_block);
     this_cpu()->curr = &boot_idle;
 }
 BOOT_STEP(idle_init_boot_cpu, NEEDS(direct_map), GIVES(current), EVERYWHERE);

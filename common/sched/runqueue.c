@@ -55,7 +55,7 @@ void rq_insert(struct runqueue *rq, struct vcpu *v)
     rq->nr_queued++;
 }
 
-static void unlink(struct runqueue *rq, struct vcpu **at)
+static void rq_unlink(struct runqueue *rq, struct vcpu **at)
 {
     *at = (*at)->sched.next;
     rq->nr_queued--;
@@ -66,7 +66,7 @@ struct vcpu *rq_pop(struct runqueue *rq)
     struct vcpu *v = rq->head;
 
     if (v)
-        unlink(rq, &rq->head);
+        rq_unlink(rq, &rq->head);
     return v;
 }
 
@@ -74,13 +74,13 @@ void rq_remove(struct runqueue *rq, struct vcpu *v)
 {
     for (struct vcpu **at = &rq->head; *at; at = &(*at)->sched.next)
         if (*at == v) {
-            unlink(rq, at);
+            rq_unlink(rq, at);
             return;
         }
 }
 
 /* The queue's virtual time never goes back: vCPUs that come are placed relative to it. */
-static void advance(struct runqueue *rq)
+static void rq_advance_vtime(struct runqueue *rq)
 {
     u64 least = ~0ULL;
 
@@ -101,10 +101,10 @@ void rq_charge(struct runqueue *rq, struct vcpu *v, u64 now)
     v->sched.vtime += ran * SCHED_WEIGHT_DEFAULT / d->sched.weight;
     if (d->sched.cap)
         __atomic_fetch_sub(&d->sched.budget, (s64)ran, __ATOMIC_RELAXED);
-    advance(rq);
+    rq_advance_vtime(rq);
 }
 
-static cpuset_t affine(const struct vcpu *v, cpuset_t cpus)
+static cpuset_t rq_affine_cpus(const struct vcpu *v, cpuset_t cpus)
 {
     cpuset_t hard = cpuset_and(cpus, v->sched.hard_affinity);
 
@@ -113,7 +113,7 @@ static cpuset_t affine(const struct vcpu *v, cpuset_t cpus)
 
 bool sched_may_run_on(const struct vcpu *v, const struct percpu *c)
 {
-    return cpuset_test(affine(v, cpuset_read(&cpus_schedulable)), c->id);
+    return cpuset_test(rq_affine_cpus(v, cpuset_read(&cpus_schedulable)), c->id);
 }
 
 static struct percpu *least_loaded(cpuset_t set)
@@ -142,9 +142,9 @@ static struct percpu *claim_idle(cpuset_t set, const struct percpu *last)
 }
 
 /* Idle before busy, soft affinity before none, the CPU whose caches know it before others. */
-static struct percpu *choose(const struct vcpu *v)
+static struct percpu *rq_choose_cpu(const struct vcpu *v)
 {
-    cpuset_t allowed = affine(v, cpuset_read(&cpus_schedulable)), soft = cpuset_and(allowed, v->sched.soft_affinity);
+    cpuset_t allowed = rq_affine_cpus(v, cpuset_read(&cpus_schedulable)), soft = cpuset_and(allowed, v->sched.soft_affinity);
     struct percpu *last = v->cpu, *c = claim_idle(soft, last);
 
     if (!c)
@@ -157,7 +157,7 @@ static struct percpu *choose(const struct vcpu *v)
 }
 
 /* On queue rq, whose lock is held; true: who runs there should make way. */
-static bool add(struct runqueue *rq, struct vcpu *v)
+static bool rq_add_vcpu(struct runqueue *rq, struct vcpu *v)
 {
     u64 floor = rq->vtime > WAKE_CREDIT_NS ? rq->vtime - WAKE_CREDIT_NS : 0;
 
@@ -180,7 +180,7 @@ void rq_call_idle(const struct vcpu *v)
     struct percpu *c;
 
     smp_mb();
-    for_each_cpu(c, cpuset_and(cpuset_read(&cpus_idle), affine(v, cpuset_read(&cpus_schedulable))))
+    for_each_cpu(c, cpuset_and(cpuset_read(&cpus_idle), rq_affine_cpus(v, cpuset_read(&cpus_schedulable))))
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
 }
 
@@ -209,7 +209,7 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
     /* Its lead or lag goes with it. */
     v->sched.vtime = v->sched.vtime > v->sched.moved_from ? rq->vtime + (v->sched.vtime - v->sched.moved_from) :
                                                             rq->vtime - MIN(rq->vtime, v->sched.moved_from - v->sched.vtime);
-    bool preempt = add(rq, v);
+    bool preempt = rq_add_vcpu(rq, v);
 
     spin_unlock(&rq->lock);
     if (preempt)
@@ -241,12 +241,12 @@ void sched_vacate(struct percpu *c)
 
 void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
 {
-    struct percpu *c = choose(v);
+    struct percpu *c = rq_choose_cpu(v);
     bool preempt = false;
 
     v->sched.runnable_since = now;
     if (c == v->cpu) {
-        preempt = add(rq, v);
+        preempt = rq_add_vcpu(rq, v);
         spin_unlock(&rq->lock);
         if (preempt)
             softirq_raise_on(c, SOFTIRQ_SCHEDULE);
@@ -260,7 +260,7 @@ void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
 }
 
 /* Takes the first vCPU off queue `from` that may run on c and has waited since `before`. */
-static struct vcpu *take(struct runqueue *from, struct percpu *c, u64 before)
+static struct vcpu *rq_take_waiting(struct runqueue *from, struct percpu *c, u64 before)
 {
     struct vcpu *found = NULL;
 
@@ -268,7 +268,7 @@ static struct vcpu *take(struct runqueue *from, struct percpu *c, u64 before)
     for (struct vcpu **at = &from->head; *at && !found; at = &(*at)->sched.next)
         if (sched_may_run_on(*at, c) && (*at)->sched.runnable_since <= before) {
             found = *at;
-            unlink(from, at);
+            rq_unlink(from, at);
             set_out(from, found, c);
             break;
         }
@@ -283,7 +283,7 @@ void sched_steal(struct percpu *c, bool idle, u64 now)
 
     for_each_cpu(other, cpuset_without(cpuset_read(&cpus_schedulable), c->id)) {
         struct runqueue *from = rq_of(other);
-        struct vcpu *v = READ_ONCE(from->nr_queued) ? take(from, c, before) : NULL;
+        struct vcpu *v = READ_ONCE(from->nr_queued) ? rq_take_waiting(from, c, before) : NULL;
 
         if (v) {
             sched_enqueue(v, c);

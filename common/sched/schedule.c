@@ -419,7 +419,7 @@ bool sched_cpu_is_empty(const struct percpu *c)
 }
 
 /* A sleeping CPU holds no guest's tables: flushes need not reach it. */
-static void sleep(void)
+static void idle_sleep(void)
 {
     arch_cpu_leave_guests();
     if (!softirq_pending())
@@ -433,7 +433,7 @@ void idle_loop(void)
         if (unlikely(READ_ONCE(this_cpu()->state) == CPU_LEAVING) && sched_cpu_is_empty(this_cpu()))
             smp_park();
         if (!softirq_pending())
-            sleep();
+            idle_sleep();
     }
 }
 

@@ -88,7 +88,7 @@ int timers_init_cpu(struct percpu *c)
 
 static struct timer_heap *own_heap(void) { return heaps[this_cpu()->id]; }
 
-static void place(struct timer_heap *h, u32 i, struct timer *t)
+static void timer_heap_place(struct timer_heap *h, u32 i, struct timer *t)
 {
     h->at[i] = t;
     t->slot = i + 1;
@@ -99,8 +99,8 @@ static void sift_up(struct timer_heap *h, u32 i)
     struct timer *t = h->at[i];
 
     for (; i && h->at[(i - 1) / 2]->expires > t->expires; i = (i - 1) / 2)
-        place(h, i, h->at[(i - 1) / 2]);
-    place(h, i, t);
+        timer_heap_place(h, i, h->at[(i - 1) / 2]);
+    timer_heap_place(h, i, t);
 }
 
 static void sift_down(struct timer_heap *h, u32 i)
@@ -112,9 +112,9 @@ static void sift_down(struct timer_heap *h, u32 i)
             child++;
         if (h->at[child]->expires >= t->expires)
             break;
-        place(h, i, h->at[child]);
+        timer_heap_place(h, i, h->at[child]);
     }
-    place(h, i, t);
+    timer_heap_place(h, i, t);
 }
 
 /* Its time has changed: moves it up or down to where that belongs. */
@@ -127,7 +127,7 @@ static void heap_move(struct timer_heap *h, struct timer *t)
 static void heap_insert(struct timer_heap *h, struct timer *t)
 {
     ASSERT(h->size < h->capacity); /* all timers that were reserved fit */
-    place(h, h->size++, t);
+    timer_heap_place(h, h->size++, t);
     sift_up(h, h->size - 1);
     WRITE_ONCE(t->heap, h);
 }
@@ -140,7 +140,7 @@ static void heap_remove(struct timer_heap *h, struct timer *t)
     t->slot = 0;
     if (last == t)
         return;
-    place(h, i, last);
+    timer_heap_place(h, i, last);
     heap_move(h, last);
 }
 

@@ -23,7 +23,7 @@ static struct root {
 } roots[2];
 static u32 nr_roots;
 
-static const void *map(paddr_t pa, u32 length)
+static const void *acpi_map_table(paddr_t pa, u32 length)
 {
     if (!pa || pa + length < pa || (pa + length - 1) >> cpu.phys_bits || direct_map_add(pa, length))
         return NULL;
@@ -33,17 +33,17 @@ static const void *map(paddr_t pa, u32 length)
 /* A table mapped whole; NULL: its length makes no sense. */
 static const u8 *map_table(paddr_t pa, u32 *length)
 {
-    const u8 *t = map(pa, HEADER_LENGTH);
+    const u8 *t = acpi_map_table(pa, HEADER_LENGTH);
 
     if (!t)
         return NULL;
     memcpy(length, t + 4, 4);
-    return *length >= HEADER_LENGTH && *length <= MAX_TABLE_LENGTH ? map(pa, *length) : NULL;
+    return *length >= HEADER_LENGTH && *length <= MAX_TABLE_LENGTH ? acpi_map_table(pa, *length) : NULL;
 }
 
 /* ---- the root ---- */
 
-static paddr_t scan(paddr_t start, u64 size)
+static paddr_t acpi_scan_rsdp(paddr_t start, u64 size)
 {
     for (paddr_t pa = start; pa < start + size; pa += 16) {
         const char *p = phys_to_virt(pa);
@@ -60,15 +60,15 @@ static paddr_t find_rsdp_bios(void)
     u16 ebda;
 
     memcpy(&ebda, phys_to_virt(0x40e), 2);
-    paddr_t found = ebda ? scan((paddr_t)ebda << 4, 1024) : 0;
+    paddr_t found = ebda ? acpi_scan_rsdp((paddr_t)ebda << 4, 1024) : 0;
 
-    return found ? found : scan(0xe0000, 0x20000);
+    return found ? found : acpi_scan_rsdp(0xe0000, 0x20000);
 }
 
 /* The one that the loader names, if it is one; else, and where its checksum is wrong, one that the BIOS left. 0: none. */
 static paddr_t choose_rsdp(paddr_t named)
 {
-    const u8 *r = map(named, 20);
+    const u8 *r = acpi_map_table(named, 20);
     bool is_one = r && !memcmp(r, "RSD PTR ", 8);
 
     if (is_one && acpi_checksum_ok(r, 20))
@@ -101,11 +101,11 @@ static bool use_root(paddr_t pa, const char *signature, u32 step, bool any_sum)
 
 static bool find_roots(paddr_t rsdp)
 {
-    const u8 *r = map(rsdp, 20);
+    const u8 *r = acpi_map_table(rsdp, 20);
     u64 xsdt = 0, rsdt = 0;
 
     memcpy(&rsdt, r + 16, 4);
-    if (r[15] >= 2 && map(rsdp, RSDP_LENGTH)) {
+    if (r[15] >= 2 && acpi_map_table(rsdp, RSDP_LENGTH)) {
         memcpy(&xsdt, r + 24, 8);
         if (!xsdt)
             printk(LOG_WARN "ACPI: the RSDP at %lx names no XSDT: its RSDT is used\n", rsdp);
@@ -130,7 +130,7 @@ static const u8 *find_in(const struct root *r, const char *signature, u32 *lengt
         u32 len = 0;
 
         memcpy(&pa, r->table + off, r->step);
-        const u8 *head = map(pa, HEADER_LENGTH);
+        const u8 *head = acpi_map_table(pa, HEADER_LENGTH);
 
         if (!head || memcmp(head, signature, 4))
             continue;

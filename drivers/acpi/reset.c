@@ -22,7 +22,7 @@ void acpi_enter_sleep(u16 a, u16 b)
         outw(acpi.pm1b_control, b | PM1_SLEEP_ENABLE);
 }
 
-static void settle(void)
+static void acpi_settle(void)
 {
     for (int i = 0; i < 20000; i++)
         inb(0x80);
@@ -61,13 +61,13 @@ void machine_restart(void)
     irq_disable();
     if (acpi.have_reset) {
         write_reset_register();
-        settle();
+        acpi_settle();
     }
     pulse_reset_line();
-    settle();
+    acpi_settle();
     outb(0xcf9, 0x02); /* chipset reset control */
     outb(0xcf9, 0x06);
-    settle();
+    acpi_settle();
     __asm__ volatile("lidt %0; int3" ::"m"(no_idt)); /* triple fault */
     machine_halt();
 }

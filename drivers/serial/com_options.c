@@ -10,7 +10,7 @@
 #define LCR_8N1 3
 #define MAX_ADDRESS (1ULL << 46)
 
-static bool number(const char *s, u64 max, u64 *v)
+static bool com_parse_number(const char *s, u64 max, u64 *v)
 {
     const char *end;
 
@@ -36,7 +36,7 @@ static bool take_baud(struct com_option *o, const struct word *w, const char *s)
     }
     u64 baud = parse_u64(s, &end);
 
-    if (!baud || baud > w->max || (*end && (*end != '/' || !number(end + 1, w->max, &base))))
+    if (!baud || baud > w->max || (*end && (*end != '/' || !com_parse_number(end + 1, w->max, &base))))
         return false;
     o->baud = (u32)baud;
     o->base_baud = (u32)base;
@@ -85,7 +85,7 @@ static bool take_place(struct com_option *o, const struct word *w, const char *s
         }
     u64 base;
 
-    if (!number(s, w->max, &base) || !base)
+    if (!com_parse_number(s, w->max, &base) || !base)
         return false;
     o->where = UART_AT_BASE;
     o->place.base = base;
@@ -97,7 +97,7 @@ static bool take_number(struct com_option *o, const struct word *w, const char *
 {
     u64 v;
 
-    if (!number(s, w->max, &v))
+    if (!com_parse_number(s, w->max, &v))
         return false;
     memcpy((u8 *)o + w->at, &v, w->max > 0xff ? sizeof(u32) : 1);
     return true;
@@ -110,10 +110,10 @@ static bool take_width(struct com_option *o, const struct word *w, const char *s
 {
     u64 v;
 
-    return number(s, w->max, &v) && (v == 1 || v == 4) && take_number(o, w, s);
+    return com_parse_number(s, w->max, &v) && (v == 1 || v == 4) && take_number(o, w, s);
 }
 
-static bool hex_field(const char **s, u32 max, char end, u32 *v)
+static bool com_hex_field(const char **s, u32 max, char end, u32 *v)
 {
     const char *p = *s;
 
@@ -137,7 +137,7 @@ static bool take_bdf(struct com_option *o, const struct word *w, const char *s)
 {
     u32 bus, device, function;
 
-    if (!hex_field(&s, 0xff, ':', &bus) || !hex_field(&s, 0x1f, '.', &device) || !hex_field(&s, 7, 0, &function))
+    if (!com_hex_field(&s, 0xff, ':', &bus) || !com_hex_field(&s, 0x1f, '.', &device) || !com_hex_field(&s, 7, 0, &function))
         return false;
     *(u16 *)((u8 *)o + w->at) = (u16)(bus << 8 | device << 3 | function);
     *(bool *)((u8 *)o + w->max) = true;

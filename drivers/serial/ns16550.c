@@ -77,7 +77,7 @@ static force_inline void reg_write(const struct uart *u, u32 reg, u8 v)
 }
 
 /* The interrupt enables keep what is written; a bus without a device answers with the same value always. */
-static bool answers(const struct uart *u)
+static bool uart_answers(const struct uart *u)
 {
     reg_write(u, UART_IER, IER_ALL);
     bool ones = (reg_read(u, UART_IER) & IER_ALL) == IER_ALL;
@@ -97,7 +97,7 @@ static void set_up(struct uart *u, const struct com_option *o)
         reg_write(u, UART_IER, (u8)(divisor >> 8));
     }
     reg_write(u, UART_LCR, lcr);
-    u->present = answers(u);
+    u->present = uart_answers(u);
     reg_write(u, UART_FCR, 0xc7); /* enable and clear the FIFOs */
     reg_write(u, UART_MCR, 0x0b); /* DTR RTS OUT2 */
     u->fifo = (reg_read(u, UART_IIR) & IIR_FIFO) == IIR_FIFO ? FIFO_SIZE : 1;
@@ -124,7 +124,7 @@ static void tx_pump(struct uart *u)
         reg_write(u, UART_IER, u->tx_head == u->tx_tail ? IER_RX : IER_RX | IER_TX);
 }
 
-static void emit(struct uart *u, char c)
+static void uart_emit(struct uart *u, char c)
 {
     if (!u->async) {
         wait_and_send(u, c);
@@ -141,8 +141,8 @@ static void uart_write(struct uart *u, const char *s, size_t n)
 {
     for (; n && u->present; n--, s++) {
         if (*s == '\n' && u->last != '\r')
-            emit(u, '\r');
-        emit(u, *s);
+            uart_emit(u, '\r');
+        uart_emit(u, *s);
         u->last = *s;
     }
     if (u->async && u->present)

@@ -107,12 +107,12 @@ static u32 screen_squares(u32 side)
 static struct console_sink framebuffer_sink = { .name = "vga", .which = SINK_VGA, .write = framebuffer_write };
 
 /* GREY, in a channel of any number of bits. */
-static u32 channel(u8 pos, u8 size) { return (size > 8 ? (u32)GREY << (size - 8) : (u32)GREY >> (8 - size)) << pos; }
+static u32 framebuffer_channel(u8 pos, u8 size) { return (size > 8 ? (u32)GREY << (size - 8) : (u32)GREY >> (8 - size)) << pos; }
 
 static bool channel_fits(u8 pos, u8 size, u32 bpp) { return size && pos < bpp && size <= bpp - pos; }
 
 /* The parser has looked at depth and sides; the smallest screen is one that a report fits on. */
-static bool makes_sense(const struct boot_framebuffer *fb)
+static bool framebuffer_makes_sense(const struct boot_framebuffer *fb)
 {
     u64 end = fb->base + (u64)fb->pitch * fb->height;
 
@@ -124,11 +124,11 @@ static bool makes_sense(const struct boot_framebuffer *fb)
 
 void framebuffer_init(const struct boot_framebuffer *fb)
 {
-    if (makes_sense(fb))
+    if (framebuffer_makes_sense(fb))
         pixels = hv_map_bulk(fb->base, (u64)fb->pitch * fb->height);
     if (!pixels) {
         printk(LOG_WARN "Framebuffer: %ux%u, %u bits, %u bytes a line at %#lx: %s; nothing is shown on it\n", fb->width, fb->height,
-               fb->bpp, fb->pitch, fb->base, makes_sense(fb) ? "no memory for its page tables" : "makes no sense");
+               fb->bpp, fb->pitch, fb->base, framebuffer_makes_sense(fb) ? "no memory for its page tables" : "makes no sense");
         return;
     }
     pitch = fb->pitch;
@@ -137,7 +137,8 @@ void framebuffer_init(const struct boot_framebuffer *fb)
     height = fb->height;
     columns = fb->width / GLYPH_W;
     rows = fb->height / GLYPH_H;
-    foreground = channel(fb->red_pos, fb->red_size) | channel(fb->green_pos, fb->green_size) | channel(fb->blue_pos, fb->blue_size);
+    foreground = framebuffer_channel(fb->red_pos, fb->red_size) | framebuffer_channel(fb->green_pos, fb->green_size) |
+                 framebuffer_channel(fb->blue_pos, fb->blue_size);
     screen = (struct console_screen){ columns, rows, screen_clear, screen_text, screen_squares };
     console_screen = &screen;
     console_register_sink(&framebuffer_sink);

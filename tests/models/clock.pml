@@ -3,7 +3,7 @@
  * The TLB clock wraps: epochs keep every CPU's time so near to it that comparing with a stamp tells the truth.
  *
  * Stands for:
- *   arch/x86/mm/tlb.c: tlb_clock, flushed_at, tlb_load_cr3, ask_others, same_epoch, all_flushed_in_epoch_of, tick, tlb_flush_local, flushed_since
+ *   arch/x86/mm/tlb.c: tlb_clock, flushed_at, tlb_load_cr3, tlb_ask_others, same_epoch, all_flushed_in_epoch_of, tlb_clock_tick, tlb_flush_local, flushed_since
  *
  * The clock counts to 8 instead of 2^32, an epoch has 2 ticks instead of 2^30. A CPU may stand still at any step for
  * as long as it likes (system management, a hypervisor below this one), and need not do what it is asked for. All CPUs
@@ -47,7 +47,7 @@ active [CPUS] proctype Cpu()
        seen = clk; /* tlb_clock() */
        do
        :: break /* tlb_load_cr3() has no tick */
-       :: true -> /* tick() */
+       :: true -> /* tlb_clock_tick() */
 #ifndef NO_EPOCHS
           if
           :: !SAME_EPOCH(seen, (seen + 1) % MODULUS) ->

@@ -3,7 +3,7 @@
  * CPUs that ask each other to flush, and that load and leave address spaces (docs/locking.md, Waiting for another CPU).
  *
  * Stands for:
- *   arch/x86/mm/tlb.c: ask, tlb_serve, served, flush_others, cpus_with_guests, tlb_flush_cpus
+ *   arch/x86/mm/tlb.c: tlb_ask_cpu, tlb_serve, tlb_request_served, tlb_flush_others, cpus_with_guests, tlb_flush_cpus
  *   arch/x86/pv/mmu/address_space.c: pv_enter_address_space, pv_leave_address_space
  *
  * Two of three CPUs have an address of their own each, whose mapping they take away, flush and make anew; all three load

@@ -5,8 +5,8 @@
  *
  * Stands for:
  *   include/hv/x86/page_ref.h: type_get_quick, type_put_end, type_put_quick, ref_get, ref_put
- *   arch/x86/mm/page_type.c: release, acquire_first, page_get_type, put_last_type, page_put_type
- *   arch/x86/mm/tlb.c: tlb_clock, flushed_at, tlb_load_cr3, tick, tlb_flush_local, flushed_since, tlb_flush_since
+ *   arch/x86/mm/page_type.c: page_release_frame, acquire_first, page_get_type, put_last_type, page_put_type
+ *   arch/x86/mm/tlb.c: tlb_clock, flushed_at, tlb_load_cr3, tlb_clock_tick, tlb_flush_local, flushed_since, tlb_flush_since
  *   common/mm/page_alloc.c: page_alloc, free_block
  *
  * Two CPUs change frames, a third one uses them: its TLB has all that it may have, any translation that is there, from
@@ -109,7 +109,7 @@ end:
        atomic { if :: f = 0 :: f = 1 fi; used[f] -> used[f] = 0 }
        put_type(f);
        atomic { refs[f]--; f = 0 }
-    :: /* the last reference: release(), free_block() */
+    :: /* the last reference: page_release_frame(), free_block() */
        atomic {
            if :: f = 0 :: f = 1 fi; owner[f] == OWNED && !refs[f] -> owner[f] = FREE;
            tlb = tlb | BIT(f); /* read-only mappings may have been there until now */
@@ -138,5 +138,5 @@ end:
     od
 }
 
-/* tick(): somebody flushes. */
+/* tlb_clock_tick(): somebody flushes. */
 active proctype Clock() { end: do :: clk = 3 od }

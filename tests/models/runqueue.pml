@@ -4,7 +4,7 @@
  *
  * Stands for:
  *   common/sched/schedule.c: schedule, look_elsewhere, call_for_queued, schedule_tail, put_prev, pop_unpaused, get_next, place_evicted, vcpu_wake, sched_set_affinity, idle_loop
- *   common/sched/runqueue.c: rq_lock_of, rq_insert, rq_pop, choose, claim_idle, add, rq_call_idle, set_out, sched_enqueue, sched_place, take, sched_steal
+ *   common/sched/runqueue.c: rq_lock_of, rq_insert, rq_pop, rq_choose_cpu, claim_idle, rq_add_vcpu, rq_call_idle, set_out, sched_enqueue, sched_place, rq_take_waiting, sched_steal
  *   common/domain/vcpu.c: vcpu_pause_flag_set, vcpu_pause_flag_clear, vcpu_kick
  *   common/hypercall/sched_op.c: op_block
  *   common/core/softirq.c: softirq_raise_on, softirq_process
@@ -54,7 +54,7 @@ byte idle = 7, at_it;                       /* cpus_idle; CPUs inside the hyperv
 /* The lock of v's queue is held; it is released. */
 inline sched_place(v)
 {
-    do /* choose() */
+    do /* rq_choose_cpu() */
     :: atomic { idle & AFFINE(v) -> ANY_OF(to, idle & AFFINE(v)); idle = idle & ~BIT(to); break } /* claim_idle() */
     :: atomic { !(idle & AFFINE(v)) -> ANY_OF(to, AFFINE(v)); break }
     od;

@@ -4,7 +4,7 @@
  * tear the table down (docs/pv-mmu.md, Updates).
  *
  * Stands for:
- *   arch/x86/pv/mmu/pt_update.c: update_begin, update_end, exchange_in_table, exchange, pt_updates_wait
+ *   arch/x86/pv/mmu/pt_update.c: update_begin, update_end, exchange_in_table, pt_entry_exchange, pt_updates_wait
  *   arch/x86/mm/page_type.c: acquire_first, page_put_type
  *   arch/x86/pv/mmu/pt_validate.c: validate_entries, put_range
  *
@@ -48,7 +48,7 @@ active [CPUS] proctype Cpu()
           waiting[f] = 0;
           atomic { assert(references >= entry[f]); references = references - entry[f]; type[f] = PLAIN } /* put_range() */
 
-       :: old = entry[f]; /* exchange() */
+       :: old = entry[f]; /* pt_entry_exchange() */
           if :: val = 0 :: atomic { val = 1; references++; borrowed++ } fi;
 #ifdef LOOK_FIRST
           is = (type[f] == TABLE);

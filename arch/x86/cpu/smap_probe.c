@@ -44,7 +44,7 @@ static struct gate gate_to(u64 handler, u8 ist)
     return g;
 }
 
-static u64 prepare(u8 *page)
+static u64 smap_probe_prepare(u8 *page)
 {
     static const u8 code[] = { 0x48, 0xcf, 0x0f, 0x05 }; /* iretq; syscall */
     u64 frame[5] = { CODE_VIRT + 2, SEL_GUEST_CS64, 2, STACK_VIRT + PAGE_SIZE / 2, SEL_GUEST_DS };
@@ -54,7 +54,7 @@ static u64 prepare(u8 *page)
     return STACK_VIRT + PAGE_SIZE - sizeof(frame);
 }
 
-static bool fails(u64 rsp, const struct gate *idt)
+static bool smap_probe_fails(u64 rsp, const struct gate *idt)
 {
     const struct idtr ours = { PAGE_SIZE - 1, (u64)idt }, usual = { PAGE_SIZE - 1, (u64)idt_table };
     u64 star = rdmsr(MSR_STAR), lstar = rdmsr(MSR_LSTAR), cr4 = read_cr4();
@@ -83,7 +83,7 @@ bool smap_breaks_iret(void)
         memcpy(idt, idt_table, PAGE_SIZE);
         idt[VEC_PF] = gate_to((u64)smap_probe_fault, IST_DB); /* there is no RSP0 before the first vCPU */
         idt[VEC_NMI] = gate_to((u64)smap_probe_nmi, IST_NMI);
-        failed = fails(prepare(page), idt);
+        failed = smap_probe_fails(smap_probe_prepare(page), idt);
     }
     hv_unmap(CODE_VIRT, PAGE_SIZE);
     hv_unmap(STACK_VIRT, PAGE_SIZE);

@@ -145,7 +145,7 @@ static int run_library(int (*unpack)(const u8 *, u64, u8 *, u64), const u8 *data
     return rc;
 }
 
-static const char *describe(int rc)
+static const char *decompress_describe(int rc)
 {
     return rc == -ENOMEM     ? "too little memory to unpack the kernel: give the machine more" :
            rc == -EOPNOTSUPP ? "the kernel's compression needs a filter, check or window that is not offered: rebuild it" :
@@ -177,7 +177,7 @@ int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char
     if (rc) {
         scratch_free(*out);
         *out = NULL;
-        *why = describe(rc);
+        *why = decompress_describe(rc);
     }
     return rc;
 }

@@ -17,7 +17,7 @@ bool guest_owns_range(u64 start, u64 size)
     return size && end > start && (end <= LOWER_HALF_END || start >= HV_VIRT_END);
 }
 
-static u64 pages(u64 bytes) { return (bytes >> PAGE_SHIFT) + !!(bytes & (PAGE_SIZE - 1)); }
+static u64 layout_pages(u64 bytes) { return (bytes >> PAGE_SHIFT) + !!(bytes & (PAGE_SIZE - 1)); }
 
 /* Page tables of levels 1 to 3 that map [start, end). */
 static u64 tables_for(u64 start, u64 end)
@@ -29,7 +29,7 @@ static u64 tables_for(u64 start, u64 end)
     return n;
 }
 
-static u64 take(u64 *next, u64 count)
+static u64 layout_take_pages(u64 *next, u64 count)
 {
     u64 first = *next;
 
@@ -60,23 +60,23 @@ static bool place_p2m(const struct elf_image *e, struct dom0_layout *l)
         return false;
     l->p2m = e->init_p2m;
     l->nr_p2m_tables = tables_for(l->p2m, l->p2m + size);
-    l->p2m_pfn = take(&l->nr_used, l->nr_p2m_pages + l->nr_p2m_tables);
+    l->p2m_pfn = layout_take_pages(&l->nr_used, l->nr_p2m_pages + l->nr_p2m_tables);
     return true;
 }
 
 int dom0_layout(const struct elf_image *e, u64 initrd_bytes, u64 nr_pages, struct dom0_layout *l, const char **why)
 {
-    u64 next = pages(e->paddr_end - e->paddr_offset), start = e->virt_base;
+    u64 next = layout_pages(e->paddr_end - e->paddr_offset), start = e->virt_base;
 
     *l = (struct dom0_layout){ .v_start = start,
                                .kernel_start = start + (e->paddr_start - e->paddr_offset),
                                .kernel_end = start + (next << PAGE_SHIFT),
-                               .nr_initrd_pages = pages(initrd_bytes),
-                               .nr_p2m_pages = pages(nr_pages * sizeof(u64)) };
+                               .nr_initrd_pages = layout_pages(initrd_bytes),
+                               .nr_p2m_pages = layout_pages(nr_pages * sizeof(u64)) };
     if (!e->mod_start_pfn)
-        l->initrd_pfn = take(&next, l->nr_initrd_pages);
+        l->initrd_pfn = layout_take_pages(&next, l->nr_initrd_pages);
     if (!e->has_init_p2m) {
-        l->p2m_pfn = take(&next, l->nr_p2m_pages);
+        l->p2m_pfn = layout_take_pages(&next, l->nr_p2m_pages);
         l->p2m = start + (l->p2m_pfn << PAGE_SHIFT);
     }
     l->start_info = start + (next << PAGE_SHIFT);
@@ -84,7 +84,7 @@ int dom0_layout(const struct elf_image *e, u64 initrd_bytes, u64 nr_pages, struc
 
     l->nr_used = (l->v_end - start) >> PAGE_SHIFT;
     if (e->mod_start_pfn)
-        l->initrd_pfn = take(&l->nr_used, l->nr_initrd_pages);
+        l->initrd_pfn = layout_take_pages(&l->nr_used, l->nr_initrd_pages);
     if (!sound || (e->has_init_p2m && !place_p2m(e, l))) {
         *why = "the kernel's addresses make no sense: there is no room for its p2m list or for what follows it";
         return -EINVAL;

@@ -60,7 +60,7 @@ static bool shares_gsis(const struct io_apic *a)
 }
 
 /* Why it cannot be used, or NULL. */
-static const char *examine(struct io_apic *a)
+static const char *io_apic_examine(struct io_apic *a)
 {
     u32 version = read_reg(a, 1);
 
@@ -88,7 +88,7 @@ void io_apic_init(void)
         a->base = acpi.io_apics[i].address;
         a->gsi_base = acpi.io_apics[i].gsi_base;
         a->registers = hv_ioremap(a->base, PAGE_SIZE);
-        const char *why = a->registers ? examine(a) : "cannot be mapped";
+        const char *why = a->registers ? io_apic_examine(a) : "cannot be mapped";
 
         if (why) {
             printk(LOG_WARN "I/O APIC at %lx %s; it is left out\n", a->base, why);

@@ -49,7 +49,7 @@ static u32 nr_gsis;
 static struct pirq *pirq_at(u32 n) { return &pirqs[index_nospec(n, MAX_PIRQS)]; }
 
 /* irq_lock held. */
-static int claim(struct pirq *p, struct domain *d)
+static int pirq_claim(struct pirq *p, struct domain *d)
 {
     if (p->owner)
         return p->owner == d ? 0 : -EBUSY;
@@ -59,7 +59,7 @@ static int claim(struct pirq *p, struct domain *d)
 }
 
 /* irq_lock held. It is nobody's any more if it is neither mapped nor bound. */
-static void disclaim(struct pirq *p)
+static void pirq_disclaim(struct pirq *p)
 {
     if (!p->owner || p->mapped || p->bound)
         return;
@@ -68,7 +68,7 @@ static void disclaim(struct pirq *p)
 }
 
 /* irq_lock held. */
-static int place(u32 n, u32 preferred)
+static int pirq_place_vector(u32 n, u32 preferred)
 {
     int rc = vector_alloc(n, preferred, &pirqs[n].at);
 
@@ -77,7 +77,7 @@ static int place(u32 n, u32 preferred)
     return rc;
 }
 
-static u8 destination(const struct pirq *p) { return (u8)cpu_table[p->at.cpu]->apic_id; }
+static u8 pirq_destination(const struct pirq *p) { return (u8)cpu_table[p->at.cpu]->apic_id; }
 
 /* Where the MADT moved an ISA interrupt, and how it is triggered by default. */
 static u32 isa_to_gsi(u32 irq, struct gsi_route *r)
@@ -118,7 +118,7 @@ static int gsi_apply(u32 gsi, bool masked)
 {
     const struct pirq *p = pirq_at(gsi);
     struct gsi_route r = {
-        .vector = p->at.vector, .apic_id = destination(p), .level = p->level, .active_low = p->active_low, .masked = masked
+        .vector = p->at.vector, .apic_id = pirq_destination(p), .level = p->level, .active_low = p->active_low, .masked = masked
     };
 
     return io_apic_route(gsi, &r);
@@ -144,7 +144,7 @@ static int gsi_prepare(u32 gsi)
         return 0;
     if (p->kind == PIRQ_HYPERVISOR)
         return -EBUSY;
-    int rc = place(gsi, 0);
+    int rc = pirq_place_vector(gsi, 0);
 
     if (rc)
         return rc;
@@ -189,7 +189,7 @@ int pirq_map_gsi(struct domain *d, u32 gsi)
     int rc = gsi_prepare(gsi);
 
     if (!rc)
-        rc = claim(p, d);
+        rc = pirq_claim(p, d);
     if (!rc)
         p->mapped = true;
     spin_unlock(&irq_lock);
@@ -206,12 +206,12 @@ static int free_pirq(void)
     return -ENOSPC;
 }
 
-static int msi_apply(const struct pirq *p) { return msi_program(&p->msi, p->at.vector, destination(p)); }
+static int msi_apply(const struct pirq *p) { return msi_program(&p->msi, p->at.vector, pirq_destination(p)); }
 
 /* irq_lock held. */
 static int msi_prepare(struct domain *d, u32 n, const struct msi_target *t)
 {
-    int rc = place(n, 0);
+    int rc = pirq_place_vector(n, 0);
 
     if (rc)
         return rc;
@@ -220,7 +220,7 @@ static int msi_prepare(struct domain *d, u32 n, const struct msi_target *t)
     *p = (struct pirq){ .kind = PIRQ_MSI, .at = p->at, .mapped = true, .msi = *t };
     rc = msi_apply(p);
     if (!rc)
-        return claim(p, d);
+        return pirq_claim(p, d);
     vector_free(p->at);
     *p = (struct pirq){ 0 };
     return rc;
@@ -262,7 +262,7 @@ int pirq_unmap(struct domain *d, u32 n)
         rc = -EBUSY;
     else {
         p->mapped = false;
-        disclaim(p);
+        pirq_disclaim(p);
         if (p->kind == PIRQ_MSI) {
             msi_disable(&p->msi);
             vector_free(p->at);
@@ -298,11 +298,11 @@ int pirq_bind(struct domain *d, u32 n, u32 port)
     if (!rc && p->bound)
         rc = -EEXIST;
     if (!rc)
-        rc = claim(p, d);
+        rc = pirq_claim(p, d);
     if (!rc && p->kind == PIRQ_GSI)
         rc = gsi_apply(n, false); /* what comes at once waits for irq_lock */
     if (rc) {
-        disclaim(p);
+        pirq_disclaim(p);
     } else {
         p->port = port;
         p->bound = true;
@@ -321,7 +321,7 @@ void pirq_unbind(struct domain *d, u32 n)
         p->bound = false;
         if (p->kind == PIRQ_GSI)
             io_apic_mask(n, true);
-        disclaim(p);
+        pirq_disclaim(p);
     }
     spin_unlock(&irq_lock);
 }
@@ -383,11 +383,11 @@ void pirq_dispatch(u32 n)
  * sends meanwhile goes to either place. (Address and vector are two writes: between them the interrupt would be somebody else's.)
  * The old vector goes on leading to its PIRQ: what is on its way finds it.
  */
-static int move(u32 n)
+static int pirq_move_vector(u32 n)
 {
     struct pirq *p = &pirqs[n];
     struct irq_place old = p->at;
-    int rc = place(n, old.vector);
+    int rc = pirq_place_vector(n, old.vector);
 
     if (rc)
         return rc;
@@ -405,7 +405,7 @@ static int move_from(u32 n, const struct percpu *c)
 {
     spin_lock(&irq_lock);
     bool there = (pirqs[n].kind == PIRQ_GSI || pirqs[n].kind == PIRQ_MSI) && pirqs[n].at.cpu == c->id;
-    int rc = there ? move(n) : 0;
+    int rc = there ? pirq_move_vector(n) : 0;
 
     spin_unlock(&irq_lock);
     return rc;

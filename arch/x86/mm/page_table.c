@@ -76,7 +76,7 @@ static u64 leaf_flags(u64 flags, unsigned level)
 }
 
 /* Replaces a large mapping in *slot (of the given level) by a table that maps the same. */
-static bool split(pte_t *slot, unsigned level)
+static bool hv_split_large(pte_t *slot, unsigned level)
 {
     paddr_t pa = table_alloc();
 
@@ -108,7 +108,7 @@ static pte_t *entry_for(u64 va, unsigned level, u64 user)
             if (!pa)
                 return NULL;
             *e = pa | PTE_PRESENT | PTE_RW | PTE_ACCESSED | user;
-        } else if (l < 4 && (*e & PTE_PSE) && !split(e, l)) {
+        } else if (l < 4 && (*e & PTE_PSE) && !hv_split_large(e, l)) {
             return NULL;
         }
         t = table_virt(*e & PTE_ADDR_MASK);
@@ -163,13 +163,13 @@ void hv_unmap(u64 va, u64 size)
     spin_unlock(&hv_map_lock);
 }
 
-static void free_tables(pte_t entry, unsigned level)
+static void hv_free_tables(pte_t entry, unsigned level)
 {
     pte_t *t = table_virt(entry & PTE_ADDR_MASK);
 
     for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++)
         if (t[i] & PTE_PRESENT)
-            free_tables(t[i], level - 1);
+            hv_free_tables(t[i], level - 1);
     hv_free_page(t);
 }
 
@@ -180,7 +180,7 @@ void hv_drop_slot(unsigned slot)
     hv_l4[slot] = 0;
     tlb_flush_global_all_cpus();
     if (entry & PTE_PRESENT)
-        free_tables(entry, 3);
+        hv_free_tables(entry, 3);
 }
 
 static void drop_early(pte_t *t, unsigned level)

@@ -35,7 +35,7 @@ static void flush_cache_of(struct page_info *pg)
 }
 
 /* The last reference is gone: back to the allocator. */
-static void release(struct page_info *pg)
+static void page_release_frame(struct page_info *pg)
 {
     struct domain *d = page_owner(pg);
 
@@ -69,7 +69,7 @@ void page_put(struct page_info *pg)
     u64 left = __atomic_sub_fetch(&pg->ref_info, 1, __ATOMIC_ACQ_REL);
 
     if (unlikely(!(left & PGR_COUNT_MASK)))
-        release(pg);
+        page_release_frame(pg);
 }
 
 static bool needs_validation(enum page_type type) { return type >= PGT_L1; }
@@ -80,7 +80,7 @@ static void wait_while_busy(struct page_info *pg)
         preempt_wait(&turns);
 }
 
-static int validate(struct page_info *pg, enum page_type type)
+static int page_type_validate(struct page_info *pg, enum page_type type)
 {
     if (READ_ONCE(pg->ref_info) & PGR_UNCACHED) {
         /* The CPU walks tables through the cache; the guest may have written around it (XSA-402). */
@@ -110,7 +110,7 @@ static int acquire_first(struct page_info *pg, u64 old, enum page_type type)
         tlb_flush_since(pg->tlb_stamp);
     if (!(busy & PGT_BUSY))
         return 0;
-    int rc = needs_validation(type) ? validate(pg, type) : 0;
+    int rc = needs_validation(type) ? page_type_validate(pg, type) : 0;
 
     /*
      * A refused frame keeps its type at count 0. It has not been used as such this time, but if it had this type before, nothing was
@@ -194,7 +194,7 @@ void page_put_and_type(struct page_info *pg)
     ref_put(pg);
 }
 
-static bool unpin(struct page_info *pg)
+static bool page_type_unpin(struct page_info *pg)
 {
     bool was = __atomic_fetch_and(&pg->type_info, ~PGT_PINNED, __ATOMIC_ACQ_REL) & PGT_PINNED;
 
@@ -220,7 +220,7 @@ int page_pin(struct domain *d, mfn_t mfn, enum page_type type)
      * A sees that the domain is dying, or B sees the pin. Otherwise a pin would stay that nobody takes away, and the domain with it.
      */
     if (unlikely(READ_ONCE(d->state) >= DOMAIN_DYING)) {
-        unpin(mfn_to_page(mfn));
+        page_type_unpin(mfn_to_page(mfn));
         return -EINVAL;
     }
     return 0;
@@ -231,7 +231,7 @@ int page_unpin(struct domain *d, mfn_t mfn)
     if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), d))
         return -EINVAL;
     struct page_info *pg = mfn_to_page(mfn);
-    bool was = unpin(pg);
+    bool was = page_type_unpin(pg);
 
     page_put(pg);
     return was ? 0 : -EINVAL;
@@ -242,7 +242,7 @@ struct page_info *page_list_next(struct domain *d, const struct page_info *after
     spin_lock(&d->page_lock);
     u32 mfn = after ? after->next : d->page_list;
 
-    while (mfn && !ref_get(mfn_to_page(mfn), owner_of(d))) /* release() is about to take it out */
+    while (mfn && !ref_get(mfn_to_page(mfn), owner_of(d))) /* page_release_frame() is about to take it out */
         mfn = mfn_to_page(mfn)->next;
     spin_unlock(&d->page_lock);
     return mfn ? mfn_to_page(mfn) : NULL;
@@ -250,7 +250,7 @@ struct page_info *page_list_next(struct domain *d, const struct page_info *after
 
 void page_disown(struct page_info *pg)
 {
-    unpin(pg);
+    page_type_unpin(pg);
     if (__atomic_fetch_and(&pg->ref_info, ~PGR_ALLOCATED, __ATOMIC_ACQ_REL) & PGR_ALLOCATED)
         page_put(pg);
 }

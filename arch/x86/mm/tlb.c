@@ -67,7 +67,7 @@ void tlb_load_cr3(u64 cr3)
 }
 
 /* Asks c for a flush (what: FLUSH_*, or 0: of one address); returns the number of the request. tlb_serve() has the protocol. */
-static u64 ask(struct percpu *c, u32 what, u64 address)
+static u64 tlb_ask_cpu(struct percpu *c, u32 what, u64 address)
 {
     u64 none = 0;
 
@@ -83,12 +83,12 @@ static u64 ask(struct percpu *c, u32 what, u64 address)
     return number;
 }
 
-static void ask_others(void)
+static void tlb_ask_others(void)
 {
     struct percpu *c;
 
     for_each_cpu(c, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id))
-        ask(c, FLUSH_GUEST, 0);
+        tlb_ask_cpu(c, FLUSH_GUEST, 0);
 }
 
 static bool same_epoch(u32 a, u32 b) { return (a ^ b) < EPOCH; }
@@ -104,7 +104,7 @@ static bool all_flushed_in_epoch_of(u32 now)
 }
 
 /* The clock moves for a flush that the caller does next; returns the time to tell for it. */
-static u32 tick(void)
+static u32 tlb_clock_tick(void)
 {
     u32 now = tlb_clock(), next;
 
@@ -114,13 +114,13 @@ static u32 tick(void)
             return now;
     } while (!__atomic_compare_exchange_n(&tlb_flush_clock, &now, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
     if (unlikely(!same_epoch(now, next)))
-        ask_others();
+        tlb_ask_others();
     return next;
 }
 
 void tlb_flush_local(void)
 {
-    u32 now = tick();
+    u32 now = tlb_clock_tick();
 
     write_cr3(read_cr3());
     flushed_at(now);
@@ -129,7 +129,7 @@ void tlb_flush_local(void)
 void tlb_flush_global(void)
 {
     u64 cr4 = read_cr4();
-    u32 now = tick();
+    u32 now = tlb_clock_tick();
 
     if (cr4 & CR4_PGE) {
         write_cr4(cr4 & ~CR4_PGE);
@@ -141,7 +141,7 @@ void tlb_flush_global(void)
 }
 
 /*
- *   CPU A (ask()):    has changed page tables; says what to flush (flush_what, flush_address); adds 1 to flush_asked
+ *   CPU A (tlb_ask_cpu()):    has changed page tables; says what to flush (flush_what, flush_address); adds 1 to flush_asked
  *   CPU B (here):     reads flush_asked; takes what to flush; flushes; flush_done = the count that it has read
  *
  * If B read the count last, it could call a request done that it has not taken: A would go on, and free a frame that B still has a translation
@@ -166,23 +166,23 @@ void tlb_serve(void)
     __atomic_store_n(&c->flush_done, asked, __ATOMIC_RELEASE);
 }
 
-static bool served(const struct percpu *c, u64 number)
+static bool tlb_request_served(const struct percpu *c, u64 number)
 {
     /* A CPU that has stopped for good or is parked is not waited for: it flushes when it comes back. */
     return __atomic_load_n(&c->flush_done, __ATOMIC_ACQUIRE) >= number || !cpu_is_online(c);
 }
 
 /* Asks the other CPUs of the set, and returns when all of them have flushed. */
-static void flush_others(cpuset_t set, u32 what, u64 address)
+static void tlb_flush_others(cpuset_t set, u32 what, u64 address)
 {
     u64 number[MAX_CPUS];
     struct percpu *c;
 
     set = cpuset_and(set, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id));
     for_each_cpu(c, set)
-        number[c->id] = ask(c, what, address);
+        number[c->id] = tlb_ask_cpu(c, what, address);
     for_each_cpu(c, set)
-        while (!served(c, number[c->id])) {
+        while (!tlb_request_served(c, number[c->id])) {
             tlb_serve();
             cpu_relax();
         }
@@ -191,7 +191,7 @@ static void flush_others(cpuset_t set, u32 what, u64 address)
 void tlb_flush_global_all_cpus(void)
 {
     tlb_flush_global();
-    flush_others(cpuset_all(), FLUSH_GLOBAL, 0);
+    tlb_flush_others(cpuset_all(), FLUSH_GLOBAL, 0);
 }
 
 /*
@@ -222,7 +222,7 @@ void tlb_flush_cpus(cpuset_t set, u64 address)
         else
             tlb_flush_local();
     }
-    flush_others(set, address ? 0 : FLUSH_GUEST, address);
+    tlb_flush_others(set, address ? 0 : FLUSH_GUEST, address);
 }
 
 static bool flushed_since(const struct percpu *c, u32 stamp) { return (s32)(READ_ONCE(c->tlb_flush_time) - stamp) > 0; }

@@ -26,14 +26,14 @@ static u64 cpus_next = VMAP_CPUS_VIRT_START;
 
 static u32 units_of(u64 size) { return size > (u64)UNITS * UNIT ? UNITS + 1 : (u32)(ROUND_UP(size, UNIT) / UNIT); }
 
-static void mark(u64 *map, u32 first, u32 count, bool set)
+static void vmap_mark_units(u64 *map, u32 first, u32 count, bool set)
 {
     for (u32 i = first; i < first + count; i++)
         map[i / 64] = set ? map[i / 64] | BIT(i) : map[i / 64] & ~BIT(i);
 }
 
 /* The first one of `count` units in a row that are neither taken nor stale; UNITS: there are none. */
-static u32 find(u32 count)
+static u32 vmap_find_units(u32 count)
 {
     u32 run = 0;
 
@@ -45,7 +45,7 @@ static u32 find(u32 count)
     return UNITS;
 }
 
-static void recycle(void)
+static void vmap_recycle_stale(void)
 {
     tlb_flush_global_all_cpus();
     memset(stale, 0, sizeof(stale));
@@ -58,15 +58,15 @@ u64 vmap_reserve(u64 size)
 
     spin_lock(&vmap_lock);
     if (nr_stale >= STALE_MAX)
-        recycle();
-    u32 at = find(count);
+        vmap_recycle_stale();
+    u32 at = vmap_find_units(count);
 
     if (at == UNITS && nr_stale) {
-        recycle();
-        at = find(count);
+        vmap_recycle_stale();
+        at = vmap_find_units(count);
     }
     if (at < UNITS)
-        mark(taken, at, count, true);
+        vmap_mark_units(taken, at, count, true);
     spin_unlock(&vmap_lock);
     return at < UNITS ? VMAP_VIRT_START + (u64)at * UNIT : 0;
 }
@@ -77,8 +77,8 @@ void vmap_give_back(u64 va, u64 size)
 
     hv_unmap(va, size);
     spin_lock(&vmap_lock);
-    mark(taken, first, units_of(size), false);
-    mark(stale, first, units_of(size), true);
+    vmap_mark_units(taken, first, units_of(size), false);
+    vmap_mark_units(stale, first, units_of(size), true);
     nr_stale += units_of(size);
     spin_unlock(&vmap_lock);
 }

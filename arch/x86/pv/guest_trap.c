@@ -16,7 +16,7 @@
 
 #define ERROR_IDT 2 /* selector error codes: the selector names an IDT gate */
 
-static void inject(struct cpu_user_regs *regs, u32 vector, bool has_error, u32 error)
+static void guest_trap_inject(struct cpu_user_regs *regs, u32 vector, bool has_error, u32 error)
 {
     struct vcpu *v = current;
     const struct trap_info *t = &v->pv.traps[vector];
@@ -29,7 +29,7 @@ static void inject(struct cpu_user_regs *regs, u32 vector, bool has_error, u32 e
 
 void pv_inject(struct cpu_user_regs *regs, u32 vector, u32 error)
 {
-    inject(regs, vector, vector < 32 && vector_infos[vector].has_error_code, error);
+    guest_trap_inject(regs, vector, vector < 32 && vector_infos[vector].has_error_code, error);
 }
 
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2, u32 error)
@@ -58,7 +58,7 @@ void pv_access_failed(struct cpu_user_regs *regs, const struct mended *fault)
     if (fault->vector == VEC_PF)
         page_fault(current, regs, fault->address, fault->error);
     else
-        inject(regs, fault->vector, vector_infos[fault->vector].has_error_code, fault->error);
+        guest_trap_inject(regs, fault->vector, vector_infos[fault->vector].has_error_code, fault->error);
 }
 
 /*
@@ -78,7 +78,7 @@ static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs, u32 *
     if (!t->address || (!v->pv.guest_kernel_mode && (t->flags & TRAP_FLAG_DPL) != TRAP_FLAG_DPL))
         return false;
     regs->rip += in.len;
-    inject(regs, n, false, 0); /* INT n never pushes an error code */
+    guest_trap_inject(regs, n, false, 0); /* INT n never pushes an error code */
     return true;
 }
 
@@ -91,7 +91,7 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject(regs, VEC_GP, error);
 }
 
-static void debug(struct vcpu *v, struct cpu_user_regs *regs)
+static void guest_debug_trap(struct vcpu *v, struct cpu_user_regs *regs)
 {
     u64 dr6, clear = DR6_RESERVED_1;
 
@@ -126,7 +126,7 @@ void pv_emulate_exception(struct cpu_user_regs *regs, u32 vector)
     switch (vector) {
     case VEC_PF: page_fault(v, regs, read_cr2(), regs->error_code); return;
     case VEC_GP: general_protection(v, regs); return;
-    case VEC_DB: debug(v, regs); return;
+    case VEC_DB: guest_debug_trap(v, regs); return;
     case VEC_UD: invalid_opcode(v, regs); return;
     case VEC_NM: no_fpu(v, regs); return;
     }

@@ -74,7 +74,7 @@ void ap_main(struct percpu *c)
 }
 
 /* Descriptors, stacks and page of GDT; false: out of memory. */
-static bool prepare(struct percpu *c)
+static bool ap_prepare_cpu(struct percpu *c)
 {
     u64 base = (u64)&c->tss;
 
@@ -154,13 +154,13 @@ static void delay_us(u64 us)
         cpu_relax();
 }
 
-static bool answered(const struct percpu *c) { return __atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == CPU_ONLINE; }
+static bool ap_answered(const struct percpu *c) { return __atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == CPU_ONLINE; }
 
 static void wait_for(struct percpu *c)
 {
     u64 end = system_time_ns() + ANSWER_NS * trap_test_patience();
 
-    while (!answered(c) && READ_ONCE(mailbox()->vector) == AP_NO_VECTOR && system_time_ns() < end)
+    while (!ap_answered(c) && READ_ONCE(mailbox()->vector) == AP_NO_VECTOR && system_time_ns() < end)
         cpu_relax();
 }
 
@@ -187,7 +187,7 @@ static void start_one(struct percpu *c)
     if (READ_ONCE(mailbox()->stage) == AP_STAGE_SENT)
         local_apic_send(c->apic_id, IPI_STARTUP(trampoline >> PAGE_SHIFT));
     wait_for(c);
-    if (answered(c)) {
+    if (ap_answered(c)) {
         tsc_sync_source(c);
         cpuset_set_atomic(&cpus_online, c->id);
         return;
@@ -200,7 +200,7 @@ static void start_one(struct percpu *c)
 static void copy_trampoline(void) { memcpy(phys_to_virt(trampoline), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline)); }
 
 /* The highest place: what firmware keeps for itself without saying so lies low. 0: none. */
-static u32 find_place(void)
+static u32 trampoline_find_place(void)
 {
     u32 at = TRAMPOLINE_END - TRAMPOLINE_SIZE;
 
@@ -211,7 +211,7 @@ static u32 find_place(void)
 
 static bool trampoline_in_place(void)
 {
-    trampoline = find_place();
+    trampoline = trampoline_find_place();
     if (!trampoline)
         return false;
     ASSERT((u64)(ap_trampoline_end - ap_trampoline) <= PAGE_SIZE);
@@ -269,7 +269,7 @@ static bool bring_up(u32 id, u32 apic_id)
         c->apic_id = apic_id;
         c->curr = CURRENT_POISON;
     }
-    if (!c || !prepare(c)) {
+    if (!c || !ap_prepare_cpu(c)) {
         printk(LOG_WARN "SMP: no memory for CPU %u\n", id);
         return false;
     }

@@ -71,7 +71,7 @@ static struct percpu *begin_change(u32 id, int *rc)
     return __atomic_exchange_n(&changing, true, __ATOMIC_SEQ_CST) ? NULL : c;
 }
 
-static void tell(const struct percpu *c, const char *what)
+static void cpu_state_announce(const struct percpu *c, const char *what)
 {
     printk(LOG_INFO "SMP: CPU %u is %s\n", c->id, what);
     evtchn_send_virq(hardware_domain, NULL, VIRQ_PCPU_STATE);
@@ -91,7 +91,7 @@ int smp_cpu_offline(u32 id)
         WRITE_ONCE(c->state, CPU_LEAVING);
         sched_cpu_leave(c);
         wait_for_state(c, CPU_PARKED);
-        tell(c, "offline");
+        cpu_state_announce(c, "offline");
     }
     end_change();
     return rc;
@@ -110,7 +110,7 @@ int smp_cpu_online(u32 id)
         wait_for_state(c, CPU_ONLINE);
         irq_return_to_cpu(c);
         sched_cpu_use(c);
-        tell(c, "online");
+        cpu_state_announce(c, "online");
     }
     end_change();
     return 0;

@@ -83,7 +83,7 @@ static void read_facts(struct spec_facts *f)
 
 extern const struct patch_site __patch_sites_start[], __patch_sites_end[];
 
-static void patch(const struct patch_site *s)
+static void spec_patch_site(const struct patch_site *s)
 {
     static const u8 nop[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
     u8 bytes[5] = { (u8)s->op };
@@ -93,7 +93,7 @@ static void patch(const struct patch_site *s)
     text_write(s->at, s->op == PATCH_NOP ? nop : bytes, sizeof(bytes));
 }
 
-static size_t append(char *line, size_t size, size_t used, const char *word)
+static size_t spec_append_word(char *line, size_t size, size_t used, const char *word)
 {
     return used + (size_t)hv_snprintf(line + used, size - used, "%s%s", used ? ", " : "", word);
 }
@@ -105,12 +105,12 @@ static void say_list(const char *what, const char *const *words, size_t n, const
 
     for (size_t i = 0; i < n; i++)
         if (words[i] && used < sizeof(line))
-            used = append(line, sizeof(line), used, words[i]);
+            used = spec_append_word(line, sizeof(line), used, words[i]);
     if (used || none)
         printk(LOG_INFO "Speculation: %s %s\n", what, used ? line : none);
 }
 
-static void say(void)
+static void spec_print_plan(void)
 {
     u32 w = spec.what;
     const char *const here[] = {
@@ -152,11 +152,11 @@ void spec_init(void)
     spec = spec_choose(&facts, &options);
     for (const struct patch_site *s = __patch_sites_start; s < __patch_sites_end; s++)
         if (s->what & spec.what)
-            patch(s);
+            spec_patch_site(s);
     /* Translations of the hypervisor must not outlive the change of tables. */
     if (spec.what & SPEC_XPTI)
         cpu.cr4 &= ~CR4_PGE;
-    say();
+    spec_print_plan();
 }
 
 void spec_init_cpu(void)

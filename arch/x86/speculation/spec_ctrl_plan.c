@@ -173,7 +173,7 @@ static struct needs needs_of(const struct spec_facts *f)
     };
 }
 
-static void add(const char **list, size_t max, const char *word)
+static void spec_list_add(const char **list, size_t max, const char *word)
 {
     for (size_t i = 0; i < max; i++)
         if (!list[i]) {
@@ -194,10 +194,10 @@ static void name_needs(struct spec_plan *p, const struct needs *n)
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         if (all[i].there)
-            add(p->affected, ARRAY_SIZE(p->affected), all[i].name);
+            spec_list_add(p->affected, ARRAY_SIZE(p->affected), all[i].name);
 }
 
-static bool wanted(int option, bool otherwise) { return option == SPEC_AUTO ? otherwise : option == SPEC_ON; }
+static bool spec_option_wanted(int option, bool otherwise) { return option == SPEC_AUTO ? otherwise : option == SPEC_ON; }
 
 /* Indirect branches: IBRS that stays on, else retpolines, else IBRS at each entry. */
 static void choose_branches(struct spec_plan *p, const struct spec_facts *f, const struct spec_options *o, bool ibrs, bool stibp, bool ssbd)
@@ -205,21 +205,21 @@ static void choose_branches(struct spec_plan *p, const struct spec_facts *f, con
     bool always = f->arch_capabilities & ARCH_CAP_IBRS_ALL;
     int thunk = o->thunk;
 
-    if (ibrs && always && wanted(o->ibrs, true)) {
+    if (ibrs && always && spec_option_wanted(o->ibrs, true)) {
         p->spec_ctrl |= SPEC_CTRL_IBRS;
         if (f->leaf7_2_edx & L72D_BHI_CTRL)
             p->spec_ctrl |= SPEC_CTRL_BHI_DIS_S;
         if (thunk == SPEC_AUTO)
             thunk = 0;
-    } else if (ibrs && wanted(o->ibrs, !retpoline_works(f) && thunk == SPEC_AUTO)) {
+    } else if (ibrs && spec_option_wanted(o->ibrs, !retpoline_works(f) && thunk == SPEC_AUTO)) {
         p->what |= SPEC_IBRS;
         if (thunk == SPEC_AUTO)
             thunk = 0;
     }
     p->what |= thunk == SPEC_AUTO ? SPEC_RETPOLINE : (u32)thunk;
-    if (stibp && wanted(o->stibp, false))
+    if (stibp && spec_option_wanted(o->stibp, false))
         p->spec_ctrl |= SPEC_CTRL_STIBP;
-    if (ssbd && wanted(o->ssbd, false))
+    if (ssbd && spec_option_wanted(o->ssbd, false))
         p->spec_ctrl |= SPEC_CTRL_SSBD;
 }
 
@@ -256,29 +256,29 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
         choose_branches(&p, f, o, ibrs, stibp, ssbd);
     else if (o->thunk != SPEC_AUTO)
         p.what |= (u32)o->thunk;
-    if (wanted(o->xpti, n.meltdown))
+    if (spec_option_wanted(o->xpti, n.meltdown))
         p.what |= SPEC_XPTI;
     /* Entries that a guest has put there lead outside the hypervisor, where SMEP lets nothing be fetched. */
-    if (wanted(o->rsb, speculates && !f->smep))
+    if (spec_option_wanted(o->rsb, speculates && !f->smep))
         p.what |= SPEC_RSB;
-    if (wanted(o->verw, (md_clear && (n.mds || n.taa)) || n.fill_buffers || (tsa_clear && n.tsa)))
+    if (spec_option_wanted(o->verw, (md_clear && (n.mds || n.taa)) || n.fill_buffers || (tsa_clear && n.tsa)))
         p.what |= SPEC_VERW;
-    if (ibpb && wanted(o->ibpb_entry, false))
+    if (ibpb && spec_option_wanted(o->ibpb_entry, false))
         p.what |= SPEC_IBPB_ENTRY;
     choose_shadow_stacks(&p, f, o);
-    p.branch_tracking = f->branch_tracking && wanted(o->branch_tracking, true);
-    p.ibpb_switch = ibpb && wanted(o->ibpb, speculates);
-    p.rsb_switch = wanted(o->rsb, speculates && !(p.ibpb_switch && f->ext8_ebx & E8B_IBPB_RET));
-    p.guest_msrs = (ibrs || ibpb) && wanted(o->msr_sc, true);
+    p.branch_tracking = f->branch_tracking && spec_option_wanted(o->branch_tracking, true);
+    p.ibpb_switch = ibpb && spec_option_wanted(o->ibpb, speculates);
+    p.rsb_switch = spec_option_wanted(o->rsb, speculates && !(p.ibpb_switch && f->ext8_ebx & E8B_IBPB_RET));
+    p.guest_msrs = (ibrs || ibpb) && spec_option_wanted(o->msr_sc, true);
     p.guest_ibpb = p.guest_msrs && ibpb;
     if (p.guest_msrs)
         p.guest_spec_ctrl = (ibrs ? SPEC_CTRL_IBRS : 0) | (stibp ? SPEC_CTRL_STIBP : 0) | (ssbd ? SPEC_CTRL_SSBD : 0);
-    p.l1tf = wanted(o->pv_l1tf, n.l1tf);
-    p.l1tf_dom0 = wanted(o->pv_l1tf, false);
+    p.l1tf = spec_option_wanted(o->pv_l1tf, n.l1tf);
+    p.l1tf_dom0 = spec_option_wanted(o->pv_l1tf, false);
 
     if ((n.mds && !md_clear) || (n.tsa && !tsa_clear))
-        add(p.missing, ARRAY_SIZE(p.missing), "VERW that clears buffers");
+        spec_list_add(p.missing, ARRAY_SIZE(p.missing), "VERW that clears buffers");
     if (speculates && (f->intel || f->amd) && !ibpb && !in_order(f))
-        add(p.missing, ARRAY_SIZE(p.missing), "IBPB");
+        spec_list_add(p.missing, ARRAY_SIZE(p.missing), "IBPB");
     return p;
 }

@@ -52,7 +52,7 @@ static bool overlap(const struct tsc_rate *a, const struct tsc_rate *b, u64 ppm)
     return a->low - a->low / 1000000 * ppm <= b->high && b->low - b->low / 1000000 * ppm <= a->high;
 }
 
-static bool makes_sense(const struct tsc_rate *r) { return r->low >= MIN_HZ && r->low <= MAX_HZ && r->high >= r->low; }
+static bool tsc_rate_makes_sense(const struct tsc_rate *r) { return r->low >= MIN_HZ && r->low <= MAX_HZ && r->high >= r->low; }
 
 bool tsc_rates_agree(const struct tsc_rate *a, const struct tsc_rate *b) { return overlap(a, b, AGREE_PPM); }
 
@@ -149,7 +149,7 @@ bool tsc_measure_seconds(const char *name, bool (*tick)(struct clock_point *), s
             break;
         struct tsc_rate first = rate_of_ticks(name, &a, &b, 1), second = rate_of_ticks(name, &b, &c, 1);
 
-        if (i < 2 || !makes_sense(&first) || !tsc_rates_agree(&first, &second))
+        if (i < 2 || !tsc_rate_makes_sense(&first) || !tsc_rates_agree(&first, &second))
             continue;
         *rate = rate_of_ticks(name, &a, &c, 2);
         if (narrow(rate))
@@ -173,7 +173,7 @@ const struct tsc_rate *tsc_rate_choose(const struct tsc_rate *rates, u32 n, u32 
     u32 most = 0, speaking = 0;
 
     for (u32 i = 0; i < n; i++) {
-        if (!makes_sense(&rates[i]))
+        if (!tsc_rate_makes_sense(&rates[i]))
             continue;
         u32 s = supporters(rates, n, &rates[i]);
 

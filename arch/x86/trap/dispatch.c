@@ -25,21 +25,21 @@
 #include <hv/x86/vectors.h>
 #include "trap_matrix.h"
 
-static const char *describe(u32 vector) { return vector < 32 ? vector_infos[vector].what : "interrupt where none can be"; }
+static const char *trap_describe(u32 vector) { return vector < 32 ? vector_infos[vector].what : "interrupt where none can be"; }
 
-static void report(struct cpu_user_regs *regs, u32 vector)
+static void trap_report(struct cpu_user_regs *regs, u32 vector)
 {
     if (vector == VEC_DF)
         fatal_trap(regs, PANIC_TRAP(vector), "double fault (a stack overflow if RSP is in a guard page)");
-    fatal_trap(regs, PANIC_TRAP(vector), "%s", describe(vector));
+    fatal_trap(regs, PANIC_TRAP(vector), "%s", trap_describe(vector));
 }
 
-static void fixup(struct cpu_user_regs *regs, u32 vector)
+static void trap_fixup(struct cpu_user_regs *regs, u32 vector)
 {
     struct percpu *c = this_cpu();
 
     if (!extable_fixup(regs))
-        report(regs, vector);
+        trap_report(regs, vector);
     if (c->inside & (INSIDE_NMI | INSIDE_MC))
         return;
     c->mended.vector = vector;
@@ -51,7 +51,7 @@ static void fixup(struct cpu_user_regs *regs, u32 vector)
 static void early_fault(struct cpu_user_regs *regs, u32 vector)
 {
     if (!page_fault_early(regs))
-        fixup(regs, vector);
+        trap_fixup(regs, vector);
 }
 
 static void mc_early(struct cpu_user_regs *regs, u32 vector)
@@ -60,7 +60,7 @@ static void mc_early(struct cpu_user_regs *regs, u32 vector)
     fatal_trap(regs, PANIC_MC_EARLY, "machine check before this CPU's error banks are set up");
 }
 
-static void nested(struct cpu_user_regs *regs, u32 vector) { panic_nested(regs, describe(vector)); }
+static void trap_nested(struct cpu_user_regs *regs, u32 vector) { panic_nested(regs, trap_describe(vector)); }
 
 static void nmi_panic(struct cpu_user_regs *regs, u32 vector)
 {
@@ -69,13 +69,13 @@ static void nmi_panic(struct cpu_user_regs *regs, u32 vector)
     cpu_stop_if_panicking();
 }
 
-static void debug(struct cpu_user_regs *regs, u32 vector)
+static void trap_debug(struct cpu_user_regs *regs, u32 vector)
 {
     (void)vector;
     debug_trap_from_hypervisor(regs);
 }
 
-static void nmi(struct cpu_user_regs *regs, u32 vector)
+static void trap_nmi(struct cpu_user_regs *regs, u32 vector)
 {
     (void)vector;
     this_cpu()->inside |= INSIDE_NMI;
@@ -83,7 +83,7 @@ static void nmi(struct cpu_user_regs *regs, u32 vector)
     trap_test_inside();
 }
 
-static void mc(struct cpu_user_regs *regs, u32 vector)
+static void trap_machine_check(struct cpu_user_regs *regs, u32 vector)
 {
     (void)vector;
     this_cpu()->inside |= INSIDE_MC;
@@ -91,27 +91,27 @@ static void mc(struct cpu_user_regs *regs, u32 vector)
     trap_test_inside();
 }
 
-static void interrupt(struct cpu_user_regs *regs, u32 vector)
+static void trap_interrupt(struct cpu_user_regs *regs, u32 vector)
 {
     (void)regs;
     irq_dispatch(vector);
 }
 
 static void (*const acts[OUTCOME_COUNT])(struct cpu_user_regs *regs, u32 vector) = {
-    [OUTCOME_NONE] = report, /* the table says it cannot be */
-    [OUTCOME_STUB_REPORT] = report,
-    [OUTCOME_MAILBOX] = report,
-    [OUTCOME_REPORT] = report,
-    [OUTCOME_FIXUP] = fixup,
+    [OUTCOME_NONE] = trap_report, /* the table says it cannot be */
+    [OUTCOME_STUB_REPORT] = trap_report,
+    [OUTCOME_MAILBOX] = trap_report,
+    [OUTCOME_REPORT] = trap_report,
+    [OUTCOME_FIXUP] = trap_fixup,
     [OUTCOME_EARLY_FAULT] = early_fault,
-    [OUTCOME_DEBUG] = debug,
-    [OUTCOME_NMI] = nmi,
-    [OUTCOME_MC] = mc,
+    [OUTCOME_DEBUG] = trap_debug,
+    [OUTCOME_NMI] = trap_nmi,
+    [OUTCOME_MC] = trap_machine_check,
     [OUTCOME_MC_EARLY] = mc_early,
-    [OUTCOME_INTERRUPT] = interrupt,
+    [OUTCOME_INTERRUPT] = trap_interrupt,
     [OUTCOME_DELIVER] = pv_deliver_exception,
     [OUTCOME_EMULATE] = pv_emulate_exception,
-    [OUTCOME_NESTED] = nested,
+    [OUTCOME_NESTED] = trap_nested,
     [OUTCOME_NMI_PANIC] = nmi_panic,
 };
 
@@ -121,7 +121,7 @@ static const struct {
 } may[OUTCOME_COUNT] = OUTCOME_MAY;
 
 /* With what the handler may not use out of its reach: spin_lock() refuses, `current` faults. */
-static void act(struct percpu *c, u32 outcome, struct cpu_user_regs *regs, u32 vector)
+static void trap_act(struct percpu *c, u32 outcome, struct cpu_user_regs *regs, u32 vector)
 {
     struct vcpu *curr = c->curr;
 
@@ -168,7 +168,7 @@ void *trap_from_hypervisor(struct cpu_user_regs *regs)
     bool nmis_blocked = c->inside & INSIDE_NMI;
     u32 outcome = trap_outcome_now(vector, regs);
 
-    act(c, outcome, regs, vector);
+    trap_act(c, outcome, regs, vector);
     c->inside = before;
     return nmis_blocked ? frame_without_iret(regs) : NULL;
 }
@@ -181,7 +181,7 @@ void trap_from_guest(struct cpu_user_regs *regs)
     u32 vector = regs->entry_vector & 0xff;
     u32 outcome = trap_outcome_now(vector, regs);
 
-    act(c, outcome, regs, vector);
+    trap_act(c, outcome, regs, vector);
     if (may[outcome].lock)
         return; /* perhaps on another CPU than before */
     c->inside = 0;

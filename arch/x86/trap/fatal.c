@@ -59,7 +59,7 @@ static bool is_stack(u64 va) { return (hv_lookup(va) & (PTE_PRESENT | PTE_RW)) =
  * Every word of the stack that points into the text: more than the call chain, never less. After a stack overflow
  * RSP is in the guard page, and the chain begins on the next one.
  */
-static void backtrace(u64 rsp)
+static void fatal_print_backtrace(u64 rsp)
 {
     u64 top = (rsp | (STACK_BLOCK_SIZE - 1)) + 1;
     char name[96];
@@ -87,8 +87,8 @@ static void backtrace(u64 rsp)
     }
 }
 
-static void stop(void) __noreturn;
-static void stop(void)
+static void fatal_stop_cpu(void) __noreturn;
+static void fatal_stop_cpu(void)
 {
     smp_note_stopped();
     machine_halt();
@@ -97,11 +97,11 @@ static void stop(void)
 void cpu_stop_if_panicking(void)
 {
     if (READ_ONCE(panic_reporter) != this_cpu()->id + 1)
-        stop();
+        fatal_stop_cpu();
 }
 
 /* Elects the one report: other CPUs stop, a second entry of this one is a nested fault. */
-static void begin(enum panic_code code, u32 phase, const char *why)
+static void fatal_begin_report(enum panic_code code, u32 phase, const char *why)
 {
     u32 nobody = 0;
 
@@ -126,8 +126,8 @@ static void wait_for_key_or_delay(void)
     }
 }
 
-static void end(void) __noreturn;
-static void end(void)
+static void fatal_end(void) __noreturn;
+static void fatal_end(void)
 {
     stage = STAGE_END;
     char line[80];
@@ -181,10 +181,10 @@ void panic_nested(const struct cpu_user_regs *regs, const char *why)
         show_screen(NULL);
     if (stage == STAGE_END)
         last_resort();
-    end();
+    fatal_end();
 }
 
-static void head(const char *fmt, va_list ap)
+static void fatal_print_head(const char *fmt, va_list ap)
 {
     hv_vsnprintf(summary.why, sizeof(summary.why), fmt, ap);
     printk("\n");
@@ -193,7 +193,7 @@ static void head(const char *fmt, va_list ap)
 }
 
 /* After the first line: where it happened. */
-static void place(u32 context)
+static void fatal_print_place(u32 context)
 {
     console_flush_late();
     printk("****************************************\n");
@@ -201,8 +201,8 @@ static void place(u32 context)
     smp_stop_others();
 }
 
-static void finish(const struct cpu_user_regs *regs) __noreturn;
-static void finish(const struct cpu_user_regs *regs)
+static void fatal_finish_report(const struct cpu_user_regs *regs) __noreturn;
+static void fatal_finish_report(const struct cpu_user_regs *regs)
 {
     printk("%s\n", panic_code_cause(summary.code));
     printk("Try: %s\n", panic_code_advice(summary.code));
@@ -210,7 +210,7 @@ static void finish(const struct cpu_user_regs *regs)
     stage = STAGE_RECORD;
     recorder_report(&summary);
     show_screen(regs);
-    end();
+    fatal_end();
 }
 
 void panic(enum panic_code code, const char *fmt, ...)
@@ -220,15 +220,15 @@ void panic(enum panic_code code, const char *fmt, ...)
     va_list ap;
     u64 rsp;
 
-    begin(code, phase, fmt);
+    fatal_begin_report(code, phase, fmt);
     va_start(ap, fmt);
-    head(fmt, ap);
+    fatal_print_head(fmt, ap);
     va_end(ap);
-    place(context);
+    fatal_print_place(context);
     __asm__("mov %%rsp, %0" : "=r"(rsp));
     summary.rip = (u64)__builtin_return_address(0);
-    backtrace(rsp);
-    finish(NULL);
+    fatal_print_backtrace(rsp);
+    fatal_finish_report(NULL);
 }
 
 void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const char *fmt, ...)
@@ -236,11 +236,11 @@ void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const ch
     u32 vector = regs->entry_vector & 0xff, phase = trap_phase(), context = trap_context(regs);
     va_list ap;
 
-    begin(code, phase, fmt);
+    fatal_begin_report(code, phase, fmt);
     va_start(ap, fmt);
-    head(fmt, ap);
+    fatal_print_head(fmt, ap);
     va_end(ap);
-    place(context);
+    fatal_print_place(context);
     printk("Vector %s, error code %04x\n", vector < 32 ? vector_infos[vector].mnemonic : "IRQ", regs->error_code);
     summary.rip = regs->rip;
     if (vector == VEC_PF)
@@ -249,8 +249,8 @@ void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const ch
     if (vector == VEC_PF)
         page_walk_print(read_cr3(), read_cr2(), "");
     if (!regs_from_guest(regs))
-        backtrace(regs->rsp);
-    finish(regs);
+        fatal_print_backtrace(regs->rsp);
+    fatal_finish_report(regs);
 }
 
 void machine_halt(void)

@@ -197,8 +197,8 @@ bool mc_recovery_supported(void) { return ser_p; }
 
 /* ---- the handler ---- */
 
-static void end(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why) __noreturn;
-static void end(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why)
+static void mc_end_machine(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why) __noreturn;
+static void mc_end_machine(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why)
 {
     fatal_note_address(e->nr_frames ? e->address : 0);
     if (e->nr_frames)
@@ -217,16 +217,16 @@ static enum frame_owner owner_of_area(const struct mc_event *e)
 }
 
 /* Ends the machine, or leaves *e to be dealt with later. */
-static void contain(struct cpu_user_regs *regs, struct mc_event *e)
+static void mc_contain_event(struct cpu_user_regs *regs, struct mc_event *e)
 {
     enum frame_owner owner = owner_of_area(e);
 
     if (e->severity == MC_FATAL)
-        end(regs, PANIC_MC_CONTEXT, e, "an uncorrected error, the processor's context is corrupt");
+        mc_end_machine(regs, PANIC_MC_CONTEXT, e, "an uncorrected error, the processor's context is corrupt");
     if (e->severity < MC_OPTIONAL)
         return;
     if (owner == FRAME_HYPERVISOR)
-        end(regs, PANIC_MC_FRAME, e, "an error in the hypervisor's memory");
+        mc_end_machine(regs, PANIC_MC_FRAME, e, "an error in the hypervisor's memory");
     if (e->severity == MC_OPTIONAL || e->in_guest)
         return;
     /* Used by the hypervisor itself: only a copy from or to a guest can be given up. */
@@ -234,7 +234,7 @@ static void contain(struct cpu_user_regs *regs, struct mc_event *e)
         e->copy_failed = e->restartable = true;
         return;
     }
-    end(regs, e->nr_frames ? PANIC_MC_CONSUMED : PANIC_MC_UNKNOWN, e, "damaged data was used by the hypervisor");
+    mc_end_machine(regs, e->nr_frames ? PANIC_MC_CONSUMED : PANIC_MC_UNKNOWN, e, "damaged data was used by the hypervisor");
 }
 
 /* The record of a bank, if it has one. */
@@ -304,7 +304,7 @@ void machine_check_handle(struct cpu_user_regs *regs)
 
         if (!read_bank(i, &e))
             continue;
-        contain(regs, &e);
+        mc_contain_event(regs, &e);
         put_event(&e);
         /* On this CPU: an interrupt to another would come between the two halves of one that we have interrupted. */
         softirq_raise(SOFTIRQ_MACHINE_CHECK);

@@ -42,7 +42,7 @@ OPTION("nmi", parse_nmi, opt_nmi, "`dom0` (deliver to dom0), `fatal` (report and
 
 static u64 serr_count, iochk_count; /* since the last line about them */
 
-static void acknowledge(u8 reason)
+static void nmi_acknowledge(u8 reason)
 {
     u8 clear = (u8)((reason & NMI_SERR ? CLEAR_SERR : 0) | (reason & NMI_IOCHK ? CLEAR_IOCHK : 0));
 
@@ -113,7 +113,7 @@ void nmi_handle(struct cpu_user_regs *regs)
             fatal_trap(regs, PANIC_NMI_IOCHK, "NMI: I/O channel check");
         fatal_trap(regs, PANIC_NMI_OPTION, "NMI (nmi=fatal)");
     }
-    acknowledge(reason);
+    nmi_acknowledge(reason);
     if (reason & (NMI_SERR | NMI_IOCHK)) {
         serr_count += !!(reason & NMI_SERR);
         iochk_count += !!(reason & NMI_IOCHK);

@@ -34,7 +34,7 @@ static bool truncated(struct insn *in)
     return false;
 }
 
-static bool next(struct insn *in, u8 *b)
+static bool insn_next_byte(struct insn *in, u8 *b)
 {
     if (in->len >= in->available)
         return truncated(in);
@@ -43,7 +43,7 @@ static bool next(struct insn *in, u8 *b)
 }
 
 /* Of 1 to 8 bytes, sign-extended. */
-static bool number(struct insn *in, unsigned bytes, u64 *v)
+static bool insn_next_number(struct insn *in, unsigned bytes, u64 *v)
 {
     unsigned others = 64 - 8 * bytes;
     u64 word;
@@ -67,7 +67,7 @@ static const u8 prefix[256] = {
 /* And the first byte behind them. Only a REX right before that counts. */
 static bool prefixes(struct insn *in, u8 *b)
 {
-    while (next(in, b)) {
+    while (insn_next_byte(in, b)) {
         u8 kind = prefix[*b];
 
         if (likely(!kind) || (kind == REX && in->code != 8))
@@ -99,14 +99,14 @@ static bool address_bytes(struct insn *in)
         if (rm == 6 && mod == 0)
             bytes = 2;
     } else if (rm == 4) {
-        if (!next(in, &in->sib))
+        if (!insn_next_byte(in, &in->sib))
             return false;
         if ((in->sib & 7) == 5 && mod == 0)
             bytes = 4;
     } else if (rm == 5 && mod == 0) {
         bytes = 4;
     }
-    if (bytes && !number(in, bytes, &displacement))
+    if (bytes && !insn_next_number(in, bytes, &displacement))
         return false;
     in->displacement = (s32)displacement;
     return true;
@@ -120,7 +120,7 @@ bool insn_decode_bytes(struct insn *in)
         return false;
     in->opcode = b;
     if (b == 0x0f) {
-        if (!next(in, &b))
+        if (!insn_next_byte(in, &b))
             return false;
         in->opcode = OP_0F | b;
     }
@@ -131,14 +131,14 @@ bool insn_decode_bytes(struct insn *in)
     in->size = a & BYTE ? 1 : (a & CONTROL) || (in->rex & 8) ? 8 : in->op16 == (in->code != 2) ? 2 : 4;
     if (a & MODRM) {
         in->has_modrm = true;
-        if (!next(in, &in->modrm))
+        if (!insn_next_byte(in, &in->modrm))
             return false;
         if (a & CONTROL)
             in->modrm |= 0xc0; /* registers, whatever it says */
         if (!address_bytes(in))
             return false;
     }
-    return !(a & (IMM8 | IMM)) || number(in, a & IMM8 ? 1 : MIN(in->size, 4u), &in->imm);
+    return !(a & (IMM8 | IMM)) || insn_next_number(in, a & IMM8 ? 1 : MIN(in->size, 4u), &in->imm);
 }
 
 u64 *insn_gpr(struct cpu_user_regs *r, unsigned n)

@@ -53,7 +53,7 @@ static long op_flush_named(const struct domain *d, const struct mmuext_op *op, u
     return is_canonical(address) ? pv_flush_vcpus(d, op->arg2.vcpumask, address) : 0;
 }
 
-static long apply(struct domain *d, const struct mmuext_op *op)
+static long mmuext_apply_op(struct domain *d, const struct mmuext_op *op)
 {
     struct vcpu *v = current;
 
@@ -98,7 +98,7 @@ long do_mmuext_op(guest_ptr_t ops, u64 count, guest_ptr_t done_at, u64 domid)
 
         rc = copy_from_guest(&op, guest_ptr_index(ops, done, sizeof(op)), sizeof(op));
         if (!rc)
-            rc = apply(d, &op);
+            rc = mmuext_apply_op(d, &op);
         if (rc)
             break;
         if ((done & 15) == 15)

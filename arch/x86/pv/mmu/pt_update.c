@@ -76,8 +76,8 @@ static force_inline enum exchanged exchange_in_table(owner_t table_owner, unsign
 }
 
 /* One attempt to replace `old`. The new entry's references are taken before it is stored, the old one's given back after it was replaced. */
-static force_inline int exchange(struct domain *table_dom, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *page_dom,
-                                 enum exchanged *result)
+static force_inline int pt_entry_exchange(struct domain *table_dom, unsigned level, pte_t *p, pte_t old, pte_t val, struct domain *page_dom,
+                                          enum exchanged *result)
 {
     bool same = same_references(level, old, val);
     int rc = 0;
@@ -98,7 +98,8 @@ static force_inline int exchange(struct domain *table_dom, unsigned level, pte_t
     return *result == EXCHANGED ? 0 : -EAGAIN;
 }
 
-static force_inline int update(struct domain *table_dom, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *page_dom)
+static force_inline int pt_entry_prepare_update(struct domain *table_dom, unsigned level, paddr_t at, pte_t val, bool preserve_ad,
+                                                struct domain *page_dom)
 {
     pte_t *p = phys_to_virt(at);
     enum exchanged result = EXCHANGED;
@@ -111,21 +112,22 @@ static force_inline int update(struct domain *table_dom, unsigned level, paddr_t
         pte_t old = READ_ONCE(*p);
         pte_t ad = preserve_ad && (old & PTE_PRESENT) ? old & (PTE_ACCESSED | PTE_DIRTY) : 0;
 
-        rc = exchange(table_dom, level, p, old, val | ad, page_dom, &result);
+        rc = pt_entry_exchange(table_dom, level, p, old, val | ad, page_dom, &result);
     } while (unlikely(rc == -EAGAIN && result == ENTRY_CHANGED));
     return rc;
 }
 
 int pt_entry_update(struct domain *table_dom, unsigned level, paddr_t at, pte_t val, bool preserve_ad, struct domain *page_dom)
 {
-    return level == 1 ? update(table_dom, 1, at, val, preserve_ad, page_dom) : update(table_dom, level, at, val, preserve_ad, page_dom);
+    return level == 1 ? pt_entry_prepare_update(table_dom, 1, at, val, preserve_ad, page_dom) :
+                        pt_entry_prepare_update(table_dom, level, at, val, preserve_ad, page_dom);
 }
 
 int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pte_t val)
 {
     enum exchanged result;
 
-    return exchange(table_dom, 1, phys_to_virt(at), expected, entry_adjust(1, val), table_dom, &result);
+    return pt_entry_exchange(table_dom, 1, phys_to_virt(at), expected, entry_adjust(1, val), table_dom, &result);
 }
 
 /* ---- hypercalls ---- */
