@@ -200,28 +200,28 @@ static void boot(void)
 {
     if (xpti_init_cpu(this_cpu())) /* after the decision of that */
         panic(PANIC_BOOT_MEMORY, "no memory for the page tables of XPTI (xpti=no needs none)");
-    sched_init();
-    domains_init();
-    timers_init();
-    keyhandler_init();
-    nmi_init();
-    mca_init();
-    acpi_init(boot_info.rsdp); /* interrupt controllers and sleep registers are described there */
-    consoles_start_acpi();     /* a UART that only its tables name */
-    efi_runtime_init();        /* before other CPUs start: maps at low addresses for a moment */
-    tsc_init();
-    irq_init();
-    local_apic_init();
+    sched_init();                 /* softirqs have handlers before anything raises one: these six */
+    domains_init();               /* events', pauses' and domains' ends */
+    timers_init();                /* timers' */
+    keyhandler_init();            /* the input's: keys count from here on */
+    nmi_init();                   /* NMIs' */
+    mca_init();                   /* machine checks'; polling starts below */
+    acpi_init(boot_info.rsdp);    /* interrupt controllers and sleep registers are described there */
+    consoles_start_acpi();        /* a UART that only its tables name */
+    efi_runtime_init();           /* before other CPUs start: maps at low addresses for a moment */
+    tsc_init();                   /* PM timer and HPET are in the tables; clocks and delays for what follows */
+    irq_init();                   /* all lines masked, before the local APIC lets anything through */
+    local_apic_init();            /* the tables name its inputs for NMIs; IPIs work from here on */
     local_apic_timer_calibrate(); /* against the TSC */
-    wallclock_init();
-    mca_start_polling();
+    wallclock_init();             /* needs system time */
+    mca_start_polling();          /* needs the APIC timer */
     printk(LOG_INFO "Memory: %lu MiB RAM, %lu MiB free\n", total_ram_pages >> 8, page_free_count() >> 8);
     trap_test_phase("boot");
     system_phase_advance(PHASE_SMP_BOOT);
-    smp_start_others();
+    smp_start_others(); /* dom0 gets a vCPU for each */
     trap_test_phase("smp_boot");
-    pv_hide_ports();
-    build_dom0();         /* the last user of the loader's modules */
+    pv_hide_ports();      /* all UARTs are known, no guest has run */
+    build_dom0();         /* the last user of the loader's modules; it gets the memory that is left */
     image_release_init(); /* nothing below is __init */
     consoles_go_async();  /* after dom0's memory is taken: boot messages are synchronous */
     printk(LOG_INFO "Starting dom0 %lu ms after the hypervisor\n", system_time_ns() / 1000000);

@@ -144,9 +144,9 @@ static long run_paused(struct domain *d, struct xen_domctl *op, long (*run)(stru
 }
 
 /*
- * One operation on another domain at a time: what that has is not given and taken at once. Who has the turn waits for no vCPU but those of
- * that domain, so who waits for the turn gets it, even if somebody waits for him meanwhile. On its own domain nobody takes a turn: one that
- * runs is not ended by its own vCPUs, and they may wait for each other.
+ * Operations on another domain take turns: nothing is given to a domain while somebody takes it apart. The caller that has the turn waits only
+ * for vCPUs of that domain, so it gets through, and the next one gets the turn, also if a third one waits for it meanwhile. Operations on the
+ * caller's own domain take no turn: its own vCPUs cannot destroy it, and two of them would wait for each other.
  */
 static void turn_begin(struct domain *d)
 {
@@ -161,7 +161,7 @@ static long run_in_turn(size_t i, struct domain *d, struct xen_domctl *op)
 
     if (other)
         turn_begin(d);
-    /* Of a domain that is going nothing changes any more. */
+    /* A dying domain can only be destroyed on. */
     if (d->state >= DOMAIN_DYING && ops[i].run != domctl_destroy)
         rc = -ESRCH;
     else

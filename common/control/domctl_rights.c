@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* domctl: which of the machine's devices a domain may use. Nobody gives or takes what he may not use himself. */
+/* domctl: which of the machine's devices a domain may use. A caller gives and takes only what its own domain may use. */
 #include "domctl.h"
 
 long domctl_irq_permission(struct domain *d, struct xen_domctl *op)

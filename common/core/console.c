@@ -136,7 +136,7 @@ void console_write(const char *s, size_t n, bool to_sinks)
     log_append(s, n);
     if (to_sinks)
         sinks_write(s, n);
-    /* Also if another CPU has broken the lock meanwhile, because the machine ends: this one may run on for a moment. */
+    /* Also if another CPU has broken the lock meanwhile: console_force_unlock(). */
     if (locked) {
         this_cpu()->inside &= ~INSIDE_CONSOLE;
         spin_unlock(&console_lock);
@@ -145,6 +145,13 @@ void console_write(const char *s, size_t n, bool to_sinks)
 
 static bool is_video(const struct console_sink *sink) { return sink->which == SINK_VGA; }
 
+/*
+ *   CPU A (console_write()):    reads lock_broken; takes the lock; writes; releases it
+ *   CPU B (here):               sets lock_broken; writes without the lock; stops the other CPUs
+ *
+ * A may be stopped in the middle of a line and never release the lock, so B does not wait for it; their characters may mix. Until B's NMI
+ * arrives A runs on, and releases what it has taken although the lock is broken: it would keep it counted in percpu.locks_held otherwise.
+ */
 void console_force_unlock(bool video)
 {
     WRITE_ONCE(lock_broken, true);

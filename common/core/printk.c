@@ -51,7 +51,7 @@ OPTION("guest_loglvl", parse_level, guest_threshold, "the same for messages that
 static u32 guest_tokens = GUEST_BURST, guest_dropped;
 static u64 guest_refilled;
 
-/* CPUs print at the same time and a lock may be held: of two that see one token left, one gets it. */
+/* printk() is allowed under any lock, so the tokens have none: of two CPUs that see one token left, one gets it. */
 static bool take_token(void)
 {
     u32 left = READ_ONCE(guest_tokens);
@@ -109,7 +109,7 @@ void vprintk(const char *fmt, va_list ap)
     int level;
 
     if (hv_vsnprintf(body, sizeof(body), fmt, ap) >= (int)sizeof(body))
-        memcpy(body + sizeof(body) - 5, "...\n", 5); /* said, and the next line begins as one */
+        memcpy(body + sizeof(body) - 5, "...\n", 5); /* the cut shows, and the next message begins a new line */
     if (take_level(&text, &guest, &level)) {
         show = level <= (guest ? guest_threshold : hv_threshold);
         if (guest && (!show || !guest_message_allowed()))

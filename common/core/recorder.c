@@ -65,6 +65,10 @@ static u32 crc32(const void *data, size_t n)
     return ~crc;
 }
 
+/*
+ * A reset may come at any instruction. This boot (A) changes the head, then seals it; the next one (B) checks the seal: in between B finds no
+ * record, where it could otherwise show half of a new one. One CPU writes the head at a time: the one that boots, or the one that reports.
+ */
 static void recorder_seal(void) { record->head.crc = crc32(&record->head, offsetof(struct record_head, crc)); }
 
 static bool head_valid(const struct record_head *h)

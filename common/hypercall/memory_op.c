@@ -14,7 +14,7 @@
 #define HARDWARE_MAX_ORDER 12
 #define LOW_KEPT (MiB(32) >> PAGE_SHIFT) /* of memory below 4 GiB: for the hardware domain's 32-bit devices */
 
-/* Between single frames of large extents: interrupts are off meanwhile. */
+/* A preemption point behind every 64th frame: interrupts are off in between, and an extent may have thousands. */
 static void frame_done(u64 i)
 {
     if ((i & 63) == 63)
@@ -64,7 +64,7 @@ static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
     return frames_for(d, order, flags);
 }
 
-/* 0; -EFAULT; or 1: refused, in the ABI's terms a call that did no further extent. */
+/* 0; -EFAULT; or 1: refused. The ABI has no error for that: the call returns how many extents were done before, and does no more. */
 static long read_reservation(guest_ptr_t arg, struct xen_memory_reservation *r, struct domain **d)
 {
     if (copy_from_guest(r, arg, sizeof(*r)))

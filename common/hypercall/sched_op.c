@@ -25,7 +25,7 @@ static long op_block(guest_ptr_t arg)
     if (v->info) {
         WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
         vcpu_pause_flag_set(v, PAUSE_BLOCKED);
-        /* An event between the two lines has not woken us: look after the flag is set. */
+        /* An event that came between the two lines found the vCPU not blocked and woke nobody: so look again, behind the flag. */
         if (READ_ONCE(v->info->evtchn_upcall_pending))
             vcpu_unblock(v);
     }
@@ -51,7 +51,7 @@ static long op_poll(guest_ptr_t arg)
         return MIN(pending, 0);
     timer_stop(&v->poll_timer); /* of an earlier poll that an event ended */
     v->poll_port = p.nr_ports == 1 ? ports[0] : 0;
-    vcpu_pause_flag_set(v, PAUSE_POLL);
+    vcpu_pause_flag_set(v, PAUSE_POLL); /* then look once more: wake_pollers() is the other side */
     if (evtchn_any_pending(v->domain, ports, p.nr_ports) ||
         (v->info && READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask)))
         vcpu_pause_flag_clear(v, PAUSE_POLL);

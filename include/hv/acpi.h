@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The few ACPI tables a hypervisor needs: MADT and FADT. ACPI 6.4, chapter 5. */
+/* The few ACPI tables that a hypervisor needs: MADT, FADT, HPET, SPCR, BGRT, DMAR. ACPI 6.4, chapter 5. */
 #ifndef HV_ACPI_H
 #define HV_ACPI_H
 

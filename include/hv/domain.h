@@ -169,9 +169,9 @@ static inline struct vcpu *domain_vcpu(const struct domain *d, u32 id)
 extern struct domain *hardware_domain; /* dom0, once it exists; it never goes */
 extern struct domain idle_domain;
 
-/* One more: the caller holds one. */
+/* Another reference; the caller holds one. */
 static inline void domain_get(struct domain *d) { ASSERT(__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED)); }
-/* Locks may be held, so the last one to give it back leaves the rest to a softirq. */
+/* Gives a reference back. Any lock may be held: with the last one the domain is freed later, by a softirq. */
 static inline void domain_put(struct domain *d)
 {
     u32 before = __atomic_fetch_sub(&d->refs, 1, __ATOMIC_ACQ_REL);
@@ -186,7 +186,7 @@ struct domain *domain_by_id(domid_t id) __must_check;
 struct domain *domain_from_id(u32 id) __must_check;
 /* The one after it; d is put. */
 struct domain *domain_next(struct domain *d) __must_check;
-/* d: each domain there is, by id, held meanwhile. Who leaves the loop early keeps the reference. Domains may come and go in between. */
+/* d: each domain, by id; the loop holds a reference to it. A loop that is left by `break` or `return` keeps that one. Domains may come and go. */
 #define for_each_domain(d) for ((d) = domain_from_id(0); (d); (d) = domain_next(d))
 /* DOMID_INVALID: any id. -EEXIST; -ENOSPC: all are in use. From here on others find d, which is whole. */
 int domain_table_add(struct domain *d, domid_t id) __must_check;
@@ -255,7 +255,7 @@ bool domain_add_vcpu(struct vcpu *v);  /* for vcpu_create(); false: the domain h
 int domain_kill(struct domain *d) __may_preempt __must_check;
 int domain_work_point(void) __may_preempt __must_check; /* softirq.h has the rule */
 void domain_life_init(void);
-/* The domain did what nobody can recover from. Says why, stops all its vCPUs; dom0's end is the machine's. */
+/* The domain cannot go on: prints why and stops its vCPUs; the machine ends with dom0. Takes life_lock; the rest is a softirq's. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 void domain_shutdown(struct domain *d, u32 reason); /* reason: SHUTDOWN_* of the ABI. No lock held; does not return for dom0 */
 /* The code that a later domain_shutdown() tells instead of its own; the first one counts. A crash is told as such. */

@@ -2,7 +2,7 @@
 /*
  * Machine memory: frames, their bookkeeping (struct page_info), allocators.
  *
- * References. ref_info counts every reason a frame may not be freed: one for its owner
+ * References. ref_info (Xen: count_info, PGC_*) counts every reason a frame may not be freed: one for its owner
  * (PGR_ALLOCATED), one for each mapping, table entry or use. type_info counts the uses that
  * need the frame to be of one kind (arch/x86/mm/page_type.c, the only writer of type counts).
  */

@@ -30,11 +30,4 @@ void timestamp_set_wallclock(u64 sec, u32 nsec);
 /* A character of the log, made harmless: what dom0 has printed is in there, too. */
 static inline char log_char(char c) { return c == '\n' || (c >= ' ' && c < 127) ? c : ' '; }
 
-/* Errors are born with their place in debug builds. */
-#ifdef DEBUG
-#define trace_error(rc) (printk(GUEST_DEBUG "%s:%d: error %d\n", __FILE__, __LINE__, (int)(rc)), (rc))
-#else
-#define trace_error(rc) (rc)
-#endif
-
 #endif

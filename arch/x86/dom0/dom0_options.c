@@ -87,7 +87,7 @@ u64 dom0_choose_pages(u64 available, u64 *max_pages)
                    *max_pages >> 8);
         pages = MIN(pages, *max_pages);
     }
-    /* What vCPUs need beside dom0: never more than the default leaves. */
+    /* Some memory stays for what dom0's vCPUs need beside it, whatever was asked for. */
     u64 most = available - MIN(available / 16, MiB(4) >> PAGE_SHIFT);
 
     if (pages > most) {

@@ -58,7 +58,7 @@ void pv_domain_free(struct domain *d)
     hv_free_page(d->pv.perdomain_l3);
 }
 
-/* No CPU takes v for whose state it has. Not if v were to run again. */
+/* No CPU's curr_vcpu is v any more. Only for a vCPU that never runs again. */
 static void forget_state(struct vcpu *v)
 {
     for (u32 i = 0; i < MAX_CPUS; i++) {
@@ -132,7 +132,7 @@ void pv_state_changed(struct vcpu *v)
                          : "+r"(s_), "+r"(lost));                  \
     } while (0)
 
-/* Null ones, if they are due later. */
+/* Loads the guest's selectors; null ones where they wait for pages of the LDT (selectors_due). */
 static void load_selectors(struct pv_vcpu *p)
 {
     u32 kept = p->selectors_due ? 0 : 0xffff, lost = 0;
@@ -147,7 +147,7 @@ static void load_selectors(struct pv_vcpu *p)
     wrmsr(MSR_KERNEL_GS_BASE, p->gs_base_shadow);
 }
 
-/* Those of the LDT, whose pages are mapped on demand. That may take a while and other vCPUs a turn, so it is not done during a switch. */
+/* All descriptors that the selectors name are mapped. Mapping pages of the LDT may run other vCPUs, so a switch does not do it. */
 static bool descriptors_mapped(const struct vcpu *v)
 {
     const struct pv_vcpu *p = &v->pv;
@@ -196,7 +196,7 @@ void pv_state_load(struct vcpu *v)
     struct percpu *c = this_cpu();
     struct pv_vcpu *p = &v->pv;
 
-    /* Registers that nobody used since it left: the idle vCPU leaves them alone. */
+    /* No other vCPU but the idle one has run here since v left, and that one uses none of these registers: v's are still loaded. */
     if (c->curr_vcpu == v && v->state_cpu == c->id) {
         if (!c->loaded_dom)
             pv_enter_address_space(c, v);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * XPTI, page-table isolation (Linux: PTI), for processors on which a guest can read what is mapped but not permitted
- * (Meltdown). A guest then runs on copies of its L4 tables whose hypervisor slots hold only what entries
- * touch before spec_ctrl_entry() loads the whole: see spec_ctrl.S. The copies belong to the vCPU and follow
- * its two L4 tables, entry by entry.
+ * (Meltdown). A guest then runs on copies of its L4 tables whose hypervisor slots map only what the way into the
+ * hypervisor touches before spec_ctrl_entry() (spec_ctrl.S) loads the full tables. The copies belong to the vCPU and
+ * follow its two L4 tables, one page-table entry at a time.
  *
  * Lock: pv.xpti.lock, for the copies against changes from other CPUs.
  */

@@ -134,7 +134,7 @@ static bool silvermont_or_knights(const struct spec_facts *f)
 
 static bool goldmont(const struct spec_facts *f) { return intel6(f) && MODEL_IN(f->model, 0x5c, 0x5f, 0x7a); }
 
-/* Where a return never takes its target from the branch predictor: Nehalem to Broadwell. */
+/* From Skylake on a RET with an empty RSB takes its target from the indirect-branch predictor, which a retpoline is to avoid. */
 static bool retpoline_works(const struct spec_facts *f)
 {
     if (!f->intel)
@@ -223,7 +223,10 @@ static void choose_branches(struct spec_plan *p, const struct spec_facts *f, con
         p->spec_ctrl |= SPEC_CTRL_SSBD;
 }
 
-/* Shadow stacks take no return whose call they have not seen, and an entry needs them before it can load tables. */
+/*
+ * Retpolines and RSB filling return without a matching call, on which shadow stacks fault; with XPTI an entry would need the
+ * shadow stack before it has loaded the tables that map it.
+ */
 static void choose_shadow_stacks(struct spec_plan *p, const struct spec_facts *f, const struct spec_options *o)
 {
     if (!f->shadow_stacks)
@@ -258,7 +261,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
         p.what |= (u32)o->thunk;
     if (spec_option_wanted(o->xpti, n.meltdown))
         p.what |= SPEC_XPTI;
-    /* Entries that a guest has put there lead outside the hypervisor, where SMEP lets nothing be fetched. */
+    /* RSB entries that a guest has left lead to the guest's addresses, from which the hypervisor fetches nothing under SMEP. */
     if (spec_option_wanted(o->rsb, speculates && !f->smep))
         p.what |= SPEC_RSB;
     if (spec_option_wanted(o->verw, (md_clear && (n.mds || n.taa)) || n.fill_buffers || (tsa_clear && n.tsa)))

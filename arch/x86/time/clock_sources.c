@@ -126,7 +126,7 @@ void clock_sources_stop(void)
     }
 }
 
-/* A rate that somebody states is his crystal's nominal one. */
+/* A stated rate is the nominal one of a crystal, which is off by 50 ppm at most. */
 static struct tsc_rate stated(const char *name, u64 hz) { return (struct tsc_rate){ name, hz - hz / 20000, hz + hz / 20000 }; }
 
 static bool is(const struct cpuid_regs *r, const char *signature)

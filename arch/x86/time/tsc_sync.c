@@ -13,6 +13,12 @@
 #define ROUNDS 32
 #define ANSWER_POLLS 10000000
 
+/*
+ *   CPU A (tsc_sync_source()):    turn = ASKED; waits for ANSWERED; reads `answer`
+ *   CPU B (tsc_sync_target()):    waits for ASKED; writes `answer`; turn = ANSWERED
+ *
+ * `answer` is written before the turn goes back and read after it came, or A could take the answer of the round before. Both waits are bounded.
+ */
 enum { IDLE, ASKED, ANSWERED };
 static u32 turn;
 static u64 answer;

@@ -120,7 +120,7 @@ static const struct {
     u8 follow_current, lock, allocate;
 } may[OUTCOME_COUNT] = OUTCOME_MAY;
 
-/* With what the handler may not use out of its reach: spin_lock() refuses, `current` faults. */
+/* Runs the handler, with what it may not use put out of its reach: spin_lock() asserts, `current` faults. */
 static void trap_act(struct percpu *c, u32 outcome, struct cpu_user_regs *regs, u32 vector)
 {
     struct vcpu *curr = c->curr;
@@ -159,7 +159,7 @@ void *trap_from_hypervisor(struct cpu_user_regs *regs)
     struct percpu *c = this_cpu();
     u32 vector = regs->entry_vector & 0xff, before = c->inside;
 
-    /* An NMI handler that was interrupted before it could say so is known by its stack. */
+    /* A trap may interrupt the handler of an NMI or #MC before that has set its bit: the stack that it runs on tells. */
     if (cpu_on_ist_stack(c, IST_NMI, regs->rsp))
         c->inside |= INSIDE_NMI;
     if (cpu_on_ist_stack(c, IST_MC, regs->rsp))

@@ -100,7 +100,10 @@ void cpu_stop_if_panicking(void)
         fatal_stop_cpu();
 }
 
-/* Elects the one report: other CPUs stop, a second entry of this one is a nested fault. */
+/*
+ * CPUs A and B fail at the same time: the compare-and-exchange lets one of them report. The other stops here, before it writes a word into the
+ * first one's report. The reporter itself, when it comes a second time, has faulted inside its report.
+ */
 static void fatal_begin_report(enum panic_code code, u32 phase, const char *why)
 {
     u32 nobody = 0;

@@ -51,6 +51,10 @@ static void nmi_acknowledge(u8 reason)
         outb(PORT_NMI_STATUS, (u8)((reason & 0x0f) | clear));
 }
 
+/*
+ * The NMI handler (A) adds to nmis_for_dom0 and raises the softirq; the softirq (B, deliver_to_dom0()) takes all by an exchange with 0. A may
+ * interrupt B between any two instructions: with a load and a store instead, the NMIs that A adds in between would be lost.
+ */
 static void tell_dom0(u8 reason)
 {
     unsigned long *told = &hardware_domain->shared_info->arch.nmi_reason;
