@@ -473,7 +473,7 @@ static void mitigations_of_intel(void **state)
     assert_said("the processor suffers from Meltdown, L1TF, MDS, TAA\n");
     assert_said(
         "in use: IBRS on entry, STIBP, SSBD, RSB filled, IBPB on entry, IBPB between vCPUs, RSB filled between vCPUs, VERW on exit, "
-        "guests' page tables isolated (XPTI), absent page-table entries checked, SPEC_CTRL and PRED_CMD for guests\n");
+        "guests' page tables isolated (XPTI), not-present page-table entries checked, SPEC_CTRL and PRED_CMD for guests\n");
     assert_null(strstr(fake_log, "missing"));
     assert_patched(0x2000, NULL, 0);
     assert_patched(0x2100, "\xe8\xfb\xfe\xff\xff", 5); /* a call to what is 0x105 before its end */
