@@ -315,6 +315,10 @@ def make_help():
     said = make("help")
     missing = [v for v in variables if v != "PROGRESS" and f"{v}=" not in said]
     need(not missing, f"'make help' does not explain {missing}")
+    for v in ("O", "CC", "LD", "PYTHON", "FONT", "LIBDIR"):
+        need(f"{v}= is empty" in make(f"{v}=", status=2), f"an empty {v}= is taken")
+    os.makedirs(f"{OUT}/not-built", exist_ok=True)
+    need("not-built: it stays" in make("clean", f"O={OUT}/not-built", status=2), "'make clean' removes any folder")
     need("is up to date" in make(), "make does not say that nothing was to be done")
 
 
