@@ -12,6 +12,7 @@ OPERATIONS = {  # the constants that name a hypercall's operations
     "event_channel_op": "EVTCHNOP_", "physdev_op": "PHYSDEVOP_", "domctl": "XEN_DOMCTL_", "platform_op": "XENPF_", "mmuext_op": "MMUEXT_",
     "xen_version": "XENVER_", "console_io": "CONSOLEIO_", "mca": "XEN_MC_", "hypfs_op": "XEN_HYPFS_OP_", "vm_assist": "VMASST_TYPE_",
 }
+COPIES = {"NONE": "", "BY_HAND": "by hand", "IN": "in", "OUT": "out", "IN_OUT": "in and out"}  # include/hv/hypercall.h
 
 
 def sources():
@@ -35,12 +36,30 @@ toolstack's rights; others get -EPERM before anything else is looked at. What is
 
 | number | name | arguments | who | what for | operations | handler |
 |---|---|---|---|---|---|---|""")
-    for name, arguments, who, what in re.findall(r'X\((\w+), \(([^)]*)\), (\w+), "([^"]*)"\)', read("include/hv/hypercall_list.h")):
+    rows = re.findall(r'X\((\w+), \(([^)]*)\), (\w+),\s+(?:\\\s+)?"([^"]*)"\)', read("include/hv/hypercall_list.h"))
+    for name, arguments, who, what in rows:
         path, text = next((p, t) for p, t in texts if re.search(rf"^long do_{name}\(", t, re.M))
         arguments = arguments.replace("guest_ptr_t ", "*").replace("u64 ", "").replace("void", "")
         prefix = OPERATIONS.get(name)
-        used = set(re.findall(rf"(?:case |\[|{{ ){prefix}(\w+)", text)) if prefix else ()
+        used = set(re.findall(rf"case {prefix}(\w+)", text)) if prefix else ()
         print(f"| {numbers[name]} | `{name}` | {arguments and f'`{arguments}`'} | {who} | {what} | {', '.join(sorted(used))} | `{path}` |")
+    print("""
+## Operations of hypercalls with tables
+
+Who may call: a domain that has one of the rights, CONTROL (the toolstack's) or HARDWARE (the machine's devices); others get -EPERM before
+the argument is looked at. The argument is copied in before, or out after success, or both; "by hand": the handler copies it when it
+has looked at other things. Of domctl, platform_op and mca it is the operation's part of the union.
+
+| hypercall | operation | number | who | argument | copied |
+|---|---|---|---|---|---|""")
+    public = "".join(read(f"include/public/{h}") for h in sorted(os.listdir(f"{TOP}/include/public")))
+    defines = dict(re.findall(r"#define (\w+) (\d+)", public))
+    for name in re.findall(r"X\((\w+)\)", read("include/hv/hypercall.h").partition("SUBOPS_LIST(X)")[2].partition("#define X")[0]):
+        prefix = OPERATIONS[name]
+        text = next(t for _, t in texts if f"struct subops {name}_table = " in t)
+        for op, who, copies, what in re.findall(rf"\[{prefix}(\w+)\] = {{ ([A-Z |]+), ARG_(\w+)(?:\(([^)]*)\))?,", text):
+            who = who.replace(" | ", " or ")
+            print(f"| `{name}` | {op} | {defines[prefix + op]} | {who} | {what and f'`{what}`'} | {COPIES[copies]} |")
 
 
 def unsupported(texts):

@@ -13,9 +13,9 @@
 
 static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX };
 
-static long get_ext(struct vcpu *v, struct xen_domctl *op)
+static long get_ext(struct vcpu *v, void *arg)
 {
-    struct xen_domctl_ext_vcpucontext *x = &op->u.ext_vcpucontext;
+    struct xen_domctl_ext_vcpucontext *x = arg;
 
     *x = (struct xen_domctl_ext_vcpucontext){ .vcpu = v->id,
                                               .size = sizeof(*x),
@@ -25,9 +25,9 @@ static long get_ext(struct vcpu *v, struct xen_domctl *op)
     return 0;
 }
 
-static long set_ext(struct vcpu *v, struct xen_domctl *op)
+static long set_ext(struct vcpu *v, void *arg)
 {
-    const struct xen_domctl_ext_vcpucontext *x = &op->u.ext_vcpucontext;
+    const struct xen_domctl_ext_vcpucontext *x = arg;
     bool with_vmce = x->size >= sizeof(*x);
 
     if (x->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(x->syscall32_callback_eip) || x->sysenter_callback_eip)
@@ -39,9 +39,9 @@ static long set_ext(struct vcpu *v, struct xen_domctl *op)
     return 0;
 }
 
-static long get_msrs(struct vcpu *v, struct xen_domctl *op)
+static long get_msrs(struct vcpu *v, void *arg)
 {
-    struct xen_domctl_vcpu_msrs *x = &op->u.vcpu_msrs;
+    struct xen_domctl_vcpu_msrs *x = arg;
     u32 room = x->msr_count, n = 0;
 
     if (!x->msrs.va) {
@@ -63,9 +63,9 @@ static long get_msrs(struct vcpu *v, struct xen_domctl *op)
     return 0;
 }
 
-static long set_msrs(struct vcpu *v, struct xen_domctl *op)
+static long set_msrs(struct vcpu *v, void *arg)
 {
-    const struct xen_domctl_vcpu_msrs *x = &op->u.vcpu_msrs;
+    const struct xen_domctl_vcpu_msrs *x = arg;
     struct vmce state = { 0 };
     u64 tsc_aux = v->pv.tsc_aux;
 
@@ -96,39 +96,40 @@ static long set_msrs(struct vcpu *v, struct xen_domctl *op)
     return rc;
 }
 
-static const struct {
-    u32 cmd;
-    long (*run)(struct domain *d, struct xen_domctl *op);
-    long (*run_paused)(struct vcpu *v, struct xen_domctl *op); /* instead: on one vCPU, outside the hypervisor meanwhile */
-    bool copy_out;
-    bool finds; /* it finds its domain by itself: there may be none of that id, and it takes no turn */
-} ops[] = {
-    { XEN_DOMCTL_createdomain, domctl_create, NULL, true, true },
-    { XEN_DOMCTL_destroydomain, domctl_destroy, NULL, false, false },
-    { XEN_DOMCTL_pausedomain, domctl_pause, NULL, false, false },
-    { XEN_DOMCTL_unpausedomain, domctl_unpause, NULL, false, false },
-    { XEN_DOMCTL_getdomaininfo, domctl_info, NULL, true, true },
-    { XEN_DOMCTL_max_mem, domctl_max_mem, NULL, false, false },
-    { XEN_DOMCTL_max_vcpus, domctl_max_vcpus, NULL, false, false },
-    { XEN_DOMCTL_set_ext_vcpucontext, NULL, set_ext, false, false },
-    { XEN_DOMCTL_get_ext_vcpucontext, NULL, get_ext, true, false },
-    { XEN_DOMCTL_get_vcpu_msrs, NULL, get_msrs, true, false },
-    { XEN_DOMCTL_set_vcpu_msrs, NULL, set_msrs, false, false },
-    { XEN_DOMCTL_setvcpuaffinity, domctl_set_affinity, NULL, false, false },
-    { XEN_DOMCTL_getvcpuaffinity, domctl_get_affinity, NULL, false, false },
-    { XEN_DOMCTL_scheduler_op, domctl_scheduler_op, NULL, true, false },
-    { XEN_DOMCTL_irq_permission, domctl_irq_permission, NULL, false, false },
-    { XEN_DOMCTL_iomem_permission, domctl_iomem_permission, NULL, false, false },
-    { XEN_DOMCTL_ioport_permission, domctl_ioport_permission, NULL, false, false },
+/* subop.how */
+enum {
+    ON_DOMAIN,
+    ON_PAUSED_VCPU, /* outside the hypervisor meanwhile */
+    FINDS_IT,       /* it finds its domain by itself: there may be none of that id, and it takes no turn */
+};
+
+static const struct subop rows[] = {
+    [XEN_DOMCTL_createdomain] = { CONTROL, ARG_IN_OUT(struct xen_domctl_createdomain), .how = FINDS_IT, .on_domain = domctl_create },
+    [XEN_DOMCTL_destroydomain] = { CONTROL, ARG_NONE, .on_domain = domctl_destroy },
+    [XEN_DOMCTL_pausedomain] = { CONTROL, ARG_NONE, .on_domain = domctl_pause },
+    [XEN_DOMCTL_unpausedomain] = { CONTROL, ARG_NONE, .on_domain = domctl_unpause },
+    [XEN_DOMCTL_getdomaininfo] = { CONTROL, ARG_IN_OUT(struct xen_domctl_getdomaininfo), .how = FINDS_IT, .on_domain = domctl_info },
+    [XEN_DOMCTL_max_mem] = { CONTROL, ARG_IN(struct xen_domctl_max_mem), .on_domain = domctl_max_mem },
+    [XEN_DOMCTL_max_vcpus] = { CONTROL, ARG_IN(struct xen_domctl_max_vcpus), .on_domain = domctl_max_vcpus },
+    [XEN_DOMCTL_set_ext_vcpucontext] = { CONTROL, ARG_IN(struct xen_domctl_ext_vcpucontext), .how = ON_PAUSED_VCPU, .on_vcpu = set_ext },
+    [XEN_DOMCTL_get_ext_vcpucontext] = { CONTROL, ARG_IN_OUT(struct xen_domctl_ext_vcpucontext), .how = ON_PAUSED_VCPU,
+                                         .on_vcpu = get_ext },
+    [XEN_DOMCTL_get_vcpu_msrs] = { CONTROL, ARG_IN_OUT(struct xen_domctl_vcpu_msrs), .how = ON_PAUSED_VCPU, .on_vcpu = get_msrs },
+    [XEN_DOMCTL_set_vcpu_msrs] = { CONTROL, ARG_IN(struct xen_domctl_vcpu_msrs), .how = ON_PAUSED_VCPU, .on_vcpu = set_msrs },
+    [XEN_DOMCTL_setvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_set_affinity },
+    [XEN_DOMCTL_getvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_get_affinity },
+    [XEN_DOMCTL_scheduler_op] = { CONTROL, ARG_IN_OUT(struct xen_domctl_scheduler_op), .on_domain = domctl_scheduler_op },
+    [XEN_DOMCTL_irq_permission] = { CONTROL, ARG_IN(struct xen_domctl_irq_permission), .on_domain = domctl_irq_permission },
+    [XEN_DOMCTL_iomem_permission] = { CONTROL, ARG_IN(struct xen_domctl_iomem_permission), .on_domain = domctl_iomem_permission },
+    [XEN_DOMCTL_ioport_permission] = { CONTROL, ARG_IN(struct xen_domctl_ioport_permission), .on_domain = domctl_ioport_permission },
 };
 
 /* Their first field names the vCPU. */
 _Static_assert(!offsetof(struct xen_domctl_ext_vcpucontext, vcpu) && !offsetof(struct xen_domctl_vcpu_msrs, vcpu), "the vCPU comes first");
 
-static long run_paused(struct domain *d, struct xen_domctl *op, long (*run)(struct vcpu *v, struct xen_domctl *op))
+static long run_paused(const struct subop *row, struct domain *d, void *arg)
 {
-    u32 id = op->u.vcpu_msrs.vcpu;
-    struct vcpu *v = domain_vcpu(d, id);
+    struct vcpu *v = domain_vcpu(d, *(const u32 *)arg);
 
     if (!v)
         return -ENOENT;
@@ -138,7 +139,7 @@ static long run_paused(struct domain *d, struct xen_domctl *op, long (*run)(stru
 
     if (rc)
         return rc;
-    rc = run(v, op);
+    rc = row->on_vcpu(v, arg);
     vcpu_unpause(v);
     return rc;
 }
@@ -154,7 +155,7 @@ static void turn_begin(struct domain *d)
         preempt_wait(&turns);
 }
 
-static long run_in_turn(size_t i, struct domain *d, struct xen_domctl *op)
+static long run_in_turn(const struct subop *row, struct domain *d, struct xen_domctl *op)
 {
     bool other = d != current->domain;
     long rc;
@@ -162,36 +163,40 @@ static long run_in_turn(size_t i, struct domain *d, struct xen_domctl *op)
     if (other)
         turn_begin(d);
     /* A dying domain can only be destroyed on. */
-    if (d->state >= DOMAIN_DYING && ops[i].run != domctl_destroy)
+    if (d->state >= DOMAIN_DYING && row->on_domain != domctl_destroy)
         rc = -ESRCH;
     else
-        rc = ops[i].run ? ops[i].run(d, op) : run_paused(d, op, ops[i].run_paused);
+        rc = row->how == ON_PAUSED_VCPU ? run_paused(row, d, &op->u) : row->on_domain(d, op);
     if (other)
         __atomic_store_n(&d->in_domctl, false, __ATOMIC_RELEASE);
     return rc;
 }
 
-long do_domctl(guest_ptr_t arg)
+static long call(const struct subop *row, void *arg, void *whole)
 {
-    struct xen_domctl op;
+    struct xen_domctl *op = container_of(arg, struct xen_domctl, u);
+    struct domain *d __held_domain = domain_by_id(op->domain);
 
-    if (copy_from_guest(&op, arg, sizeof(op)))
-        return -EFAULT;
-    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
-        return -EACCES;
-    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
-        if (ops[i].cmd != op.cmd)
-            continue;
-        struct domain *d __held_domain = domain_by_id(op.domain);
-        long rc = ops[i].finds ? ops[i].run(d, &op) : d ? run_in_turn(i, d, &op) : -ESRCH;
+    (void)whole;
+    if (row->how == FINDS_IT)
+        return row->on_domain(d, op);
+    long rc = d ? run_in_turn(row, d, op) : -ESRCH;
 
-        while (rc == -ERESTART) {
-            if (hypercall_again(__HYPERVISOR_domctl))
-                return __HYPERVISOR_domctl;
-            preempt_point();
-            rc = run_in_turn(i, d, &op);
-        }
-        return !rc && ops[i].copy_out ? copy_to_guest(arg, &op, sizeof(op)) : rc;
+    while (rc == -ERESTART) {
+        if (hypercall_again(__HYPERVISOR_domctl))
+            return __HYPERVISOR_domctl;
+        preempt_point();
+        rc = run_in_turn(row, d, op);
     }
-    return hypercall_not_offered(__HYPERVISOR_domctl, op.cmd);
+    return rc;
 }
+
+const struct subops domctl_table = { rows,
+                                     ARRAY_SIZE(rows),
+                                     __HYPERVISOR_domctl,
+                                     .version = XEN_DOMCTL_INTERFACE_VERSION,
+                                     .whole = sizeof(struct xen_domctl),
+                                     .head = offsetof(struct xen_domctl, u),
+                                     .call = call };
+
+long do_domctl(guest_ptr_t arg) { return subop_dispatch(&domctl_table, 0, arg, NULL); }

@@ -11,7 +11,6 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/mca.h>
-#include <hv/nospec.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/smp.h>
@@ -236,9 +235,9 @@ static long mca_acknowledge(u64 id)
     return 0; /* an unknown id is one that had to make room */
 }
 
-static long op_fetch(struct xen_mc *op)
+static long op_fetch(void *arg)
 {
-    struct xen_mc_fetch *f = &op->u.mc_fetch;
+    struct xen_mc_fetch *f = arg;
     struct record r;
     struct mc_info mi;
     bool found = false;
@@ -297,9 +296,9 @@ static void describe_cpu(u32 n, struct mcinfo_logical_cpu *c)
     c->mc_nmsrvals = rdmsr_safe(MSR_MCG_CAP, &c->mc_msrvalues[0].value);
 }
 
-static long op_physcpuinfo(struct xen_mc *op)
+static long op_physcpuinfo(void *arg)
 {
-    struct xen_mc_physcpuinfo *p = &op->u.mc_physcpuinfo;
+    struct xen_mc_physcpuinfo *p = arg;
     u32 room = p->ncpus, n = 0;
     struct mcinfo_logical_cpu described;
     struct percpu *c;
@@ -321,9 +320,9 @@ static long op_physcpuinfo(struct xen_mc *op)
 }
 
 /* Errors that are only made to look like hardware's: never a way around the checks of real ones. */
-static long op_msrinject(struct xen_mc *op)
+static long op_msrinject(void *arg)
 {
-    const struct xen_mc_msrinject *m = &op->u.mc_msrinject;
+    const struct xen_mc_msrinject *m = arg;
     int rc = 0;
 
     if (m->mcinj_cpunr || !m->mcinj_count || m->mcinj_count > MC_MSRINJ_MAXMSRS || (m->mcinj_flags & ~(u32)MC_MSRINJ_F_INTERPOSE))
@@ -335,18 +334,18 @@ static long op_msrinject(struct xen_mc *op)
     return rc;
 }
 
-static long op_mceinject(struct xen_mc *op)
+static long op_mceinject(void *arg)
 {
-    if (op->u.mc_mceinject.mceinj_cpunr)
+    if (((const struct xen_mc_mceinject *)arg)->mceinj_cpunr)
         return -EINVAL; /* values for a bank are made up on the first CPU only (mc_interpose()) */
     __asm__ volatile("int $18");
     return 0;
 }
 
 /* The target must take the kind: polled records (CMCI) and local ones need a processor that has them. */
-static long op_inject_v2(struct xen_mc *op)
+static long op_inject_v2(void *arg)
 {
-    const struct xen_mc_inject_v2 *v = &op->u.mc_inject_v2;
+    const struct xen_mc_inject_v2 *v = arg;
     u8 cpus = 0;
 
     if ((v->flags & XEN_MC_INJECT_TYPE_MASK) != XEN_MC_INJECT_TYPE_MCE)
@@ -361,24 +360,19 @@ static long op_inject_v2(struct xen_mc *op)
     return 0;
 }
 
-static long (*const ops[])(struct xen_mc *op) = {
-    [XEN_MC_fetch] = op_fetch,         [XEN_MC_physcpuinfo] = op_physcpuinfo, [XEN_MC_msrinject] = op_msrinject,
-    [XEN_MC_mceinject] = op_mceinject, [XEN_MC_inject_v2] = op_inject_v2,
+static const struct subop rows[] = {
+    [XEN_MC_fetch] = { CONTROL, ARG_IN_OUT(struct xen_mc_fetch), .run = op_fetch },
+    [XEN_MC_physcpuinfo] = { CONTROL, ARG_IN_OUT(struct xen_mc_physcpuinfo), .run = op_physcpuinfo },
+    [XEN_MC_msrinject] = { CONTROL, ARG_IN_OUT(struct xen_mc_msrinject), .run = op_msrinject },
+    [XEN_MC_mceinject] = { CONTROL, ARG_IN_OUT(struct xen_mc_mceinject), .run = op_mceinject },
+    [XEN_MC_inject_v2] = { CONTROL, ARG_IN_OUT(struct xen_mc_inject_v2), .run = op_inject_v2 },
 };
 
-long do_mca(guest_ptr_t arg)
-{
-    struct xen_mc op;
+const struct subops mca_table = { rows,
+                                  ARRAY_SIZE(rows),
+                                  __HYPERVISOR_mca,
+                                  .version = XEN_MCA_INTERFACE_VERSION,
+                                  .whole = sizeof(struct xen_mc),
+                                  .head = offsetof(struct xen_mc, u) };
 
-    if (copy_from_guest(&op, arg, sizeof(op)))
-        return -EFAULT;
-    if (op.interface_version != XEN_MCA_INTERFACE_VERSION)
-        return -EACCES;
-    u64 cmd = index_nospec(op.cmd, ARRAY_SIZE(ops));
-
-    if (op.cmd >= ARRAY_SIZE(ops) || !ops[cmd])
-        return hypercall_not_offered(__HYPERVISOR_mca, op.cmd);
-    long rc = ops[cmd](&op);
-
-    return rc ? rc : copy_to_guest(arg, &op, sizeof(op));
-}
+long do_mca(guest_ptr_t arg) { return subop_dispatch(&mca_table, 0, arg, NULL); }

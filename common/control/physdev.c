@@ -45,8 +45,6 @@ static long op_apic_read(void *arg)
     struct physdev_apic *a = arg;
     bool ok;
 
-    if (!current->domain->is_hardware)
-        return -EPERM;
     a->value = io_apic_read_guest(a->apic_physbase, a->reg, &ok);
     return ok ? 0 : -EINVAL;
 }
@@ -60,8 +58,6 @@ static long op_alloc_vector(void *arg)
 {
     struct physdev_irq *i = arg;
 
-    if (!current->domain->is_hardware)
-        return -EPERM;
     i->vector = i->irq; /* dom0 has no use for the real one */
     return 0;
 }
@@ -105,34 +101,34 @@ static long op_setup_gsi(void *arg)
 {
     struct physdev_setup_gsi *g = arg;
 
-    if (!current->domain->is_hardware)
-        return -EPERM;
     return g->gsi < 0 ? -EINVAL : pirq_setup_gsi((u32)g->gsi, g->triggering != 0, g->polarity != 0);
 }
 
 static long op_accept(void *arg)
 {
     (void)arg;
-    return current->domain->is_hardware ? 0 : -EPERM; /* dom0 tells of devices; nothing is to be done yet */
+    return 0; /* dom0 tells of devices; nothing is to be done yet */
 }
 
-static const struct subop ops[] = {
-    [PHYSDEVOP_irq_status_query] = { op_irq_status, sizeof(struct physdev_irq_status_query), true },
-    [PHYSDEVOP_set_iopl] = { op_set_iopl, sizeof(struct physdev_set_iopl), false },
-    [PHYSDEVOP_set_iobitmap] = { op_set_iobitmap, sizeof(struct physdev_set_iobitmap), false },
-    [PHYSDEVOP_apic_read] = { op_apic_read, sizeof(struct physdev_apic), true },
-    [PHYSDEVOP_apic_write] = { op_apic_write, sizeof(struct physdev_apic), false },
-    [PHYSDEVOP_alloc_irq_vector] = { op_alloc_vector, sizeof(struct physdev_irq), true },
-    [PHYSDEVOP_eoi] = { op_eoi, sizeof(struct physdev_eoi), false },
-    [PHYSDEVOP_map_pirq] = { op_map_pirq, sizeof(struct physdev_map_pirq), true },
-    [PHYSDEVOP_unmap_pirq] = { op_unmap_pirq, sizeof(struct physdev_unmap_pirq), false },
-    [PHYSDEVOP_manage_pci_add] = { op_accept, 2, false },
-    [PHYSDEVOP_manage_pci_remove] = { op_accept, 2, false },
-    [PHYSDEVOP_manage_pci_add_ext] = { op_accept, 8, false },
-    [PHYSDEVOP_setup_gsi] = { op_setup_gsi, sizeof(struct physdev_setup_gsi), false },
-    [PHYSDEVOP_pci_mmcfg_reserved] = { op_accept, 24, false },
-    [PHYSDEVOP_pci_device_add] = { op_accept, 12, false },
-    [PHYSDEVOP_pci_device_remove] = { op_accept, 4, false },
+static const struct subop rows[] = {
+    [PHYSDEVOP_irq_status_query] = { ANYBODY, ARG_IN_OUT(struct physdev_irq_status_query), .run = op_irq_status },
+    [PHYSDEVOP_set_iopl] = { ANYBODY, ARG_IN(struct physdev_set_iopl), .run = op_set_iopl },
+    [PHYSDEVOP_set_iobitmap] = { ANYBODY, ARG_IN(struct physdev_set_iobitmap), .run = op_set_iobitmap },
+    [PHYSDEVOP_apic_read] = { HARDWARE, ARG_IN_OUT(struct physdev_apic), .run = op_apic_read },
+    [PHYSDEVOP_apic_write] = { HARDWARE, ARG_IN(struct physdev_apic), .run = op_apic_write },
+    [PHYSDEVOP_alloc_irq_vector] = { HARDWARE, ARG_IN_OUT(struct physdev_irq), .run = op_alloc_vector },
+    [PHYSDEVOP_eoi] = { ANYBODY, ARG_IN(struct physdev_eoi), .run = op_eoi },
+    [PHYSDEVOP_map_pirq] = { ANYBODY, ARG_IN_OUT(struct physdev_map_pirq), .run = op_map_pirq },
+    [PHYSDEVOP_unmap_pirq] = { ANYBODY, ARG_IN(struct physdev_unmap_pirq), .run = op_unmap_pirq },
+    [PHYSDEVOP_manage_pci_add] = { HARDWARE, ARG_IN(u8[2]), .run = op_accept },
+    [PHYSDEVOP_manage_pci_remove] = { HARDWARE, ARG_IN(u8[2]), .run = op_accept },
+    [PHYSDEVOP_manage_pci_add_ext] = { HARDWARE, ARG_IN(u8[8]), .run = op_accept },
+    [PHYSDEVOP_setup_gsi] = { HARDWARE, ARG_IN(struct physdev_setup_gsi), .run = op_setup_gsi },
+    [PHYSDEVOP_pci_mmcfg_reserved] = { HARDWARE, ARG_IN(u8[24]), .run = op_accept },
+    [PHYSDEVOP_pci_device_add] = { HARDWARE, ARG_IN(u8[12]), .run = op_accept },
+    [PHYSDEVOP_pci_device_remove] = { HARDWARE, ARG_IN(u8[4]), .run = op_accept },
 };
 
-long do_physdev_op(u64 cmd, guest_ptr_t arg) { return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_physdev_op, (u32)cmd, arg); }
+const struct subops physdev_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_physdev_op };
+
+long do_physdev_op(u64 cmd, guest_ptr_t arg) { return subop_dispatch(&physdev_op_table, (u32)cmd, arg, NULL); }

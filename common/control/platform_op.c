@@ -4,7 +4,6 @@
 #include <hv/boot_info.h>
 #include <hv/console.h>
 #include <hv/domain.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/nospec.h>
 #include <hv/printk.h>
@@ -24,109 +23,110 @@ static void republish_wallclock(void)
         wallclock_publish(d);
 }
 
-static long settime32(struct xen_platform_op *op)
+static long settime32(void *arg)
 {
-    wallclock_set(op->u.settime32.secs, op->u.settime32.nsecs, op->u.settime32.system_time);
+    const struct xenpf_settime *t = arg;
+
+    wallclock_set(t->secs, t->nsecs, t->system_time);
     republish_wallclock();
     return 0;
 }
 
-static long settime64(struct xen_platform_op *op)
+static long settime64(void *arg)
 {
-    if (op->u.settime64.mbz)
+    const struct xenpf_settime64 *t = arg;
+
+    if (t->mbz)
         return -EINVAL;
-    wallclock_set(op->u.settime64.secs, op->u.settime64.nsecs, op->u.settime64.system_time);
+    wallclock_set(t->secs, t->nsecs, t->system_time);
     republish_wallclock();
     return 0;
 }
 
-static long firmware_info(struct xen_platform_op *op)
+static long firmware_info(void *arg)
 {
-    switch (op->u.firmware_info.type) {
-    case XEN_FW_KBD_SHIFT_FLAGS: op->u.firmware_info.u.kbd_shift_flags = 0; return 0;
+    struct xenpf_firmware_info *f = arg;
+
+    switch (f->type) {
+    case XEN_FW_KBD_SHIFT_FLAGS: f->u.kbd_shift_flags = 0; return 0;
     case XEN_FW_DISK_INFO: return -ESRCH; /* no BIOS disk information was taken */
-    case XEN_FW_EFI_INFO: return efi_firmware_info(op->u.firmware_info.index, &op->u.firmware_info.u.efi_info);
+    case XEN_FW_EFI_INFO: return efi_firmware_info(f->index, &f->u.efi_info);
     default: return -ENOSYS;
     }
 }
 
-static long efi_runtime(struct xen_platform_op *op) { return efi_runtime_call(&op->u.efi_runtime_call); }
+static long efi_runtime(void *arg) { return efi_runtime_call(arg); }
 
-static long enter_sleep(struct xen_platform_op *op)
+static long enter_sleep(void *arg)
 {
-    if (op->u.enter_acpi_sleep.sleep_state != ACPI_STATE_S5)
+    const struct xenpf_enter_acpi_sleep *s = arg;
+
+    if (s->sleep_state != ACPI_STATE_S5)
         return -EOPNOTSUPP; /* S3 would lose the hypervisor's state */
-    if (op->u.enter_acpi_sleep.flags)
+    if (s->flags)
         return -EINVAL;
     printk(LOG_INFO "ACPI: entering S5\n");
     serial_set_sync(); /* what is still buffered would be lost */
     serial_flush();
     coverage_dump();
-    acpi_enter_sleep(op->u.enter_acpi_sleep.val_a, op->u.enter_acpi_sleep.val_b);
+    acpi_enter_sleep(s->val_a, s->val_b);
     return -EAGAIN;
 }
 
-static long get_cpuinfo(struct xen_platform_op *op)
+static long get_cpuinfo(void *arg)
 {
-    u32 n = op->u.pcpu_info.xen_cpuid;
+    struct xenpf_pcpuinfo *info = arg;
+    u32 n = info->xen_cpuid;
     const struct percpu *c = n < MAX_CPUS ? cpu_table[index_nospec(n, MAX_CPUS)] : NULL;
 
-    op->u.pcpu_info.max_present = 0;
+    info->max_present = 0;
     for (u32 i = 0; i < MAX_CPUS; i++)
         if (cpu_table[i])
-            op->u.pcpu_info.max_present = i;
+            info->max_present = i;
     if (!c) {
-        op->u.pcpu_info.flags = XEN_PCPU_FLAGS_INVALID;
+        info->flags = XEN_PCPU_FLAGS_INVALID;
         return 0;
     }
-    op->u.pcpu_info.flags = cpu_is_online(c) ? XEN_PCPU_FLAGS_ONLINE : 0;
-    op->u.pcpu_info.apic_id = c->apic_id;
-    op->u.pcpu_info.acpi_id = acpi_id_of(c->apic_id);
+    info->flags = cpu_is_online(c) ? XEN_PCPU_FLAGS_ONLINE : 0;
+    info->apic_id = c->apic_id;
+    info->acpi_id = acpi_id_of(c->apic_id);
     return 0;
 }
 
-static long cpu_online(struct xen_platform_op *op) { return smp_cpu_online(op->u.cpu_ol.cpuid); }
+static long cpu_online(void *arg) { return smp_cpu_online(((const struct xenpf_cpu_ol *)arg)->cpuid); }
 
-static long cpu_offline(struct xen_platform_op *op) { return smp_cpu_offline(op->u.cpu_ol.cpuid); }
+static long cpu_offline(void *arg) { return smp_cpu_offline(((const struct xenpf_cpu_ol *)arg)->cpuid); }
 
-static long read_memtype(struct xen_platform_op *op)
+static long read_memtype(void *arg)
 {
-    (void)op;
+    (void)arg;
     return -EINVAL; /* no MTRR is shown: the list ends at once */
 }
 
-static long set_pminfo(struct xen_platform_op *op)
+static long set_pminfo(void *arg)
 {
-    (void)op;
+    (void)arg;
     return -ENOSYS;
 }
 
-static const struct {
-    u32 cmd;
-    long (*run)(struct xen_platform_op *op);
-} ops[] = {
-    { XENPF_settime32, settime32 },          { XENPF_settime64, settime64 },
-    { XENPF_efi_runtime_call, efi_runtime }, { XENPF_firmware_info, firmware_info },
-    { XENPF_enter_acpi_sleep, enter_sleep }, { XENPF_get_cpuinfo, get_cpuinfo },
-    { XENPF_read_memtype, read_memtype },    { XENPF_set_processor_pminfo, set_pminfo },
-    { XENPF_cpu_online, cpu_online },        { XENPF_cpu_offline, cpu_offline },
+static const struct subop rows[] = {
+    [XENPF_settime32] = { CONTROL, ARG_IN_OUT(struct xenpf_settime), .run = settime32 },
+    [XENPF_settime64] = { CONTROL, ARG_IN_OUT(struct xenpf_settime64), .run = settime64 },
+    [XENPF_efi_runtime_call] = { CONTROL, ARG_IN_OUT(struct xenpf_efi_runtime_call), .run = efi_runtime },
+    [XENPF_firmware_info] = { CONTROL, ARG_IN_OUT(struct xenpf_firmware_info), .run = firmware_info },
+    [XENPF_enter_acpi_sleep] = { CONTROL, ARG_IN_OUT(struct xenpf_enter_acpi_sleep), .run = enter_sleep },
+    [XENPF_get_cpuinfo] = { CONTROL, ARG_IN_OUT(struct xenpf_pcpuinfo), .run = get_cpuinfo },
+    [XENPF_read_memtype] = { CONTROL, ARG_NONE, .run = read_memtype },
+    [XENPF_set_processor_pminfo] = { CONTROL, ARG_NONE, .run = set_pminfo },
+    [XENPF_cpu_online] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol), .run = cpu_online },
+    [XENPF_cpu_offline] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol), .run = cpu_offline },
 };
 
-long do_platform_op(guest_ptr_t arg)
-{
-    struct xen_platform_op op;
+const struct subops platform_op_table = { rows,
+                                          ARRAY_SIZE(rows),
+                                          __HYPERVISOR_platform_op,
+                                          .version = XENPF_INTERFACE_VERSION,
+                                          .whole = sizeof(struct xen_platform_op),
+                                          .head = offsetof(struct xen_platform_op, u) };
 
-    if (copy_from_guest(&op, arg, sizeof(op)))
-        return -EFAULT;
-    if (op.interface_version != XENPF_INTERFACE_VERSION)
-        return -EACCES;
-    for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
-        if (ops[i].cmd == op.cmd) {
-            long rc = ops[i].run(&op);
-
-            if (!rc && copy_to_guest(arg, &op, sizeof(op)))
-                return -EFAULT;
-            return rc;
-        }
-    return hypercall_not_offered(__HYPERVISOR_platform_op, op.cmd);
-}
+long do_platform_op(guest_ptr_t arg) { return subop_dispatch(&platform_op_table, 0, arg, NULL); }

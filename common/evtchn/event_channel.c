@@ -242,7 +242,8 @@ void evtchn_send_pirq(struct domain *d, u32 port)
 
 /* ---- operations ---- */
 
-static long op_send(void *arg)
+/* In line on the short way of event_channel_op. */
+static force_inline long op_send(void *arg)
 {
     struct domain *d = current->domain;
     u32 port = ((struct evtchn_send *)arg)->port;
@@ -360,7 +361,7 @@ static long op_bind_virq(void *arg)
 
     if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu != 0))
         return -EINVAL;
-    if (virq_is_global(op->virq) && !current->domain->is_hardware) /* which is whom they are sent to */
+    if (virq_is_global(op->virq) && !current->domain->is_hardware) /* which is whom they are sent to; others are for all */
         return -EPERM;
     return bind_simple(op->vcpu, ECS_VIRQ, (u32)index_nospec(op->virq, NR_VIRQS), &op->port);
 }
@@ -588,30 +589,33 @@ static long op_set_priority(void *arg)
     return rc;
 }
 
-static const struct subop ops[] = {
-    [EVTCHNOP_bind_interdomain] = { op_bind_interdomain, sizeof(struct evtchn_bind_interdomain), true },
-    [EVTCHNOP_bind_virq] = { op_bind_virq, sizeof(struct evtchn_bind_virq), true },
-    [EVTCHNOP_bind_pirq] = { op_bind_pirq, sizeof(struct evtchn_bind_pirq), true },
-    [EVTCHNOP_close] = { op_close, sizeof(struct evtchn_close), false },
-    [EVTCHNOP_status] = { op_status, sizeof(struct evtchn_status), true },
-    [EVTCHNOP_alloc_unbound] = { op_alloc_unbound, sizeof(struct evtchn_alloc_unbound), true },
-    [EVTCHNOP_bind_ipi] = { op_bind_ipi, sizeof(struct evtchn_bind_ipi), true },
-    [EVTCHNOP_bind_vcpu] = { op_bind_vcpu, sizeof(struct evtchn_bind_vcpu), false },
-    [EVTCHNOP_unmask] = { op_unmask, sizeof(struct evtchn_unmask), false },
-    [EVTCHNOP_reset] = { op_reset, sizeof(struct evtchn_reset), false },
-    [EVTCHNOP_init_control] = { op_init_control, sizeof(struct evtchn_init_control), true },
-    [EVTCHNOP_expand_array] = { op_expand_array, sizeof(struct evtchn_expand_array), false },
-    [EVTCHNOP_set_priority] = { op_set_priority, sizeof(struct evtchn_set_priority), false },
+static const struct subop rows[] = {
+    [EVTCHNOP_bind_interdomain] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_interdomain), .run = op_bind_interdomain },
+    [EVTCHNOP_bind_virq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_virq), .run = op_bind_virq },
+    [EVTCHNOP_bind_pirq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_pirq), .run = op_bind_pirq },
+    [EVTCHNOP_close] = { ANYBODY, ARG_IN(struct evtchn_close), .run = op_close },
+    [EVTCHNOP_send] = { ANYBODY, ARG_IN(struct evtchn_send), .run = op_send },
+    [EVTCHNOP_status] = { ANYBODY, ARG_IN_OUT(struct evtchn_status), .run = op_status },
+    [EVTCHNOP_alloc_unbound] = { ANYBODY, ARG_IN_OUT(struct evtchn_alloc_unbound), .run = op_alloc_unbound },
+    [EVTCHNOP_bind_ipi] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_ipi), .run = op_bind_ipi },
+    [EVTCHNOP_bind_vcpu] = { ANYBODY, ARG_IN(struct evtchn_bind_vcpu), .run = op_bind_vcpu },
+    [EVTCHNOP_unmask] = { ANYBODY, ARG_IN(struct evtchn_unmask), .run = op_unmask },
+    [EVTCHNOP_reset] = { ANYBODY, ARG_IN(struct evtchn_reset), .run = op_reset },
+    [EVTCHNOP_init_control] = { ANYBODY, ARG_IN_OUT(struct evtchn_init_control), .run = op_init_control },
+    [EVTCHNOP_expand_array] = { ANYBODY, ARG_IN(struct evtchn_expand_array), .run = op_expand_array },
+    [EVTCHNOP_set_priority] = { ANYBODY, ARG_IN(struct evtchn_set_priority), .run = op_set_priority },
 };
+
+const struct subops event_channel_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_event_channel_op };
 
 long do_event_channel_op(u64 cmd, guest_ptr_t arg)
 {
-    if (likely((u32)cmd == EVTCHNOP_send)) {
+    if (likely((u32)cmd == EVTCHNOP_send)) { /* as its row says, the short way */
         struct evtchn_send op;
 
         return copy_from_guest(&op, arg, sizeof(op)) ? -EFAULT : op_send(&op);
     }
-    return subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_event_channel_op, (u32)cmd, arg);
+    return subop_dispatch(&event_channel_op_table, (u32)cmd, arg, NULL);
 }
 
 void evtchn_print(struct domain *d)

@@ -3,7 +3,6 @@
 #include <hv/grant.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 #include <hv/softirq.h>
 #include <hv/x86/page_type.h>
 #include <public/grant_table.h>
@@ -106,24 +105,25 @@ static long op_get_version(void *arg)
     return 0;
 }
 
-static const struct subop ops[] = {
-    [GNTTABOP_setup_table] = { op_setup_table, sizeof(struct gnttab_setup_table), true },
-    [GNTTABOP_query_size] = { op_query_size, sizeof(struct gnttab_query_size), true },
-    [GNTTABOP_set_version] = { op_set_version, sizeof(struct gnttab_set_version), true },
-    [GNTTABOP_get_version] = { op_get_version, sizeof(struct gnttab_get_version), true },
+static const struct subop rows[] = {
+    [GNTTABOP_setup_table] = { ANYBODY, ARG_IN_OUT(struct gnttab_setup_table), .run = op_setup_table },
+    [GNTTABOP_query_size] = { ANYBODY, ARG_IN_OUT(struct gnttab_query_size), .run = op_query_size },
+    [GNTTABOP_set_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_set_version), .run = op_set_version },
+    [GNTTABOP_get_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_get_version), .run = op_get_version },
 };
+
+const struct subops grant_table_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_grant_table_op };
 
 long do_grant_table_op(u64 cmd, guest_ptr_t list, u64 count)
 {
-    u64 op = index_nospec((u32)cmd, ARRAY_SIZE(ops));
-    long rc = 0;
+    const struct subop *row;
 
     if ((s32)count < 0)
         return -EINVAL;
-    if ((u32)cmd >= ARRAY_SIZE(ops) || !ops[op].run)
-        return hypercall_not_offered(__HYPERVISOR_grant_table_op, cmd);
+    long rc = subop_find(&grant_table_op_table, (u32)cmd, &row);
+
     for (u64 i = 0; i < (u32)count && !rc; i++) {
-        rc = subop_dispatch(ops, ARRAY_SIZE(ops), __HYPERVISOR_grant_table_op, op, guest_ptr_index(list, i, ops[op].size));
+        rc = subop_dispatch(&grant_table_op_table, (u32)cmd, guest_ptr_index(list, i, row->size), NULL);
         preempt_point();
     }
     return rc;

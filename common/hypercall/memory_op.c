@@ -21,6 +21,7 @@ static void frame_done(u64 i)
         preempt_point();
 }
 
+/* A limit, which depends on the caller: no right to the operation. */
 static unsigned max_order(const struct domain *d) { return d->is_hardware || d->is_control ? HARDWARE_MAX_ORDER : GUEST_MAX_ORDER; }
 
 /* Takes the frame from its owner; freed when the last reference goes. */
@@ -64,56 +65,51 @@ static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
     return frames_for(d, order, flags);
 }
 
-/* 0; -EFAULT; or 1: refused. The ABI has no error for that: the call returns how many extents were done before, and does no more. */
-static long read_reservation(guest_ptr_t arg, struct xen_memory_reservation *r, struct domain **d)
+/* The domain, held. NULL: refused, which the ABI does not call an error; the caller is told how many extents are done. */
+static struct domain *domain_of(const struct xen_memory_reservation *r)
 {
-    if (copy_from_guest(r, arg, sizeof(*r)))
-        return -EFAULT;
-    return domain_for_caller(r->domid, d) || r->extent_order > max_order(current->domain);
+    struct domain *d = NULL;
+
+    return r->extent_order > max_order(current->domain) || domain_for_caller(r->domid, &d) ? NULL : d;
 }
 
-static long populate(guest_ptr_t arg, u64 start, bool set_gpfn)
+static long add_extents(const struct xen_memory_reservation *r, u64 start, bool set_gpfn)
 {
-    struct xen_memory_reservation r;
-    struct domain *d __held_domain = NULL;
+    struct domain *d __held_domain = domain_of(r);
 
-    long rc = read_reservation(arg, &r, &d);
-
-    if (rc)
-        return rc < 0 ? rc : (long)start;
-    for (; start < r.nr_extents; start++) {
+    for (; d && start < r->nr_extents; start++) {
+        guest_ptr_t slot = guest_ptr_index(r->extent_start, start, sizeof(u64));
         u64 gpfn = INVALID_M2P, mfn;
 
-        if (set_gpfn && copy_from_guest(&gpfn, guest_ptr_index(r.extent_start, start, sizeof(u64)), sizeof(gpfn)))
+        if (set_gpfn && copy_from_guest(&gpfn, slot, sizeof(gpfn)))
             break;
-        struct page_info *pg = allocate(d, r.extent_order, r.mem_flags);
+        struct page_info *pg = allocate(d, r->extent_order, r->mem_flags);
 
         if (!pg)
             break;
-        give_frames(d, pg, r.extent_order, gpfn);
+        give_frames(d, pg, r->extent_order, gpfn);
         mfn = page_to_mfn(pg);
-        if (r.extent_start.va && copy_to_guest(guest_ptr_index(r.extent_start, start, sizeof(u64)), &mfn, sizeof(mfn)))
+        if (r->extent_start.va && copy_to_guest(slot, &mfn, sizeof(mfn)))
             break;
         preempt_point();
     }
     return (long)start;
 }
 
-static long decrease(guest_ptr_t arg, u64 start)
+static long increase(const struct xen_memory_reservation *r, u64 start) { return add_extents(r, start, false); }
+
+static long populate(const struct xen_memory_reservation *r, u64 start) { return add_extents(r, start, true); }
+
+static long decrease(const struct xen_memory_reservation *r, u64 start)
 {
-    struct xen_memory_reservation r;
-    struct domain *d __held_domain = NULL;
+    struct domain *d __held_domain = domain_of(r);
 
-    long rc = read_reservation(arg, &r, &d);
-
-    if (rc)
-        return rc < 0 ? rc : (long)start;
-    for (; start < r.nr_extents; start++) {
+    for (; d && start < r->nr_extents; start++) {
         u64 mfn;
 
-        if (copy_from_guest(&mfn, guest_ptr_index(r.extent_start, start, sizeof(u64)), sizeof(mfn)))
+        if (copy_from_guest(&mfn, guest_ptr_index(r->extent_start, start, sizeof(u64)), sizeof(mfn)))
             break;
-        for (u64 i = 0; i < 1ULL << r.extent_order; i++) {
+        for (u64 i = 0; i < 1ULL << r->extent_order; i++) {
             if (release_frame(d, mfn + i))
                 return (long)start;
             frame_done(i);
@@ -217,7 +213,7 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
     struct domain *d = current->domain;
     struct xen_memory_reservation *in = &x->op.in, *out = &x->op.out;
     u64 gpfn, mfn, nr = 1ULL << x->chunk_order;
-    long rc;
+    long rc = -EINVAL;
 
     /* Read once: other vCPUs of the domain run meanwhile, and may write to the list. */
     if (copy_from_guest(x->frames, guest_ptr_index(in->extent_start, chunk * x->in_per_chunk, sizeof(mfn_t)),
@@ -228,7 +224,7 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
 
     if (!fresh) {
         unclaim(x, claimed);
-        return claimed == nr ? rc : -EINVAL;
+        return rc;
     }
     /* From here on nothing fails that could leave the guest with less than it had. */
     for (u64 i = 0; i < nr; i++) {
@@ -248,11 +244,12 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
     return 0;
 }
 
-static long exchange(guest_ptr_t arg)
+static long exchange(void *arg)
 {
+    const guest_ptr_t at = *(const guest_ptr_t *)arg;
     struct exchange x;
 
-    if (copy_from_guest(&x.op, arg, sizeof(x.op)))
+    if (copy_from_guest(&x.op, at, sizeof(x.op)))
         return -EFAULT;
     long rc = exchange_check(&x.op);
 
@@ -274,8 +271,8 @@ static long exchange(guest_ptr_t arg)
     }
     hv_free(x.frames);
     x.op.nr_exchanged = chunk * x.in_per_chunk;
-    arg = guest_ptr_add(arg, offsetof(struct xen_memory_exchange, nr_exchanged));
-    if (copy_to_guest(arg, &x.op.nr_exchanged, sizeof(x.op.nr_exchanged)))
+    /* Chunks that are done are told of errors, too. */
+    if (copy_to_guest(guest_ptr_add(at, offsetof(struct xen_memory_exchange, nr_exchanged)), &x.op.nr_exchanged, sizeof(x.op.nr_exchanged)))
         return -EFAULT;
     return rc;
 }
@@ -302,37 +299,35 @@ static u32 machine_map(struct e820entry *out, u32 max)
 
 #define MACHINE_MAP_MAX (BOOT_MAX_MEMORY_RANGES + ACPI_MAX_IO_APICS + 1u)
 
-static long machine_memory_map(guest_ptr_t arg)
+static long machine_memory_map(void *arg)
 {
+    struct xen_memory_map *m = arg;
     struct e820entry *map = hv_alloc(MACHINE_MAP_MAX * sizeof(*map));
-    struct xen_memory_map m;
-    long rc = -EFAULT;
 
     if (!map)
         return -ENOMEM;
-    if (!copy_from_guest(&m, arg, sizeof(m))) {
-        m.nr_entries = machine_map(map, MIN(m.nr_entries, MACHINE_MAP_MAX));
-        if (!copy_to_guest(m.buffer, map, m.nr_entries * sizeof(*map)) && !copy_to_guest(arg, &m, sizeof(m)))
-            rc = 0;
-    }
+    m->nr_entries = machine_map(map, MIN(m->nr_entries, MACHINE_MAP_MAX));
+    long rc = copy_to_guest(m->buffer, map, m->nr_entries * sizeof(*map));
+
     hv_free(map);
     return rc;
 }
 
-static long machphys_mapping(guest_ptr_t arg)
+static long machphys_mapping(void *arg)
 {
-    struct xen_machphys_mapping m = { RO_M2P_VIRT_START, RO_M2P_VIRT_END, max_mfn };
-
-    return copy_to_guest(arg, &m, sizeof(m));
+    *(struct xen_machphys_mapping *)arg = (struct xen_machphys_mapping){ RO_M2P_VIRT_START, RO_M2P_VIRT_END, max_mfn };
+    return 0;
 }
 
-static long reservation(guest_ptr_t arg, bool maximum)
+static long maximum_ram_page(void *arg)
 {
-    domid_t id;
-    struct domain *d __held_domain = NULL;
+    (void)arg;
+    return (long)max_mfn;
+}
 
-    if (copy_from_guest(&id, arg, sizeof(id)))
-        return -EFAULT;
+static long reservation(domid_t id, bool maximum)
+{
+    struct domain *d __held_domain = NULL;
     long rc = domain_for_caller(id, &d);
 
     if (rc)
@@ -340,22 +335,35 @@ static long reservation(guest_ptr_t arg, bool maximum)
     return (long)(maximum ? MIN(d->max_pages, 0xffffffffULL) : d->tot_pages);
 }
 
+static long current_reservation(void *arg) { return reservation(*(const domid_t *)arg, false); }
+
+static long maximum_reservation(void *arg) { return reservation(*(const domid_t *)arg, true); }
+
+enum { ON_ARGUMENT, ON_EXTENTS }; /* subop.how */
+
+static const struct subop rows[] = {
+    [XENMEM_increase_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = increase },
+    [XENMEM_decrease_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = decrease },
+    [XENMEM_populate_physmap] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = populate },
+    [XENMEM_maximum_ram_page] = { ANYBODY, ARG_NONE, .run = maximum_ram_page },
+    [XENMEM_current_reservation] = { ANYBODY, ARG_IN(domid_t), .run = current_reservation },
+    [XENMEM_maximum_reservation] = { ANYBODY, ARG_IN(domid_t), .run = maximum_reservation },
+    [XENMEM_machine_memory_map] = { CONTROL | HARDWARE, ARG_IN_OUT(struct xen_memory_map), .run = machine_memory_map },
+    [XENMEM_machphys_mapping] = { ANYBODY, ARG_OUT(struct xen_machphys_mapping), .run = machphys_mapping },
+    [XENMEM_exchange] = { ANYBODY, ARG_BY_HAND(struct xen_memory_exchange), .run = exchange },
+};
+
+/* start: extents that an earlier part of the call has done. */
+static long call(const struct subop *row, void *arg, void *start)
+{
+    return row->how == ON_EXTENTS ? row->on_extents(arg, *(const u64 *)start) : row->run(arg);
+}
+
+const struct subops memory_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_memory_op, .call = call };
+
 long do_memory_op(u64 cmd, guest_ptr_t arg)
 {
     u64 start = cmd >> MEMOP_EXTENT_SHIFT;
 
-    if (!current->domain->is_hardware && !current->domain->is_control && (cmd & MEMOP_CMD_MASK) == XENMEM_machine_memory_map)
-        return -EPERM;
-    switch (cmd & MEMOP_CMD_MASK) {
-    case XENMEM_increase_reservation: return populate(arg, start, false);
-    case XENMEM_decrease_reservation: return decrease(arg, start);
-    case XENMEM_populate_physmap: return populate(arg, start, true);
-    case XENMEM_maximum_ram_page: return (long)max_mfn;
-    case XENMEM_current_reservation: return reservation(arg, false);
-    case XENMEM_maximum_reservation: return reservation(arg, true);
-    case XENMEM_machine_memory_map: return machine_memory_map(arg);
-    case XENMEM_machphys_mapping: return machphys_mapping(arg);
-    case XENMEM_exchange: return exchange(arg);
-    default: return hypercall_not_offered(__HYPERVISOR_memory_op, cmd & MEMOP_CMD_MASK);
-    }
+    return subop_dispatch(&memory_op_table, cmd & MEMOP_CMD_MASK, arg, &start);
 }

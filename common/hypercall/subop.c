@@ -1,21 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 /* The one way that tables of sub-operations are run. */
+#include <hv/domain.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/nospec.h>
 
-long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, guest_ptr_t guest_arg)
+static bool may_call(u8 who)
 {
-    guest_ptr_t arg[SUBOP_MAX_ARG / 8] = { 0 };
+    const struct domain *d = current->domain;
 
-    if (cmd >= count || !table[index_nospec(cmd, count)].run)
-        return hypercall_not_offered(hypercall, cmd);
-    cmd = index_nospec(cmd, count);
-    if (copy_from_guest(arg, guest_arg, table[cmd].size))
-        return -EFAULT;
-    long rc = table[cmd].run(arg);
+    return who == ANYBODY || ((who & CONTROL) && d->is_control) || ((who & HARDWARE) && d->is_hardware);
+}
 
-    if (!rc && table[cmd].copy_out && copy_to_guest(guest_arg, arg, table[cmd].size))
+long subop_find(const struct subops *table, u64 cmd, const struct subop **row)
+{
+    *row = &table->rows[index_nospec(cmd, table->count)];
+    if (cmd >= table->count || !(*row)->run)
+        return hypercall_not_offered(table->hypercall, cmd);
+    return may_call((*row)->who) ? 0 : -EPERM;
+}
+
+/* The head of arguments with a version. */
+struct versioned {
+    u32 cmd, version;
+};
+
+long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, void *target)
+{
+    u64 arg[SUBOP_MAX_ARG / 8] = { 0 }; /* nothing of the stack goes out */
+    const struct versioned *versioned = (void *)arg;
+    void *own = (u8 *)arg + table->head;
+    const struct subop *row;
+
+    if (table->version) {
+        if (copy_from_guest(arg, guest_arg, table->whole))
+            return -EFAULT;
+        if (versioned->version != table->version)
+            return -EACCES;
+        cmd = versioned->cmd;
+    }
+    long rc = subop_find(table, cmd, &row);
+
+    if (rc)
+        return rc;
+    if (!table->version) {
+        if (!row->size)
+            own = &guest_arg;
+        else if ((row->copies & SUBOP_IN) && copy_from_guest(arg, guest_arg, row->size))
+            return -EFAULT;
+    }
+    rc = table->call ? table->call(row, own, target) : row->run(own);
+    if (!rc && (row->copies & SUBOP_OUT) && copy_to_guest(guest_arg, arg, table->head + row->size))
         return -EFAULT;
     return rc;
 }

@@ -5,13 +5,12 @@
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 #include <hv/x86/page_type.h>
 
 #define PERIOD_MIN_NS 1000000ULL
 #define PERIOD_MAX_NS (3600ULL * 1000000000ULL)
 
-static long op_initialise(struct vcpu *v, guest_ptr_t arg)
+static long op_initialise(struct vcpu *v, void *arg)
 {
     struct vcpu_guest_context *c;
     long rc;
@@ -21,7 +20,7 @@ static long op_initialise(struct vcpu *v, guest_ptr_t arg)
     c = hv_alloc(sizeof(*c));
     if (!c)
         return -ENOMEM;
-    rc = copy_from_guest(c, arg, sizeof(*c));
+    rc = copy_from_guest(c, *(const guest_ptr_t *)arg, sizeof(*c));
     if (!rc) {
         /*
          * One caller at a time: arch_vcpu_set_context() may let other vCPUs run. It sets `initialised` at its end, so that is looked at by
@@ -38,7 +37,7 @@ static long op_initialise(struct vcpu *v, guest_ptr_t arg)
     return rc;
 }
 
-static long op_up(struct vcpu *v, guest_ptr_t arg)
+static long op_up(struct vcpu *v, void *arg)
 {
     (void)arg;
     if (!__atomic_load_n(&v->initialised, __ATOMIC_ACQUIRE))
@@ -47,7 +46,7 @@ static long op_up(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_down(struct vcpu *v, guest_ptr_t arg)
+static long op_down(struct vcpu *v, void *arg)
 {
     (void)arg;
     vcpu_pause_flag_set(v, PAUSE_DOWN);
@@ -58,59 +57,54 @@ static long op_down(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_is_up(struct vcpu *v, guest_ptr_t arg)
+static long op_is_up(struct vcpu *v, void *arg)
 {
     (void)arg;
     return !(v->pause_flags & PAUSE_DOWN);
 }
 
-static long op_get_runstate(struct vcpu *v, guest_ptr_t arg)
+static long op_get_runstate(struct vcpu *v, void *arg)
 {
-    struct vcpu_runstate_info r = sched_runstate(v);
-
-    return copy_to_guest(arg, &r, sizeof(r));
+    *(struct vcpu_runstate_info *)arg = sched_runstate(v);
+    return 0;
 }
 
-static long op_register_runstate(struct vcpu *v, guest_ptr_t arg)
+static long op_register_runstate(struct vcpu *v, void *arg)
 {
-    struct vcpu_register_runstate_memory_area a;
+    const struct vcpu_register_runstate_memory_area *a = arg;
 
-    if (copy_from_guest(&a, arg, sizeof(a)))
+    if (!guest_range_ok(a->addr.h.va, sizeof(struct vcpu_runstate_info)))
         return -EFAULT;
-    if (!guest_range_ok(a.addr.h.va, sizeof(struct vcpu_runstate_info)))
-        return -EFAULT;
-    v->runstate_guest = a.addr.h;
+    v->runstate_guest = a->addr.h;
     if (v == current)
-        guest_kernel_write(v, a.addr.h, &v->runstate, sizeof(v->runstate)); /* not mapped yet: the next switch tries again */
+        guest_kernel_write(v, a->addr.h, &v->runstate, sizeof(v->runstate)); /* not mapped yet: the next switch tries again */
     return 0;
 }
 
-static long op_set_periodic(struct vcpu *v, guest_ptr_t arg)
+static long op_set_periodic(struct vcpu *v, void *arg)
 {
-    struct vcpu_set_periodic_timer t;
+    const struct vcpu_set_periodic_timer *t = arg;
 
-    if (copy_from_guest(&t, arg, sizeof(t)))
-        return -EFAULT;
-    if (t.period_ns < PERIOD_MIN_NS || t.period_ns > PERIOD_MAX_NS)
+    if (t->period_ns < PERIOD_MIN_NS || t->period_ns > PERIOD_MAX_NS)
         return -EINVAL;
-    vcpu_set_period(v, t.period_ns);
+    vcpu_set_period(v, t->period_ns);
     return 0;
 }
 
-static long op_stop_periodic(struct vcpu *v, guest_ptr_t arg)
+static long op_stop_periodic(struct vcpu *v, void *arg)
 {
     (void)arg;
     vcpu_set_period(v, VCPU_NO_PERIOD);
     return 0;
 }
 
-static long op_set_singleshot(struct vcpu *v, guest_ptr_t arg)
+static long op_set_singleshot(struct vcpu *v, void *arg)
 {
     struct vcpu_set_singleshot_timer t;
 
     if (v != current)
         return -EINVAL;
-    if (copy_from_guest(&t, arg, sizeof(t)))
+    if (copy_from_guest(&t, *(const guest_ptr_t *)arg, sizeof(t)))
         return -EFAULT;
     if ((t.flags & VCPU_SSHOTTMR_future) && t.timeout_abs_ns < system_time_ns())
         return -ETIME;
@@ -118,7 +112,7 @@ static long op_set_singleshot(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_stop_singleshot(struct vcpu *v, guest_ptr_t arg)
+static long op_stop_singleshot(struct vcpu *v, void *arg)
 {
     (void)arg;
     if (v != current)
@@ -127,26 +121,24 @@ static long op_stop_singleshot(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_register_info(struct vcpu *v, guest_ptr_t arg)
+static long op_register_info(struct vcpu *v, void *arg)
 {
-    struct vcpu_register_vcpu_info r;
+    const struct vcpu_register_vcpu_info *r = arg;
 
-    if (copy_from_guest(&r, arg, sizeof(r)))
-        return -EFAULT;
-    if ((r.offset & 7) || r.offset > PAGE_SIZE - sizeof(struct vcpu_info))
+    if ((r->offset & 7) || r->offset > PAGE_SIZE - sizeof(struct vcpu_info))
         return -ENXIO;
     if (v->info_page)
         return -EINVAL;
-    int rc = page_get_and_type(r.mfn, v->domain, PGT_WRITABLE);
+    int rc = page_get_and_type(r->mfn, v->domain, PGT_WRITABLE);
 
     if (rc)
         return rc;
-    struct vcpu_info *area = (void *)((char *)mfn_to_virt(r.mfn) + r.offset);
+    struct vcpu_info *area = (void *)((char *)mfn_to_virt(r->mfn) + r->offset);
 
     spin_lock(&v->domain->event_lock);
     if (v->info_page) { /* another vCPU was faster */
         spin_unlock(&v->domain->event_lock);
-        page_put_and_type(mfn_to_page(r.mfn));
+        page_put_and_type(mfn_to_page(r->mfn));
         return -EINVAL;
     }
     if (v->info)
@@ -155,7 +147,7 @@ static long op_register_info(struct vcpu *v, guest_ptr_t arg)
         *area = (struct vcpu_info){ .evtchn_upcall_mask = 1 };
         v->tsc_offset = TIME_UNPUBLISHED;
     }
-    v->info_page = mfn_to_page(r.mfn);
+    v->info_page = mfn_to_page(r->mfn);
     v->info = area;
     /* Events may have been raised in the old place while we copied: let the guest look at all. */
     area->evtchn_pending_sel = v->domain->fifo ? 0 : ~0UL;
@@ -169,27 +161,25 @@ static long op_register_info(struct vcpu *v, guest_ptr_t arg)
 }
 
 /* Of a vCPU that is pinned: what identifies its CPU for the firmware. */
-static long op_get_physid(struct vcpu *v, guest_ptr_t arg)
+static long op_get_physid(struct vcpu *v, void *arg)
 {
     cpuset_t hard = v->sched.hard_affinity;
 
     if (v->domain != hardware_domain || cpuset_count(hard) != 1)
         return -EINVAL;
     u32 apic_id = cpu_table[cpuset_first(hard)]->apic_id;
-    struct vcpu_get_physid p = { apic_id | (u64)acpi_id_of(apic_id) << 32 };
 
-    return copy_to_guest(arg, &p, sizeof(p));
+    *(struct vcpu_get_physid *)arg = (struct vcpu_get_physid){ apic_id | (u64)acpi_id_of(apic_id) << 32 };
+    return 0;
 }
 
-static long op_register_time(struct vcpu *v, guest_ptr_t arg)
+static long op_register_time(struct vcpu *v, void *arg)
 {
-    struct vcpu_register_time_memory_area a;
+    const struct vcpu_register_time_memory_area *a = arg;
 
-    if (copy_from_guest(&a, arg, sizeof(a)))
+    if (!guest_range_ok(a->addr.h.va, sizeof(struct vcpu_time_info)))
         return -EFAULT;
-    if (!guest_range_ok(a.addr.h.va, sizeof(struct vcpu_time_info)))
-        return -EFAULT;
-    v->time_guest = a.addr.h;
+    v->time_guest = a->addr.h;
     if (v == current && v->info)
         vcpu_time_area_publish(v);
     else
@@ -197,40 +187,38 @@ static long op_register_time(struct vcpu *v, guest_ptr_t arg)
     return 0;
 }
 
-static long op_send_nmi(struct vcpu *v, guest_ptr_t arg)
+static long op_send_nmi(struct vcpu *v, void *arg)
 {
     (void)arg;
     vcpu_add_nmis(v, 1);
     return 0;
 }
 
-static const struct {
-    long (*run)(struct vcpu *v, guest_ptr_t arg);
-} ops[] = {
-    [VCPUOP_initialise] = { op_initialise },
-    [VCPUOP_up] = { op_up },
-    [VCPUOP_down] = { op_down },
-    [VCPUOP_is_up] = { op_is_up },
-    [VCPUOP_get_runstate_info] = { op_get_runstate },
-    [VCPUOP_register_runstate_memory_area] = { op_register_runstate },
-    [VCPUOP_set_periodic_timer] = { op_set_periodic },
-    [VCPUOP_stop_periodic_timer] = { op_stop_periodic },
-    [VCPUOP_set_singleshot_timer] = { op_set_singleshot },
-    [VCPUOP_stop_singleshot_timer] = { op_stop_singleshot },
-    [VCPUOP_register_vcpu_info] = { op_register_info },
-    [VCPUOP_send_nmi] = { op_send_nmi },
-    [VCPUOP_get_physid] = { op_get_physid },
-    [VCPUOP_register_vcpu_time_memory_area] = { op_register_time },
+static const struct subop rows[] = {
+    [VCPUOP_initialise] = { ANYBODY, ARG_BY_HAND(struct vcpu_guest_context), .on_vcpu = op_initialise },
+    [VCPUOP_up] = { ANYBODY, ARG_NONE, .on_vcpu = op_up },
+    [VCPUOP_down] = { ANYBODY, ARG_NONE, .on_vcpu = op_down },
+    [VCPUOP_is_up] = { ANYBODY, ARG_NONE, .on_vcpu = op_is_up },
+    [VCPUOP_get_runstate_info] = { ANYBODY, ARG_OUT(struct vcpu_runstate_info), .on_vcpu = op_get_runstate },
+    [VCPUOP_register_runstate_memory_area] = { ANYBODY, ARG_IN(struct vcpu_register_runstate_memory_area),
+                                               .on_vcpu = op_register_runstate },
+    [VCPUOP_set_periodic_timer] = { ANYBODY, ARG_IN(struct vcpu_set_periodic_timer), .on_vcpu = op_set_periodic },
+    [VCPUOP_stop_periodic_timer] = { ANYBODY, ARG_NONE, .on_vcpu = op_stop_periodic },
+    [VCPUOP_set_singleshot_timer] = { ANYBODY, ARG_BY_HAND(struct vcpu_set_singleshot_timer), .on_vcpu = op_set_singleshot },
+    [VCPUOP_stop_singleshot_timer] = { ANYBODY, ARG_NONE, .on_vcpu = op_stop_singleshot },
+    [VCPUOP_register_vcpu_info] = { ANYBODY, ARG_IN(struct vcpu_register_vcpu_info), .on_vcpu = op_register_info },
+    [VCPUOP_send_nmi] = { ANYBODY, ARG_NONE, .on_vcpu = op_send_nmi },
+    [VCPUOP_get_physid] = { ANYBODY, ARG_OUT(struct vcpu_get_physid), .on_vcpu = op_get_physid },
+    [VCPUOP_register_vcpu_time_memory_area] = { ANYBODY, ARG_IN(struct vcpu_register_time_memory_area), .on_vcpu = op_register_time },
 };
+
+static long call_on_vcpu(const struct subop *row, void *arg, void *v) { return row->on_vcpu(v, arg); }
+
+const struct subops vcpu_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_vcpu_op, .call = call_on_vcpu };
 
 long do_vcpu_op(u64 cmd, u64 id, guest_ptr_t arg)
 {
     struct vcpu *v = domain_vcpu(current->domain, (u32)id);
-    u64 op = index_nospec((u32)cmd, ARRAY_SIZE(ops));
 
-    if (!v)
-        return -ENOENT;
-    if ((u32)cmd >= ARRAY_SIZE(ops) || !ops[op].run)
-        return hypercall_not_offered(__HYPERVISOR_vcpu_op, cmd);
-    return ops[op].run(v, arg);
+    return v ? subop_dispatch(&vcpu_op_table, (u32)cmd, arg, v) : -ENOENT;
 }

@@ -14,7 +14,7 @@ static long out_string(guest_ptr_t arg, const char *s, size_t size)
     return copy_to_guest(arg, buf, size);
 }
 
-/* Which build this is and how it was started is not for every guest to know. */
+/* Which build this is and how it was started is not for every guest to know: the answer differs, nobody is refused. */
 static const char *for_owner(const char *text) { return current->domain->is_control ? text : "<denied>"; }
 
 static long get_features(guest_ptr_t arg)

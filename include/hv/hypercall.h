@@ -7,6 +7,11 @@
 #include <hv/types.h>
 #include <public/xen.h>
 
+struct domain;
+struct vcpu;
+struct xen_domctl;
+struct xen_memory_reservation;
+
 #define HYPERCALL_MAX 64 /* a power of two */
 typedef long (*hypercall_fn)(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 extern const hypercall_fn hypercall_table[HYPERCALL_MAX];
@@ -24,19 +29,65 @@ bool hypercall_again(u64 nr);
 __attribute__((weak)) long do_trap_test(u64 what, u64 value);
 
 /*
- * Tables of sub-operations: each copies its argument in, runs, and copies it out again when
- * the operation has results.
+ * Tables of sub-operations, by their numbers. Each row says who may call, what its argument is, whether that is copied in before and out
+ * after success, and the handler; subop_dispatch() does the rest. It answers, in this order: the hypercall has no such operation
+ * (not_offered.c), -EPERM, -EFAULT, what the handler says.
+ *
+ * Of hypercalls with a version, the operation's number stands in the argument (struct xen_domctl and its like): -EFAULT and -EACCES for
+ * another version come first, and the handler's argument is the operation's member of the union.
+ *
+ * Hypercalls without a table: mmuext_op (a list, on the fast path), xen_version (the shortest way in and out), console_io and hypfs_op
+ * (arguments in registers).
  */
 struct subop {
-    long (*run)(void *arg);
-    u16 size;      /* bytes of the argument, at most SUBOP_MAX_ARG */
-    bool copy_out; /* on success */
+    u8 who;    /* rights of which the caller has one; ANYBODY: needs none */
+    u8 copies; /* SUBOP_IN, SUBOP_OUT */
+    u8 how;    /* for the table's `call` */
+    u16 size;  /* bytes of the argument, 0: the handler's is the guest's pointer itself, a guest_ptr_t */
+    union {
+        long (*run)(void *arg);
+        /* These for tables with a `call`. */
+        long (*on_vcpu)(struct vcpu *v, void *arg);
+        long (*on_domain)(struct domain *d, struct xen_domctl *op);
+        long (*on_extents)(const struct xen_memory_reservation *r, u64 start);
+    };
 };
-#define SUBOP_MAX_ARG 128
-/* hypercall: whose table it is, for the words about what is not there. */
-long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, guest_ptr_t guest_arg) __may_preempt;
+enum { ANYBODY = 0, CONTROL = 1, HARDWARE = 2 }; /* domain.is_control, domain.is_hardware */
+enum { SUBOP_IN = 1, SUBOP_OUT = 2 };
+
+#define SUBOP_MAX_ARG 160
+#define SUBOP_SIZE(type)                                                                \
+    (sizeof(type) + 0 * sizeof(struct {                                                 \
+                        _Static_assert(sizeof(type) <= SUBOP_MAX_ARG, "SUBOP_MAX_ARG"); \
+                        int unused;                                                     \
+                    }))
+/* Columns of a row. */
+#define ARG_NONE .copies = 0
+#define ARG_BY_HAND(type) .copies = 0 /* the handler copies it */
+#define ARG_IN(type) .copies = SUBOP_IN, .size = SUBOP_SIZE(type)
+#define ARG_OUT(type) .copies = SUBOP_OUT, .size = SUBOP_SIZE(type)
+#define ARG_IN_OUT(type) .copies = SUBOP_IN | SUBOP_OUT, .size = SUBOP_SIZE(type)
+
+struct subops {
+    const struct subop *rows;
+    u32 count, hypercall;
+    u32 version, whole, head; /* version 0: none. whole, head: bytes of the argument, and of it before the union */
+    /* Runs a row that is not for `run`; may preempt. target: what the handler of the hypercall has given. */
+    long (*call)(const struct subop *row, void *arg, void *target);
+};
+
+long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, void *target) __may_preempt;
+/* The row, or why there is none for the caller. subop_dispatch() does this itself. */
+long subop_find(const struct subops *table, u64 cmd, const struct subop **row);
 
 /* The answer to what is not offered, or not known; says so in the log. op: 0 where there is none. */
 long hypercall_not_offered(u64 hypercall, u64 op);
+
+/* Each is the table of the hypercall of that name. */
+#define SUBOPS_LIST(X) \
+    X(platform_op) X(memory_op) X(grant_table_op) X(vcpu_op) X(sched_op) X(callback_op) X(event_channel_op) X(physdev_op) X(domctl) X(mca)
+#define X(name) extern const struct subops name##_table;
+SUBOPS_LIST(X)
+#undef X
 
 #endif

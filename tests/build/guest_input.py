@@ -38,10 +38,8 @@ NARROW = "the type or a mask has no values outside"
 INDICES = {
     "arch/x86/pv/emulate/cpuid.c words[hidden[i].word]": OURS,
     "common/hypercall/not_offered.c told[r - rows]": OURS,
-    "common/hypercall/subop.c table[cmd]": BOUNDED, "common/hypercall/vcpu_op.c ops[op]": BOUNDED,
-    "common/hypercall/sched_op.c ops[op]": BOUNDED, "common/hypercall/vcpu_op.c cpu_table[cpuset_first(hard)]": OURS,
+    "common/hypercall/vcpu_op.c cpu_table[cpuset_first(hard)]": OURS,
     "common/domain/domain_watchdog.c watchdog[i]": BOUNDED,
-    "common/grant/grant_table.c ops[op]": BOUNDED, "common/control/mca.c ops[cmd]": BOUNDED,
     "common/evtchn/event_channel.c evtchn_pages[port / EVTCHNS_PER_PAGE]": BOUNDED,
     "common/evtchn/event_channel.c virq_port[value]": BOUNDED, "arch/x86/pv/segments.c ldt_frames[page]": BOUNDED,
     "arch/x86/pv/segments.c ldt_frames[selector >> PAGE_SHIFT]": NARROW,

@@ -8,13 +8,6 @@
 #include <hv/hypercall.h>
 #include <public/grant_table.h>
 
-long subop_dispatch(const struct subop *table, u64 count, u64 hypercall, u64 cmd, guest_ptr_t guest_arg)
-{
-    (void)hypercall;
-    assert_true(cmd < count && table[cmd].run);
-    return table[cmd].run((void *)guest_arg.va); /* the guest's copy is the hypervisor's */
-}
-
 void page_put_and_type(struct page_info *pg) { (void)pg; }
 long hypercall_not_offered(u64 hypercall, u64 op)
 {

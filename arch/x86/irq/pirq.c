@@ -180,7 +180,7 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low)
 
 int pirq_map_gsi(struct domain *d, u32 gsi)
 {
-    if (gsi >= nr_gsis)
+    if (gsi >= nr_gsis) /* that there is none is for who has all to know */
         return d->is_hardware ? -EINVAL : -EPERM;
     if (!io_rights_has_pirq(&d->io, gsi))
         return -EPERM;
@@ -230,7 +230,7 @@ int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix)
 {
     struct msi_target t = { .bdf = bdf, .entry = entry, .msix = msix };
 
-    if (!d->is_hardware) /* devices are nobody else's */
+    if (!d->is_hardware) /* devices are nobody else's; map_pirq's row cannot say it, GSIs are given one by one */
         return -EPERM;
     spin_lock(&irq_lock);
     int n = free_pirq(), rc = n < 0 ? n : msi_prepare(d, (u32)n, &t);

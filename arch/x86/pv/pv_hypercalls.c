@@ -99,15 +99,14 @@ static long op_unregister(void *arg)
     return 0;
 }
 
-static const struct subop callback_ops[] = {
-    [CALLBACKOP_register] = { op_register, sizeof(struct callback_register), false },
-    [CALLBACKOP_unregister] = { op_unregister, sizeof(struct callback_unregister), false },
+static const struct subop rows[] = {
+    [CALLBACKOP_register] = { ANYBODY, ARG_IN(struct callback_register), .run = op_register },
+    [CALLBACKOP_unregister] = { ANYBODY, ARG_IN(struct callback_unregister), .run = op_unregister },
 };
 
-long do_callback_op(u64 cmd, guest_ptr_t arg)
-{
-    return subop_dispatch(callback_ops, ARRAY_SIZE(callback_ops), __HYPERVISOR_callback_op, (u32)cmd, arg);
-}
+const struct subops callback_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_callback_op };
+
+long do_callback_op(u64 cmd, guest_ptr_t arg) { return subop_dispatch(&callback_op_table, (u32)cmd, arg, NULL); }
 
 /* The older way to three of them. An address that is refused leaves what was there; nobody is told. */
 long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)

@@ -77,6 +77,7 @@ static void leaf_1(const struct vcpu *v, u32 o[4])
     o[2] = (o[2] & L1_ECX) | L1_ECX_HYPERVISOR | L1_ECX_OSXSAVE;
     if (!cpu.xsave)
         o[2] &= ~L1_ECX_BY_XSAVE;
+    /* MTRRs: the hardware domain reads memory types by platform_op. No operation asks here, so no table can say so. */
     o[3] &= L1_EDX | (v->domain->is_hardware ? L1_EDX_MTRR : 0);
 }
 

@@ -37,7 +37,7 @@ static bool is_pci_data(u16 port) { return port_within(port, PCI_DATA, PCI_DATA 
 
 static bool port_hidden(const struct domain *d, u16 port)
 {
-    return test_bit(port, hidden) || !io_rights_has_port(&d->io, port) || (is_pci_data(port) && !d->is_hardware);
+    return test_bit(port, hidden) || !io_rights_has_port(&d->io, port) || (is_pci_data(port) && !d->is_hardware); /* all devices at once */
 }
 
 static u32 all_ones(unsigned bytes) { return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1; }

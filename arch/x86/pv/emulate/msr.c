@@ -97,7 +97,7 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
     case MSR_TSC_AUX: *val = v->pv.tsc_aux; return cpu.rdtscp;
     case MSR_SPEC_CTRL: *val = v->pv.spec_ctrl; return spec.guest_spec_ctrl;
     case MSR_ARCH_CAPABILITIES: *val = spec_guest_arch_capabilities(); return spec_guest_leaf7_edx() & L7D_ARCH_CAPABILITIES;
-    case MSR_UCODE_REV: return !v->domain->is_hardware || rdmsr_safe(msr, val);
+    case MSR_UCODE_REV: /* for its drivers of processors */ return !v->domain->is_hardware || rdmsr_safe(msr, val);
     case MSR_MCG_CAP:
     case MSR_MCG_STATUS:
     case MSR_MC0_CTL ... MSR_MC0_CTL + 4 * VMCE_BANKS - 1: return vmce_rdmsr(v, msr, val);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who may call which operation: the tables of all hypercalls, with a handler of the test's in each row, run by the real dispatcher as
+ * domains that have any mix of rights.
+ */
+#include "fakes.h"
+
+#include <hv/guest_access.h>
+#include <hv/hypercall.h>
+#include <public/domctl.h>
+#include <public/mca.h>
+#include <public/memory.h>
+#include <public/physdev.h>
+#include <public/platform.h>
+#include <public/vcpu.h>
+
+#define ALL 0xffff
+
+/* What needs a right. Everything else is for anybody. */
+static const struct {
+    u32 hypercall, op;
+    u8 who;
+} wanted[] = {
+    { __HYPERVISOR_domctl, ALL, CONTROL },
+    { __HYPERVISOR_platform_op, ALL, CONTROL },
+    { __HYPERVISOR_mca, ALL, CONTROL },
+    { __HYPERVISOR_memory_op, XENMEM_machine_memory_map, CONTROL | HARDWARE },
+    { __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, CONTROL },
+    { __HYPERVISOR_sched_op, SCHEDOP_pin_override, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_apic_read, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_apic_write, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_alloc_irq_vector, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_setup_gsi, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_manage_pci_add, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_manage_pci_remove, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_manage_pci_add_ext, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_pci_mmcfg_reserved, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_pci_device_add, HARDWARE },
+    { __HYPERVISOR_physdev_op, PHYSDEVOP_pci_device_remove, HARDWARE },
+};
+
+static const struct subops *const tables[] = {
+#define X(name) &name##_table,
+    SUBOPS_LIST(X)
+#undef X
+};
+
+static struct domain *d;
+static unsigned ran;
+static u8 guest_memory[SUBOP_MAX_ARG];
+
+static long fake_run(void *arg)
+{
+    (void)arg;
+    ran++;
+    return 0;
+}
+
+static long fake_call(const struct subop *row, void *arg, void *target)
+{
+    assert_ptr_equal(target, &ran);
+    return row->run(arg);
+}
+
+static u8 right_of(u32 hypercall, u32 op)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+        if (wanted[i].hypercall == hypercall && (wanted[i].op == ALL || wanted[i].op == op))
+            return wanted[i].who;
+    return ANYBODY;
+}
+
+/* As one with these rights; what the dispatcher answers. */
+static long try(const struct subops *table, u32 op, u8 rights, u32 version)
+{
+    struct subop rows[128] = { 0 };
+    struct subops copy = *table;
+
+    assert_true(op < table->count && table->count <= ARRAY_SIZE(rows));
+    assert_true(table->head + table->rows[op].size <= SUBOP_MAX_ARG && table->whole <= SUBOP_MAX_ARG);
+    rows[op] = table->rows[op];
+    rows[op].run = fake_run;
+    copy.rows = rows;
+    copy.call = table->call ? fake_call : NULL;
+    d->is_control = rights & CONTROL;
+    d->is_hardware = rights & HARDWARE;
+    ((u32 *)guest_memory)[0] = op;
+    ((u32 *)guest_memory)[1] = version;
+    return subop_dispatch(&copy, op, guest_ptr((u64)guest_memory), &ran);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    fake_memory_init();
+    d = fake_domain(5, false);
+    return 0;
+}
+
+static void each_row(void **state)
+{
+    (void)state;
+    unsigned rows = 0;
+
+    for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+        for (u32 op = 0; op < tables[t]->count; op++) {
+            if (!tables[t]->rows[op].run)
+                continue;
+            for (u8 rights = 0; rights < 4; rights++) {
+                u8 who = right_of(tables[t]->hypercall, op);
+                bool may = who == ANYBODY || (who & rights);
+
+                ran = 0;
+                assert_int_equal(try(tables[t], op, rights, tables[t]->version), may ? 0 : -EPERM);
+                assert_int_equal(ran, may);
+            }
+            rows++;
+        }
+    assert_true(rows > 90);
+}
+
+/* An older toolstack is told so, whatever it asks for. */
+static void versions(void **state)
+{
+    (void)state;
+    u32 versioned = 0;
+
+    for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+        if (tables[t]->version) {
+            ran = 0;
+            assert_int_equal(try(tables[t], tables[t]->count - 1, CONTROL, tables[t]->version - 1), -EACCES);
+            assert_int_equal(ran, 0);
+            versioned++;
+        }
+    assert_int_equal(versioned, 3);
+}
+
+static long fill(void *arg)
+{
+    memset(arg, 0xaa, 3);
+    return ran++ ? -EINVAL : 0;
+}
+
+/* Out goes the argument, after success only, and nothing of what was on the stack. */
+static void copies(void **state)
+{
+    (void)state;
+    static const struct subop rows[] = { { ANYBODY, ARG_OUT(u8[8]), .run = fill }, { ANYBODY, ARG_IN(u8[8]), .run = fill } };
+    const struct subops table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_sched_op };
+
+    memset(guest_memory, 0x55, sizeof(guest_memory));
+    ran = 0;
+    assert_int_equal(subop_dispatch(&table, 0, guest_ptr((u64)guest_memory), NULL), 0);
+    assert_memory_equal(guest_memory, "\xaa\xaa\xaa\0\0\0\0\0\x55", 9);
+    memset(guest_memory, 0x55, sizeof(guest_memory));
+    assert_int_equal(subop_dispatch(&table, 0, guest_ptr((u64)guest_memory), NULL), -EINVAL);
+    ran = 0;
+    assert_int_equal(subop_dispatch(&table, 1, guest_ptr((u64)guest_memory), NULL), 0);
+    assert_memory_equal(guest_memory, "\x55\x55\x55\x55", 4);
+    assert_int_equal(subop_dispatch(&table, 2, guest_ptr((u64)guest_memory), NULL), -ENOSYS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(each_row, setup), cmocka_unit_test_setup(versions, setup),
+                                        cmocka_unit_test_setup(copies, setup) };
+
+    return cmocka_run_group_tests_name("rights", tests, NULL, NULL);
+}
