@@ -13,7 +13,7 @@
     .long fixup - .;                    \
     .popsection
 
-/* A three-byte NOP that features_patch_smap() turns into CLAC or STAC where the CPU has SMAP. */
+/* A three-byte NOP that cpu_enable_features() turns into CLAC or STAC where the CPU has SMAP. */
 #define SMAP_SITE(section_name)                 \
     661: .byte 0x0f, 0x1f, 0x00;                \
     .pushsection section_name, "a";             \
