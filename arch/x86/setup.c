@@ -176,7 +176,7 @@ static void early_boot(void)
     consoles_start_video();
     console_sinks_complete();
     print_banner();
-    recorder_tell(); /* after the consoles: it may be all that this boot does */
+    recorder_print_previous(); /* after the consoles: it may be all that this boot does */
     trap_test_phase("early_boot");
     frame_table_init(); /* sets max_mfn */
     m2p_init();

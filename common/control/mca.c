@@ -66,7 +66,7 @@ static struct vmce as_told(const struct mc_event *e, mfn_t mfn)
 }
 
 /* Synchronously to the vCPU that used the damaged data; asynchronously to the frame's owner where nobody has used it yet. */
-static void tell_guest(const struct mc_event *e, struct domain *owner, mfn_t mfn)
+static void mca_raise_for_guest(const struct mc_event *e, struct domain *owner, mfn_t mfn)
 {
     struct vmce told = as_told(e, mfn);
     struct vcpu *v = current;
@@ -130,7 +130,7 @@ static void deal_with(const struct mc_event *e)
                mc_severity_name(e->severity));
     }
     mca_keep_event(&r);
-    tell_guest(e, owner, mfn);
+    mca_raise_for_guest(e, owner, mfn);
     if (owner)
         domain_put(owner);
 }

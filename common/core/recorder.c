@@ -166,7 +166,7 @@ static void print_previous_log(void)
     quoting = false;
 }
 
-void recorder_tell(void)
+void recorder_print_previous(void)
 {
     if (record && !opt_recorder) {
         record->head.magic = 0;
@@ -184,7 +184,7 @@ void recorder_tell(void)
         panic(PANIC_BOOT_LOOP, "%u boots in a row have failed. %s", previous.failed_boots, previous_text);
     }
 }
-BOOT_STEP(recorder_tell, NEEDS(recorder, consoles), GIVES(NOTHING), EVERYWHERE);
+BOOT_STEP(recorder_print_previous, NEEDS(recorder, consoles), GIVES(NOTHING), EVERYWHERE);
 
 const char *recorder_previous(void) { return previous_text; }
 

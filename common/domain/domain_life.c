@@ -62,10 +62,10 @@ bool domain_add_vcpu(struct vcpu *v)
 
 /*
  *   CPU A (vcpu_pause()):                    adds to v's pause_flags; looks where v is; waits until it is outside (pause_wait())
- *   CPU B (schedule(), schedule_tail()):     place = SCHED_RUNNING; reads pause_flags before it enters the guest
+ *   CPU B (schedule(), schedule_tail()):     state = SCHED_RUNNING; reads pause_flags before it enters the guest
  *
  * A sees v running and interrupts B (SOFTIRQ_PAUSE, held until the exit), or B sees the pause. Otherwise B would run the guest, and A would wait for
- * the end of its slice. A reads v's place under the lock of its queue, which B holds until v's registers are saved.
+ * the end of its slice. A reads v's state under the lock of its queue, which B holds until v's registers are saved.
  */
 static void pause_begin(struct vcpu *v)
 {

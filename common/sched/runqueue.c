@@ -51,7 +51,7 @@ void rq_insert(struct runqueue *rq, struct vcpu *v)
         at = &(*at)->sched.next;
     v->sched.next = *at;
     *at = v;
-    v->sched.place = SCHED_QUEUED;
+    v->sched.state = SCHED_QUEUED;
     rq->nr_queued++;
 }
 
@@ -188,7 +188,7 @@ void rq_call_idle(const struct vcpu *v)
  * v leaves queue rq, whose lock is held, for that of c, and v->cpu changes already here: it may change only under the lock of the queue that
  * it names (rq_lock_of() relies on it).
  *
- *   CPU A (vcpu_wake()):         locks the queue that v->cpu names; sees that v->cpu still names it; looks at v's place
+ *   CPU A (vcpu_wake()):         locks the queue that v->cpu names; sees that v->cpu still names it; looks at v's state
  *   CPU B (sched_enqueue()):     puts v on c's queue, under c's lock; c runs it and switches away from it
  *
  * If v->cpu changed only when v arrives, B would change it under c's lock alone. A, with the lock of the queue that v has left, could then
@@ -196,7 +196,7 @@ void rq_call_idle(const struct vcpu *v)
  */
 static void set_out(struct runqueue *rq, struct vcpu *v, struct percpu *c)
 {
-    v->sched.place = SCHED_MOVING;
+    v->sched.state = SCHED_MOVING;
     v->sched.moved_from = rq->vtime;
     WRITE_ONCE(v->cpu, c);
 }

@@ -118,7 +118,7 @@ void vcpu_wake(struct vcpu *v)
 {
     struct runqueue *rq = rq_lock_of(v);
 
-    if (!held_by(v) && v->sched.place == SCHED_BLOCKED) {
+    if (!held_by(v) && v->sched.state == SCHED_BLOCKED) {
         u64 now = system_time_ns();
 
         v->sched.woken = true;
@@ -141,12 +141,12 @@ struct vcpu_runstate_info sched_runstate(struct vcpu *v)
     return r;
 }
 
-bool vcpu_is_running(const struct vcpu *v) { return READ_ONCE(v->sched.place) == SCHED_RUNNING; }
+bool vcpu_is_running(const struct vcpu *v) { return READ_ONCE(v->sched.state) == SCHED_RUNNING; }
 
 bool sched_is_outside(struct vcpu *v)
 {
     struct runqueue *rq = rq_lock_of(v); /* held across a switch away from v: whoever gets it finds v's registers saved */
-    bool outside = v->sched.place != SCHED_RUNNING && !v->mid_operation;
+    bool outside = v->sched.state != SCHED_RUNNING && !v->mid_operation;
 
     spin_unlock(&rq->lock);
     return outside;
@@ -156,15 +156,15 @@ void sched_vcpu_remove(struct vcpu *v)
 {
     struct runqueue *rq;
 
-    for (rq = rq_lock_of(v); v->sched.place == SCHED_MOVING; rq = rq_lock_of(v)) {
+    for (rq = rq_lock_of(v); v->sched.state == SCHED_MOVING; rq = rq_lock_of(v)) {
         spin_unlock(&rq->lock);
         tlb_serve(); /* another CPU is about to put it on a queue */
         cpu_relax();
     }
-    ASSERT(v->sched.place != SCHED_RUNNING && held_by(v));
-    if (v->sched.place == SCHED_QUEUED)
+    ASSERT(v->sched.state != SCHED_RUNNING && held_by(v));
+    if (v->sched.state == SCHED_QUEUED)
         rq_remove(rq, v);
-    v->sched.place = SCHED_BLOCKED;
+    v->sched.state = SCHED_BLOCKED;
     spin_unlock(&rq->lock);
     timer_kill(&v->sched.slice_timer);
 }
@@ -191,8 +191,8 @@ void schedule_tail(void)
     if (v->is_idle)
         return;
     /*
-     *   CPU A (here):                                             place = SCHED_RUNNING (get_next()); reads v's pause flags, and its events on the way out
-     *   CPU B (vcpu_pause_flag_set(), pause_begin(), vcpu_kick()):    sets a flag or raises an event; reads v's place
+     *   CPU A (here):                                             state = SCHED_RUNNING (get_next()); reads v's pause flags, and its events on the way out
+     *   CPU B (vcpu_pause_flag_set(), pause_begin(), vcpu_kick()):    sets a flag or raises an event; reads v's state
      *
      * B interrupts A only if it sees v running. With a barrier on either side B does see that, or A sees what B has set; otherwise v would
      * enter its guest with a pause or an event that nothing tells it of.
@@ -217,13 +217,13 @@ static void put_prev(struct percpu *c, struct runqueue *rq, struct vcpu *prev, u
     sched_cap_park(prev);
     prev->sched.runnable_since = now;
     if (held_by(prev)) {
-        prev->sched.place = SCHED_BLOCKED;
+        prev->sched.state = SCHED_BLOCKED;
         runstate_change(prev, waiting_state(prev), now);
         return;
     }
     runstate_change(prev, RUNSTATE_runnable, now);
     if (!sched_may_run_on(prev, c)) {
-        prev->sched.place = SCHED_MOVING;
+        prev->sched.state = SCHED_MOVING;
         rq->evicted = prev;
         return;
     }
@@ -250,7 +250,7 @@ static struct vcpu *pop_unpaused(struct runqueue *rq, u64 now)
     struct vcpu *v;
 
     while ((v = rq_pop(rq)) && held_by(v)) {
-        v->sched.place = SCHED_BLOCKED;
+        v->sched.state = SCHED_BLOCKED;
         runstate_change(v, waiting_state(v), now);
     }
     return v;
@@ -263,7 +263,7 @@ static void get_next(struct percpu *c, struct runqueue *rq, struct vcpu *next, u
     if (cpuset_test(cpuset_read(&cpus_idle), c->id))
         cpuset_clear_atomic(&cpus_idle, c->id);
     rq->running = next;
-    next->sched.place = SCHED_RUNNING;
+    next->sched.state = SCHED_RUNNING;
     next->sched.charged_until = now;
     next->sched.slice_end = now + sched_cap_slice(next->domain, slice);
     note_latency(rq, next, now);
@@ -350,15 +350,15 @@ static void apply_affinity(struct runqueue *rq, struct vcpu *v, cpuset_t hard, c
 {
     v->sched.hard_affinity = hard;
     v->sched.soft_affinity = soft;
-    if (v->sched.place == SCHED_QUEUED && !sched_may_run_on(v, v->cpu)) {
+    if (v->sched.state == SCHED_QUEUED && !sched_may_run_on(v, v->cpu)) {
         rq_remove(rq, v);
         sched_place(rq, v, system_time_ns());
         return;
     }
-    if (v->sched.place == SCHED_QUEUED)
+    if (v->sched.state == SCHED_QUEUED)
         rq_call_idle(v); /* perhaps it may run there now */
     struct percpu *c = v->cpu;
-    bool leave = v->sched.place == SCHED_RUNNING && !sched_may_run_on(v, c);
+    bool leave = v->sched.state == SCHED_RUNNING && !sched_may_run_on(v, c);
 
     spin_unlock(&rq->lock);
     if (leave)

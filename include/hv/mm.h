@@ -5,6 +5,9 @@
  * References. ref_info (Xen: count_info, PGC_*) counts every reason a frame may not be freed: one for its owner
  * (PGR_ALLOCATED), one for each mapping, table entry or use. type_info counts the uses that
  * need the frame to be of one kind (arch/x86/mm/page_type.c, the only writer of type counts).
+ *
+ * In Xen's words: ref_info is count_info, PGR_* are PGC_* (PGR_ALLOCATED: PGC_allocated, PGR_SPECIAL: PGC_xen_heap, PGR_BROKEN: PGC_broken),
+ * page_get() and page_put() are get_page() and put_page(), page_get_and_type() is get_page_and_type(); type_info and PGT_* are called the same.
  */
 #ifndef HV_MM_H
 #define HV_MM_H

@@ -22,7 +22,7 @@ void recorder_look(void *place);
 /* Starts a new record there. Early boot, when the memory map is known. */
 void recorder_init(void *place);
 /* After the options are known. Prints how the previous boot ended, if it did not end in order; panics after too many failures. */
-void recorder_tell(void);
+void recorder_print_previous(void);
 /* The previous boot's end, as text; "" if it ended in order or is not known. */
 const char *recorder_previous(void);
 const char *recorder_previous_log(void); /* its last messages */

@@ -20,8 +20,8 @@ struct percpu;
 #define SCHED_WEIGHT_DEFAULT 256
 #define SCHED_WEIGHT_MAX 65535
 
-/* Where a vCPU is. Changed under the run-queue lock of vcpu.cpu. */
-enum sched_place {
+/* What the scheduler has done with a vCPU. Changed under the run-queue lock of vcpu.cpu. */
+enum sched_state {
     SCHED_BLOCKED, /* on no queue; also while it is down */
     SCHED_QUEUED,
     SCHED_RUNNING,
@@ -29,7 +29,7 @@ enum sched_place {
 };
 
 struct sched_vcpu {
-    enum sched_place place;
+    enum sched_state state;
     struct vcpu *next;  /* in its queue */
     u64 vtime;          /* ns, weighted */
     u64 moved_from;     /* the time of the queue it left, while it moves */

@@ -9,14 +9,14 @@
 struct percpu;
 
 /* Where a device interrupt goes. */
-struct irq_place {
+struct irq_vector {
     u8 cpu, vector; /* number of the CPU, not its APIC id */
 };
 /* On the vector `preferred` if one of the CPUs has it free (0: any). 0, -ENOSPC. */
-int vector_alloc(u32 pirq, u32 preferred, struct irq_place *at) __must_check;
-void vector_free(struct irq_place at); /* nothing can come on it any more */
+int vector_alloc(u32 pirq, u32 preferred, struct irq_vector *at) __must_check;
+void vector_free(struct irq_vector at); /* nothing can come on it any more */
 /* Frees the vector; what is on its way to it still finds the PIRQ until the vector is given away again. */
-void vector_leave(struct irq_place at);
+void vector_leave(struct irq_vector at);
 /* The PIRQ of a vector of this CPU; false: none. No lock, interrupts off. */
 bool vector_pirq(u32 vector, u32 *pirq);
 void vectors_close(const struct percpu *c);  /* the CPU gets no more vectors */

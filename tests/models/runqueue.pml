@@ -31,7 +31,7 @@
 #define NONE 7 /* or the idle vCPU */
 
 mtype = { ASLEEP, QUEUED, RUNNING, MOVING }; /* ASLEEP: SCHED_BLOCKED */
-mtype place[VCPUS] = ASLEEP;
+mtype place[VCPUS] = ASLEEP; /* vcpu.sched.state */
 byte cpu[VCPUS], affinity = 7;              /* vcpu.cpu; of vCPU 0 */
 bit blocked[VCPUS] = 1, event[VCPUS], whole[VCPUS] = 1; /* PAUSE_BLOCKED, upcall pending, registers saved */
 byte queue[CPUS], curr[CPUS] = NONE, evicted[CPUS] = NONE;

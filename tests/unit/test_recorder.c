@@ -48,13 +48,13 @@ static int cold_start(void **state)
 static void nothing_to_tell(void **state)
 {
     (void)state;
-    recorder_tell();
+    recorder_print_previous();
     assert_string_equal(fake_log, "");
     assert_string_equal(recorder_previous(), "");
     assert_string_equal(recorder_previous_log(), "");
     recorder_orderly_end();
     reboot();
-    recorder_tell();
+    recorder_print_previous();
     assert_string_equal(fake_log, "");
 }
 
@@ -64,7 +64,7 @@ static void a_crash(void **state)
     recorder_log("(CAI) first line\r\n(CAI) bad \x01\xff byte\n", 35);
     crash();
     reboot();
-    recorder_tell();
+    recorder_print_previous();
     assert_string_equal(recorder_previous(), "Previous boot ended in phase smp_boot on CPU 3: CAI-K02 the kernel is bad");
     assert_non_null(strstr(fake_log, "| first line\n"));
     assert_non_null(strstr(fake_log, "| bad    byte\n") ? fake_log : strstr(fake_log, "| bad "));
@@ -96,7 +96,7 @@ static void a_reset(void **state)
     (void)state;
     recorder_phase(PHASE_BOOT);
     reboot();
-    recorder_tell();
+    recorder_print_previous();
     assert_non_null(strstr(fake_log, "in phase boot without a report"));
     recorder_guest_end("no handler");
     reboot();
@@ -108,25 +108,25 @@ static void a_loop(void **state)
     (void)state;
     crash();
     reboot();
-    recorder_tell();
+    recorder_print_previous();
     crash();
     reboot();
-    expect_assert_failure(recorder_tell());
+    expect_assert_failure(recorder_print_previous());
     assert_true(opt_noreboot);
     /* So do boots that ended in a halt: a person has reset the machine. */
     for (int i = 0; i < 4; i++) {
         reboot();
-        recorder_tell();
+        recorder_print_previous();
         opt_noreboot = true;
         crash();
     }
     /* The one after the stop begins to count again; a guest that ran forgives. */
     reboot();
-    recorder_tell();
+    recorder_print_previous();
     recorder_phase(PHASE_ACTIVE);
     crash();
     reboot();
-    recorder_tell();
+    recorder_print_previous();
 }
 
 static void damage(void **state)
@@ -145,7 +145,7 @@ static void damage(void **state)
     /* The log's length is not under the CRC: any value must do. */
     ((struct record *)memory)->log_end = ~0ULL - 5;
     reboot();
-    recorder_tell();
+    recorder_print_previous();
     assert_non_null(strstr(fake_log, "CAI-K02"));
 }
 
@@ -155,7 +155,7 @@ static void switched_off(void **state)
     crash();
     reboot();
     opt_recorder = false;
-    recorder_tell();
+    recorder_print_previous();
     assert_string_equal(fake_log, "");
     recorder_log("x", 1);
     recorder_phase(PHASE_BOOT);

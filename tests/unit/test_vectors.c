@@ -20,7 +20,7 @@ static struct percpu cpus[4];
 /* ---- devices ---- */
 static u32 routes_left = ~0u; /* how many more I/O APIC entries can be written */
 static bool masked[MAX_GSIS];
-static struct irq_place routed[MAX_GSIS];
+static struct irq_vector routed[MAX_GSIS];
 
 void pic_init(void) {}
 void io_apic_init(void) {}
@@ -31,7 +31,7 @@ int io_apic_route(u32 gsi, const struct gsi_route *r)
         return -ENODEV;
     routes_left--;
     masked[gsi] = r->masked;
-    routed[gsi] = (struct irq_place){ r->apic_id, r->vector };
+    routed[gsi] = (struct irq_vector){ r->apic_id, r->vector };
     return 0;
 }
 void io_apic_mask(u32 gsi, bool mask) { masked[gsi] = mask; }
@@ -81,7 +81,7 @@ static void machine(u32 n, const u32 *ids)
 static void spread_until_full(void **state)
 {
     (void)state;
-    struct irq_place at;
+    struct irq_vector at;
     u32 on[4] = { 0 }, n = 0;
 
     machine(4, NULL);
@@ -99,7 +99,7 @@ static void spread_until_full(void **state)
 static void each_cpu_has_its_own(void **state)
 {
     (void)state;
-    struct irq_place at;
+    struct irq_vector at;
     u32 pirq;
 
     machine(2, NULL);
@@ -118,7 +118,7 @@ static void each_cpu_has_its_own(void **state)
 static void moves_keep_the_vector(void **state)
 {
     (void)state;
-    struct irq_place old, at, more;
+    struct irq_vector old, at, more;
 
     machine(3, NULL);
     assert_int_equal(vector_alloc(1, 0, &old), 0);
@@ -136,7 +136,7 @@ static void moves_keep_the_vector(void **state)
 static void what_was_freed_rests(void **state)
 {
     (void)state;
-    struct irq_place a, b;
+    struct irq_vector a, b;
 
     machine(1, NULL);
     for (u32 i = 0; i < 150; i++) {
@@ -151,7 +151,7 @@ static void what_was_freed_rests(void **state)
 static void ids_that_fit(void **state)
 {
     (void)state;
-    struct irq_place at;
+    struct irq_vector at;
     static const u32 some[] = { 256, 255, 254, 0x10001 }, none[] = { 255, 256 };
 
     machine(4, some);
@@ -272,7 +272,7 @@ static void each_has_an_owner(void **state)
 
 #define GSIS 20
 
-static struct irq_place taken[1024];
+static struct irq_vector taken[1024];
 
 /* Gives away all vectors but `left` of CPU 0; the number that were free. */
 static u32 take_all_but(u32 left)
@@ -298,7 +298,7 @@ static void give_back(u32 n)
             vector_free(taken[i]);
 }
 
-static void arrives(struct irq_place at, u32 gsi)
+static void arrives(struct irq_vector at, u32 gsi)
 {
     fake_cpu = cpu_table[at.cpu];
     delivered_to = 0;
@@ -310,7 +310,7 @@ static void arrives(struct irq_place at, u32 gsi)
 /* Room on CPU 0, or a device, fails at the n-th interrupt of CPU 1. */
 static void leave_with_failure(u32 n, bool device)
 {
-    struct irq_place before[GSIS];
+    struct irq_vector before[GSIS];
     u32 moved = 0, free, rest;
 
     assert_int_equal(irq_leave_cpu(&boot_percpu), 0); /* all to CPU 1 */

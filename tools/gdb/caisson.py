@@ -82,9 +82,9 @@ class Command(gdb.Command):
                                "with xpti): stop it inside the hypervisor, as with 'break do_xen_version'")
 
 
-def place(v):
+def sched_state(v):
     """What the scheduler says of a vCPU."""
-    text = str(v["sched"]["place"]).replace("SCHED_", "").lower()
+    text = str(v["sched"]["state"]).replace("SCHED_", "").lower()
     reasons = [name for name, bit in PAUSES if int(v["pause_flags"]) & bit and name != "one"]
     pauses = int(v["pause_flags"]) // dict(PAUSES).get("one", 1 << 32)
     reasons += [f"paused {pauses} times"] if pauses else []
@@ -107,7 +107,7 @@ class Domain(Command):
                 print(f"  grant frames: {int(d['nr_grant_frames'])}, version {int(d['grant_version'])}; "
                       f"vm_assist {int(d['vm_assist']):#x}; weight {int(d['sched']['weight'])}, cap {int(d['sched']['cap'])}")
                 for v in vcpus(d):
-                    print(f"  v{int(v['id'])}: {place(v)}")
+                    print(f"  v{int(v['id'])}: {sched_state(v)}")
 
 
 class Vcpu(Command):
@@ -119,7 +119,7 @@ class Vcpu(Command):
         for d in [find_domain(n) for n in numbers[:1]] or domains():
             for v in vcpus(d):
                 if len(numbers) < 2 or int(v["id"]) == numbers[1]:
-                    print(f"d{int(d['id'])}:v{int(v['id'])}: {place(v)}, (struct vcpu *) {int(v.address):#x}")
+                    print(f"d{int(d['id'])}:v{int(v['id'])}: {sched_state(v)}, (struct vcpu *) {int(v.address):#x}")
                     if len(numbers) == 2:
                         self.registers(v)
 

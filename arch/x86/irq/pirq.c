@@ -34,7 +34,7 @@ enum pirq_kind { PIRQ_FREE, PIRQ_GSI, PIRQ_MSI, PIRQ_HYPERVISOR /* no domain's t
 struct pirq {
     u8 kind;
     struct domain *owner; /* while mapped or bound */
-    struct irq_place at;  /* kinds GSI and MSI */
+    struct irq_vector at; /* kinds GSI and MSI */
     bool mapped, bound, level, active_low, awaiting_eoi;
     u32 port;
     struct msi_target msi;
@@ -386,7 +386,7 @@ void pirq_dispatch(u32 n)
 static int pirq_move_vector(u32 n)
 {
     struct pirq *p = &pirqs[n];
-    struct irq_place old = p->at;
+    struct irq_vector old = p->at;
     int rc = pirq_place_vector(n, old.vector);
 
     if (rc)

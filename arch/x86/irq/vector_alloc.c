@@ -23,7 +23,7 @@
  */
 #define LEFT 0x8000
 
-_Static_assert(MAX_CPUS <= 256, "irq_place.cpu is a byte");
+_Static_assert(MAX_CPUS <= 256, "irq_vector.cpu is a byte");
 static u16 owners[MAX_CPUS][256]; /* number of the PIRQ plus one; 0: the vector is free */
 static struct {
     u8 last; /* what was given away last: the next one comes after it, so that one that was freed just now rests */
@@ -67,7 +67,7 @@ static const struct percpu *choose_cpu(u32 vector)
     return best;
 }
 
-int vector_alloc(u32 pirq, u32 preferred, struct irq_place *at)
+int vector_alloc(u32 pirq, u32 preferred, struct irq_vector *at)
 {
     const struct percpu *c = preferred ? choose_cpu(preferred) : NULL;
     u32 v = preferred;
@@ -81,17 +81,17 @@ int vector_alloc(u32 pirq, u32 preferred, struct irq_place *at)
     owners[c->id][v] = (u16)(pirq + 1);
     spaces[c->id].used++;
     spaces[c->id].last = (u8)v;
-    *at = (struct irq_place){ .cpu = (u8)c->id, .vector = (u8)v };
+    *at = (struct irq_vector){ .cpu = (u8)c->id, .vector = (u8)v };
     return 0;
 }
 
-void vector_free(struct irq_place at)
+void vector_free(struct irq_vector at)
 {
     owners[at.cpu][at.vector] = 0;
     spaces[at.cpu].used--;
 }
 
-void vector_leave(struct irq_place at)
+void vector_leave(struct irq_vector at)
 {
     owners[at.cpu][at.vector] |= LEFT;
     spaces[at.cpu].used--;

@@ -53,7 +53,7 @@ bool vmce_wrmsr(struct vcpu *v, u32 msr, u64 val)
     return true;
 }
 
-static void tell_vcpu(struct vcpu *v, const struct vmce *what, bool with_record)
+static void vmce_raise(struct vcpu *v, const struct vmce *what, bool with_record)
 {
     struct vmce *m = &v->pv.vmce;
 
@@ -98,7 +98,7 @@ void vmce_inject(struct vcpu *v, const struct vmce *what)
         domain_crash(d, "machine check, and its kernel has no handler for one");
         return;
     }
-    tell_vcpu(v, what, true);
+    vmce_raise(v, what, true);
     if (!cpu.intel)
         return;
     /* Intel's are broadcast: a kernel waits for all of its CPUs in the handler. */
@@ -106,5 +106,5 @@ void vmce_inject(struct vcpu *v, const struct vmce *what)
 
     for (u32 i = 0; i < d->max_vcpus && d->state < DOMAIN_CRASHED; i++)
         if (d->vcpu[i] && d->vcpu[i] != v && d->vcpu[i]->initialised && !(d->vcpu[i]->pause_flags & PAUSE_DOWN))
-            tell_vcpu(d->vcpu[i], &other, false);
+            vmce_raise(d->vcpu[i], &other, false);
 }

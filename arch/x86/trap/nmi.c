@@ -55,7 +55,7 @@ static void nmi_acknowledge(u8 reason)
  * The NMI handler (A) adds to nmis_for_dom0 and raises the softirq; the softirq (B, deliver_to_dom0()) takes all by an exchange with 0. A may
  * interrupt B between any two instructions: with a load and a store instead, the NMIs that A adds in between would be lost.
  */
-static void tell_dom0(u8 reason)
+static void nmi_raise_for_dom0(u8 reason)
 {
     unsigned long *told = &hardware_domain->shared_info->arch.nmi_reason;
     unsigned long bits = reason & NMI_SERR ? XEN_NMIREASON_pci_serr : reason & NMI_IOCHK ? XEN_NMIREASON_io_error : XEN_NMIREASON_unknown;
@@ -125,7 +125,7 @@ void nmi_handle(struct cpu_user_regs *regs)
     }
     /* A domain exists from the building of dom0 on; its handler only when guests run. */
     if (opt_nmi == NMI_DOM0 && booted_past(PHASE_ACTIVE) && hardware_domain)
-        tell_dom0(reason);
+        nmi_raise_for_dom0(reason);
 }
 
 static void deliver_to_dom0(void)
