@@ -150,13 +150,18 @@ WEAK void tlb_flush_since(u32 stamp)
     fake_tlb_flushes++;
 }
 WEAK bool io_apic_owns_frame(u64 mfn) { return mfn == 0xfec00; }
+/* The first page is not mapped. */
 u64 guest_copy_raw_to(guest_ptr_t g, const void *s, u64 n)
 {
+    if (g.va < PAGE_SIZE)
+        return n;
     memcpy((void *)g.va, s, n);
     return 0;
 }
 u64 guest_copy_raw_from(void *d, guest_ptr_t g, u64 n)
 {
+    if (g.va < PAGE_SIZE)
+        return n;
     memcpy(d, (void *)g.va, n);
     return 0;
 }

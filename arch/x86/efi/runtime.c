@@ -101,9 +101,9 @@ void efi_runtime_init(void)
     efi_info.nr_config_tables = (u32)word(table + TABLE_NR_CONFIG);
     read_vendor(word(table + TABLE_VENDOR));
     services = word(table + TABLE_SERVICES);
-    if (opt_rs) {
+    if (opt_rs && services) {
         efi_l4 = hv_alloc_page();
-        if (!efi_l4 || !services || map_services())
+        if (!efi_l4 || map_services())
             printk(LOG_WARN "UEFI: no memory for the tables of runtime services; dom0 has none\n");
         else
             efi_info.services_revision = (u32)word(services + TABLE_REVISION);
