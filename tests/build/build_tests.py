@@ -80,3 +80,26 @@ def documented_options():
     need(declared == documented, f"docs/options.md and the code differ: {declared ^ documented}")
     both = declared & set(re.findall(r"`([\w.-]+)`", rows[2]))
     need(not both, f"offered, and in the list of those that are not: {both}")
+
+
+@test("build: what docs/walks.md names is there")
+def walks():
+    """Each `file: function()` is defined in that file, as a function, label or macro; a `function()` alone in one of its line."""
+    page = open(f"{TOP}/docs/walks.md").read()
+    need(page.count("\n## ") == 7, f"{page.count('## ')} walks")
+    lost, stops = [], 0
+    for line in page.splitlines():
+        files = re.findall(r"`(\w+/[\w/.]+\.\w+)\b", line)
+        lost += [path for path in files if not os.path.exists(f"{TOP}/{path}")]
+        for path, name in re.findall(r"`(?:([\w/.]+): )?(\w+)\(\)`", line):
+            stops += 1
+            if not any(os.path.exists(f"{TOP}/{f}") and defines(f, name) for f in ([path] if path else files)):
+                lost.append(f"{path or ' or '.join(files)}: {name}()")
+    need(stops > 60 and not lost, f"of {stops} functions docs/walks.md names these where they are not: {', '.join(lost)}")
+
+
+def defines(path, name):
+    """Whether the file has a definition of this name, which begins a line."""
+    c = rf"^(?!\s|#|//|\*|return)[^;={{}}]*?\b{name}\([^;]*?\)[^;]*?\{{|^#define {name}\("
+    pattern = {".S": rf"^{name}:|^\.macro {name}\b", "py": rf"^def {name}\("}.get(path[-2:], c)
+    return bool(re.search(pattern, open(f"{TOP}/{path}").read(), re.M))
