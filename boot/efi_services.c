@@ -98,7 +98,7 @@ static u32 e820_type(const struct efi_memory *m)
     case 2: /* loader code and data */
     case 3:
     case 4: /* boot services: free since they ended */
-    case 7: /* conventional; kept for one purpose, such as a device's own memory, it is not for everybody */
+    case 7: /* conventional memory; with the attribute SP it is reserved for one purpose, such as a device */
         return (m->attributes & EFI_MEMORY_WB) && !(m->attributes & EFI_MEMORY_SP) ? E820_RAM : E820_RESERVED;
     case 8: return E820_UNUSABLE;
     case 9: return E820_ACPI;

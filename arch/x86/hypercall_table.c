@@ -8,7 +8,7 @@
 /* Called with six arguments in registers; handlers look at those that they have (System V ABI: a guest_ptr_t is passed as a u64). */
 #define HANDLER(name) ((hypercall_fn)(void *)do_##name)
 
-/* Who may call stands in the list, and is looked at here, before anything of the call's is. */
+/* The list says which domains may call; these functions check that before anything else of the call is looked at. */
 static force_inline long by_control(hypercall_fn fn, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     return current->domain->is_control ? fn(a1, a2, a3, a4, a5, a6) : -EPERM;

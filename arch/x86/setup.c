@@ -82,7 +82,7 @@ static int read_boot_information(void)
 }
 BOOT_STEP(read_boot_information, NEEDS(trap_stacks, panic_console, cpu_features), GIVES(loader_information), EVERYWHERE);
 
-/* What lies there is not mapped once the direct map is built, and would be nobody's to give back. */
+/* An image outside RAM would not be in the direct map, and its frames could not be freed. */
 static void refuse_bad_place(void)
 {
     u32 type = boot_info_memory_type(&boot_info, boot_info.image_phys);

@@ -32,7 +32,7 @@ static long set_ext(struct vcpu *v, void *arg)
 
     if (x->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(x->syscall32_callback_eip) || x->sysenter_callback_eip)
         return -EINVAL; /* SYSENTER is not offered */
-    /* What this machine cannot do is not promised to a guest from another: banks signal by #MC only. */
+    /* Features that this machine lacks are refused, so that a guest from another machine is not promised them: banks signal by #MC only. */
     if (with_vmce && ((x->vmce.caps & ~vmce_capabilities()) || x->vmce.mci_ctl2_bank0 || x->vmce.mci_ctl2_bank1 || x->vmce.mcg_ext_ctl))
         return -EPERM;
     v->pv.syscall32_cb = (struct callback){ x->syscall32_callback_eip, x->syscall32_disables_events };

@@ -9,7 +9,7 @@
 
 #define CONTROLLER_PAUSES_MAX 255
 
-/* What of the ABI's choices there is: PV guests, without devices of their own. */
+/* The configurations that are offered: PV guests, without devices of their own. */
 static bool config_ok(const struct xen_domctl_createdomain *c)
 {
     return !(c->flags & ~(u32)(XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)) && c->max_vcpus && c->max_vcpus <= MAX_VIRT_CPUS &&
@@ -93,7 +93,7 @@ static u32 state_flags(const struct domain *d)
            (d->controller_pauses ? XEN_DOMINF_paused : 0) | d->shutdown_code << XEN_DOMINF_shutdownshift;
 }
 
-/* Blocked: all that are online are. */
+/* Counts vCPUs. XEN_DOMINF_blocked: all vCPUs that are online are blocked. */
 static void count_vcpus(const struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
     u32 flags = XEN_DOMINF_blocked;
@@ -116,7 +116,7 @@ static void count_vcpus(const struct domain *d, struct xen_domctl_getdomaininfo 
         info->flags |= flags;
 }
 
-/* Of this domain or, as the ABI has it, the next one: so toolstacks walk all. */
+/* Describes the domain with this id or, as the ABI has it, the one with the next higher id: toolstacks walk all domains so. */
 long domctl_info(struct domain *exact, struct xen_domctl *op)
 {
     struct xen_domctl_getdomaininfo *info = &op->u.getdomaininfo;

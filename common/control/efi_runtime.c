@@ -38,7 +38,7 @@ static long memory(struct xenpf_efi_info *info)
         return -EINVAL;
     info->u.mem.type = m.type;
     info->u.mem.attr = m.attributes;
-    /* As much of what was asked for as has this type. */
+    /* The part of the range asked for that has this type. */
     if (end > m.start + m.size)
         info->u.mem.size = m.start + m.size - from;
     return 0;

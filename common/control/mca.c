@@ -143,7 +143,7 @@ static void mca_softirq(void)
         deal_with(&e);
 }
 
-/* Corrected errors are not signalled: somebody has to look. */
+/* Corrected errors are not signalled: banks are polled for them. */
 #define POLL_NS 5000000000ULL
 static struct timer poll_timer;
 

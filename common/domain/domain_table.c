@@ -76,7 +76,7 @@ static struct domain **link_by_id(u32 id)
     return at;
 }
 
-/* table_lock held. d or the first one behind it that somebody holds, held for the caller too. */
+/* table_lock held. d, or the first domain behind it that has references left; with one for the caller. */
 static struct domain *first_held(struct domain *d)
 {
     while (d && !get_unless_gone(d))

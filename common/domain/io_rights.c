@@ -19,7 +19,7 @@ static void io_rights_add_range(struct io_rights *r, mfn_t first, mfn_t last)
     r->iomem[r->nr_iomem++] = (struct iomem_range){ first, last };
 }
 
-/* One range that holds the new one and those that it touches. */
+/* Joins the new range with all that it touches or overlaps. */
 static int iomem_allow(struct io_rights *r, mfn_t first, mfn_t last)
 {
     u32 touched = 0;
@@ -38,7 +38,7 @@ static int iomem_allow(struct io_rights *r, mfn_t first, mfn_t last)
     return 0;
 }
 
-/* What is left on both sides; at most one range holds the one taken away and has something left on each. */
+/* Cuts the range out of those that overlap it. At most one of them has something left on both sides and becomes two. */
 static int iomem_refuse(struct io_rights *r, mfn_t first, mfn_t last)
 {
     for (u32 i = r->nr_iomem; i--;) {

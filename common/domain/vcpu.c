@@ -138,7 +138,7 @@ void vcpu_unblock(struct vcpu *v) { vcpu_pause_flag_clear(v, PAUSE_BLOCKED); }
 /* Behind the store of what v is to see: schedule_tail() is the other side. */
 void vcpu_kick(struct vcpu *v)
 {
-    vcpu_pause_flag_clear(v, PAUSE_BLOCKED | PAUSE_POLL); /* who polls for one port takes the events of the others meanwhile */
+    vcpu_pause_flag_clear(v, PAUSE_BLOCKED | PAUSE_POLL); /* a vCPU that polls for one port takes events of others, too */
     if (v != current && vcpu_is_running(v))
         softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_EVENT);
 }

@@ -361,7 +361,8 @@ static long op_bind_virq(void *arg)
 
     if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu != 0))
         return -EINVAL;
-    if (virq_is_global(op->virq) && !current->domain->is_hardware) /* which is whom they are sent to; others are for all */
+    if (virq_is_global(op->virq) &&
+        !current->domain->is_hardware) /* global VIRQs are sent to the hardware domain; per-vCPU ones every domain may bind */
         return -EPERM;
     return bind_simple(op->vcpu, ECS_VIRQ, (u32)index_nospec(op->virq, NR_VIRQS), &op->port);
 }
@@ -509,7 +510,7 @@ static bool drop_last_page(struct domain *d)
     return page;
 }
 
-/* One at a time. No new ports from here on. */
+/* Only one reset at a time. From here on port_alloc() refuses. */
 static bool reset_claim(struct domain *d)
 {
     spin_lock(&d->event_lock);

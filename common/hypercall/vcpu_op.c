@@ -160,7 +160,7 @@ static long op_register_info(struct vcpu *v, void *arg)
     return 0;
 }
 
-/* Of a vCPU that is pinned: what identifies its CPU for the firmware. */
+/* For a pinned vCPU of dom0: the APIC id and the ACPI id of its CPU. */
 static long op_get_physid(struct vcpu *v, void *arg)
 {
     cpuset_t hard = v->sched.hard_affinity;

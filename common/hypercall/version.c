@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* xen_version: who we are, in the terms of the ABI. */
+/* xen_version: the hypervisor's version and features, in the terms of the ABI. */
 #include <hv/boot_info.h>
 #include <hv/domain.h>
 #include <hv/guest_access.h>
@@ -14,7 +14,7 @@ static long out_string(guest_ptr_t arg, const char *s, size_t size)
     return copy_to_guest(arg, buf, size);
 }
 
-/* Which build this is and how it was started is not for every guest to know: the answer differs, nobody is refused. */
+/* Build and command line are for control domains to know: others get "<denied>", and no error. */
 static const char *for_owner(const char *text) { return current->domain->is_control ? text : "<denied>"; }
 
 static long get_features(guest_ptr_t arg)

@@ -81,7 +81,7 @@ enum frame_owner page_retire(mfn_t mfn)
     enum frame_owner owner = frame_owner(mfn);
 
     if (owner == FRAME_FREE && !page_take_free(mfn))
-        owner = frame_owner(mfn); /* somebody was faster */
+        owner = frame_owner(mfn); /* it has been allocated meanwhile */
     if (owner == FRAME_FREE || owner == FRAME_GUEST)
         __atomic_fetch_or(&mfn_to_page(mfn)->ref_info, PGR_BROKEN, __ATOMIC_RELAXED);
     return owner;

@@ -46,7 +46,7 @@ static void cap_replenish_budget(void *data)
 
     if (!d->sched.cap)
         return;
-    /* What was used beyond the budget is owed; what was not used is lost. */
+    /* Time used beyond the budget is subtracted from the next one; time not used is lost. */
     do
         want = MIN(left + (s64)periods * period, period);
     while (!__atomic_compare_exchange_n(&d->sched.budget, &left, want, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));

@@ -156,7 +156,7 @@ static struct percpu *rq_choose_cpu(const struct vcpu *v)
     return cpuset_test(soft, last->id) && READ_ONCE(rq_of(last)->nr_queued) == 0 ? last : least_loaded(soft);
 }
 
-/* On queue rq, whose lock is held; true: who runs there should make way. */
+/* Inserts v into rq, whose lock is held; true: v should run before the vCPU that runs there. */
 static bool rq_add_vcpu(struct runqueue *rq, struct vcpu *v)
 {
     u64 floor = rq->vtime > WAKE_CREDIT_NS ? rq->vtime - WAKE_CREDIT_NS : 0;
@@ -278,7 +278,8 @@ static struct vcpu *rq_take_waiting(struct runqueue *from, struct percpu *c, u64
 
 void sched_steal(struct percpu *c, bool idle, u64 now)
 {
-    u64 before = idle ? ~0ULL : now - ROTATE_AFTER_NS; /* idle: whoever waits, also if its CPU's clock is some ns ahead */
+    u64 before =
+        idle ? ~0ULL : now - ROTATE_AFTER_NS; /* an idle CPU takes any vCPU, also one queued by a CPU whose clock is some ns ahead */
     struct percpu *other;
 
     for_each_cpu(other, cpuset_without(cpuset_read(&cpus_schedulable), c->id)) {

@@ -326,7 +326,7 @@ static u16 block_port(const u8 *t, u32 length, size_t i)
     return is_block(old, bytes) ? (u16)old : 0;
 }
 
-/* Where writing a byte is all it takes: a port, device memory, or a function's configuration space on bus 0. */
+/* A reset register is a byte at a port, in device memory, or in a function's configuration space on bus 0 (ACPI 6.4, 4.8.3.6). */
 static bool reset_register_ok(const struct acpi_gas *r)
 {
     switch (r->space) {

@@ -190,7 +190,7 @@ struct domain *domain_next(struct domain *d) __must_check;
 #define for_each_domain(d) for ((d) = domain_from_id(0); (d); (d) = domain_next(d))
 /* DOMID_INVALID: any id. -EEXIST; -ENOSPC: all are in use. From here on others find d, which is whole. */
 int domain_table_add(struct domain *d, domid_t id) __must_check;
-/* A domain that nobody holds any more, taken out of the table; NULL. */
+/* Takes a domain without references out of the table, for its end; NULL: there is none. */
 struct domain *domain_table_take_unheld(void) __must_check;
 
 /* Gives back what domain_by_id() and domain_for_caller() gave. */
@@ -264,7 +264,7 @@ void domain_latch_shutdown_code(struct domain *d, u32 code);
 /* ---- domain_watchdog.c ---- */
 void domain_watchdog_init(struct domain *d);
 void domain_watchdog_kill(struct domain *d); /* they never fire again */
-/* One that is free ends d after so many seconds. Its id, from 1 on; -ENOSPC. */
+/* Starts a free watchdog, which ends d after so many seconds. Its id, from 1 on; -ENOSPC. */
 int domain_watchdog_start(struct domain *d, u32 seconds) __must_check;
 /* Seconds from now, or 0: it is free again. -EINVAL: no such id, or it is free. */
 int domain_watchdog_change(struct domain *d, u32 id, u32 seconds) __must_check;

@@ -44,7 +44,7 @@ static inline bool io_rights_has_pirq(const struct io_rights *r, u32 pirq)
 {
     return pirq < MAX_PIRQS && READ_ONCE(r->pirqs[index_nospec(pirq / 64, MAX_PIRQS / 64)]) >> pirq % 64 & 1;
 }
-/* Who has device memory sets how memory is cached, and empties caches. */
+/* A domain with device memory may choose the caching of its mappings, and flush caches. */
 static inline bool io_rights_caching(const struct io_rights *r) { return READ_ONCE(r->nr_iomem); }
 
 #endif

@@ -117,7 +117,7 @@ void hv_free_page(void *p);
 void *scratch_alloc(u64 bytes) __must_check; /* page-aligned, content undefined; NULL when out of memory */
 bool scratch_holds(const void *p);
 void scratch_free(void *p); /* NULL: nothing. Frames that scratch_page() has given away must not be there any more */
-/* The frame behind the page at p: who takes it over does not free the buffer. */
+/* The frame behind the page at p. A caller that gives it to a domain must not free the buffer. */
 struct page_info *scratch_page(const void *p);
 void scratch_end(void); /* all addresses go; frames that were not freed have another owner by now */
 

@@ -42,7 +42,7 @@ struct sched_vcpu {
     struct timer slice_timer;
 };
 
-/* Of a domain. cap: percent of one CPU that all its vCPUs together may use; 0: no limit. */
+/* Scheduling parameters of a domain. cap: percent of one CPU that all its vCPUs together may use; 0: no limit. */
 struct sched_domain {
     u32 weight, cap;
     s64 budget; /* ns left in this period; changed atomically */

@@ -38,7 +38,7 @@ bool softirq_pending(void);                               /* something that this
  * left with -ERESTART while an event that the caller wants is pending: it goes back to its SYSCALL, takes the event, and calls again (domctl.c).
  */
 void preempt_point(void) __may_preempt;
-/* One turn of waiting for what another vCPU has in its hands, which may need this CPU to go on. *turns: 0 at first. */
+/* One turn of a loop that waits for another vCPU, which may need this CPU to go on. *turns: 0 at first. */
 void preempt_wait(u32 *turns) __may_preempt;
 
 /* Also on the runs of a function that come to no preempt_point(): a caller that holds a lock is found the first time. */

@@ -28,7 +28,7 @@ struct timer {
 void timer_init(struct timer *t, void (*fn)(void *), void *data); /* in no heap; fn gets data. Room for it has been reserved */
 /* Replaces an earlier deadline. A deadline in the past fires at the next softirq point. */
 void timer_set(struct timer *t, u64 expires);
-/* It has fired for the last time, or never will, and its handler does not run: timer_set() does nothing any more. */
+/* For good: when this returns, the handler does not run and never will; timer_set() does nothing any more. */
 void timer_kill(struct timer *t);
 /* The handler may be running on another CPU while this returns. */
 void timer_stop(struct timer *t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the processor can do, and what we turn on. */
+/* The processor's features, and which of them the hypervisor turns on. */
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/lib.h>
@@ -131,7 +131,7 @@ void cpu_load_features(void)
 {
     cpu.lfence_serialises = make_lfence_serialise(); /* the same on all CPUs */
     if (cpu.cr4 & CR4_CET) {
-        /* Whatever was before us may have left them on, and INIT does not change them. */
+        /* Firmware or a loader may have left CET on, and INIT does not change these MSRs. */
         wrmsr(MSR_U_CET, 0);
         wrmsr(MSR_S_CET, 0);
     }

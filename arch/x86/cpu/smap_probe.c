@@ -11,7 +11,7 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/vectors.h>
 
-/* Nobody else's: the last pages of the slot whose upper tables let ring 3 in. */
+/* Two addresses for ring 3: the last pages of the M2P's slot, whose upper tables have the user bit and whose end holds no M2P. */
 #define CODE_VIRT (RO_M2P_VIRT_END - 2 * PAGE_SIZE)
 #define STACK_VIRT (RO_M2P_VIRT_END - PAGE_SIZE)
 

@@ -301,7 +301,7 @@ static const u8 *module_data(const struct boot_module *m)
     return phys_to_virt(m->start);
 }
 
-/* What to try differs with what is wrong. */
+/* The panic code for an error of the parsers: each has its own advice. */
 static enum panic_code code_of(int rc)
 {
     static const struct {
@@ -343,7 +343,7 @@ static void unpack_kernel(struct build *b)
         panic(code_of(rc), "dom0 kernel: %s", why);
 }
 
-/* The first module after the kernel that can be one. What is left is named: somebody meant it to be used. */
+/* The first module after the kernel that can be an initrd. Modules that are not used are named in the log. */
 static const struct boot_module *find_initrd(void)
 {
     const struct boot_module *initrd = NULL;

@@ -127,7 +127,7 @@ int io_apic_route(u32 gsi, const struct gsi_route *r)
     if (!a)
         return -ENODEV;
     spin_lock(&io_apic_lock);
-    /* As an edge in between: that takes back a level that another CPU has accepted, whose EOI will not find this entry any more. */
+    /* Edge-triggered in between: that clears Remote IRR if another CPU has accepted a level, whose EOI will not match the new entry. */
     write_reg(a, 0x10 + 2 * pin, REDIR_MASKED);
     write_reg(a, 0x11 + 2 * pin, (u32)r->apic_id << 24);
     write_reg(a, 0x10 + 2 * pin,

@@ -58,7 +58,7 @@ static int pirq_claim(struct pirq *p, struct domain *d)
     return 0;
 }
 
-/* irq_lock held. It is nobody's any more if it is neither mapped nor bound. */
+/* irq_lock held. A PIRQ that is neither mapped nor bound loses its owner. */
 static void pirq_disclaim(struct pirq *p)
 {
     if (!p->owner || p->mapped || p->bound)
@@ -180,7 +180,7 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low)
 
 int pirq_map_gsi(struct domain *d, u32 gsi)
 {
-    if (gsi >= nr_gsis) /* that there is none is for who has all to know */
+    if (gsi >= nr_gsis) /* only the hardware domain is told that there is no such GSI */
         return d->is_hardware ? -EINVAL : -EPERM;
     if (!io_rights_has_pirq(&d->io, gsi))
         return -EPERM;

@@ -37,7 +37,7 @@ void direct_map_init(void)
     const struct boot_info *bi = &boot_info;
     paddr_t text = image_to_phys(__text_start), rodata_end = image_to_phys(__rodata_end);
 
-    /* One L3 table per 512 GiB of machine memory: L4 entries may not appear later. */
+    /* One L3 table per 512 GiB of machine memory: guests' L4 tables copy these entries, so none may appear later. */
     for (u64 off = 0; off < DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START; off += GiB(512)) {
         pte_t *e = &hv_l4[PT_INDEX(DIRECTMAP_VIRT_START + off, 4)];
 

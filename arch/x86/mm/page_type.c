@@ -41,7 +41,7 @@ static void page_release_frame(struct page_info *pg)
 
     /* Type references hold general ones, so none is left. */
     ASSERT(!(pg->type_info & PGT_COUNT_MASK));
-    if (pg->ref_info & PGR_SPECIAL) { /* nobody sees it any more; domain_free() frees it */
+    if (pg->ref_info & PGR_SPECIAL) { /* no domain maps the hypervisor's page any more; domain_free() frees it */
         pg->owner = 0;
         domain_put(d);
         return;

@@ -71,7 +71,7 @@ static u64 tlb_ask_cpu(struct percpu *c, u32 what, u64 address)
 {
     u64 none = 0;
 
-    /* One address at a time; a second one makes it a whole flush. */
+    /* One address can wait at a time: a second, different one turns the request into a whole flush. */
     if (!what && !__atomic_compare_exchange_n(&c->flush_address, &none, address, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
         none != address)
         what = FLUSH_GUEST;

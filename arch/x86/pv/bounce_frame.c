@@ -134,7 +134,7 @@ void syscall_from_guest(struct cpu_user_regs *regs)
         regs->rflags &= ~RFLAGS_DF;
 }
 
-/* One asynchronous entry (NMI, events) if one is due; false: nothing to do. */
+/* Delivers one #MC, NMI or event upcall to the guest if one is due; false: none is. */
 static bool deliver_pending(struct vcpu *v, struct cpu_user_regs *regs)
 {
     struct vcpu_info *info = v->info;

@@ -18,7 +18,7 @@ static u64 fields_of(u64 dr7, unsigned n) { return dr7 >> (16 + 4 * n) & 15; }
 
 static bool is_io(u64 dr7, unsigned n) { return (fields_of(dr7, n) & 3) == TYPE_IO; }
 
-/* With CR4.DE clear the type of I/O breakpoints is not defined: it does not reach the processor either. */
+/* I/O breakpoints never reach the processor. With CR4.DE clear their type is not even defined. */
 static u64 without_io(u64 dr7)
 {
     for (unsigned n = 0; n < 4; n++)

@@ -77,7 +77,7 @@ syscall64_entry:
     cmp     $HYPERCALL_IRET, %rax
     je      hypercall_iret
 
-    /* A hypercall. All registers are saved for whoever looks at them, not only those that C changes. */
+    /* A hypercall. All registers are saved, not only those that C changes: handlers and reports look at the frame. */
     mov     TOP(REGS_RIP, 0), %rcx
     SAVE_REGS
     cmp     $HYPERCALL_COUNT, %rax

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest's own exceptions: emulate what the ABI promises, deliver the rest, end who cannot take it. */
+/* A guest's own exceptions: emulated where the ABI promises it, else delivered to its handler; a guest without one is ended. */
 #include <hv/guest_access.h>
 #include <hv/nospec.h>
 #include <hv/panic.h>

@@ -108,7 +108,7 @@ const struct subops callback_op_table = { .rows = rows, .count = ARRAY_SIZE(rows
 
 long do_callback_op(u64 cmd, guest_ptr_t arg) { return subop_dispatch(&callback_op_table, (u32)cmd, arg, NULL); }
 
-/* The older way to three of them. An address that is refused leaves what was there; nobody is told. */
+/* The older way to set three callbacks. An address that is refused leaves the old one; the ABI has no error for that. */
 long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)
 {
     const struct callback_register list[] = { { CALLBACKTYPE_event, 0, event },

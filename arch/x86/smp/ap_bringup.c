@@ -102,7 +102,7 @@ static bool ap_prepare_cpu(struct percpu *c)
     return idle_vcpu_create(c, c->boot_stack) && !sched_init_cpu(c) && !timers_init_cpu(c) && !xpti_init_cpu(c);
 }
 
-/* With an unmapped page on either side, as stacks have. */
+/* A CPU's struct percpu, with an unmapped page on either side. */
 static struct percpu *area_alloc(u32 id)
 {
     u64 size = ROUND_UP(sizeof(struct percpu), PAGE_SIZE), va = vmap_reserve_for_cpus(size + 2 * PAGE_SIZE, PAGE_SIZE) + PAGE_SIZE;

@@ -17,7 +17,7 @@
 #define WINDOWS_PER_SECOND 50
 #define MAX_TICKS 12
 #define MIN_HZ 10000000ULL       /* emulators that count instructions have the slowest TSCs; a clock that does not count gives less */
-#define MAX_HZ 100000000000ULL   /* nor a faster one: who states it is wrong */
+#define MAX_HZ 100000000000ULL   /* no TSC is faster: a source that states more is wrong */
 #define GOOD_PPM 200             /* width of a rate, lowest to highest */
 #define AGREE_PPM 500            /* what crystals may differ in, and stated rates be rounded by */
 #define STUCK_TICKS (1ULL << 32) /* of the TSC: more than twenty windows */

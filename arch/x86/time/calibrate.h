@@ -15,7 +15,7 @@ struct ref_clock {
     u32 (*read)(void); /* counts upward */
 };
 
-/* What a source says of the TSC: its rate lies between these, in Hz. Both 0: nothing. */
+/* The TSC's rate by one source: between low and high, in Hz. Both 0: the source does not tell. */
 struct tsc_rate {
     const char *name;
     u64 low, high;

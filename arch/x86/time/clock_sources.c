@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The clocks of a PC whose rate is known, and who else knows the TSC's. */
+/* The clocks of a PC whose rate is known, and the sources that state the TSC's rate. */
 #include "calibrate.h"
 
 #include <hv/acpi.h>
@@ -55,7 +55,7 @@ static u32 hpet_reg(u32 reg) { return *(volatile u32 *)(hpet + reg); }
 
 static u32 hpet_read(void) { return hpet_reg(HPET_COUNTER); }
 
-/* Where the firmware says that the HPET is; 0: nowhere that can be true. */
+/* The HPET's address as the firmware says; 0: it has none, or an impossible one. */
 static paddr_t hpet_address(void)
 {
     u32 length;

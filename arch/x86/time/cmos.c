@@ -39,7 +39,7 @@ static u64 days_from_civil(u32 y, u32 m, u32 d)
     return 365ULL * y + y / 4 - y / 100 + y / 400 + (153 * (m - 3) + 2) / 5 + d - 1 - 719468;
 }
 
-/* Without a century that makes sense, two digits from 70 on are those of the last one: 1970 is where time begins. */
+/* Without a usable century register, years 70 to 99 are 1970 to 1999, the others 2000 to 2069. */
 static u32 whole_year(u32 year, u32 century)
 {
     if (century >= 19 && century <= 29)

@@ -63,7 +63,7 @@ static void print_rate(const char *loglvl, const char *text, const struct tsc_ra
     printk("%s%s%lu.%03lu MHz (%s)%s\n", loglvl, text, khz / 1000, khz % 1000, r->name, rest);
 }
 
-/* Names who says something else than the rate that is used, and a rate that is known badly. */
+/* Prints the sources that contradict the rate in use, and a warning if that rate is known badly. */
 static void print_doubts(const struct tsc_rate *rates, u32 n, const struct tsc_rate *used)
 {
     for (u32 i = 0; i < n; i++)
@@ -94,7 +94,7 @@ static struct tsc_rate rate_by_clocks(void)
     return *best;
 }
 
-/* Where nothing else tells: a clock that ticks by seconds, then a number that was rounded. */
+/* For machines without other clocks: the RTC, which ticks once a second, then CPUID leaf 16h, which is rounded to MHz. */
 static struct tsc_rate rate_of_last_resort(void)
 {
     struct tsc_rate r;

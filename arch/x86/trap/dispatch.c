@@ -115,7 +115,7 @@ static void (*const acts[OUTCOME_COUNT])(struct cpu_user_regs *regs, u32 vector)
     [OUTCOME_NMI_PANIC] = nmi_panic,
 };
 
-/* What a handler may do: none of it in NMI and #MC, which interrupt anything. */
+/* What each outcome's handler may do. NMI and #MC may do none of it: they interrupt anything. */
 static const struct {
     u8 follow_current, lock, allocate;
 } may[OUTCOME_COUNT] = OUTCOME_MAY;

@@ -150,7 +150,7 @@ static void fatal_end(void)
     machine_restart();
 }
 
-/* Without another word. */
+/* Ends the machine without printing anything: printing has faulted too often. */
 static void last_resort(void) __noreturn;
 static void last_resort(void)
 {

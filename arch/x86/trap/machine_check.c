@@ -21,7 +21,7 @@
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
-/* What lies behind the 32nd bank's registers are other MSRs (480h: VMX). Only AMD's scalable MCA has more, elsewhere. */
+/* The MSRs behind those of the 32nd bank are others (480h: VMX). Only AMD's scalable MCA has more banks, at other numbers. */
 #define MAX_BANKS 32
 #define MAX_BANKS_SMCA 64
 enum { REG_CTL, REG_STATUS, REG_ADDR, REG_MISC, REG_IPID = 5 };
@@ -72,7 +72,7 @@ bool mc_event_take(struct mc_event *e)
     for (u32 i = 0; i < MAX_EVENTS && !found; i++) {
         if (__atomic_load_n(&events[i].full, __ATOMIC_ACQUIRE) != 1)
             continue;
-        /* What hit a guest is for the CPU that runs it. */
+        /* An event that hit a guest is taken by the CPU whose `current` that guest is. */
         if ((events[i].event.in_guest || events[i].event.copy_failed) && events[i].event.cpu != id)
             continue;
         *e = events[i].event;
@@ -267,7 +267,7 @@ void machine_check_poll(void)
     for (u32 i = 0; i < nr_banks; i++) {
         struct mc_event e = { .restartable = true };
 
-        /* What is more than deferred has its #MC, or is another CPU's. */
+        /* A more severe record is signalled by #MC, here or on another CPU that shares the bank. */
         if (!read_bank(i, &e) || e.severity > MC_DEFERRED)
             continue;
         put_event(&e);
@@ -323,7 +323,7 @@ void machine_check_handle(struct cpu_user_regs *regs)
 
 /* ---- setup ---- */
 
-/* What a reset has left is the best witness of why it came. */
+/* Banks keep their records over a warm reset: an error that caused it is still there. */
 static void log_left_record(u32 bank)
 {
     u64 status = 0, address = 0;

@@ -46,7 +46,7 @@ static void nmi_acknowledge(u8 reason)
 {
     u8 clear = (u8)((reason & NMI_SERR ? CLEAR_SERR : 0) | (reason & NMI_IOCHK ? CLEAR_IOCHK : 0));
 
-    /* Held in the cleared state until somebody has looked: a stuck line would bring one NMI after the other. */
+    /* The source stays disabled until reason_softirq(): a stuck line would bring one NMI after the other. */
     if (clear)
         outb(PORT_NMI_STATUS, (u8)((reason & 0x0f) | clear));
 }

@@ -33,7 +33,7 @@ u32 trap_phase(void)
     return unlikely(this_cpu()->state == CPU_STARTING) ? TRAP_PHASE_AP_64 : of_system[system_phase()];
 }
 
-/* Of the guest that was interrupted. Where none can be, the table refuses either mode. */
+/* The mode of the guest that was interrupted. Before guests run the answer does not matter: the matrix refuses both. */
 static bool in_user_mode(void)
 {
     const struct percpu *c = this_cpu();

@@ -33,7 +33,7 @@ static inline bool shadow_stacks_in_use(void) { return spec.what & SPEC_SHADOW_S
 
 /* Maps `page` where a block has its guard, as the shadow stack. -ENOMEM. */
 int shadow_stack_map(void *block, paddr_t page) __must_check;
-/* That of a vCPU that has not run: what switch_stack() pops to go on at first_code. 0 where there is none. */
+/* Fills a new vCPU's shadow stack so that switch_stack() goes on at first_code. The SSP that it pops; 0 without shadow stacks. */
 u64 shadow_stack_first(void *block, u64 first_code);
 /* A trap of the hypervisor's frame returns elsewhere than it came from. */
 void shadow_stack_redirect(u64 from, u64 to);

@@ -47,7 +47,7 @@ u64 insn_address(const struct insn *in, struct cpu_user_regs *regs, enum segment
 bool pv_operand_load(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, void *dst, u64 n) __may_preempt;
 bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src,
                       u64 n) __may_preempt;
-/* As if it were stored to: for what cannot be done again if the store fails in the end. */
+/* Checks as if it were stored to: for instructions whose effect cannot be undone if the store fails in the end. */
 bool pv_operand_writable(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, u64 n) __may_preempt;
 /* Whether the instruction could not be decoded for lack of a page, whose #PF has been delivered then. */
 bool pv_fetch_failed(struct cpu_user_regs *regs, const struct insn *in) __may_preempt;

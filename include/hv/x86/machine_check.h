@@ -52,7 +52,7 @@ struct mc_event {
     u32 cpu, bank;
     enum mc_severity severity;
     bool in_guest;    /* a guest was interrupted: it is `current` on that CPU until the softirq has run */
-    bool copy_failed; /* the hypervisor read it for a guest, who gets an error instead */
+    bool copy_failed; /* the hypervisor was copying from or to a guest, which gets an error */
     bool restartable;
     u32 nr_frames; /* damaged from address on, which is a machine address; 0: it names no memory */
     u64 mcg_status, status, address, misc, tsc, rip;
@@ -65,7 +65,7 @@ enum mc_severity mc_classify(u64 status, bool ser_p, bool amd_recovers);
  * scalable MCA's IPID (APM vol. 2, 9.3.2.1) says which unit's it is; older ones give addresses of the system.
  */
 enum mc_addresses { MC_ADDRESSES_ANY, MC_ADDRESSES_SER, MC_ADDRESSES_SMCA };
-#define MC_RANGE_SHIFT_MAX 21 /* who knows no better than 2 MiB does not know where */
+#define MC_RANGE_SHIFT_MAX 21 /* an address that is exact to more than 2 MiB names no frames */
 u32 mc_frames(enum mc_addresses kind, u64 status, u64 misc, u64 ipid);
 const char *mc_severity_name(enum mc_severity severity);
 

@@ -43,7 +43,7 @@
     PATCH_SITE 661b, 0, \what, PATCH_NOP
 .endm
 
-/* What boot puts a CALL or a JMP over. */
+/* A NOP of five bytes, over which boot may write a CALL or a JMP. */
 .macro NOP5
     .byte   0x0f, 0x1f, 0x44, 0x00, 0x00
 .endm

@@ -7,7 +7,7 @@
 
 void tlb_flush_local(void);  /* all of this CPU, but not global mappings */
 void tlb_flush_global(void); /* these too */
-/* Those of other CPUs return when it is done. Locks may be held, but better are not: others may want them. */
+/* Flushes of other CPUs return when they are done. Locks may be held, but other CPUs wait for them as long. */
 void tlb_flush_cpus(cpuset_t set, u64 address); /* address 0: all */
 void tlb_flush_global_all_cpus(void);           /* mappings of the hypervisor went or lost rights */
 void tlb_serve(void);                           /* does what other CPUs have asked this one for */

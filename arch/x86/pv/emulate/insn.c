@@ -42,7 +42,7 @@ static bool insn_next_byte(struct insn *in, u8 *b)
     return true;
 }
 
-/* Of 1 to 8 bytes, sign-extended. */
+/* Takes a number of 1 to 8 bytes, sign-extended. */
 static bool insn_next_number(struct insn *in, unsigned bytes, u64 *v)
 {
     unsigned others = 64 - 8 * bytes;
@@ -64,7 +64,7 @@ static const u8 prefix[256] = {
 };
 /* clang-format on */
 
-/* And the first byte behind them. Only a REX right before that counts. */
+/* Takes the prefixes and the byte behind them. A REX prefix counts only right before that byte (SDM vol. 2, 2.2.1). */
 static bool prefixes(struct insn *in, u8 *b)
 {
     while (insn_next_byte(in, b)) {

@@ -97,7 +97,7 @@ static void pit_command(u8 val)
         outb(PIT_COMMAND, val);
 }
 
-/* Where a message goes is the hypervisor's to say: INIT and NMI are messages too. The card of a serial line in use stays as it is. */
+/* A guest writes neither MSI messages (it could send INIT or NMI to a CPU) nor the configuration of the hypervisor's serial card. */
 static void config_write(const struct vcpu *v, u16 port, unsigned bytes, u32 val)
 {
     u16 bdf = (u16)(v->pv.pci_cf8 >> 8), reg = pci_register(v, port);

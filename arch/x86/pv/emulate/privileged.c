@@ -108,7 +108,7 @@ static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs
 
 static u64 guest_cr4(const struct vcpu *v)
 {
-    /* What a PV kernel expects to find set, and its own bits. */
+    /* The bits that a PV kernel expects to find set, and those that are its own. */
     return (read_cr4() & (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | v->pv.cr4;
 }
 
