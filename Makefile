@@ -17,6 +17,7 @@ LIBDIR ?= /usr/lib/x86_64-linux-gnu
 VARIABLES := O CC LD PYTHON FONT LIBDIR DEBUG TRAP_TEST COVERAGE EXTRA_CFLAGS EXTRA_ASFLAGS PROGRESS
 $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(if $(filter $(VARIABLES),$(v)),,$(error There is no variable $(v) here: \
 	'make help' lists them))))
+$(foreach v,O CC LD PYTHON FONT LIBDIR,$(if $(strip $($(v))),,$(error $(v)= is empty. Leave it out to have the default)))
 on = $(filter-out 0 no,$(1))
 
 SUBDIRS := boot arch/x86 arch/x86/trap arch/x86/cpu arch/x86/mm arch/x86/irq arch/x86/time arch/x86/smp arch/x86/speculation arch/x86/efi arch/x86/pv arch/x86/pv/mmu arch/x86/pv/emulate arch/x86/dom0 \
@@ -174,7 +175,8 @@ docs:
 gdb:
 	@tools/run --gdb
 clean:
-	rm -rf $(O)
+	@[ "$(O)" = build ] || [ ! -e "$(O)" ] || [ -e "$(O)/FLAGS" ] || { echo "nothing was built in $(O): it stays"; exit 1; }
+	rm -rf "$(O)"
 help:
 	@echo "make [all]     build/caisson.elf: the hypervisor; build/caisson.gz for /boot, build/caisson.debug for gdb"
 	@echo "make run       boots Debian's kernel in QEMU (tools/run --help)"

@@ -13,7 +13,7 @@ def cppcheck():
             "-Ibuild/include", "--suppress=missingInclude", "--suppress=comparePointers", "arch", "boot", "common", "drivers")
 
 
-@test("build: Python and Markdown are as .editorconfig says, and pyflakes finds nothing")
+@test("build: each file of Python and Markdown is as .editorconfig says, and pyflakes finds nothing")
 def python():
     """Scripts without a suffix too. No formatter lays either out here, so the width is all that is checked."""
     settings = open(f"{TOP}/.editorconfig").read()

@@ -82,7 +82,7 @@ def documented_options():
     need(not both, f"offered, and in the list of those that are not: {both}")
 
 
-@test("build: what docs/walks.md names is there")
+@test("build: each file and function that docs/walks.md names is there")
 def walks():
     """Each `file: function()` is defined in that file, as a function, label or macro; a `function()` alone in one of its line."""
     page = open(f"{TOP}/docs/walks.md").read()

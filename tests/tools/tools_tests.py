@@ -126,8 +126,8 @@ def surroundings():
     """A status and a sentence; what was started ends, too."""
     for tool in ("check --list", "gen_trap_matrix.py markdown"):
         for how, status in ((">&-", 0), ("> /dev/full", 1), ("2>&- > /dev/null", 0), ("<&- > /dev/null", 0), ("| head -n 1", 0)):
-            r = subprocess.run(["sh", "-c", f"{sys.executable} tools/{tool} {how}"], cwd=TOP, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                               text=True, timeout=120)
+            r = subprocess.run(["sh", "-c", f"{sys.executable} tools/{tool} {how}"], cwd=TOP, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True, timeout=120)
             need(r.returncode == status and "Traceback" not in r.stderr, f"{tool} {how}: status {r.returncode}: {r.stderr}")
             need(how != "> /dev/full" or "cannot be written: No space left on device" in r.stderr, f"{tool} {how}: {r.stderr}")
     with tempfile.TemporaryDirectory() as folder:
@@ -176,6 +176,8 @@ def apt_fails():
         with programs(dpkg_query=True, **{"apt-get": apt}) as path:
             out, status = driven(f"os.geteuid = lambda: {euid}\npackages.ensure(['no-such-package'])", {"PATH": path})
             need(status == 1 and words in out, out)
+            out, status = driven("os.geteuid = lambda: 1000\npackages.as_root(['mount', 'x'])", {"PATH": path})
+            need(status == 1 and "this needs root, and there is no sudo. Run as root: mount x" in out, out)
 
 
 @test("tools: a copied or moved cache of kernels is used where it is now, and no other's")
@@ -313,6 +315,10 @@ def make_help():
     said = make("help")
     missing = [v for v in variables if v != "PROGRESS" and f"{v}=" not in said]
     need(not missing, f"'make help' does not explain {missing}")
+    for v in ("O", "CC", "LD", "PYTHON", "FONT", "LIBDIR"):
+        need(f"{v}= is empty" in make(f"{v}=", status=2), f"an empty {v}= is taken")
+    os.makedirs(f"{OUT}/not-built", exist_ok=True)
+    need("not-built: it stays" in make("clean", f"O={OUT}/not-built", status=2), "'make clean' removes any folder")
     need("is up to date" in make(), "make does not say that nothing was to be done")
 
 

@@ -15,10 +15,6 @@
 
 /* ---- the processor ---- */
 
-#define TCG_NAME                                       \
-    {                                                  \
-        0x40000001, 0x54474354, 0x43544743, 0x47435447 \
-    }
 #define ON_A_HYPERVISOR (1u << 31)
 #define HAS_XSAVE (1u << 26)
 #define HAS_DEADLINE (1u << 24)
@@ -178,6 +174,7 @@ static void assert_patched(u64 at, const void *bytes, size_t n)
 {
     for (size_t i = 0; i < nr_patches; i++)
         if (patches[i].at == at) {
+            assert_non_null(bytes);
             assert_memory_equal(patches[i].bytes, bytes, n);
             return;
         }
@@ -236,6 +233,18 @@ static void boot(struct processor p, const char *options)
     nr_patches = nr_msrs = smap_trials = cache_flushes = rsb_fills = 0;
     xcr0 = 0;
     cpu_identify();
+}
+
+static void start(struct processor p, const char *options)
+{
+    boot(p, options);
+    cpu_enable_features();
+}
+
+static void mitigate(struct processor p, const char *options)
+{
+    boot(p, options);
+    spec_init();
 }
 
 static void assert_said(const char *line)
@@ -305,7 +314,7 @@ static void emulators(void **state)
     (void)state;
     struct processor p = skylake;
 
-    p.hypervisor = (struct cpuid_regs)TCG_NAME;
+    p.hypervisor = (struct cpuid_regs){ 0x40000001, 0x54474354, 0x43544743, 0x47435447 }; /* TCGTCGTCGTCG */
     boot(p, "");
     assert_false(cpu.tcg); /* leaf 40000000 is anything where there is no hypervisor */
     p.features |= ON_A_HYPERVISOR;
@@ -317,13 +326,11 @@ static void emulators(void **state)
     assert_true(fake_cr4 & CR4_OSXSAVE);
 
     p.xsave_1_eax = 0; /* without the compact forms it stops at XSAVE */
-    boot(p, "");
-    cpu_enable_features();
+    start(p, "");
     assert_true(!cpu.xsave && !(fake_cr4 & CR4_OSXSAVE) && cpu.xsave_size == 512);
     assert_said("XSAVE: left off");
     p.leaf7.edx = 0;
-    boot(p, "");
-    cpu_enable_features();
+    start(p, "");
     assert_said("in use: nothing, QEMU's emulator does not speculate\n");
     p.hypervisor.edx++;
     boot(p, "");
@@ -354,14 +361,14 @@ static void lfence(void **state)
         p.ext21_eax = rows[i].ext21_eax;
         p.no_msrs = rows[i].no_msrs;
         lfence_bit_sticks = rows[i].sticks;
-        boot(p, "spec-ctrl=no");
-        cpu_enable_features();
+        start(p, "spec-ctrl=no");
         assert_int_equal(cpu.lfence_serialises, rows[i].serialises);
         assert_int_equal(written(MSR_AMD_DE_CFG, &v), rows[i].asked);
         /* Another CPU that finds it set has nothing to do. */
         nr_msrs = 0;
         if (rows[i].asked && rows[i].sticks) {
             fake_wrmsr(MSR_AMD_DE_CFG, DE_CFG_LFENCE | 0x100);
+            lfence_bit_sticks = false;
             cpu_load_features();
             assert_true(cpu.lfence_serialises);
             assert_msr(MSR_AMD_DE_CFG, DE_CFG_LFENCE | 0x100);
@@ -414,8 +421,7 @@ static void control_flow(void **state)
     p.leaf7.eax = 2;
     p.leaf7.ecx = 1u << 7;
     p.leaf7.edx = 1u << 20;
-    boot(p, "spec-ctrl=bti-thunk=jmp");
-    cpu_enable_features();
+    start(p, "spec-ctrl=bti-thunk=jmp");
     assert_true((fake_cr4 & CR4_CET) && shadow_stacks_in_use() && spec.branch_tracking);
     assert_msr(MSR_S_CET, 0); /* what the firmware had on is off */
     assert_msr(MSR_U_CET, 0);
@@ -435,21 +441,17 @@ static void control_flow(void **state)
     for (unsigned i = 0; i < IST_COUNT; i++)
         assert_true(boot_percpu.ist_ssp[i + 1] == 0x100000 + STACK_BLOCK_SIZE * i + SHADOW_STACK_TOKEN);
 
-    boot(p, ""); /* retpolines and shadow stacks exclude each other */
-    cpu_enable_features();
+    start(p, ""); /* retpolines and shadow stacks exclude each other */
     assert_true(!shadow_stacks_in_use() && spec.branch_tracking && (fake_cr4 & CR4_CET));
     assert_said("CET: no shadow stacks, they go together with neither retpolines");
 
     p.features |= ON_A_HYPERVISOR;
-    boot(p, "spec-ctrl=bti-thunk=jmp");
-    cpu_enable_features();
+    start(p, "spec-ctrl=bti-thunk=jmp");
     assert_said("CET: no shadow stacks, this machine is virtual");
     p.leaf7_1_edx = 1u << 18; /* it promises */
-    boot(p, "spec-ctrl=bti-thunk=jmp");
-    cpu_enable_features();
+    start(p, "spec-ctrl=bti-thunk=jmp");
     assert_true(shadow_stacks_in_use());
-    boot(p, "spec-ctrl=bti-thunk=jmp cet=no");
-    cpu_enable_features();
+    start(p, "spec-ctrl=bti-thunk=jmp cet=no");
     assert_true(!shadow_stacks_in_use() && !spec.branch_tracking && !(fake_cr4 & CR4_CET));
     assert_said("CET: no shadow stacks, cet= says so");
     nr_msrs = 0;
@@ -458,8 +460,7 @@ static void control_flow(void **state)
     assert_unwritten(MSR_S_CET);
 
     p.no_msrs = true; /* it shows the features and refuses the register */
-    boot(p, "spec-ctrl=bti-thunk=jmp");
-    cpu_enable_features();
+    start(p, "spec-ctrl=bti-thunk=jmp");
     assert_true(!shadow_stacks_in_use() && !spec.branch_tracking && !(fake_cr4 & CR4_CET));
 }
 
@@ -468,8 +469,7 @@ static void control_flow(void **state)
 static void mitigations_of_intel(void **state)
 {
     (void)state;
-    boot(skylake, "spec-ctrl=ssbd,stibp,rsb,ibpb-entry");
-    spec_init();
+    mitigate(skylake, "spec-ctrl=ssbd,stibp,rsb,ibpb-entry");
     assert_said("the processor suffers from Meltdown, L1TF, MDS, TAA\n");
     assert_said(
         "in use: IBRS on entry, STIBP, SSBD, RSB filled, IBPB on entry, IBPB between vCPUs, RSB filled between vCPUs, VERW on exit, "
@@ -502,8 +502,7 @@ static void mitigations_of_intel(void **state)
     spec_barrier();
     assert_true(!nr_msrs && !rsb_fills);
     assert_int_equal(spec_guest_leaf7_edx(), L7D_MD_CLEAR); /* what it takes no MSR to use */
-    boot(skylake, "spec-ctrl=no xpti=no");
-    spec_init();
+    mitigate(skylake, "spec-ctrl=no xpti=no");
     assert_said("in use: nothing\n");
 }
 
@@ -517,8 +516,7 @@ static void enhanced_ibrs(void **state)
     p.leaf7.edx |= L7D_ARCH_CAPABILITIES;
     p.leaf7_2_edx = L72D_BHI_CTRL;
     p.arch_capabilities = ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO | 1ull << 63;
-    boot(p, "");
-    spec_init();
+    mitigate(p, "");
     assert_said("in use: IBRS always on, BHI_DIS_S, IBPB between vCPUs, RSB filled between vCPUs, SPEC_CTRL and PRED_CMD for guests\n");
     assert_null(strstr(fake_log, "suffers"));
     assert_true(spec_guest_arch_capabilities() == (ARCH_CAP_RDCL_NO | ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO)); /* not that IBRS is enough */
@@ -526,25 +524,21 @@ static void enhanced_ibrs(void **state)
     assert_msr(MSR_SPEC_CTRL, SPEC_CTRL_IBRS | SPEC_CTRL_BHI_DIS_S | SPEC_CTRL_STIBP);
 
     p.leaf7.eax = 1; /* no leaf 7.2 */
-    boot(p, "");
-    spec_init();
+    mitigate(p, "");
     assert_null(strstr(fake_log, "BHI_DIS_S"));
     p.no_msrs = true; /* the register is shown and refused: the worst is taken to be true */
-    boot(p, "");
-    spec_init();
+    mitigate(p, "");
     assert_said("suffers from Meltdown, L1TF, MDS, TAA\n");
     assert_true(spec_guest_arch_capabilities() == 0);
     p.leaf7.edx &= ~L7D_MD_CLEAR & ~L7D_IBRS_IBPB;
-    boot(p, "");
-    spec_init();
+    mitigate(p, "");
     assert_said("missing, an update of the microcode may bring it: VERW that clears buffers, IBPB\n");
 }
 
 static void mitigations_of_amd(void **state)
 {
     (void)state;
-    boot(zen3, "");
-    spec_init();
+    mitigate(zen3, "");
     assert_said("suffers from SRSO, TSA\n");
     assert_said("in use: retpolines, IBPB between vCPUs, RSB filled between vCPUs, VERW on exit, SPEC_CTRL and PRED_CMD for guests\n");
     assert_patched(0x2000, "\xe9\xfb\x0f\x00\x00", 5);
@@ -558,18 +552,15 @@ static void mitigations_of_amd(void **state)
 
     p.ext21_ecx = E21C_TSA_SQ_NO | E21C_TSA_L1_NO;
     p.ext21_eax |= E21A_SRSO_NO;
-    boot(p, "spec-ctrl=no-msr-sc");
-    spec_init();
+    mitigate(p, "spec-ctrl=no-msr-sc");
     assert_null(strstr(fake_log, "suffers"));
     assert_int_equal(spec_guest_ext8_ebx(), E8B_BTC_NO);
     p.max_ext_leaf = 0x80000020; /* what a leaf that is not there gives is not believed */
-    boot(p, "");
-    spec_init();
+    mitigate(p, "");
     assert_said("suffers from SRSO, TSA\n");
     assert_said("missing, an update of the microcode may bring it: VERW that clears buffers\n");
     p.max_ext_leaf = 0x80000007;
-    boot(p, "");
-    spec_init();
+    mitigate(p, "");
     assert_int_equal(spec_guest_ext8_ebx(), 0);
     assert_false(spec.guest_msrs);
 }
@@ -597,8 +588,8 @@ static void fpu_registers(void **state)
     take_privileged();
     __asm__("cpuid" : "=a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx) : "a"(1));
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (kinds[i].xsave && !(ecx >> 27 & 1))
-            continue;
+        if ((kinds[i].xsave && !(ecx >> 27 & 1)) || (kinds[i].xsaveopt && !__builtin_cpu_supports("xsaveopt")))
+            continue; /* not here */
         memset(areas, 0, sizeof(areas));
         cpu = (struct cpu_features){ .xsave = kinds[i].xsave, .xsaveopt = kinds[i].xsaveopt, .xcr0_mask = 7, .xsave_size = 0x340 };
         cpu.x87_pointers_stay = kinds[i].pointers_stay;
