@@ -46,8 +46,8 @@ static long op_poll(void *arg)
     int pending = evtchn_any_pending(v->domain, ports, p->nr_ports);
 
     if (pending)
-        return MIN(pending, 0);
-    timer_stop(&v->poll_timer); /* of an earlier poll that an event ended */
+        return pending < 0 ? pending : 0; /* there is nothing to wait for */
+    timer_stop(&v->poll_timer);           /* of an earlier poll that an event ended */
     v->poll_port = p->nr_ports == 1 ? ports[0] : 0;
     vcpu_pause_flag_set(v, PAUSE_POLL); /* then look once more: wake_pollers() is the other side */
     if (evtchn_any_pending(v->domain, ports, p->nr_ports) ||

@@ -216,29 +216,31 @@ static enum outcome emulate_rdtsc(struct cpu_user_regs *regs)
 #define MODRM_XSETBV 0xd1
 #define MODRM_RDTSCP 0xf9
 
+static enum outcome done_if(bool done) { return done ? DONE : REFUSED; }
+
 static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
 {
     switch (in->opcode) {
     case OP_0F | 0x06: /* CLTS */
         v->pv.cr0_ts = false;
         write_cr0(read_cr0() & ~(u64)CR0_TS);
-        return true;
+        return DONE;
     case OP_0F | 0x08:
     case OP_0F | 0x09: /* INVD, WBINVD */
         if (io_rights_caching(&v->domain->io))
             wbinvd();
-        return true;
+        return DONE;
     case OP_0F | 0x20:
-    case OP_0F | 0x22: return emulate_mov_cr(v, regs, in); /* MOV CRn */
+    case OP_0F | 0x22: return done_if(emulate_mov_cr(v, regs, in)); /* MOV CRn */
     case OP_0F | 0x21:
     case OP_0F | 0x23: return emulate_mov_dr(v, regs, in); /* MOV DRn */
     case OP_0F | 0x30:
-    case OP_0F | 0x32: return emulate_msr(v, regs, in->opcode == (OP_0F | 0x30)); /* WRMSR, RDMSR */
-    case OP_0F | 0x31: return emulate_rdtsc(regs);                                /* RDTSC */
-    case OP_0F | 0xa2: return emulate_cpuid(v, regs);                             /* CPUID */
-    case OP_0F | 0x01:                                                            /* XSETBV, RDTSCP */
+    case OP_0F | 0x32: return done_if(emulate_msr(v, regs, in->opcode == (OP_0F | 0x30))); /* WRMSR, RDMSR */
+    case OP_0F | 0x31: return emulate_rdtsc(regs);                                         /* RDTSC */
+    case OP_0F | 0xa2: return done_if(emulate_cpuid(v, regs));                             /* CPUID */
+    case OP_0F | 0x01:                                                                     /* XSETBV, RDTSCP */
         if (in->modrm != MODRM_RDTSCP)
-            return in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs);
+            return done_if(in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs));
         regs->rcx = v->pv.tsc_aux;
         return emulate_rdtsc(regs);
     }
@@ -258,9 +260,9 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
     switch (in.opcode) {
     case 0x6c ... 0x6f: outcome = emulate_string_io(v, regs, &in, &breakpoints); break; /* INS, OUTS */
     case 0xe4 ... 0xe7:
-    case 0xec ... 0xef: outcome = emulate_in_out(v, regs, &in, &breakpoints); break; /* IN, OUT */
+    case 0xec ... 0xef: outcome = done_if(emulate_in_out(v, regs, &in, &breakpoints)); break; /* IN, OUT */
     case 0xfa:
-    case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */ outcome = iopl_suffices(v); break;
+    case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */ outcome = done_if(iopl_suffices(v)); break;
     case OP_0F | 0x00: /* SLDT, STR */
     case OP_0F | 0x01: /* SGDT, SIDT, SMSW, and XSETBV, RDTSCP */
         outcome = pv_emulate_umip(v, regs, &in);
