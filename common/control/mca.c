@@ -3,7 +3,7 @@
  * What becomes of a machine check that could be contained: damaged frames are retired, the owner
  * is told or ends alone, and dom0 can fetch the record (VIRQ_MCA, HYPERVISOR_mca).
  *
- * Lock: mca_lock (a leaf) guards the records for dom0, and who makes up errors.
+ * Lock: mca_lock (a leaf) guards the records for dom0, and lets one caller at a time make up errors.
  */
 #include <hv/boot_step.h>
 #include <hv/domain.h>

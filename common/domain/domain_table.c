@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which domains there are. A pointer to a domain is good for as long as somebody holds a reference:
+ * The table of domains, and references to them. struct domain is freed when its references are 0:
  *
- * - the one it is created with, which domain_kill() gives back at its end;
- * - one for all frames that it owns together, and one for each page of the hypervisor's that it may map: page_info.owner
- *   names the structure, so it outlives the last of them, whoever still has them mapped;
- * - those of whoever works on it: domain_by_id(), domain_for_caller(), for_each_domain().
+ * - one that it is created with: domain_kill() gives it back at its end;
+ * - one for all frames that it owns together, and one for each page of the hypervisor's that it may map: page_info.owner names the structure,
+ *   so it outlives the last of them, also those that other domains still have mapped;
+ * - one for each caller that works on the domain: domain_by_id(), domain_for_caller(), for_each_domain().
  *
- * A vCPU needs none for its own domain: that is not freed before all its vCPUs have left the hypervisor for good. The table has none
- * either: a domain that nobody holds any more stays in it until SOFTIRQ_DOMAIN_END takes it out, but nobody finds it there.
+ * A vCPU needs no reference to its own domain, which is not freed before all its vCPUs have left the hypervisor for good. The table holds none
+ * either: a domain without references stays in it until SOFTIRQ_DOMAIN_END takes it out, but is not found there (get_unless_gone()).
  *
  * Lock: table_lock (a leaf).
  */

@@ -154,7 +154,7 @@ static long exchange_check(const struct xen_memory_exchange *e)
 
 /*
  * Takes a frame that has no use but the owner's: what is left is one reference, the caller's. A frame that a list names twice is
- * refused the second time, and nobody else can give it away meanwhile.
+ * refused the second time, and no other vCPU can give it away meanwhile.
  */
 static bool frame_claim(struct domain *d, mfn_t mfn)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Switching vCPUs. schedule() switches stacks with the lock of this CPU's queue held; the next vCPU
- * releases it in schedule_tail(), so nobody else takes a vCPU whose registers are not saved yet.
+ * releases it in schedule_tail(), so no other CPU takes a vCPU whose registers are not saved yet.
  */
 #include "runqueue.h"
 

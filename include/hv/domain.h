@@ -206,8 +206,8 @@ static inline void domain_done_at(struct domain **d) { domain_done(*d); }
 static inline bool page_owned_by(const struct page_info *pg, const struct domain *d) { return pg->owner == owner_of(d); }
 
 /*
- * The domain that a hypercall names, if the caller may act on it: 0, -EPERM, -ESRCH. In this order: who may not is not
- * told which domains exist. *d is held until domain_done(), NULL with an error.
+ * The domain that a hypercall names, if the caller may act on it: 0, -EPERM, -ESRCH. -EPERM comes first, so that a caller without the right
+ * does not learn which domains exist. *d is held until domain_done(), NULL with an error.
  */
 static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
 {
@@ -284,8 +284,8 @@ void vcpu_pause_flag_set(struct vcpu *v, u32 flag);   /* flag: one of PAUSE_*; v
 void vcpu_pause_flag_clear(struct vcpu *v, u32 flag); /* and wakes v if it was the last one. No run-queue lock held */
 /*
  * Stops a vCPU other than the caller's at its exit to the guest, and waits for that: from then until vcpu_unpause() its
- * registers are those of an instruction boundary and nobody else's to change.
- * -EBUSY: somebody wants the caller stopped, perhaps that very vCPU; nothing is paused then.
+ * registers are those of an instruction boundary, and only the caller changes them.
+ * -EBUSY: the caller itself is to be paused, perhaps by that very vCPU; nothing is paused then.
  */
 int vcpu_pause(struct vcpu *v) __may_preempt __must_check;
 void vcpu_unpause(struct vcpu *v); /* as often as vcpu_pause() has returned 0 */

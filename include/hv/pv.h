@@ -52,8 +52,8 @@ void pv_domain_relinquish(struct domain *d) __may_preempt;
 void pv_state_save(struct vcpu *v); /* for arch_vcpu_save(): interrupts off, no lock held */
 void pv_state_load(struct vcpu *v); /* for arch_vcpu_load(): the same; v is current */
 /*
- * For whoever has written to v->pv or v's descriptor window and does not run on it: the next load takes all from there, and flushes what
- * its CPU remembers of the window.
+ * To be called behind a write to v->pv or v's descriptor window by another vCPU: the next load of v takes all registers from there, and
+ * flushes its CPU's translations of the window.
  */
 void pv_state_changed(struct vcpu *v);
 void pv_load_due_selectors(void) __may_preempt; /* maps LDT pages and loads the selectors that wait for them; v is current */

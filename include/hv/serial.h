@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The serial lines com1 and com2: what com1= and com2= say of them, and where their UARTs are. An I/O port is used as it
- * stands; a card has to be looked for, and registers in memory have to be mapped, by whoever may (arch/x86/start_consoles.c).
+ * stands; arch/x86/start_consoles.c looks for a card, and maps registers in memory.
  */
 #ifndef HV_SERIAL_H
 #define HV_SERIAL_H

@@ -2,7 +2,7 @@
 /*
  * The other CPUs. They are started one at a time, with bounded waits; one that does not answer is
  * named and left out. One that is taken offline is parked: halted, but ready for NMI and #MC, so that
- * a broadcast machine check finds nobody unprepared.
+ * a broadcast machine check finds every CPU prepared.
  */
 #ifndef HV_SMP_H
 #define HV_SMP_H

@@ -30,8 +30,8 @@ void softirq_process(void) __may_preempt;                 /* runs what is pendin
 bool softirq_pending(void);                               /* something that this context may run */
 /*
  * For long operations in hypercalls: takes pending interrupts and may run other vCPUs before
- * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted, and
- * whoever pauses it meanwhile waits until it is through (docs/locking.md, Pausing).
+ * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted, and a
+ * pause of it takes effect only when its operation is over (docs/locking.md, Pausing).
  *
  * But the caller's own events wait as long: it gets no upcall before its hypercall ends. Where one call may take milliseconds and the ABI keeps
  * the progress (in its arguments, or, for destroydomain, in the domain), domain_work_point() (domain.h) stands instead, and the call is

@@ -35,11 +35,12 @@ def boot_order():
     code, text = verdict("arch/x86/setup.c", "", "")
     need(code == 0 and not text, f"the tree itself is refused: {text}")
     for path, pattern, replacement, sentence in (
-            ("arch/x86/setup.c", r"    irq_init\(\);\n", "    irq_init();\n    nobody_knows();\n",
+            ("arch/x86/setup.c", r"    irq_init\(\);[^\n]*\n", "    irq_init();\n    nobody_knows();\n",
              "nobody_knows: a step without a BOOT_STEP()"),
-            ("arch/x86/setup.c", r"    (acpi_init\(.*?\n)(.*?)    tsc_init\(\);\n", r"    tsc_init();\n    \1\2",
+            ("arch/x86/setup.c", r"    (acpi_init\(.*?\n)(.*?)    tsc_init\(\);[^\n]*\n", r"    tsc_init();\n    \1\2",
              "tsc_init needs acpi_tables, which nothing gives before it on BIOS (acpi_init gives it later)"),
-            ("arch/x86/setup.c", r"    wallclock_init\(\);\n", "", "build_dom0 needs wallclock, which nothing gives before it on PVH"),
+            ("arch/x86/setup.c", r"    wallclock_init\(\);[^\n]*\n", "",
+             "build_dom0 needs wallclock, which nothing gives before it on PVH"),
             ("arch/x86/time/tsc.c", r"NEEDS\(consoles, acpi_tables\)", "NEEDS(consoles, acpi_tables, apic_timer)", "a circle: "),
             ("arch/x86/time/tsc.c", r"GIVES\(clock\)", "GIVES(clock, clokc)", "tsc_init gives clokc, which nothing needs"),
             ("arch/x86/irq/local_apic.c", r"GIVES\(local_apic\), EVERYWHERE", 'GIVES(local_apic), ONLY_UEFI("as a test")',

@@ -5,8 +5,8 @@ import re
 
 from harness import TOP, command, need, test
 
-# Not ours: UEFI's, and a pattern of names.
-OTHERS = {"ExitBootServices", "GetMemoryMap", "do_name"}
+# Not ours: UEFI's and Xen's, and a pattern of names.
+OTHERS = {"ExitBootServices", "do_name", "get_page", "get_page_and_type", "put_page"}
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 
 

@@ -379,9 +379,9 @@ void pirq_dispatch(u32 n)
 /* ---- CPUs that go offline ---- */
 
 /*
- * irq_lock held. On the same vector wherever possible: then a plain MSI changes by one write of its address, and what the device
- * sends meanwhile goes to either place. (Address and vector are two writes: between them the interrupt would be somebody else's.)
- * The old vector goes on leading to its PIRQ: what is on its way finds it.
+ * irq_lock held. Moves a PIRQ to another CPU, on the same vector wherever possible: then a plain MSI changes by one write of its address, and
+ * an interrupt that the device sends meanwhile arrives at the old place or the new one. (With another vector there are two writes, and between
+ * them the message would have the vector of another PIRQ.) The old vector goes on leading to the PIRQ: vector_leave().
  */
 static int pirq_move_vector(u32 n)
 {

@@ -3,18 +3,17 @@
  * TLB flushing, here and on other CPUs.
  *
  * A frame may get another type or another owner only after every CPU has flushed since the old one
- * went (XSA-241). A clock ticks at each flush; frames are stamped with it when their type goes and
- * when they are freed, CPUs note what it said before they loaded CR3 once they have: a CPU whose
- * time is later than the stamp need not be asked. So a freed frame costs no interrupt; whoever gets
- * it flushes for it (page_alloc), and all that were freed before that flush come with it.
+ * went (XSA-241). A clock ticks at each flush. A frame is stamped with it when its type goes and
+ * when it is freed; a CPU's time is what the clock said before its last flush. A CPU whose time is
+ * later than the stamp need not be asked. So a freed frame costs no interrupt: page_alloc() flushes
+ * for it when it is given out again, and that flush serves for all frames freed before it.
  *
  * Only CPUs with a guest's address space loaded (percpu.loaded_dom) are asked: the others load CR3
- * before they use one. The order that this relies on: a CPU says what it loads before it does, and
- * who flushes has changed the tables before it looks.
+ * before they use one: cpus_with_guests().
  *
- * Asking is a count that the target follows. Who waits serves the requests of others meanwhile, in
- * the loop here and in spin_lock(): so two CPUs that wait for each other both get on, whatever
- * locks they hold.
+ * Requests are counted, and their target follows the count: tlb_serve(). A CPU that waits serves the
+ * requests of others meanwhile, in the loop here and in spin_lock(): so two CPUs that wait for each
+ * other both get on, whatever locks they hold.
  *
  * The clock has 32 bits and wraps; times are compared by their difference, which tells the truth
  * while no CPU's time is more than 2^31 ticks old. Otherwise: CPU A runs its guest and does not load
@@ -30,7 +29,7 @@
  * age: one so old that its difference has wrapped looks too new, which costs a flush. A CPU that
  * tells its time late has an older one until then, which holds the clock as well. Idle CPUs are asked
  * like others (once in 2^30 ticks). Parked ones and those that start are not counted: they flush
- * between coming online and loading a guest's tables, and nobody compares times of CPUs without.
+ * between coming online and loading a guest's tables, and times of CPUs without a guest's tables are not compared.
  */
 #include <hv/lib.h>
 #include <hv/trap_test.h>

@@ -2,7 +2,7 @@
 /*
  * Starting the other CPUs (Intel SDM vol. 3, 9.4).
  *
- * One at a time: trampoline and mailbox serve whoever is being started. Each stage has a bound; a
+ * One at a time: there is one trampoline and one mailbox. Each stage has a bound; a
  * CPU that misses it, or that faults on its way, is named and left out, and the boot goes on.
  */
 #include <hv/acpi.h>

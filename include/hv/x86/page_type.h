@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who holds a frame, and as what: references and types (mm/page_type.c; docs/pv-mmu.md has the rules). page_ref.h has the common
+ * Which uses hold a frame, and as what: references and types (mm/page_type.c; docs/pv-mmu.md has the rules). page_ref.h has the common
  * cases in line. What takes or drops a table's type may run other vCPUs.
  */
 #ifndef HV_X86_PAGE_TYPE_H

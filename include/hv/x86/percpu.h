@@ -96,7 +96,7 @@ static inline struct stack_top *this_stack_top(void)
 
 static inline struct percpu *this_cpu(void) { return this_stack_top()->cpu; }
 
-/* The vCPU that this CPU runs. Not before the boot CPU's idle vCPU exists (phase boot). */
+/* The vCPU that this CPU runs. Poison until the boot CPU's idle vCPU exists (at the end of phase early_boot). */
 #define current (this_cpu()->curr)
 #define guest_cpu_user_regs() (&this_stack_top()->guest_regs)
 
