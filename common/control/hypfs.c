@@ -9,9 +9,9 @@
 #include <hv/version.h>
 #include <public/hypfs.h>
 
-static const char *version(void) { return CAISSON_VERSION; }
+static const char *hypfs_version(void) { return CAISSON_VERSION; }
 
-static const char *cmdline(void) { return boot_info.cmdline; }
+static const char *hypfs_cmdline(void) { return boot_info.cmdline; }
 
 /* A directory stands before what it holds. */
 static const struct node {
@@ -20,14 +20,14 @@ static const struct node {
 } nodes[] = {
     { "/", NULL },
     { "/buildinfo", NULL },
-    { "/buildinfo/version", version },
+    { "/buildinfo/version", hypfs_version },
     { "/previous-boot", NULL },
     { "/previous-boot/log", recorder_previous_log },
     { "/previous-boot/summary", recorder_previous },
-    { "/cmdline", cmdline },
+    { "/cmdline", hypfs_cmdline },
 };
 
-static const struct node *find(const char *path)
+static const struct node *hypfs_find(const char *path)
 {
     for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
         if (!strcmp(nodes[i].path, path))
@@ -58,7 +58,7 @@ static u32 list_size(const struct node *dir)
     return size;
 }
 
-static struct xen_hypfs_direntry describe(const struct node *n)
+static struct xen_hypfs_direntry hypfs_describe(const struct node *n)
 {
     struct xen_hypfs_direntry e = { .type = n->text ? XEN_HYPFS_TYPE_STRING : XEN_HYPFS_TYPE_DIR, .encoding = XEN_HYPFS_ENC_PLAIN };
 
@@ -78,7 +78,7 @@ static int copy_list(guest_ptr_t out, const struct node *dir)
         if (!name)
             continue;
         left -= entry_size(name);
-        entry->e = describe(&nodes[i]);
+        entry->e = hypfs_describe(&nodes[i]);
         entry->off_next = left ? (u16)entry_size(name) : 0;
         strlcpy(entry->name, name, sizeof(room) - offsetof(struct xen_hypfs_dirlistentry, name));
         if (copy_to_guest(out, room, entry_size(name)))
@@ -88,13 +88,13 @@ static int copy_list(guest_ptr_t out, const struct node *dir)
     return 0;
 }
 
-static long read(const char *path, guest_ptr_t out, u64 size)
+static long hypfs_read(const char *path, guest_ptr_t out, u64 size)
 {
-    const struct node *n = find(path);
+    const struct node *n = hypfs_find(path);
 
     if (!n)
         return -ENOENT;
-    struct xen_hypfs_direntry e = describe(n);
+    struct xen_hypfs_direntry e = hypfs_describe(n);
 
     if (size < sizeof(e) || copy_to_guest(out, &e, sizeof(e)))
         return size < sizeof(e) ? -EINVAL : -EFAULT;
@@ -118,7 +118,7 @@ long do_hypfs_op(u64 cmd, guest_ptr_t path_at, u64 path_size, guest_ptr_t buffer
         path_size = index_nospec(path_size, sizeof(path) + 1);
         if (copy_from_guest(path, path_at, path_size))
             return -EFAULT;
-        return path[path_size - 1] ? -EINVAL : read(path, buffer, size);
+        return path[path_size - 1] ? -EINVAL : hypfs_read(path, buffer, size);
     case XEN_HYPFS_OP_write_contents: return -EACCES;
     default: return -EOPNOTSUPP;
     }

@@ -146,12 +146,15 @@ u32 boot_info_memory_type(const struct boot_info *bi, paddr_t addr)
     return r ? r->type : 0;
 }
 
-static bool apart(paddr_t start, paddr_t end, paddr_t other_start, paddr_t other_end) { return other_end <= start || other_start >= end; }
+static bool ranges_apart(paddr_t start, paddr_t end, paddr_t other_start, paddr_t other_end)
+{
+    return other_end <= start || other_start >= end;
+}
 
 bool boot_info_has_ram(const struct boot_info *bi, paddr_t start, paddr_t end)
 {
     for (u32 i = 0; i < bi->nr_ranges; i++)
-        if (bi->ranges[i].type == E820_RAM && !apart(start, end, bi->ranges[i].start, bi->ranges[i].end))
+        if (bi->ranges[i].type == E820_RAM && !ranges_apart(start, end, bi->ranges[i].start, bi->ranges[i].end))
             return true;
     return false;
 }
@@ -159,10 +162,10 @@ bool boot_info_has_ram(const struct boot_info *bi, paddr_t start, paddr_t end)
 bool boot_info_place_is_free(const struct boot_info *bi, paddr_t start, paddr_t end, u32 nr_modules)
 {
     const struct memory_range *r = range_at(bi, start); /* neighbours of one type are one range */
-    bool free = r && r->type == E820_RAM && end <= r->end && apart(start, end, bi->info_start, bi->info_end) &&
-                apart(start, end, bi->image_phys, bi->image_phys + IMAGE_MAX_SIZE);
+    bool free = r && r->type == E820_RAM && end <= r->end && ranges_apart(start, end, bi->info_start, bi->info_end) &&
+                ranges_apart(start, end, bi->image_phys, bi->image_phys + IMAGE_MAX_SIZE);
 
     for (u32 i = 0; i < nr_modules; i++)
-        free &= apart(start, end, bi->modules[i].start, bi->modules[i].end);
+        free &= ranges_apart(start, end, bi->modules[i].start, bi->modules[i].end);
     return free;
 }

@@ -58,7 +58,7 @@ static struct page_info *frames_for(const struct domain *d, unsigned order, u32 
     return page_alloc_keeping(order, XENMEMF_ADDRESS_BITS(flags), d->is_hardware ? 0 : LOW_KEPT);
 }
 
-static struct page_info *allocate(struct domain *d, unsigned order, u32 flags)
+static struct page_info *populate_allocate(struct domain *d, unsigned order, u32 flags)
 {
     if (d->state >= DOMAIN_DYING || d->tot_pages + (1ULL << order) > d->max_pages)
         return NULL;
@@ -83,7 +83,7 @@ static long add_extents(const struct xen_memory_reservation *r, u64 start, bool 
 
         if (set_gpfn && copy_from_guest(&gpfn, slot, sizeof(gpfn)))
             break;
-        struct page_info *pg = allocate(d, r->extent_order, r->mem_flags);
+        struct page_info *pg = populate_allocate(d, r->extent_order, r->mem_flags);
 
         if (!pg)
             break;
@@ -98,9 +98,9 @@ static long add_extents(const struct xen_memory_reservation *r, u64 start, bool 
 
 static long increase(const struct xen_memory_reservation *r, u64 start) { return add_extents(r, start, false); }
 
-static long populate(const struct xen_memory_reservation *r, u64 start) { return add_extents(r, start, true); }
+static long memory_populate(const struct xen_memory_reservation *r, u64 start) { return add_extents(r, start, true); }
 
-static long decrease(const struct xen_memory_reservation *r, u64 start)
+static long memory_decrease(const struct xen_memory_reservation *r, u64 start)
 {
     struct domain *d __held_domain = domain_of(r);
 
@@ -185,7 +185,7 @@ static u64 claim_chunk(const struct exchange *x)
     return i;
 }
 
-static void unclaim(const struct exchange *x, u64 n)
+static void exchange_unclaim(const struct exchange *x, u64 n)
 {
     for (u64 i = 0; i < n; i++) {
         __atomic_fetch_or(&mfn_to_page(chunk_frame(x, i))->ref_info, PGR_ALLOCATED, __ATOMIC_RELEASE);
@@ -223,7 +223,7 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
     struct page_info *fresh = claimed == nr ? fresh_frames(x, chunk, &rc) : NULL;
 
     if (!fresh) {
-        unclaim(x, claimed);
+        exchange_unclaim(x, claimed);
         return rc;
     }
     /* From here on nothing fails that could leave the guest with less than it had. */
@@ -244,7 +244,7 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
     return 0;
 }
 
-static long exchange(void *arg)
+static long memory_exchange(void *arg)
 {
     const guest_ptr_t at = *(const guest_ptr_t *)arg;
     struct exchange x;
@@ -343,14 +343,14 @@ enum { ON_ARGUMENT, ON_EXTENTS }; /* subop.how */
 
 static const struct subop rows[] = {
     [XENMEM_increase_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = increase },
-    [XENMEM_decrease_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = decrease },
-    [XENMEM_populate_physmap] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = populate },
+    [XENMEM_decrease_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = memory_decrease },
+    [XENMEM_populate_physmap] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = memory_populate },
     [XENMEM_maximum_ram_page] = { ANYBODY, ARG_NONE, .run = maximum_ram_page },
     [XENMEM_current_reservation] = { ANYBODY, ARG_IN(domid_t), .run = current_reservation },
     [XENMEM_maximum_reservation] = { ANYBODY, ARG_IN(domid_t), .run = maximum_reservation },
     [XENMEM_machine_memory_map] = { CONTROL | HARDWARE, ARG_IN_OUT(struct xen_memory_map), .run = machine_memory_map },
     [XENMEM_machphys_mapping] = { ANYBODY, ARG_OUT(struct xen_machphys_mapping), .run = machphys_mapping },
-    [XENMEM_exchange] = { ANYBODY, ARG_BY_HAND(struct xen_memory_exchange), .run = exchange },
+    [XENMEM_exchange] = { ANYBODY, ARG_BY_HAND(struct xen_memory_exchange), .run = memory_exchange },
 };
 
 /* start: extents that an earlier part of the call has done. */

@@ -69,7 +69,7 @@ static const struct row {
     { __HYPERVISOR_grant_table_op, 11, 12, -ENOSYS, "swap_grant_ref, cache_flush", "they come with guests beside dom0" },
 };
 
-static const struct row *find(u64 hypercall, u64 op)
+static const struct row *not_offered_find(u64 hypercall, u64 op)
 {
     for (const struct row *r = rows; r < rows + ARRAY_SIZE(rows); r++)
         if (r->hypercall == hypercall && (r->first == WHOLE || (op >= r->first && op <= r->last)))
@@ -80,7 +80,7 @@ static const struct row *find(u64 hypercall, u64 op)
 long hypercall_not_offered(u64 hypercall, u64 op)
 {
     static bool told[ARRAY_SIZE(rows)];
-    const struct row *r = find(hypercall, op);
+    const struct row *r = not_offered_find(hypercall, op);
 
     if (!r) {
         printk(GUEST_DEBUG "d%u: hypercall %lu, operation %lu is not known\n", current->domain->id, hypercall, op);

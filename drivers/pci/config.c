@@ -6,7 +6,7 @@
 
 static spinlock_t config_lock = SPINLOCK_INIT(LOCK_LEAF);
 
-static void select(u16 bdf, u16 reg) { outl(0xcf8, 0x80000000u | ((u32)bdf << 8) | (reg & 0xfc)); }
+static void pci_config_select(u16 bdf, u16 reg) { outl(0xcf8, 0x80000000u | ((u32)bdf << 8) | (reg & 0xfc)); }
 
 u32 pci_config_read(u16 bdf, u16 reg, unsigned bytes)
 {
@@ -14,7 +14,7 @@ u32 pci_config_read(u16 bdf, u16 reg, unsigned bytes)
     u32 v;
 
     spin_lock(&config_lock);
-    select(bdf, reg);
+    pci_config_select(bdf, reg);
     v = port_in(port, bytes);
     spin_unlock(&config_lock);
     return v;
@@ -25,7 +25,7 @@ void pci_config_write(u16 bdf, u16 reg, unsigned bytes, u32 value)
     u16 port = (u16)(0xcfc + (reg & 3));
 
     spin_lock(&config_lock);
-    select(bdf, reg);
+    pci_config_select(bdf, reg);
     port_out(port, bytes, value);
     spin_unlock(&config_lock);
 }

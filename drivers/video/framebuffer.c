@@ -40,7 +40,7 @@ static void draw_glyph(u32 c, u32 r, const u8 *glyph)
 }
 
 /* Reading video memory back is slow: the screen is not scrolled but started over, with a cleared line ahead. */
-static void new_line(void)
+static void fb_new_line(void)
 {
     col = 0;
     row = (row + 1) % rows;
@@ -52,13 +52,13 @@ static void framebuffer_write(const char *s, size_t n)
 {
     for (; n; n--, s++) {
         if (*s == '\n')
-            new_line();
+            fb_new_line();
         else if (*s == '\r')
             col = 0;
         else if (*s >= ' ') {
             draw_glyph(col, row, font_glyphs[*s - ' ']);
             if (++col == columns)
-                new_line();
+                fb_new_line();
         }
     }
 }
@@ -75,7 +75,7 @@ static void put_pixel(u8 *at, u32 color)
         memcpy(at, &color, bytes_per_pixel);
 }
 
-static void screen_clear(void)
+static void fb_screen_clear(void)
 {
     for (u32 y = 0; y < height; y++) {
         store_words(line_at(y), NULL, (u64)columns * GLYPH_W * bytes_per_pixel);
@@ -84,13 +84,13 @@ static void screen_clear(void)
     }
 }
 
-static void screen_text(u32 r, u32 c, const char *s)
+static void fb_screen_text(u32 r, u32 c, const char *s)
 {
     for (; *s && c < columns; s++)
         draw_glyph(c++, r, font_glyphs[(*s >= ' ' && *s < 127 ? *s : '?') - ' ']);
 }
 
-static u32 screen_squares(u32 side)
+static u32 fb_screen_squares(u32 side)
 {
     u32 all = side + 8, scale = MAX(1u, MIN(width / 3, height / 2) / all), left = width - all * scale;
 
@@ -139,7 +139,7 @@ void framebuffer_init(const struct boot_framebuffer *fb)
     rows = fb->height / GLYPH_H;
     foreground = framebuffer_channel(fb->red_pos, fb->red_size) | framebuffer_channel(fb->green_pos, fb->green_size) |
                  framebuffer_channel(fb->blue_pos, fb->blue_size);
-    screen = (struct console_screen){ columns, rows, screen_clear, screen_text, screen_squares };
+    screen = (struct console_screen){ columns, rows, fb_screen_clear, fb_screen_text, fb_screen_squares };
     console_screen = &screen;
     console_register_sink(&framebuffer_sink);
     console_sink_ready(&framebuffer_sink);

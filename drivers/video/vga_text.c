@@ -11,7 +11,7 @@ static unsigned col, row;
 
 static u16 *cells(void) { return phys_to_virt(0xb8000); }
 
-static void new_line(void)
+static void vga_new_line(void)
 {
     u16 *c = cells();
 
@@ -29,13 +29,13 @@ static void vga_write(const char *s, size_t n)
 {
     for (; n; n--, s++) {
         if (*s == '\n')
-            new_line();
+            vga_new_line();
         else if (*s == '\r')
             col = 0;
         else if (*s >= ' ' || *s == '\t') {
             WRITE_ONCE(cells()[row * COLUMNS + col], (u16)(ATTRIBUTE | (*s == '\t' ? ' ' : (u8)*s)));
             if (++col == COLUMNS)
-                new_line();
+                vga_new_line();
         }
     }
 }
@@ -45,20 +45,20 @@ static void vga_write(const char *s, size_t n)
 #define PANIC_ATTRIBUTE 0x1f00 /* white on blue */
 #define WHITE_ON_BLACK 0x0f00
 
-static void screen_clear(void)
+static void vga_screen_clear(void)
 {
     for (unsigned i = 0; i < COLUMNS * ROWS; i++)
         cells()[i] = PANIC_ATTRIBUTE | ' ';
 }
 
-static void screen_text(u32 r, u32 c, const char *s)
+static void vga_screen_text(u32 r, u32 c, const char *s)
 {
     for (; *s && c < COLUMNS; s++)
         cells()[r * COLUMNS + c++] = (u16)(PANIC_ATTRIBUTE | (u8)*s);
 }
 
 /* Two modules to a cell, one above the other (code page 437), two more each side as the margin. */
-static u32 screen_squares(u32 side)
+static u32 vga_screen_squares(u32 side)
 {
     static const u8 glyph[4] = { 0xdb, 0xdc, 0xdf, ' ' }; /* by dark upper (1) and lower (2) half */
     u32 all = side + 4, first = COLUMNS - all;
@@ -75,7 +75,7 @@ static u32 screen_squares(u32 side)
     return first;
 }
 
-static const struct console_screen screen = { COLUMNS, ROWS, screen_clear, screen_text, screen_squares };
+static const struct console_screen screen = { COLUMNS, ROWS, vga_screen_clear, vga_screen_text, vga_screen_squares };
 
 static struct console_sink vga_sink = { .name = "vga", .which = SINK_VGA, .write = vga_write };
 

@@ -138,7 +138,7 @@ static void load_kernel(struct build *b)
     }
 }
 
-static void fill_hypercall_page(struct build *b)
+static void dom0_fill_hypercall_page(struct build *b)
 {
     u8 page[PAGE_SIZE];
 
@@ -433,7 +433,7 @@ void build_dom0(void)
     allocate_memory(&b);
     b.d->max_pages = b.max_pages;
     load_kernel(&b);
-    fill_hypercall_page(&b);
+    dom0_fill_hypercall_page(&b);
     scratch_free(b.unpacked);
     copy_initrd(&b);
     fill_start_info(&b);

@@ -54,7 +54,7 @@ static bool is_empty(u32 msr, bool write)
 }
 
 /* The machine address of a page that becomes one of stubs. */
-static bool fill_hypercall_page(struct vcpu *v, u64 at)
+static bool msr_fill_hypercall_page(struct vcpu *v, u64 at)
 {
     if ((at & (PAGE_SIZE - 1)) || page_get_and_type(at >> PAGE_SHIFT, v->domain, PGT_WRITABLE))
         return false;
@@ -74,7 +74,7 @@ static bool set_spec_ctrl(struct vcpu *v, u64 val)
     return true;
 }
 
-static bool command(u32 msr, u64 val, u64 bit, bool permitted)
+static bool msr_prediction_command(u32 msr, u64 val, u64 bit, bool permitted)
 {
     if (!permitted || val & ~bit)
         return false;
@@ -134,10 +134,10 @@ bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val)
         wrmsr(MSR_TSC_AUX, val);
         return true;
     case MSR_SPEC_CTRL: return set_spec_ctrl(v, val);
-    case MSR_PRED_CMD: return command(msr, val, PRED_CMD_IBPB, spec.guest_ibpb);
-    case MSR_FLUSH_CMD: return command(msr, val, FLUSH_CMD_L1D, spec_guest_leaf7_edx() & L7D_L1D_FLUSH);
+    case MSR_PRED_CMD: return msr_prediction_command(msr, val, PRED_CMD_IBPB, spec.guest_ibpb);
+    case MSR_FLUSH_CMD: return msr_prediction_command(msr, val, FLUSH_CMD_L1D, spec_guest_leaf7_edx() & L7D_L1D_FLUSH);
     case MSR_UCODE_REV: /* written with 0 before it is read */ return cpu.intel && val == 0;
-    case MSR_HYPERCALL_PAGE: return fill_hypercall_page(v, val);
+    case MSR_HYPERCALL_PAGE: return msr_fill_hypercall_page(v, val);
     case MSR_MISC_ENABLE: return true; /* stays as it is */
     case MSR_PAT: return val == rdmsr(MSR_PAT);
     case MSR_EFER: return val == rdmsr(MSR_EFER);

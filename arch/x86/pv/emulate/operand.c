@@ -12,7 +12,7 @@
 #include <hv/x86/vectors.h>
 
 /* The descriptor, as the processor finds it through the vCPU's window; 0: there is none. */
-static u64 descriptor(struct vcpu *v, u16 selector)
+static u64 operand_descriptor(struct vcpu *v, u16 selector)
 {
     u64 window = PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT);
 
@@ -38,11 +38,14 @@ static u32 limit_of(u64 d)
     return d & DESC_G ? limit << 12 | 0xfff : limit;
 }
 
-static u8 fetch(u8 *to, u64 from, u64 n) { return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, guest_ptr(from), n)) : 0; }
+static u8 operand_fetch_code(u8 *to, u64 from, u64 n)
+{
+    return guest_range_ok(from, n) ? (u8)(n - guest_copy_raw_from(to, guest_ptr(from), n)) : 0;
+}
 
 bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
 {
-    u64 cs = regs->cs == SEL_GUEST_CS64 ? DESC_L : descriptor(current, regs->cs);
+    u64 cs = regs->cs == SEL_GUEST_CS64 ? DESC_L : operand_descriptor(current, regs->cs);
     u64 at = cs & DESC_L ? regs->rip : (u32)(regs->rip + base_of(cs));
 
     memset(&in->available, 0, sizeof(*in) - offsetof(struct insn, available));
@@ -50,7 +53,7 @@ bool insn_decode(struct insn *in, const struct cpu_user_regs *regs)
     if (likely(!copy_from_guest(in->bytes, guest_ptr(at), 16)))
         in->available = INSN_MAX;
     else /* the next page is not there, and perhaps not needed */
-        in->available = fetch(in->bytes, at, MIN((u64)INSN_MAX, PAGE_SIZE - (at & (PAGE_SIZE - 1))));
+        in->available = operand_fetch_code(in->bytes, at, MIN((u64)INSN_MAX, PAGE_SIZE - (at & (PAGE_SIZE - 1))));
     return insn_decode_bytes(in);
 }
 
@@ -70,7 +73,7 @@ static u16 selector_of(const struct cpu_user_regs *regs, enum segment segment)
 enum access { LOAD, STORE, PROBE };
 
 /* Intel SDM vol. 3, 5.3 and 5.5. */
-static bool permitted(u64 d, u64 first, u64 last, enum access what)
+static bool operand_permitted(u64 d, u64 first, u64 last, enum access what)
 {
     u32 limit = limit_of(d);
     bool code = d & DESC_CODE;
@@ -83,17 +86,17 @@ static bool permitted(u64 d, u64 first, u64 last, enum access what)
 }
 
 /* The linear address of `n` bytes; false: beyond the segment. FS and GS have bases of their own, which the processor holds. */
-static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum segment segment, u64 offset, u64 n, enum access what,
-                   u64 *va)
+static bool operand_linear(const struct insn *in, const struct cpu_user_regs *regs, enum segment segment, u64 offset, u64 n,
+                           enum access what, u64 *va)
 {
     u64 fs_gs = segment == SEG_FS ? rdmsr(MSR_FS_BASE) : segment == SEG_GS ? rdmsr(MSR_GS_BASE) : 0;
 
     if (in->code == 8 || segment == SEG_FS || segment == SEG_GS) {
         *va = offset + fs_gs;
     } else {
-        u64 d = descriptor(current, selector_of(regs, segment));
+        u64 d = operand_descriptor(current, selector_of(regs, segment));
 
-        if (!permitted(d, offset, offset + n - 1, what))
+        if (!operand_permitted(d, offset, offset + n - 1, what))
             return false;
         *va = offset + base_of(d);
     }
@@ -103,7 +106,7 @@ static bool linear(const struct insn *in, const struct cpu_user_regs *regs, enum
 }
 
 /* Stores are of all bytes or of none: both pages are asked first. */
-static bool reach(u64 va, enum access what, void *data, u64 n)
+static bool operand_reach(u64 va, enum access what, void *data, u64 n)
 {
     u64 last_page = (va + n - 1) & ~(PAGE_SIZE - 1);
 
@@ -115,16 +118,16 @@ static bool reach(u64 va, enum access what, void *data, u64 n)
 }
 
 /* False: it raised an exception, which has been delivered. */
-static bool operand(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, enum access what, void *data,
-                    u64 n)
+static bool operand_read_or_write(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, enum access what,
+                                  void *data, u64 n)
 {
     struct mended fault = { segment == SEG_SS ? VEC_SS : VEC_GP, 0, 0 };
     u32 write = what == LOAD ? 0 : PFEC_WRITE;
     u64 va;
 
-    if (linear(in, regs, segment, offset, n, what, &va)) {
+    if (operand_linear(in, regs, segment, offset, n, what, &va)) {
         if (guest_range_ok(va, n)) {
-            if (reach(va, what, data, n))
+            if (operand_reach(va, what, data, n))
                 return true;
             fault = this_cpu()->mended;
             fault.error |= write; /* it is one from its first look on */
@@ -138,17 +141,17 @@ static bool operand(struct cpu_user_regs *regs, const struct insn *in, enum segm
 
 bool pv_operand_load(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, void *dst, u64 n)
 {
-    return operand(regs, in, segment, offset, LOAD, dst, n);
+    return operand_read_or_write(regs, in, segment, offset, LOAD, dst, n);
 }
 
 bool pv_operand_store(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, const void *src, u64 n)
 {
-    return operand(regs, in, segment, offset, STORE, (void *)(u64)src, n);
+    return operand_read_or_write(regs, in, segment, offset, STORE, (void *)(u64)src, n);
 }
 
 bool pv_operand_writable(struct cpu_user_regs *regs, const struct insn *in, enum segment segment, u64 offset, u64 n)
 {
-    return operand(regs, in, segment, offset, PROBE, NULL, n);
+    return operand_read_or_write(regs, in, segment, offset, PROBE, NULL, n);
 }
 
 bool pv_fetch_failed(struct cpu_user_regs *regs, const struct insn *in)

@@ -13,7 +13,7 @@
 
 enum { SLDT = 0x000, STR = 0x001, SGDT = 0x100, SIDT = 0x101, SMSW = 0x104 };
 
-static bool store(struct cpu_user_regs *regs, const struct insn *in, const void *src, u64 n)
+static bool umip_store(struct cpu_user_regs *regs, const struct insn *in, const void *src, u64 n)
 {
     enum segment segment;
     u64 offset = insn_address(in, regs, &segment);
@@ -24,7 +24,7 @@ static bool store(struct cpu_user_regs *regs, const struct insn *in, const void 
 static enum outcome show_word(struct cpu_user_regs *regs, const struct insn *in, u16 value)
 {
     if (insn_is_memory(in))
-        return store(regs, in, &value, sizeof(value)) ? DONE : RAISED;
+        return umip_store(regs, in, &value, sizeof(value)) ? DONE : RAISED;
     insn_write_reg(regs, in, insn_rm(in), value);
     return DONE;
 }
@@ -38,7 +38,7 @@ static enum outcome show_table(struct cpu_user_regs *regs, const struct insn *in
 
     if (!insn_is_memory(in))
         return REFUSED; /* other instructions */
-    return store(regs, in, &shown, in->code == 8 ? 10 : 6) ? DONE : RAISED;
+    return umip_store(regs, in, &shown, in->code == 8 ? 10 : 6) ? DONE : RAISED;
 }
 
 enum outcome pv_emulate_umip(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)

@@ -30,7 +30,7 @@ static void logic_flags(struct write *w, const struct insn *in, u64 result)
     w->zf = !(in->size == 8 ? result : result & ((1ULL << (8 * in->size)) - 1));
 }
 
-static bool alu(const struct insn *in, unsigned op, u64 old, u64 src, struct write *w)
+static bool ptwr_alu(const struct insn *in, unsigned op, u64 old, u64 src, struct write *w)
 {
     switch (op) {
     case ALU_ADD: w->value = old + src; break;
@@ -48,7 +48,7 @@ static bool alu_register(struct cpu_user_regs *regs, const struct insn *in, u64 
 {
     u64 src;
 
-    return insn_read_reg(regs, in, insn_reg(in), &src) && alu(in, in->opcode >> 3, old, src, w);
+    return insn_read_reg(regs, in, insn_reg(in), &src) && ptwr_alu(in, in->opcode >> 3, old, src, w);
 }
 
 static bool mov_immediate(const struct insn *in, struct write *w)
@@ -84,7 +84,7 @@ static bool xadd(struct cpu_user_regs *regs, const struct insn *in, u64 old, str
 
     w->has_reg_result = true;
     w->reg_result = old;
-    return insn_read_reg(regs, in, insn_reg(in), &src) && alu(in, ALU_ADD, old, src, w);
+    return insn_read_reg(regs, in, insn_reg(in), &src) && ptwr_alu(in, ALU_ADD, old, src, w);
 }
 
 static bool bit_op(unsigned op, u64 old, u64 bit, struct write *w)
@@ -106,7 +106,7 @@ static bool bit_register(struct cpu_user_regs *regs, const struct insn *in, unsi
 }
 
 /* What the instruction makes of the operand's old contents (SDM vol. 2, appendix A: E memory, G register, I immediate). False: not supported. */
-static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, struct write *w)
+static bool ptwr_compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, struct write *w)
 {
     *w = (struct write){ .store = true };
     switch (in->opcode) {
@@ -116,7 +116,7 @@ static bool compute(struct cpu_user_regs *regs, const struct insn *in, u64 old, 
     case OP_0F | 0xb0 ... OP_0F | 0xb1: return cmpxchg(regs, in, old, w);        /* CMPXCHG E,G */
     case OP_0F | 0xc0 ... OP_0F | 0xc1: return xadd(regs, in, old, w);           /* XADD E,G */
     case 0x80 ... 0x81:
-    case 0x83: return alu(in, modrm_reg(in), old, in->imm, w); /* ADD OR AND SUB XOR E,I */
+    case 0x83: return ptwr_alu(in, modrm_reg(in), old, in->imm, w); /* ADD OR AND SUB XOR E,I */
     case 0x00 ... 0x01:
     case 0x08 ... 0x09:
     case 0x20 ... 0x21:
@@ -138,7 +138,7 @@ static int emulate_once(struct domain *d, struct cpu_user_regs *regs, const stru
     pte_t old = READ_ONCE(*(pte_t *)phys_to_virt(at & ~7ULL));
     struct write w;
 
-    if (!compute(regs, in, (old & mask) >> shift, &w))
+    if (!ptwr_compute(regs, in, (old & mask) >> shift, &w))
         return -EINVAL;
     if (w.store) {
         int rc = pt_entry_cmpxchg_l1(d, at & ~7ULL, old, (old & ~mask) | ((w.value << shift) & mask));
