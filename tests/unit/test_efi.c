@@ -141,7 +141,7 @@ static void start(void **state)
     efi_runtime_init();
     assert_non_null(strstr(fake_log, "UEFI 2.7, runtime services for dom0\n"));
     assert_int_equal(nr_mapped, 2);
-    assert_true(mapped[0][0] == 0x1000 && mapped[0][1] == 0x1000 && !(mapped[0][2] & (PTE_PCD | PTE_USER)));
+    assert_true(mapped[0][0] == 0x1000 && mapped[0][1] == 0x1000 && !(mapped[0][2] & (PTE_PCD | PTE_PWT | PTE_USER)));
     assert_true(mapped[1][0] == 0x3000 && mapped[1][1] == 0x2000 && (mapped[1][2] & PTE_PCD)); /* device registers */
     assert_true(!hv_l4[0] && hv_l4[HV_SLOT_FIRST] == 0x2000);                                  /* no longer in every address space */
     assert_true(efi_info.vendor_revision == 77 && efi_info.nr_config_tables == 5 && efi_info.config_tables == 0x5000);

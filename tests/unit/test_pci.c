@@ -157,9 +157,9 @@ static void msix(void **state)
         { 0x000a0000, 0, 0, 0, -EINVAL, 0 },          /* below 1 MiB */
         { 0xfee00000, 0, 0, 0, -EINVAL, 0 },          /* messages */
         { 0xfeeff000, 0, 0, 0, -EINVAL, 0 },          { 0xfef00000, 0, 0, 0, 0, 0xfef00000 },
-        { 0xd0000000, 0, 0, 0, -EINVAL, 0 },     /* the local APIC */
-        { 0xfec00000, 0, 0, 0, -EINVAL, 0 },     /* an I/O APIC */
-        { 0xe0000000, 0, 0xff8, 0, -EINVAL, 0 }, /* across a page's end */
+        { 0xd0000000, 0, 0, 0, -EINVAL, 0 },                                                   /* the local APIC */
+        { 0xfec00000, 0, 0, 0, -EINVAL, 0 },                                                   /* an I/O APIC */
+        { 0xe0000000, 0, 0xff0, 0, 0, 0xe0000ff0 },   { 0xe0000000, 0, 0xff8, 0, -EINVAL, 0 }, /* across a page's end */
     };
 
     set(0, 0x34, 1, 0x60);
@@ -236,10 +236,14 @@ static void serial_cards(void **state)
     set(0, 0x24, 4, 0xc101);
     assert_true(pci_find_serial(0, false, &place) && place.base == 0xc100);
 
+    set(0, 0x24, 4, 0xd0000004); /* behind the last BAR is something else */
+    set(0, 0x28, 4, 0x1234);
+    assert_true(pci_find_serial(0, false, &place) && place.base == 0xd0000000);
+
     place.base = 0xc2f8;
     pci_place_serial(&place, NULL);
     assert_int_equal(get(0, 0x10, 4), 0xc2f9);
-    assert_int_equal(get(0, 4, 2), 1);
+    assert_int_equal(get(0, 4, 2), 3);
     pci_place_serial(&place, &(u16){ 0x120 });
     assert_int_equal(get(2, 0x1c, 2), 0xc0c0);
 }

@@ -50,9 +50,9 @@ struct cpuid_regs fake_cpuid(u32 leaf, u32 sub)
     case 0: return (struct cpuid_regs){ now.max_leaf, name.eax, name.ecx, name.ebx };
     case 1: return (struct cpuid_regs){ .eax = now.signature, .ecx = now.features };
     case 7:
-        return sub == 1 ? (struct cpuid_regs){ .edx = now.leaf7_1_edx } :
-               sub == 2 ? (struct cpuid_regs){ .edx = now.leaf7_2_edx } :
-                          now.leaf7;
+        return !sub                ? now.leaf7 :
+               sub > now.leaf7.eax ? (struct cpuid_regs){ .edx = ~0u } :
+                                     (struct cpuid_regs){ .edx = sub == 1 ? now.leaf7_1_edx : now.leaf7_2_edx };
     case 13: return sub ? (struct cpuid_regs){ .eax = now.xsave_1_eax } : now.xsave;
     case 0x40000000: return now.hypervisor;
     case 0x80000000: return (struct cpuid_regs){ .eax = now.max_ext_leaf };
@@ -359,6 +359,7 @@ static void lfence(void **state)
         p.vendor = rows[i].vendor;
         p.signature = rows[i].signature;
         p.ext21_eax = rows[i].ext21_eax;
+        p.max_ext_leaf -= !rows[i].ext21_eax; /* it ends before that */
         p.no_msrs = rows[i].no_msrs;
         lfence_bit_sticks = rows[i].sticks;
         start(p, "spec-ctrl=no");
@@ -451,6 +452,9 @@ static void control_flow(void **state)
     p.leaf7_1_edx = 1u << 18; /* it promises */
     start(p, "spec-ctrl=bti-thunk=jmp");
     assert_true(shadow_stacks_in_use());
+    p.leaf7.eax = 0; /* where there is no place for the promise */
+    start(p, "spec-ctrl=bti-thunk=jmp");
+    assert_false(shadow_stacks_in_use());
     start(p, "spec-ctrl=bti-thunk=jmp cet=no");
     assert_true(!shadow_stacks_in_use() && !spec.branch_tracking && !(fake_cr4 & CR4_CET));
     assert_said("CET: no shadow stacks, cet= says so");
