@@ -105,10 +105,11 @@ def wrong_words():
 
 @test("tools: none works when it is imported")
 def imported():
-    """What a file defines can be used by others."""
-    silent = "import runpy, subprocess, sys\nsys.path.insert(0, 'tools')\ndef never(*a, **k): raise SystemExit('it starts a program')\n" \
+    """What a file defines can be used by others; the scripts of tests/, too."""
+    scripts = sorted(os.path.relpath(p, TOP) for p in glob.glob(f"{TOP}/tests/**/*.py", recursive=True))
+    silent = "import runpy, subprocess, sys\nsys.path[:0] = ['tools', 'tests']\ndef never(*a, **k): raise SystemExit('it starts a program')\n" \
              "subprocess.Popen = subprocess.run = never\nfor tool in sys.argv[1:]: runpy.run_path(tool, run_name='imported')\n"
-    out, status = run(["-c", silent] + TOOLS)
+    out, status = run(["-c", silent] + TOOLS + scripts)
     need(not status and not out, f"status {status}: {out}")
 
 
