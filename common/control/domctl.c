@@ -132,7 +132,7 @@ static long run_paused(const struct subop *row, struct domain *d, void *arg)
     struct vcpu *v = domain_vcpu(d, *(const u32 *)arg);
 
     if (!v)
-        return -ENOENT;
+        return -ESRCH;
     if (v == current)
         return -EINVAL; /* its state is in use */
     long rc = vcpu_pause(v);

@@ -23,19 +23,24 @@ static int write_set(const struct xenctl_bitmap *map, cpuset_t set)
     return copy_to_guest(map->bitmap, &set, bytes_of(map)) ? -EFAULT : 0;
 }
 
-static struct vcpu *named(struct domain *d, const struct xen_domctl_vcpuaffinity *x) { return domain_vcpu(d, x->vcpu); }
-
-static bool flags_ok(u32 flags) { return flags && !(flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)); }
+/* The ABI's errors, which other operations on a vCPU have not: -EINVAL for a number that is none, -ESRCH for a vCPU that is not made yet. */
+static int named(struct domain *d, const struct xen_domctl_vcpuaffinity *x, struct vcpu **v)
+{
+    if (x->vcpu >= d->max_vcpus || !x->flags || (x->flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)))
+        return -EINVAL;
+    *v = domain_vcpu(d, x->vcpu);
+    return *v ? 0 : -ESRCH;
+}
 
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_vcpuaffinity *x = &op->u.vcpuaffinity;
-    struct vcpu *v = named(d, x);
+    struct vcpu *v;
+    int rc = named(d, x, &v);
 
-    if (!v || !flags_ok(x->flags))
-        return -EINVAL;
+    if (rc)
+        return rc;
     cpuset_t hard = v->sched.hard_affinity, soft = v->sched.soft_affinity, usable = cpuset_read(&cpus_online);
-    int rc = 0;
 
     if (x->flags & XEN_VCPUAFFINITY_HARD)
         rc = read_set(&x->cpumap_hard, &hard);
@@ -54,11 +59,11 @@ long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
 long domctl_get_affinity(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_vcpuaffinity *x = &op->u.vcpuaffinity;
-    struct vcpu *v = named(d, x);
-    int rc = 0;
+    struct vcpu *v;
+    int rc = named(d, x, &v);
 
-    if (!v || !flags_ok(x->flags))
-        return -EINVAL;
+    if (rc)
+        return rc;
     if (x->flags & XEN_VCPUAFFINITY_HARD)
         rc = write_set(&x->cpumap_hard, v->sched.hard_affinity);
     if (!rc && (x->flags & XEN_VCPUAFFINITY_SOFT))

@@ -58,6 +58,10 @@ static domid_t made(u32 vcpus)
     CHECK_EQ(create(vcpus), 0);
     domid_t id = op.domain;
 
+    op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ .vcpu = 0, .flags = XEN_VCPUAFFINITY_HARD };
+    CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), -3); /* not made yet */
+    op.u.vcpuaffinity.vcpu = 4711;
+    CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), -22);
     CHECK_EQ(make_vcpus(id, vcpus), 0);
     return id;
 }

@@ -51,7 +51,7 @@ static void refusals(void)
     op.u.vcpu_msrs = (struct xen_domctl_vcpu_msrs){ 0, 0, 0 };
     CHECK_EQ(domctl(XEN_DOMCTL_get_vcpu_msrs), -22); /* the caller's own */
     op.u.vcpu_msrs.vcpu = 77;
-    CHECK_EQ(domctl(XEN_DOMCTL_get_vcpu_msrs), -2);
+    CHECK_EQ(domctl(XEN_DOMCTL_get_vcpu_msrs), -3);
     op.u.vcpu_msrs = (struct xen_domctl_vcpu_msrs){ 1, 0, 0 };
     CHECK_EQ(domctl(XEN_DOMCTL_get_vcpu_msrs), 0);
     CHECK_EQ(op.u.vcpu_msrs.msr_count, 5);

@@ -107,7 +107,8 @@ def wrong_words():
 def imported():
     """What a file defines can be used by others; the scripts of tests/, too."""
     scripts = sorted(os.path.relpath(p, TOP) for p in glob.glob(f"{TOP}/tests/**/*.py", recursive=True))
-    silent = "import runpy, subprocess, sys\nsys.path[:0] = ['tools', 'tests']\ndef never(*a, **k): raise SystemExit('it starts a program')\n" \
+    silent = "import runpy, subprocess, sys\nsys.path[:0] = ['tools', 'tests']\n" \
+             "def never(*a, **k): raise SystemExit('it starts a program')\n" \
              "subprocess.Popen = subprocess.run = never\nfor tool in sys.argv[1:]: runpy.run_path(tool, run_name='imported')\n"
     out, status = run(["-c", silent] + TOOLS + scripts)
     need(not status and not out, f"status {status}: {out}")
