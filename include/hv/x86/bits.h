@@ -48,20 +48,20 @@
 #define XCR0_AVX512 BITS_(0xe0) /* opmask, ZMM_Hi256, Hi16_ZMM: together or not at all */
 
 /* Segment descriptors (vol. 3, 3.4.5; of the system: 3.5), and a selector's table bit (3.4.2) */
-#define DESC_ACCESSED (BITS_(1) << 40)
-#define DESC_RW (BITS_(1) << 41) /* data: writable; code: readable */
-#define DESC_EXPAND_DOWN (BITS_(1) << 42)
-#define DESC_CODE (BITS_(1) << 43)
-#define DESC_S (BITS_(1) << 44) /* code or data, not the system's */
+#define DESC_ACCESSED BITS_(0x10000000000)
+#define DESC_RW BITS_(0x20000000000) /* data: writable; code: readable */
+#define DESC_EXPAND_DOWN BITS_(0x40000000000)
+#define DESC_CODE BITS_(0x80000000000)
+#define DESC_S BITS_(0x100000000000) /* code or data, not the system's */
 #define DESC_DPL_SHIFT 45
-#define DESC_DPL (BITS_(3) << DESC_DPL_SHIFT)
-#define DESC_PRESENT (BITS_(1) << 47)
-#define DESC_L (BITS_(1) << 53)
-#define DESC_D (BITS_(1) << 54)
-#define DESC_G (BITS_(1) << 55)
-#define DESC_LDT (DESC_PRESENT | BITS_(2) << 40)
-#define DESC_TSS (DESC_PRESENT | BITS_(9) << 40) /* 64-bit, not busy */
-#define SEL_TI 4                                 /* the LDT's */
+#define DESC_DPL BITS_(0x600000000000)
+#define DESC_PRESENT BITS_(0x800000000000)
+#define DESC_L BITS_(0x20000000000000)
+#define DESC_D BITS_(0x40000000000000)
+#define DESC_G BITS_(0x80000000000000)
+#define DESC_LDT BITS_(0x820000000000) /* present */
+#define DESC_TSS BITS_(0x890000000000) /* present, 64-bit, not busy */
+#define SEL_TI 4                       /* the LDT's */
 
 /* Page-table entries (vol. 3, 4.5) */
 #define PTE_PRESENT BITS_(0x001)
