@@ -30,7 +30,7 @@ def smap():
 
 DEATHS = [
     {"name": "unhandled_fault",
-     "expected": ("d0:v0: unhandled page fault (ec=0002) in kernel mode: no handler is registered", "Given up by inject()",
+     "expected": ("d0:v0: unhandled page fault (ec=0002) in kernel mode: no handler is registered", "Given up by guest_trap_inject()",
                   "L4[0x024] = 0000000000000000 not present", "rax: 0000123456789000", "Code at rip: 48 c7 00 0d d0", "Guest stack at")},
     {"name": "bad_stack", "expected": ("its frame cannot be written to the guest's kernel stack", "rsp: ffff830000001000")},
     {"name": "half_mapped",
