@@ -175,7 +175,7 @@ def hypervisor_cells(how, cpu):
 def guest_cells_raised(how):
     """The same for what guests raise, in kernel and user mode."""
     args = machine.command(boot(how, test_kernel("trap_cells"), f"{HV_WORDS} traptest=guest"), mem="256M")
-    check_guest(run_machine_to_file(args, 60, f"{OUT}/matrix-guest-{how}.console"))
+    check_guest(run_machine_to_file(args, 120, f"{OUT}/matrix-guest-{how}.console"))
 
 
 @test("matrix: the first line of a report within 10,000 instructions of the fault")
