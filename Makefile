@@ -52,6 +52,7 @@ ifneq ($(findstring clang,$(CC_VERSION)),)
 COMMON += -mretpoline -mretpoline-external-thunk
 else
 COMMON += -mindirect-branch=thunk-extern -mindirect-branch-register
+WARN += -Wconversion -Wsign-conversion # clang's also mind sums of small numbers
 endif
 COMMON += -fno-jump-tables
 CFLAGS := $(COMMON) -std=gnu11 -O2 -ffreestanding -fno-strict-aliasing -fno-delete-null-pointer-checks $(WARN) $(EXTRA_CFLAGS)

@@ -101,7 +101,7 @@ static long set_wakeup_time(struct xenpf_efi_runtime_call *c)
 {
     u64 enable = c->misc & XEN_EFI_SET_WAKEUP_TIME_ENABLE, only = c->misc & XEN_EFI_SET_WAKEUP_TIME_ENABLE_ONLY;
 
-    if (c->misc & ~(XEN_EFI_SET_WAKEUP_TIME_ENABLE | XEN_EFI_SET_WAKEUP_TIME_ENABLE_ONLY))
+    if (c->misc & ~(u32)(XEN_EFI_SET_WAKEUP_TIME_ENABLE | XEN_EFI_SET_WAKEUP_TIME_ENABLE_ONLY))
         return -EINVAL;
     return efi_call(EFI_SET_WAKEUP_TIME, &c->status, (u64[5]){ enable, only || !enable ? 0 : (u64)&c->u.wakeup_time });
 }
@@ -196,7 +196,7 @@ static long get_next_variable_name(struct xenpf_efi_runtime_call *c)
 
 static long query_variable_info(struct xenpf_efi_runtime_call *c)
 {
-    if (c->misc & ~XEN_EFI_VARINFO_BOOT_SNAPSHOT)
+    if (c->misc & ~(u32)XEN_EFI_VARINFO_BOOT_SNAPSHOT)
         return -EINVAL;
     if (c->misc & XEN_EFI_VARINFO_BOOT_SNAPSHOT)
         return -EOPNOTSUPP; /* none was taken: boot is as long ago as one likes */

@@ -70,7 +70,7 @@ int msi_program(const struct msi_target *t, u8 vector, u8 apic_id)
     pci_config_write(t->bdf, cap + 4u, 4, addr);
     if (wide)
         pci_config_write(t->bdf, cap + 8u, 4, 0);
-    pci_config_write(t->bdf, cap + (wide ? 12u : 8u), 2, data);
+    pci_config_write(t->bdf, (u16)(cap + (wide ? 12u : 8u)), 2, data);
     /* One message; the guest cannot reach the enable bit's other conditions, so it is set here. */
     pci_config_write(t->bdf, cap + 2u, 2, (u32)((control & ~0x70) | 1));
     return 0;

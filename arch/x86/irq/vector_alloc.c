@@ -21,7 +21,7 @@
  *
  * If A freed the vector, B would find no PIRQ, call the interrupt unexpected, and lose it: an edge does not come again.
  */
-#define LEFT 0x8000
+#define LEFT 0x8000u
 
 _Static_assert(MAX_CPUS <= 256, "irq_vector.cpu is a byte");
 static u16 owners[MAX_CPUS][256]; /* number of the PIRQ plus one; 0: the vector is free */

@@ -47,7 +47,7 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2, u32 
     if ((error & (PFEC_PRESENT | PFEC_WRITE)) == (PFEC_PRESENT | PFEC_WRITE) && v->pv.guest_kernel_mode &&
         (v->domain->vm_assist & (1ULL << VMASST_TYPE_writable_pagetables)) && ptwr_emulate(v, regs, cr2))
         return;
-    error = (error & ~PFEC_USER) | (v->pv.guest_kernel_mode ? 0 : PFEC_USER);
+    error = (error & ~(u32)PFEC_USER) | (v->pv.guest_kernel_mode ? 0 : PFEC_USER);
     if (v->info)
         v->info->arch.cr2 = cr2;
     pv_inject(regs, VEC_PF, error);

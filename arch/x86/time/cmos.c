@@ -8,7 +8,7 @@
 #define UPDATING 0x80 /* register A */
 #define BINARY 4      /* register B */
 #define HOURS_24 2
-#define AFTERNOON 0x80
+#define AFTERNOON 0x80u
 #define STATUS_B 11
 
 enum { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR, CENTURY, NR_FIELDS };
@@ -50,7 +50,7 @@ static u32 whole_year(u32 year, u32 century)
 /* 12 is the hour before 1, in the morning as in the afternoon. */
 static u32 hour_of(u8 v, u8 mode)
 {
-    u32 hour = decode(mode & HOURS_24 ? v : v & ~AFTERNOON, mode & BINARY);
+    u32 hour = decode(mode & HOURS_24 ? v : (u8)(v & ~AFTERNOON), mode & BINARY);
 
     if (mode & HOURS_24)
         return hour;
