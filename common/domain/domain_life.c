@@ -226,11 +226,9 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 int domain_work_point(void)
 {
     const struct vcpu *v = current;
-    const struct vcpu_info *info = v->info;
 
     assert_may_preempt();
-    if (READ_ONCE(v->pause_flags) || (READ_ONCE(v->nmi_pending) && !v->nmi_masked) ||
-        (info && READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask)))
+    if (READ_ONCE(v->pause_flags) || vcpu_has_pending(v))
         return -ERESTART;
     preempt_point();
     return 0;

@@ -7,6 +7,7 @@
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_type.h>
+#include <hv/x86/vectors.h>
 
 #define VCPU_TIMERS 4 /* periodic, singleshot, poll, slice */
 
@@ -141,6 +142,15 @@ void vcpu_kick(struct vcpu *v)
     vcpu_pause_flag_clear(v, PAUSE_BLOCKED | PAUSE_POLL); /* a vCPU that polls for one port takes events of others, too */
     if (v != current && vcpu_is_running(v))
         softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_EVENT);
+}
+
+/* #MC has a handler where one is raised (vmce_inject()); an NMI waits until the guest has one. */
+bool vcpu_has_pending(const struct vcpu *v)
+{
+    const struct vcpu_info *info = v->info;
+
+    return READ_ONCE(v->pv.vmce.pending) || (READ_ONCE(v->nmi_pending) && !v->nmi_masked && v->pv.traps[VEC_NMI].address) ||
+           (info && READ_ONCE(info->evtchn_upcall_pending) && !READ_ONCE(info->evtchn_upcall_mask));
 }
 
 void vcpu_add_nmis(struct vcpu *v, u32 n)

@@ -25,8 +25,8 @@ static long op_block(void *arg)
     if (v->info) {
         WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
         vcpu_pause_flag_set(v, PAUSE_BLOCKED);
-        /* An event that came between the two lines found the vCPU not blocked and woke nobody: so look again, behind the flag. */
-        if (READ_ONCE(v->info->evtchn_upcall_pending))
+        /* An event or an NMI that came before the flag found the vCPU not blocked and woke nobody: so look again, behind the flag. */
+        if (vcpu_has_pending(v))
             vcpu_unblock(v);
     }
     return 0;
@@ -50,8 +50,7 @@ static long op_poll(void *arg)
     timer_stop(&v->poll_timer);           /* of an earlier poll that an event ended */
     v->poll_port = p->nr_ports == 1 ? ports[0] : 0;
     vcpu_pause_flag_set(v, PAUSE_POLL); /* then look once more: wake_pollers() is the other side */
-    if (evtchn_any_pending(v->domain, ports, p->nr_ports) ||
-        (v->info && READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask)))
+    if (evtchn_any_pending(v->domain, ports, p->nr_ports) || vcpu_has_pending(v))
         vcpu_pause_flag_clear(v, PAUSE_POLL);
     else if (p->timeout)
         timer_set(&v->poll_timer, p->timeout);
