@@ -15,8 +15,8 @@ long domctl_pause(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_unpause(struct domain *d, struct xen_domctl *op);
 long domctl_destroy(struct domain *d, struct xen_domctl *op) __may_preempt; /* -ERESTART: to be called again */
 /* domctl_sched.c */
-long domctl_set_affinity(struct domain *d, struct xen_domctl *op);
-long domctl_get_affinity(struct domain *d, struct xen_domctl *op);
+long domctl_set_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
+long domctl_get_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_scheduler_op(struct domain *d, struct xen_domctl *op);
 /* domctl_rights.c */
 long domctl_irq_permission(struct domain *d, struct xen_domctl *op);

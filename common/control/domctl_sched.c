@@ -4,6 +4,7 @@
 
 #include <hv/guest_access.h>
 #include <hv/sched.h>
+#include <hv/softirq.h>
 
 static u64 bytes_of(const struct xenctl_bitmap *map) { return (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8; }
 
@@ -17,10 +18,22 @@ static int read_set(const struct xenctl_bitmap *map, cpuset_t *set)
     return 0;
 }
 
+/* A set of CPUs to the guest. Of a map that is longer than ours the rest is 0: no CPU has those numbers, whatever stood there. */
 static int write_set(const struct xenctl_bitmap *map, cpuset_t set)
 {
+    static const u8 none[PAGE_SIZE / 8];
+    u64 end = ((u64)map->nr_bits + 7) / 8, at = bytes_of(map);
+
     set = cpuset_and(set, cpuset_below(map->nr_bits));
-    return copy_to_guest(map->bitmap, &set, bytes_of(map)) ? -EFAULT : 0;
+    if (copy_to_guest(map->bitmap, &set, at))
+        return -EFAULT;
+    for (u64 n; at < end; at += n) {
+        n = MIN(end - at, sizeof(none));
+        if (copy_to_guest(guest_ptr_add(map->bitmap, at), none, n))
+            return -EFAULT;
+        preempt_point();
+    }
+    return 0;
 }
 
 /* The ABI's errors, which other operations on a vCPU have not: -EINVAL for a number that is none, -ESRCH for a vCPU that is not made yet. */

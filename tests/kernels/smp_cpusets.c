@@ -53,6 +53,23 @@ static void run_on(u32 cpu)
     CHECK_EQ(HYPERCALL4(__HYPERVISOR_mmuext_op, &flush, 1, NULL, DOMID_SELF), 0);
 }
 
+/* Bits for which there can be no CPU are 0, whatever the map had there before; what lies behind it stays. */
+static void longer_than_any(void)
+{
+    static const u32 lengths[] = { 0, 1, 7, 8, 63, 64, 65, 100, 1000, 4095, 4096 };
+    static u8 bytes[1024];
+
+    for (u32 i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        u32 size = (lengths[i] + 7) / 8;
+
+        memory_set(bytes, 0xa5, sizeof(bytes));
+        smp_op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ 0, XEN_VCPUAFFINITY_HARD, { (u64)bytes, lengths[i] }, { 0, 0 } };
+        CHECK_EQ(smp_domctl(XEN_DOMCTL_getvcpuaffinity), 0);
+        for (u32 at = 0; at < sizeof(bytes); at++)
+            CHECK_EQ(bytes[at], at >= size ? 0xa5 : at ? 0 : 1);
+    }
+}
+
 static long pin(int cpu)
 {
     struct sched_pin_override p = { cpu };
@@ -67,6 +84,8 @@ void test_main(void)
 
     for (u32 cpu = 0; cpu <= last; cpu++)
         run_on(cpu);
+    run_on(0);
+    longer_than_any();
     CHECK_EQ(pin(0), 0);
     CHECK_EQ(running_on(), 0);
     CHECK_EQ(pin((int)last), -16);
