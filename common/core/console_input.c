@@ -93,13 +93,14 @@ char console_next_key(void)
 {
     spin_lock(&rx_lock);
     char key = keys_head != keys_tail ? keys[keys_head++ % sizeof(keys)] : 0;
+    /* Behind the last key: a switch that found no room. Under the lock, or one that comes now would be announced here and once more as a key. */
+    bool lost_switch = !key && said_to_dom0 != to_dom0;
 
     spin_unlock(&rx_lock);
-    if (key == CONSOLE_SWITCH || (!key && said_to_dom0 != READ_ONCE(to_dom0))) { /* behind the last: a switch that found no room */
-        say_where_input_goes(!said_to_dom0);
-        return CONSOLE_SWITCH;
-    }
-    return key;
+    if (key != CONSOLE_SWITCH && !lost_switch)
+        return key;
+    say_where_input_goes(!said_to_dom0);
+    return CONSOLE_SWITCH;
 }
 
 bool console_waits_for_dom0(void) { return READ_ONCE(rx_head) != READ_ONCE(rx_tail); }
