@@ -101,7 +101,7 @@ WEAK void softirq_register(enum softirq nr, void (*fn)(void))
 WEAK void preempt_point(void) {}
 WEAK int domain_work_point(void) { return 0; }
 WEAK void preempt_wait(u32 *turns) { ++*turns; }
-WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~PAUSE_BLOCKED; }
+WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~(PAUSE_BLOCKED | PAUSE_POLL); }
 WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }
 WEAK void xpti_l4_changed(const struct domain *d, const pte_t *entry)
 {
