@@ -195,7 +195,7 @@ const struct subops domctl_table = { rows,
                                      ARRAY_SIZE(rows),
                                      __HYPERVISOR_domctl,
                                      .version = XEN_DOMCTL_INTERFACE_VERSION,
-                                     .whole = sizeof(struct xen_domctl),
+                                     .whole = SUBOP_SIZE(struct xen_domctl),
                                      .head = offsetof(struct xen_domctl, u),
                                      .call = call };
 

@@ -372,7 +372,7 @@ const struct subops mca_table = { rows,
                                   ARRAY_SIZE(rows),
                                   __HYPERVISOR_mca,
                                   .version = XEN_MCA_INTERFACE_VERSION,
-                                  .whole = sizeof(struct xen_mc),
+                                  .whole = SUBOP_SIZE(struct xen_mc),
                                   .head = offsetof(struct xen_mc, u) };
 
 long do_mca(guest_ptr_t arg) { return subop_dispatch(&mca_table, 0, arg, NULL); }

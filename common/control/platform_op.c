@@ -126,7 +126,7 @@ const struct subops platform_op_table = { rows,
                                           ARRAY_SIZE(rows),
                                           __HYPERVISOR_platform_op,
                                           .version = XENPF_INTERFACE_VERSION,
-                                          .whole = sizeof(struct xen_platform_op),
+                                          .whole = SUBOP_SIZE(struct xen_platform_op),
                                           .head = offsetof(struct xen_platform_op, u) };
 
 long do_platform_op(guest_ptr_t arg) { return subop_dispatch(&platform_op_table, 0, arg, NULL); }

@@ -41,7 +41,7 @@ static struct {
 static u32 events_dropped;
 
 /*
- *   CPU A (here, in any CPU's #MC handler):     full from 0 to 2, by compare-and-exchange; writes the event; full = 1
+ *   CPU A (here, in #MC's handler or a poll):   full from 0 to 2, by compare-and-exchange; writes the event; full = 1
  *   CPU B (mc_event_take(), in a softirq):      sees 1; copies the event; full = 0
  *
  * The slot is A's while it is 2: another handler takes the next one, and B does not see half an event. Takers hold poll_lock: of two that saw 1
