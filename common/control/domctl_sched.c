@@ -36,13 +36,15 @@ static int write_set(const struct xenctl_bitmap *map, cpuset_t set)
     return 0;
 }
 
-/* The ABI's errors, which other operations on a vCPU have not: -EINVAL for a number that is none, -ESRCH for a vCPU that is not made yet. */
+/* In the ABI's order: -EINVAL for a number that is none, -ESRCH for a vCPU that is not made yet, -EINVAL for flags. */
 static int named(struct domain *d, const struct xen_domctl_vcpuaffinity *x, struct vcpu **v)
 {
-    if (x->vcpu >= d->max_vcpus || !x->flags || (x->flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)))
+    if (x->vcpu >= d->max_vcpus)
         return -EINVAL;
     *v = domain_vcpu(d, x->vcpu);
-    return *v ? 0 : -ESRCH;
+    if (!*v)
+        return -ESRCH;
+    return !x->flags || (x->flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)) ? -EINVAL : 0;
 }
 
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op)

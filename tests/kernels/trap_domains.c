@@ -60,6 +60,8 @@ static domid_t made(u32 vcpus)
 
     op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ .vcpu = 0, .flags = XEN_VCPUAFFINITY_HARD };
     CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), -3); /* not made yet */
+    op.u.vcpuaffinity.flags = 0;
+    CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), -3);
     op.u.vcpuaffinity.vcpu = 4711;
     CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), -22);
     CHECK_EQ(make_vcpus(id, vcpus), 0);
