@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who may call which operation: the tables of all hypercalls, with a handler of the test's in each row, run by the real dispatcher as
- * domains that have any mix of rights.
+ * Who may call what: the table of hypercalls, and the tables of their operations, with a handler of the test's in each row, run by the real
+ * dispatcher as domains that have any mix of rights.
  */
 #include "fakes.h"
 
@@ -120,6 +120,32 @@ static void each_row(void **state)
     assert_true(rows > 90);
 }
 
+/* Whole hypercalls, which are asked before anything of theirs is looked at. */
+static void each_hypercall(void **state)
+{
+    static const bool control[HYPERCALL_MAX] = {
+        [__HYPERVISOR_platform_op] = true, [__HYPERVISOR_console_io] = true, [__HYPERVISOR_domctl] = true,
+        [__HYPERVISOR_hypfs_op] = true,    [__HYPERVISOR_mca] = true,
+    };
+#define X(name, ...) [__HYPERVISOR_##name] = (void *)do_##name,
+    static void *const handlers[HYPERCALL_MAX] = { HYPERCALL_LIST(X) };
+#undef X
+
+    (void)state;
+    for (u32 nr = 0; nr < HYPERCALL_MAX; nr++) {
+        if (!control[nr]) {
+            assert_ptr_equal(hypercall_table[nr], handlers[nr]);
+            continue;
+        }
+        for (u32 hardware = 0; hardware < 2; hardware++) {
+            d->is_control = false;
+            d->is_hardware = hardware;
+            assert_ptr_not_equal(hypercall_table[nr], handlers[nr]);
+            assert_int_equal(hypercall_table[nr](0, 0, 0, 0, 0, 0), -EPERM);
+        }
+    }
+}
+
 /* An older toolstack is told so, whatever it asks for. */
 static void versions(void **state)
 {
@@ -163,8 +189,8 @@ static void copies(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(each_row, setup), cmocka_unit_test_setup(versions, setup),
-                                        cmocka_unit_test_setup(copies, setup) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(each_row, setup), cmocka_unit_test_setup(each_hypercall, setup),
+                                        cmocka_unit_test_setup(versions, setup), cmocka_unit_test_setup(copies, setup) };
 
     return cmocka_run_group_tests_name("rights", tests, NULL, NULL);
 }
