@@ -144,7 +144,10 @@ void vcpu_kick(struct vcpu *v)
         softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_EVENT);
 }
 
-/* #MC has a handler where one is raised (vmce_inject()); an NMI waits until the guest has one. */
+/*
+ * #MC has a handler where one is raised (vmce_inject()); an NMI waits until the guest has one. An event counts also where the guest has no
+ * callback for it: as the ABI has it, SCHEDOP_block returns when one is pending.
+ */
 bool vcpu_has_pending(const struct vcpu *v)
 {
     const struct vcpu_info *info = v->info;

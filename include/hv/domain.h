@@ -290,7 +290,7 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag); /* and wakes v if it was t
 int vcpu_pause(struct vcpu *v) __may_preempt __must_check;
 void vcpu_unpause(struct vcpu *v); /* as often as vcpu_pause() has returned 0 */
 void vcpu_kick(struct vcpu *v);    /* events are pending: wake or interrupt it */
-/* The way out to its guest has something to deliver to v: an event, an NMI or a machine check. v is current. */
+/* An event that is not masked, an NMI or a machine check waits for v, which is current: it does not go to sleep. */
 bool vcpu_has_pending(const struct vcpu *v);
 void vcpu_unblock(struct vcpu *v); /* ends SCHEDOP_block */
 
