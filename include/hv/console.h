@@ -82,12 +82,12 @@ struct keyhandler {
     void (*run)(char key);
 };
 /*
- * Under a global name that is the key's: the linker refuses a second handler of the same key. text: its line in the list of keys, and in
- * docs/debug-keys.md (tools/gen_debug_keys.py), where reading, which is not compiled, says how to read what it prints.
+ * Under a global name that is the key's: assembler and linker refuse a second handler of the same key. text: its line in the list of
+ * keys, and in docs/debug-keys.md (tools/gen_debug_keys.py), where reading, which is not compiled, says how to read what it prints.
  */
-#define KEYHANDLER(k, fn, text, reading)                                             \
-    _Static_assert(sizeof(reading), "");                                             \
-    __asm__(".globl \"debug_key_" #k "\"\n\t.set \"debug_key_" #k "\", __key_" #fn); \
+#define KEYHANDLER(k, fn, text, reading)                                               \
+    _Static_assert(sizeof(reading), "");                                               \
+    __asm__(".globl \"debug_key_" #k "\"\n\t.equiv \"debug_key_" #k "\", __key_" #fn); \
     static const struct keyhandler __key_##fn __used __section(".keyhandlers") __attribute__((aligned(8))) = { k, text, fn }
 void keyhandler_run(char key); /* softirq context: no lock held */
 void keyhandler_init(void);    /* boot */
