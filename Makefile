@@ -142,8 +142,8 @@ unit:
 	@$(MAKE) --no-print-directory -C tests/unit
 coverage:
 	@tools/coverage
-# Only what git knows: generated files look as their generators like. Another release of clang-format than Debian 12's may want other lines.
-FORMATTED = $(shell git ls-files '*.c' '*.h')
+# Not what git ignores: generated files look as their generators like. Another release of clang-format than Debian 12's may want other lines.
+FORMATTED = $(wildcard $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h'))
 need = @command -v $(1) > /dev/null || { echo "the program $(1) is not in PATH (Debian's package $(1))"; exit 1; }
 format:
 	$(call need,git)

@@ -88,6 +88,12 @@ def command(*args, **kw):
     return r.stdout
 
 
+def tree(*words):
+    """Files of the tree, those that git is yet to be told of too; words: folders or patterns of git's."""
+    named = command("git", "ls-files", "--cached", "--others", "--exclude-standard", *words).splitlines()
+    return [f for f in named if os.path.exists(f"{TOP}/{f}")]
+
+
 def symbols(image=f"{HV}/caisson.debug"):
     """Name to address, of a linked image."""
     rows = (line.split() for line in command("nm", image).splitlines())

@@ -3,7 +3,7 @@
 import os
 import re
 
-from harness import TOP, command, debug_elf, need, test
+from harness import TOP, command, debug_elf, need, test, tree
 
 
 @test("build: clang 14, warning-free")
@@ -33,8 +33,8 @@ def formatted():
 @test("build: each file names its licence")
 def licences():
     """The SPDX line is the first, or the second behind an interpreter's."""
-    without = [f for f in command("git", "ls-files").split() if not f.endswith((".md", ".png")) and f not in ("LICENSE", ".gitignore")
-               and "SPDX-License-Identifier: MIT" not in "".join(open(f"{TOP}/{f}").readlines()[:2])]
+    without = [f for f in tree() if not f.endswith((".md", ".png")) and f not in ("LICENSE", ".gitignore")
+               and "SPDX-License-Identifier: MIT" not in "".join(open(f"{TOP}/{f}", errors="replace").readlines()[:2])]
     need(not without, f"no SPDX-License-Identifier: {', '.join(without)}")
 
 

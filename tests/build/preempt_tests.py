@@ -2,7 +2,7 @@
 """Who may run other vCPUs before it returns: read off the calls in the image, and said by __may_preempt in the headers."""
 import re
 
-from harness import TOP, command, need, test
+from harness import TOP, command, need, test, tree
 
 # Other vCPUs run in these; whatever calls one, directly or through others, may preempt.
 ROOTS = {"softirq_process", "schedule"}
@@ -73,7 +73,7 @@ def prototypes(text):
 @test("build: prototypes say which functions may preempt")
 def marked():
     """What may run other vCPUs carries __may_preempt in its header, and nothing else does."""
-    listed = command("git", "ls-files", "include/hv", "common", "arch", "boot", "drivers").split()
+    listed = tree("include/hv", "common", "arch", "boot", "drivers")
     headers = {f: strip(open(f"{TOP}/{f}").read()) for f in listed if f.endswith(".h")}
     reach, before, wrong = preempting(), None, []
     while before != reach:  # a function in line is not in the image under its name
