@@ -24,6 +24,7 @@ WRONG = [
     ("tools/run --smp 0", 2, "--smp: '0' is not a number from 1 on"),
     ("tools/run --mem 5X", 2, "'5X' is not an amount of memory"),
     ("tools/run --gdb x", 2, "--gdb: 'x' is not a number"),
+    ("tools/run --gdb 65536", 2, "--gdb: '65536' is not a number from 1 to 65535"),
     ("tools/run --timeout -1", 2, "--timeout"),
     ("tools/run --uefi --direct", 2, "not allowed with"),
     ("tools/run --kernel /nonexistent", 2, "--kernel: there is no file /nonexistent"),
@@ -327,10 +328,11 @@ def make_help():
 @test("tools: make names a program, a font or a library that is missing")
 def make_surroundings():
     """With the package that has it."""
-    folder = "build/check/surroundings"
+    folder = "build/check/surroundings"  # the tree's own objects are not to be made anew: another compiler, or none, would have it so
+    os.makedirs(f"{TOP}/{folder}", exist_ok=True)
     with programs(make=True, git=True, find=True, head=True) as path:
         for target in ("format", "format-check", "quick"):
-            said = make(target, env={"PATH": path}, status=2)
+            said = make(f"O={folder}", target, env={"PATH": path}, status=2)
             need("clang-format is not in PATH (Debian's package clang-format)" in said and "as .clang-format says" not in said, said)
     for word, target, said in (("FONT=/nonexistent", f"{folder}/font.o", "Debian's package grub-common has unicode.pf2"),
                                ("LIBDIR=/nonexistent", "/nonexistent/libz.a", "there is no /nonexistent/libz.a: LIBDIR= names the folder")):

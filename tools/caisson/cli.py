@@ -57,15 +57,16 @@ def hint(word, known):
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def number(least=1, base=10):
-    """A type of argparse's: a whole number from `least` on; base 16 with or without 0x."""
+def number(least=1, base=10, most=None):
+    """A type of argparse's: a whole number from `least` on, or to `most`; base 16 with or without 0x."""
     def parse(text):
         try:
             value = int(text, base)
         except ValueError:
             value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a {'hexadecimal ' if base == 16 else ''}number from {least} on")
+        if value < least or (most and value > most):
+            bounds = f"from {least} {f'to {most}' if most else 'on'}"
+            raise argparse.ArgumentTypeError(f"'{text}' is not a {'hexadecimal ' if base == 16 else ''}number {bounds}")
         return value
     return parse
 
