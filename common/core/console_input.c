@@ -2,7 +2,7 @@
 /*
  * One character from a terminal to its reader: dom0 or the debug keys. Ctrl-A three times switches between them, from when dom0 is there.
  *
- * Lock: rx_lock, a leaf, for all of this but said_to_dom0, which is the softirq's. console_rx() runs in interrupts, the rest in softirqs and hypercalls.
+ * Lock: rx_lock, a leaf, for all of this. console_rx() runs in interrupts, the rest in softirqs and hypercalls.
  */
 #include <hv/boot_step.h>
 #include <hv/console.h>
@@ -24,13 +24,14 @@ static u32 switch_seen;            /* held back until it is clear that no third 
 
 static void say_where_input_goes(bool dom0)
 {
-    said_to_dom0 = dom0;
     printk("Input goes to %s. Ctrl-A three times switches.\n", dom0 ? "dom0" : "Caisson ('h' lists the keys)");
 }
 
 void console_input_start(void)
 {
-    to_dom0 = dom0_reads = true;
+    spin_lock(&rx_lock);
+    to_dom0 = said_to_dom0 = dom0_reads = true;
+    spin_unlock(&rx_lock);
     say_where_input_goes(true);
 }
 BOOT_STEP(console_input_start, NEEDS(consoles, dom0, debug_keys), GIVES(NOTHING), EVERYWHERE);
@@ -93,14 +94,17 @@ char console_next_key(void)
 {
     spin_lock(&rx_lock);
     char key = keys_head != keys_tail ? keys[keys_head++ % sizeof(keys)] : 0;
-    /* Behind the last key: a switch that found no room. Under the lock, or one that comes now would be announced here and once more as a key. */
-    bool lost_switch = !key && said_to_dom0 != to_dom0;
+
+    if (!key && said_to_dom0 != to_dom0) /* behind the last: a switch that found no room */
+        key = CONSOLE_SWITCH;
+    if (key == CONSOLE_SWITCH)
+        said_to_dom0 = !said_to_dom0;
+    bool dom0 = said_to_dom0;
 
     spin_unlock(&rx_lock);
-    if (key != CONSOLE_SWITCH && !lost_switch)
-        return key;
-    say_where_input_goes(!said_to_dom0);
-    return CONSOLE_SWITCH;
+    if (key == CONSOLE_SWITCH)
+        say_where_input_goes(dom0);
+    return key;
 }
 
 bool console_waits_for_dom0(void) { return READ_ONCE(rx_head) != READ_ONCE(rx_tail); }

@@ -201,19 +201,33 @@ static void switch_there(void)
         console_rx(CONSOLE_SWITCH);
 }
 
+static void assert_one_announcement(void)
+{
+    const char *said = strstr(fake_log, "Input goes to Caisson");
+
+    assert_non_null(said);
+    assert_null(strstr(said + 1, "Input goes"));
+    assert_false(to_dom0 || said_to_dom0);
+}
+
 /* A switch that comes while the softirq finds that no key is left is announced once. */
 static void switch_behind_the_last_key(void **state)
 {
-    const char *said;
-
     (void)state;
     other_cpu = switch_there;
     input_softirq();
     input_softirq(); /* which the switch has raised */
-    said = strstr(fake_log, "Input goes to Caisson");
-    assert_non_null(said);
-    assert_null(strstr(said + 1, "Input goes"));
-    assert_false(to_dom0 || said_to_dom0);
+    assert_one_announcement();
+}
+
+/* Two terminals, whose interrupts two CPUs take. */
+static void two_softirqs(void **state)
+{
+    (void)state;
+    switch_there();
+    other_cpu = input_softirq;
+    input_softirq();
+    assert_one_announcement();
 }
 
 int main(void)
@@ -224,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup(keys_before_dom0, setup),
         cmocka_unit_test_setup(more_than_fits, setup),
         cmocka_unit_test_setup(switch_behind_the_last_key, setup),
+        cmocka_unit_test_setup(two_softirqs, setup),
         cmocka_unit_test_setup(reboot_needs_two, setup),
         cmocka_unit_test_setup(unknown_keys_are_named, setup),
     };
