@@ -25,8 +25,11 @@ static long op_block(void *arg)
     if (v->info) {
         WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
         vcpu_pause_flag_set(v, PAUSE_BLOCKED);
-        /* An event or an NMI that came before the flag found the vCPU not blocked and woke nobody: so look again, behind the flag. */
-        if (vcpu_has_pending(v))
+        /*
+         * An event or an NMI that came before the flag found the vCPU not blocked and woke nobody: so look again, behind the flag. An event
+         * counts whatever another vCPU has made of the mask meanwhile (VCPUOP_register_vcpu_info copies it): the next one would wake nobody.
+         */
+        if (READ_ONCE(v->info->evtchn_upcall_pending) || vcpu_has_pending(v))
             vcpu_unblock(v);
     }
     return 0;
