@@ -495,6 +495,10 @@ static void operation(struct worker *w)
     struct call c = makers[below(w, sizeof(makers) / sizeof(makers[0]))](w);
     long rc;
 
+    for (u32 i = 0; i < 4; i++)
+        if (c.a[i] == (u64)w->scratch && c.nr != __HYPERVISOR_sched_op && one_in(w, 32)) /* nowhere, or over the page's end */
+            c.a[i] = one_in(w, 2) ? wild(w) : c.a[i] + PAGE_SIZE - below(w, 200);
+
     if (one_in(w, 10)) {
         struct multicall_entry *m = batch[w->id];
 
@@ -603,6 +607,7 @@ void test_main(void)
         workers[i].id = i;
         workers[i].state = (seed * WORKERS + i + 1) * 0x9e3779b97f4a7c15UL;
         workers[i].scratch = page_new();
+        CHECK_EQ(remap(page_new(), 0), 0);
     }
     for (u32 i = 1; i < WORKERS; i++)
         smp_start(i, work);
