@@ -132,8 +132,8 @@ static void print_irqs(char key)
     irq_print();
 }
 KEYHANDLER('i', print_irqs, "interrupts",
-           "A PIRQ, its domain (`d-1`: nobody has it), the CPU and vector it arrives at, edge or level, the port it becomes, how often it "
-           "came. `unexpected`: a vector that nobody asked for");
+           "A PIRQ, its domain (`d-1`: nobody has it), the CPU and vector (hexadecimal) it arrives at, edge or level, the port it becomes, "
+           "how often it came. `unexpected`: a vector that nobody asked for");
 
 static void print_walk(char key)
 {
