@@ -146,8 +146,9 @@ def results():
 def interrupted():
     """Status 130; nothing of it is left behind."""
     top = folder("interrupted")
-    p = subprocess.Popen([sys.executable, "-c", START, top, "--full"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                         start_new_session=True)
+    # What runs in the background or under nohup hands down signals that are ignored.
+    p = subprocess.Popen(["env", "--default-signal=INT", sys.executable, "-c", START, top, "--full"], stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True, start_new_session=True)
     log = f"{top}/out/slow-one.log"
     for _ in range(600):
         if os.path.exists(log):

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -139,6 +140,7 @@ def surroundings():
         child, control = pty.fork()
         if not child:
             os.chdir(TOP)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
             os.execv(sys.executable, [sys.executable, "-c", driver(body)])
         os.read(control, 100)
         os.close(control)
