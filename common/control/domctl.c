@@ -191,12 +191,7 @@ static long call(const struct subop *row, void *arg, void *whole)
     return rc;
 }
 
-const struct subops domctl_table = { rows,
-                                     ARRAY_SIZE(rows),
-                                     __HYPERVISOR_domctl,
-                                     .version = XEN_DOMCTL_INTERFACE_VERSION,
-                                     .whole = SUBOP_SIZE(struct xen_domctl),
-                                     .head = offsetof(struct xen_domctl, u),
-                                     .call = call };
+const struct subops domctl_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_domctl,
+                                     ARG_VERSIONED(struct xen_domctl, XEN_DOMCTL_INTERFACE_VERSION), .call = call };
 
 long do_domctl(guest_ptr_t arg) { return subop_dispatch(&domctl_table, 0, arg, NULL); }

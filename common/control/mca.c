@@ -368,11 +368,6 @@ static const struct subop rows[] = {
     [XEN_MC_inject_v2] = { CONTROL, ARG_IN_OUT(struct xen_mc_inject_v2), .run = op_inject_v2 },
 };
 
-const struct subops mca_table = { rows,
-                                  ARRAY_SIZE(rows),
-                                  __HYPERVISOR_mca,
-                                  .version = XEN_MCA_INTERFACE_VERSION,
-                                  .whole = SUBOP_SIZE(struct xen_mc),
-                                  .head = offsetof(struct xen_mc, u) };
+const struct subops mca_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_mca, ARG_VERSIONED(struct xen_mc, XEN_MCA_INTERFACE_VERSION) };
 
 long do_mca(guest_ptr_t arg) { return subop_dispatch(&mca_table, 0, arg, NULL); }

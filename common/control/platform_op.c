@@ -122,11 +122,7 @@ static const struct subop rows[] = {
     [XENPF_cpu_offline] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol), .run = cpu_offline },
 };
 
-const struct subops platform_op_table = { rows,
-                                          ARRAY_SIZE(rows),
-                                          __HYPERVISOR_platform_op,
-                                          .version = XENPF_INTERFACE_VERSION,
-                                          .whole = SUBOP_SIZE(struct xen_platform_op),
-                                          .head = offsetof(struct xen_platform_op, u) };
+const struct subops platform_op_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_platform_op,
+                                          ARG_VERSIONED(struct xen_platform_op, XENPF_INTERFACE_VERSION) };
 
 long do_platform_op(guest_ptr_t arg) { return subop_dispatch(&platform_op_table, 0, arg, NULL); }

@@ -39,8 +39,7 @@ static int parse_level(const char *value, void *var)
 }
 OPTION("loglvl", parse_level, hv_threshold,
        "the hypervisor's messages: `none`, `error` (what it cannot do), `warning` (also what is wrong and was got round), `info` (also "
-       "what was found "
-       "and chosen), `debug` or `all` (also details, for a report)",
+       "what was found and chosen), `debug` or `all` (also details, for a report)",
        "`info`");
 OPTION("guest_loglvl", parse_level, guest_threshold, "the same for messages that guests cause (rate-limited)", "`warning`");
 

@@ -108,23 +108,29 @@ static inline u32 cpuset_count(cpuset_t s)
     return n;
 }
 
-/* The lowest number in a set that is not empty. */
-static inline u32 cpuset_first(cpuset_t s)
+/* The first word with a bit in it, of a set that is not empty. */
+static inline u32 cpuset_first_index(const cpuset_t *s)
 {
     u32 i = 0;
 
-    while (i + 1 < CPUSET_WORDS && !s.word[i])
+    while (i + 1 < CPUSET_WORDS && !s->word[i])
         i++;
+    return i;
+}
+
+/* The lowest number in a set that is not empty. */
+static inline u32 cpuset_first(cpuset_t s)
+{
+    u32 i = cpuset_first_index(&s);
+
     return 64 * i + (u32)__builtin_ctzll(s.word[i]);
 }
 
 /* Takes the lowest number out of a set that is not empty. */
 static inline void cpuset_drop_first(cpuset_t *s)
 {
-    u32 i = 0;
+    u32 i = cpuset_first_index(s);
 
-    while (i + 1 < CPUSET_WORDS && !s->word[i])
-        i++;
     s->word[i] &= s->word[i] - 1;
 }
 

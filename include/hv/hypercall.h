@@ -76,6 +76,9 @@ struct subops {
     long (*call)(const struct subop *row, void *arg, void *target);
 };
 
+/* Columns of a table whose argument is a whole structure with version, operation and union. */
+#define ARG_VERSIONED(type, interface_version) .version = (interface_version), .whole = SUBOP_SIZE(type), .head = offsetof(type, u)
+
 long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, void *target) __may_preempt;
 /* The row, or why there is none for the caller. subop_dispatch() does this itself. */
 long subop_find(const struct subops *table, u64 cmd, const struct subop **row);
