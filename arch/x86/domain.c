@@ -6,8 +6,19 @@
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
 
+/* The toolstack may see the M2P table as it is mapped for guests: by frames, read-only. */
+static void share_m2p(void)
+{
+    mfn_t mfn;
+
+    for (u32 chunk = 0; m2p_chunk(chunk, &mfn); chunk++)
+        for (u32 i = 0; mfn && i < M2P_CHUNK_SIZE >> PAGE_SHIFT; i++)
+            domain_share_page(domain_xen, mfn_to_page(mfn + i), PGT_NONE);
+}
+
 void arch_domains_init(void)
 {
+    share_m2p();
     softirq_register(SOFTIRQ_SELECTORS, pv_selectors_on_exit);
     cpuid_tell_hidden();
 }

@@ -6,6 +6,7 @@
 #include <hv/evtchn.h>
 #include <hv/grant.h>
 #include <hv/lib.h>
+#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
 #include <hv/x86/page_type.h>
@@ -19,7 +20,15 @@ static struct domain *struct_alloc(void)
 {
     struct page_info *pg = page_alloc_contiguous(STRUCT_PAGES);
 
-    return pg ? memset(page_to_virt(pg), 0, STRUCT_PAGES << PAGE_SHIFT) : NULL;
+    if (!pg)
+        return NULL;
+    struct domain *d = memset(page_to_virt(pg), 0, STRUCT_PAGES << PAGE_SHIFT);
+
+    d->life_lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
+    d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);
+    d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);
+    d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
+    return d;
 }
 
 static void struct_free(struct domain *d) { page_free_range(virt_to_mfn(d), STRUCT_PAGES); }
@@ -31,7 +40,7 @@ static int domain_allocate_parts(struct domain *d)
     d->shared_info = hv_alloc_page();
     if (!d->shared_info || arch_domain_create(d) || evtchn_init_domain(d) || grant_init_domain(d))
         return -ENOMEM;
-    domain_share_page(d, mfn_to_page(virt_to_mfn(d->shared_info)));
+    domain_share_page(d, mfn_to_page(virt_to_mfn(d->shared_info)), PGT_WRITABLE);
     for (u32 i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
         d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
     wallclock_publish(d);
@@ -60,10 +69,6 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     d->max_grant_frames = config->max_grant_frames;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     d->max_pages = config->dom0 ? ~0ULL : 0; /* others are told */
-    d->life_lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
-    d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);
-    d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);
-    d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
     sched_domain_init(d);
     domain_watchdog_init(d);
     int rc = domain_allocate_parts(d);
@@ -122,20 +127,36 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
     return 0;
 }
 
-void domain_share_page(struct domain *d, struct page_info *pg)
+void domain_share_page(struct domain *d, struct page_info *pg, enum page_type type)
 {
     domain_get(d); /* page_release_frame() gives it back */
     pg->owner = owner_of(d);
-    /* The hypervisor's own reference, never dropped while it uses the page; always writable. */
-    pg->type_info = ((u64)PGT_WRITABLE << PGT_TYPE_SHIFT) | PGT_VALIDATED | 1;
+    /* The hypervisor's own reference, never dropped while it uses the page: it keeps the type. */
+    pg->type_info = ((u64)type << PGT_TYPE_SHIFT) | PGT_VALIDATED | 1;
     __atomic_store_n(&pg->ref_info, PGR_SPECIAL | 1, __ATOMIC_RELEASE);
 }
 
 /* Nothing to do: the interrupt has brought the vCPU into the hypervisor, and its way out looks at its events (deliver_pending()). */
 static void look_at_events(void) {}
 
+/* It is held for good. */
+static struct domain *owner_create(domid_t id)
+{
+    struct domain *d = struct_alloc();
+
+    if (!d)
+        panic(PANIC_BOOT_MEMORY, "no memory for the domains that own frames");
+    d->id = id;
+    d->refs = 1;
+    d->state = DOMAIN_DEAD;
+    io_rights_init(&d->io, false);
+    return d;
+}
+
 void domains_init(void)
 {
+    domain_io = owner_create(DOMID_IO);
+    domain_xen = owner_create(DOMID_XEN);
     softirq_register(SOFTIRQ_EVENT, look_at_events);
     domain_life_init();
     arch_domains_init();

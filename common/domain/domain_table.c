@@ -16,7 +16,7 @@
 
 #define CHAINS 64
 
-struct domain *hardware_domain;
+struct domain *hardware_domain, *domain_io __ro_after_init, *domain_xen __ro_after_init;
 struct domain idle_domain = { .id = DOMID_IDLE };
 
 static spinlock_t table_lock = SPINLOCK_INIT(LOCK_LEAF);
@@ -64,6 +64,15 @@ struct domain *domain_by_id(domid_t id)
         d = NULL;
     spin_unlock(&table_lock);
     return d;
+}
+
+int domain_of_frames(domid_t id, struct domain **d)
+{
+    if (id != DOMID_IO && (id != DOMID_XEN || !current->domain->is_control))
+        return domain_for_caller(id, d);
+    *d = id == DOMID_IO ? domain_io : domain_xen;
+    domain_get(*d);
+    return 0;
 }
 
 /* table_lock held. Where the first domain with this id or above is linked, or the end. */

@@ -14,7 +14,7 @@ static int grant_grow_table(struct domain *d, u32 frames)
 
         if (!page)
             return -ENOMEM;
-        domain_share_page(d, mfn_to_page(virt_to_mfn(page)));
+        domain_share_page(d, mfn_to_page(virt_to_mfn(page)), PGT_WRITABLE);
         d->grant_frames[d->nr_grant_frames++] = page;
     }
     return 0;

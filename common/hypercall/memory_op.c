@@ -319,6 +319,20 @@ static long machphys_mapping(void *arg)
     return 0;
 }
 
+/* The first frames of the M2P table's chunks; where nothing is RAM, that of the chunk before. */
+static long machphys_mfn_list(void *arg)
+{
+    struct xen_machphys_mfn_list *list = arg;
+    mfn_t mfn, told = 0;
+
+    for (list->nr_extents = 0; list->nr_extents < list->max_extents && m2p_chunk(list->nr_extents, &mfn); list->nr_extents++) {
+        told = mfn ? mfn : told;
+        if (copy_to_guest(guest_ptr_index(list->extent_start, list->nr_extents, sizeof(told)), &told, sizeof(told)))
+            return -EFAULT;
+    }
+    return 0;
+}
+
 static long maximum_ram_page(void *arg)
 {
     (void)arg;
@@ -350,6 +364,7 @@ static const struct subop rows[] = {
     [XENMEM_maximum_reservation] = { ANYBODY, ARG_IN(domid_t), .run = maximum_reservation },
     [XENMEM_machine_memory_map] = { CONTROL | HARDWARE, ARG_IN_OUT(struct xen_memory_map), .run = machine_memory_map },
     [XENMEM_machphys_mapping] = { ANYBODY, ARG_OUT(struct xen_machphys_mapping), .run = machphys_mapping },
+    [XENMEM_machphys_mfn_list] = { CONTROL, ARG_IN_OUT(struct xen_machphys_mfn_list), .run = machphys_mfn_list },
     [XENMEM_exchange] = { ANYBODY, ARG_BY_HAND(struct xen_memory_exchange), .run = memory_exchange },
 };
 

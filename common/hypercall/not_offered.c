@@ -32,7 +32,6 @@ static const struct row {
     { 39, WHOLE, WHOLE, -ENOSYS, "argo_op", "domains speak by grants and event channels" },
     { 40, WHOLE, WHOLE, -ENOSYS, "xenpmu_op", "performance counters are not given to guests" },
     { 41, WHOLE, WHOLE, -ENOSYS, "dm_op", "guests run without hardware virtualisation, so there are no device models" },
-    { __HYPERVISOR_memory_op, 5, 5, -ENOSYS, "machphys_mfn_list", "the toolstack needs it, which comes with guests beside dom0" },
     { __HYPERVISOR_memory_op, 7, 8, -ENOSYS, "add_to_physmap", "it is for guests with translated memory" },
     { __HYPERVISOR_memory_op, 9, 9, -ENOSYS, "memory_map", "dom0 asks for the machine's" },
     { __HYPERVISOR_memory_op, 13, 14, -ENOSYS, "set_memory_map, maximum_gpfn",

@@ -15,6 +15,7 @@
 #include <hv/spinlock.h>
 #include <hv/time.h>
 #include <hv/x86/domain.h>
+#include <hv/x86/page_type.h>
 #include <hv/x86/percpu.h>
 #include <public/event_channel.h>
 #include <public/vcpu.h>
@@ -168,6 +169,9 @@ static inline struct vcpu *domain_vcpu(const struct domain *d, u32 id)
 /* ---- domain_table.c: no pointer to a domain without a reference ---- */
 extern struct domain *hardware_domain; /* dom0, once it exists; it never goes */
 extern struct domain idle_domain;
+/* Owners of frames that are no guests: nothing is given to them, and no operation but those on frames finds them. */
+extern struct domain *domain_io;  /* DOMID_IO: of no frame. Who names it wants device memory */
+extern struct domain *domain_xen; /* DOMID_XEN: of what the hypervisor shows the toolstack */
 
 /* Another reference; the caller holds one. */
 static inline void domain_get(struct domain *d) { ASSERT(__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED)); }
@@ -220,6 +224,9 @@ static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
     return *d ? 0 : self->is_control ? -ESRCH : -EPERM;
 }
 
+/* The same for the owner of frames that are named. DOMID_IO needs no right here: device memory has rights of its own. */
+int domain_of_frames(domid_t id, struct domain **d) __must_check;
+
 #define for_each_vcpu(d, v)                      \
     for (u32 n_ = 0; n_ < (d)->max_vcpus; n_++)  \
         if (!((v) = READ_ONCE((d)->vcpu[n_]))) { \
@@ -236,8 +243,11 @@ void domain_free(struct domain *d); /* no reference and no pointer to it is left
 
 /* Gives `count` frames from pg on (at least one) to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG, and none, over max_pages. */
 int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count) __must_check;
-/* A hypervisor frame that d may map read-write (shared_info, grant table). */
-void domain_share_page(struct domain *d, struct page_info *pg);
+/*
+ * A hypervisor frame that d may map: PGT_WRITABLE: read-write (shared_info, grant table); PGT_NONE: read-only, and then it is not
+ * given back.
+ */
+void domain_share_page(struct domain *d, struct page_info *pg, enum page_type type);
 
 /* ---- domain_life.c ---- */
 /*

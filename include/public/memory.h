@@ -35,6 +35,11 @@ struct xen_memory_exchange {
 struct xen_machphys_mapping {
     unsigned long v_start, v_end, max_mfn;
 };
+struct xen_machphys_mfn_list {
+    unsigned int max_extents;
+    XEN_GUEST_HANDLE(uint64_t) extent_start;
+    unsigned int nr_extents;
+};
 struct xen_memory_map {
     unsigned int nr_entries;
     XEN_GUEST_HANDLE(void) buffer;

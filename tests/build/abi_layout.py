@@ -35,6 +35,7 @@ STRUCTS = {
     "xen_memory_reservation": (None, "extent_start nr_extents extent_order mem_flags domid"),
     "xen_memory_exchange": (None, "in out nr_exchanged"),
     "xen_machphys_mapping": (None, "v_start v_end max_mfn"),
+    "xen_machphys_mfn_list": (None, "max_extents extent_start nr_extents"),
     "xen_memory_map": (None, "nr_entries buffer"),
     "evtchn_alloc_unbound": (None, "dom remote_dom port"),
     "evtchn_bind_interdomain": (None, "remote_dom remote_port local_port"),

@@ -3,111 +3,70 @@
  * Domains are created, fail to be, and end, and nothing is left of them. Of a test build, which refuses one allocation at a time and
  * tells how many frames are free.
  */
-#include "guest.h"
+#include "domains.h"
 
-#include <public/domctl.h>
 #include <public/grant_table.h>
 
-#define FAIL_ALLOCATION 0x103
-#define FREE_FRAMES 0x104
 #define VCPUS 4
 #define FRAMES 64
 #define MANY_FRAMES 24576
 #define NEW 0xffff0008u /* paused; no shutdown code */
 
-static struct xen_domctl op;
 static u64 mfns[MANY_FRAMES];
-
-static long domctl(u32 cmd, domid_t id)
-{
-    op.cmd = cmd;
-    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op.domain = id;
-    return HYPERCALL1(__HYPERVISOR_domctl, &op);
-}
-
-static u64 free_frames(void) { return (u64)HYPERCALL1(__HYPERVISOR_arch_7, FREE_FRAMES); }
-static long fail_allocation(u64 after) { return HYPERCALL2(__HYPERVISOR_arch_7, FAIL_ALLOCATION, after); }
-
-static long create(u32 vcpus)
-{
-    op.u.createdomain = (struct xen_domctl_createdomain){ .flags = XEN_DOMCTL_CDF_oos_off,
-                                                          .max_vcpus = vcpus,
-                                                          .max_evtchn_port = 1023,
-                                                          .max_grant_frames = -1,
-                                                          .max_maptrack_frames = -1,
-                                                          .grant_opts = 2 };
-    return domctl(XEN_DOMCTL_createdomain, DOMID_INVALID);
-}
-
-static long make_vcpus(domid_t id, u32 vcpus)
-{
-    op.u.max_vcpus.max = vcpus;
-    return domctl(XEN_DOMCTL_max_vcpus, id);
-}
-
-static u32 info(domid_t id)
-{
-    CHECK_EQ(domctl(XEN_DOMCTL_getdomaininfo, id), 0);
-    CHECK_EQ(op.domain, id);
-    return op.u.getdomaininfo.flags;
-}
 
 static domid_t made(u32 vcpus)
 {
-    CHECK_EQ(create(vcpus), 0);
-    domid_t id = op.domain;
+    CHECK_EQ(domain_try_create(vcpus), 0);
+    domid_t id = domctl_op.domain;
 
-    op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ .vcpu = 0, .flags = XEN_VCPUAFFINITY_HARD };
+    domctl_op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ .vcpu = 0, .flags = XEN_VCPUAFFINITY_HARD };
     CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), -3); /* not made yet */
-    op.u.vcpuaffinity.flags = 0;
+    domctl_op.u.vcpuaffinity.flags = 0;
     CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), -3);
-    op.u.vcpuaffinity.vcpu = 4711;
+    domctl_op.u.vcpuaffinity.vcpu = 4711;
     CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), -22);
-    CHECK_EQ(make_vcpus(id, vcpus), 0);
+    CHECK_EQ(domain_try_vcpus(id, vcpus), 0);
     return id;
 }
-
-static void destroyed(domid_t id) { CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, id), 0); }
 
 static void refusals(void)
 {
     domid_t id = made(2), next;
 
-    CHECK_EQ(info(id), NEW);
-    CHECK_EQ(op.u.getdomaininfo.max_vcpu_id, 1);
-    CHECK_EQ(op.u.getdomaininfo.nr_online_vcpus, 0);
-    CHECK_EQ(op.u.getdomaininfo.max_pages, 0);
+    CHECK_EQ(domain_info(id), NEW);
+    CHECK_EQ(domctl_op.u.getdomaininfo.max_vcpu_id, 1);
+    CHECK_EQ(domctl_op.u.getdomaininfo.nr_online_vcpus, 0);
+    CHECK_EQ(domctl_op.u.getdomaininfo.max_pages, 0);
     next = made(1);
     CHECK_EQ(next, id + 1);
-    destroyed(id);
+    domain_destroy(id);
     /* The next one answers for one that is gone; behind the last there is none. */
     CHECK_EQ(domctl(XEN_DOMCTL_getdomaininfo, id), 0);
-    CHECK_EQ(op.domain, next);
+    CHECK_EQ(domctl_op.domain, next);
     CHECK_EQ(domctl(XEN_DOMCTL_getdomaininfo, (domid_t)(next + 1)), -3);
     CHECK_EQ(domctl(XEN_DOMCTL_getdomaininfo, DOMID_INVALID), -22);
     CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, id), -3);
     CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, 0), -22);
     CHECK_EQ(domctl(XEN_DOMCTL_pausedomain, DOMID_SELF), -22);
-    CHECK_EQ(make_vcpus(next, 2), -22);
+    CHECK_EQ(domain_try_vcpus(next, 2), -22);
 
     /* Pauses count. The last one taken back makes it run, and it gets no more vCPUs. */
     CHECK_EQ(domctl(XEN_DOMCTL_pausedomain, next), 0);
     CHECK_EQ(domctl(XEN_DOMCTL_unpausedomain, next), 0);
-    CHECK_EQ(info(next), NEW);
+    CHECK_EQ(domain_info(next), NEW);
     CHECK_EQ(domctl(XEN_DOMCTL_unpausedomain, next), 0);
-    CHECK_EQ(info(next), NEW & ~8u);
+    CHECK_EQ(domain_info(next), NEW & ~8u);
     CHECK_EQ(domctl(XEN_DOMCTL_unpausedomain, next), -22);
-    CHECK_EQ(make_vcpus(next, 1), -22);
+    CHECK_EQ(domain_try_vcpus(next, 1), -22);
 
-    op.u.createdomain.max_vcpus = 0;
-    CHECK_EQ(create(0), -22);
-    CHECK_EQ(create(65), -22);
-    op.u.createdomain = (struct xen_domctl_createdomain){ .max_vcpus = 1, .grant_opts = 1, .flags = 1 };
+    domctl_op.u.createdomain.max_vcpus = 0;
+    CHECK_EQ(domain_try_create(0), -22);
+    CHECK_EQ(domain_try_create(65), -22);
+    domctl_op.u.createdomain = (struct xen_domctl_createdomain){ .max_vcpus = 1, .grant_opts = 1, .flags = 1 };
     CHECK_EQ(domctl(XEN_DOMCTL_createdomain, DOMID_INVALID), -22); /* HVM */
-    op.u.createdomain.flags = 0;
+    domctl_op.u.createdomain.flags = 0;
     CHECK_EQ(domctl(XEN_DOMCTL_createdomain, next), -17);
-    destroyed(next);
+    domain_destroy(next);
 }
 
 /* Every allocation that creation makes is refused once. */
@@ -117,7 +76,7 @@ static u32 failures(domid_t id, bool grown)
 
     for (u32 n = 1;; n++) {
         fail_allocation(n);
-        long rc = id ? make_vcpus(id, 1) : create(1);
+        long rc = id ? domain_try_vcpus(id, 1) : domain_try_create(1);
 
         if (fail_allocation(0)) {
             CHECK_EQ(rc, 0);
@@ -137,12 +96,12 @@ static void unwinding(void)
         if (round < 3)
             before = free_frames();
         u32 n = failures(0, round > 2);
-        domid_t id = op.domain;
+        domid_t id = domctl_op.domain;
         u32 m = failures(id, round > 2);
 
         print("domains: %u allocations refused for a domain, %u for a vCPU\n", n, m);
         CHECK(n >= 10 && m >= 8);
-        destroyed(id);
+        domain_destroy(id);
         if (round > 2)
             CHECK_EQ(free_frames(), before);
     }
@@ -157,7 +116,7 @@ static void many_times(void)
     for (u32 round = 0; round < 80; round++) {
         if (round == 40)
             before = free_frames();
-        destroyed(made(VCPUS));
+        domain_destroy(made(VCPUS));
     }
     CHECK_EQ(free_frames(), before);
     for (u32 round = 0; round < 3; round++) {
@@ -168,40 +127,17 @@ static void many_times(void)
             CHECK(!i || ids[i] > ids[i - 1]);
         }
         for (u32 i = 0; i < 20; i++)
-            destroyed(ids[i * 7 % 20]);
+            domain_destroy(ids[i * 7 % 20]);
     }
     CHECK_EQ(free_frames(), before);
 }
 
 static void populate(domid_t id, u32 n)
 {
-    struct xen_memory_reservation r = { .nr_extents = n, .domid = id };
-
-    *(u64 **)&r.extent_start = mfns;
-    for (u32 i = 0; i < n; i++)
-        mfns[i] = i;
-    op.u.max_mem.max_memkb = n * 4;
-    CHECK_EQ(domctl(XEN_DOMCTL_max_mem, id), 0);
-    CHECK_EQ(HYPERCALL2(__HYPERVISOR_memory_op, XENMEM_populate_physmap, &r), n);
-    r.nr_extents = 1;
-    CHECK_EQ(HYPERCALL2(__HYPERVISOR_memory_op, XENMEM_populate_physmap, &r), 0);
+    domain_set_max(id, n);
+    domain_populate(id, mfns, n);
+    CHECK_EQ(reserve(XENMEM_populate_physmap, id, mfns, 1, 0), 0);
 }
-
-static long map_foreign(void *va, u64 entry, domid_t id)
-{
-    struct mmu_update u = { pte_machine_address(va, 1), entry };
-
-    return HYPERCALL4(__HYPERVISOR_mmu_update, &u, 1, 0, id);
-}
-
-static long pin(u32 cmd, u64 mfn, domid_t id)
-{
-    struct mmuext_op o = { .cmd = cmd, .arg1.mfn = mfn };
-
-    return HYPERCALL4(__HYPERVISOR_mmuext_op, &o, 1, 0, id);
-}
-
-#define WRITABLE (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_NX)
 
 /* Frames, tables that are pinned, ports: all of it goes, but what dom0 has mapped, and with that the domain. */
 static void holders(void)
@@ -211,14 +147,14 @@ static void holders(void)
     domid_t id = made(2);
 
     populate(id, FRAMES);
-    u64 shared = (info(id), op.u.getdomaininfo.shared_info_frame);
+    u64 shared = (domain_info(id), domctl_op.u.getdomaininfo.shared_info_frame);
 
-    CHECK_EQ(op.u.getdomaininfo.tot_pages, FRAMES);
+    CHECK_EQ(domctl_op.u.getdomaininfo.tot_pages, FRAMES);
     /* An L2 table that links an L1 table, both of the domain. */
     CHECK_EQ(map_foreign(window, mfns[0] << 12 | WRITABLE, id), 0);
     ((u64 *)window)[0] = mfns[1] << 12 | PTE_P | PTE_W | PTE_U | PTE_A;
     CHECK_EQ(map_foreign(window, mfns[2] << 12 | WRITABLE, id), 0);
-    CHECK_EQ(pin(MMUEXT_PIN_L1_TABLE + 1, mfns[0], id), 0);
+    CHECK_EQ(mmuext_of(id, MMUEXT_PIN_L1_TABLE + 1, mfns[0]), 0);
     CHECK_EQ(map_foreign(window + PAGE_SIZE, shared << 12 | WRITABLE, id), 0);
 
     struct evtchn_alloc_unbound a = { .dom = id, .remote_dom = 0 };
@@ -228,18 +164,18 @@ static void holders(void)
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &a), 0);
     b.remote_port = a.port;
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, &b), 0);
-    destroyed(id);
+    domain_destroy(id);
     s.port = b.local_port;
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_status, &s), 0);
     CHECK_EQ(s.status, EVTCHNSTAT_unbound);
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_close, &(struct evtchn_close){ b.local_port }), 0);
 
     /* Dead, but held: nothing can be given to it or changed any more. */
-    CHECK_EQ(info(id) & 1, 1);
-    CHECK_EQ(op.u.getdomaininfo.tot_pages, 1);
+    CHECK_EQ(domain_info(id) & 1, 1);
+    CHECK_EQ(domctl_op.u.getdomaininfo.tot_pages, 1);
     CHECK_EQ(domctl(XEN_DOMCTL_pausedomain, id), -3);
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &a), -16);
-    CHECK(pin(MMUEXT_PIN_L1_TABLE, mfns[2], id) < 0);
+    CHECK(mmuext_of(id, MMUEXT_PIN_L1_TABLE, mfns[2]) < 0);
     struct xen_memory_reservation r = { .nr_extents = 1, .domid = id };
     struct gnttab_setup_table g = { .dom = id, .nr_frames = 2 };
 
@@ -247,10 +183,10 @@ static void holders(void)
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_memory_op, XENMEM_populate_physmap, &r), 0);
     CHECK_EQ(HYPERCALL3(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, &g, 1), 0);
     CHECK_EQ(g.status, GNTST_general_error);
-    destroyed(id); /* as good twice */
+    domain_destroy(id); /* as good twice */
     ((volatile u64 *)window)[0] = 1;
     CHECK_EQ(map_foreign(window, own, DOMID_SELF), 0);
-    CHECK_EQ(info(id) & 1, 1);
+    CHECK_EQ(domain_info(id) & 1, 1);
     ((volatile u64 *)window)[PAGE_SIZE / 8] = 1; /* its shared_info */
     CHECK_EQ(map_foreign(window + PAGE_SIZE, own_second, DOMID_SELF), 0);
     CHECK_EQ(domctl(XEN_DOMCTL_getdomaininfo, id), -3);
@@ -268,8 +204,8 @@ static void tick(void)
     ticks++;
     __atomic_fetch_and(&shared_info->evtchn_pending[timer_port / 64], ~(1UL << timer_port % 64), __ATOMIC_SEQ_CST);
     shared_info->vcpu_info[0].evtchn_pending_sel = 0;
-    seen_half += going && !domctl(XEN_DOMCTL_getdomaininfo, going) && op.domain == going && (op.u.getdomaininfo.flags & 1) &&
-                 op.u.getdomaininfo.tot_pages > 0;
+    seen_half += going && !domctl(XEN_DOMCTL_getdomaininfo, going) && domctl_op.domain == going && (domctl_op.u.getdomaininfo.flags & 1) &&
+                 domctl_op.u.getdomaininfo.tot_pages > 0;
 }
 
 static void event_while_going(bool in_multicall)
@@ -314,5 +250,5 @@ void test_main(void)
     CHECK_EQ(domctl(XEN_DOMCTL_destroydomain, DOMID_SELF), -22);
     /* A code that is latched for later is no end. */
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_shutdown_code, &(struct sched_shutdown){ SHUTDOWN_reboot }), 0);
-    CHECK_EQ(info(0) & XEN_DOMINF_shutdown, 0);
+    CHECK_EQ(domain_info(0) & XEN_DOMINF_shutdown, 0);
 }

@@ -16,10 +16,11 @@ long hypercall_not_offered(u64 hypercall, u64 op)
     return -ENOSYS;
 }
 
-void domain_share_page(struct domain *d, struct page_info *pg)
+void domain_share_page(struct domain *d, struct page_info *pg, enum page_type type)
 {
     (void)d;
     (void)pg;
+    (void)type;
 }
 
 static struct domain *dom0, *guest;

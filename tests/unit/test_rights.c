@@ -25,6 +25,7 @@ static const struct {
     { __HYPERVISOR_platform_op, ALL, CONTROL },
     { __HYPERVISOR_mca, ALL, CONTROL },
     { __HYPERVISOR_memory_op, XENMEM_machine_memory_map, CONTROL | HARDWARE },
+    { __HYPERVISOR_memory_op, XENMEM_machphys_mfn_list, CONTROL },
     { __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, CONTROL },
     { __HYPERVISOR_sched_op, SCHEDOP_pin_override, HARDWARE },
     { __HYPERVISOR_physdev_op, PHYSDEVOP_apic_read, HARDWARE },

@@ -5,7 +5,7 @@
 #include <hv/panic.h>
 #include <hv/x86/page_table.h>
 
-#define M2P_CHUNK_FRAMES (MiB(2) / sizeof(u64)) /* 1 GiB of machine memory */
+#define M2P_CHUNK_FRAMES (M2P_CHUNK_SIZE / sizeof(u64)) /* 1 GiB of machine memory */
 
 void m2p_init(void)
 {
@@ -16,12 +16,19 @@ void m2p_init(void)
             used = mfn_valid(m);
         if (!used)
             continue;
-        paddr_t pa = boot_alloc_filled(MiB(2), MiB(2), 0xff); /* INVALID_M2P */
+        paddr_t pa = boot_alloc_filled(M2P_CHUNK_SIZE, M2P_CHUNK_SIZE, 0xff); /* INVALID_M2P */
         u64 off = first * sizeof(u64);
 
         /* Boot: failure ends in boot_alloc()'s own message. */
-        if (hv_map(RW_M2P_VIRT_START + off, pa, MiB(2), HV_RW) || hv_map(RO_M2P_VIRT_START + off, pa, MiB(2), HV_RO | PTE_USER))
+        if (hv_map(RW_M2P_VIRT_START + off, pa, M2P_CHUNK_SIZE, HV_RW) ||
+            hv_map(RO_M2P_VIRT_START + off, pa, M2P_CHUNK_SIZE, HV_RO | PTE_USER))
             panic(PANIC_BOOT_MEMORY, "no memory for the M2P table");
     }
 }
 BOOT_STEP(m2p_init, NEEDS(frame_table), GIVES(m2p), EVERYWHERE);
+
+bool m2p_chunk(u32 n, mfn_t *first)
+{
+    *first = pte_mfn(hv_lookup(RO_M2P_VIRT_START + n * M2P_CHUNK_SIZE));
+    return n <= max_mfn / M2P_CHUNK_FRAMES;
+}

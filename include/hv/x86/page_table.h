@@ -70,7 +70,10 @@ int direct_map_add(paddr_t pa, u64 size) __must_check; /* tables of the firmware
 
 /* m2p.c: the machine-to-physical table the ABI promises. */
 #define INVALID_M2P (~0ULL)
+#define M2P_CHUNK_SIZE MiB(2)
 void m2p_init(void); /* boot: all entries INVALID_M2P */
+/* The first of the frames that the n-th chunk of the table lies in; 0: nothing in there is RAM. False: there are less chunks. */
+bool m2p_chunk(u32 n, mfn_t *first);
 static inline void m2p_set(mfn_t mfn, u64 pfn) { ((u64 *)RW_M2P_VIRT_START)[mfn] = pfn; }
 static inline u64 m2p_get(mfn_t mfn) { return ((u64 *)RW_M2P_VIRT_START)[mfn]; }
 

@@ -89,7 +89,7 @@ long do_mmuext_op(guest_ptr_t ops, u64 count, guest_ptr_t done_at, u64 domid)
 {
     u32 nr_ops = (u32)count & ~MMU_UPDATE_PREEMPTED, done = 0;
     struct domain *d __held_domain = NULL;
-    long rc = domain_for_caller((domid_t)domid, &d);
+    long rc = domain_of_frames((domid_t)domid, &d);
 
     if (rc)
         return rc;

@@ -14,8 +14,8 @@
 /* Entries of L2 to L4 tables name tables: no large pages (XSA-148), write-back caching only, never global. */
 #define UPPER_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
 
-/* pt_validate.c. An L1 entry that maps no frame of page_dom: 0 if it maps I/O memory that table_dom may map; -EINVAL, -EPERM. */
-int pt_get_io(struct domain *table_dom, pte_t e);
+/* pt_validate.c. An L1 entry that maps no frame of page_owner: 0 if it maps I/O memory that both may map; -EINVAL, -EPERM. */
+int pt_get_io(struct domain *table_dom, pte_t e, owner_t page_owner);
 /* A writable type reference of a frame of which the caller holds a general one: 0, or -EINVAL, and the general one is given back. */
 int pt_get_writable(struct page_info *pg) __may_preempt;
 
@@ -62,7 +62,7 @@ static force_inline int __may_preempt get_l1(struct domain *table_dom, pte_t e, 
     if (unlikely(e & PTE_CACHE_MASK) && !io_rights_caching(&table_dom->io))
         return -EINVAL;
     if (unlikely(!mfn_valid(mfn) || !ref_get(pg, page_owner)))
-        return pt_get_io(table_dom, e);
+        return pt_get_io(table_dom, e, page_owner);
     if (unlikely(e & PTE_CACHE_MASK))
         __atomic_fetch_or(&pg->ref_info, PGR_UNCACHED, __ATOMIC_RELAXED);
     return !(e & PTE_RW) || likely(type_get_quick(pg, PGT_WRITABLE)) ? 0 : pt_get_writable(pg);

@@ -130,6 +130,26 @@ int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pt
     return pt_entry_exchange(table_dom, 1, phys_to_virt(at), expected, entry_adjust(1, val), table_dom, &result);
 }
 
+int pt_slot_change(struct domain *table_dom, paddr_t at, pte_t val, pte_t mask, pte_t expected, struct domain *page_dom)
+{
+    mfn_t mfn = at >> PAGE_SHIFT;
+    struct page_info *pg = mfn_to_page(mfn);
+    pte_t *p = phys_to_virt(at);
+    enum exchanged result = EXCHANGED;
+    int rc;
+
+    if ((at & 7) || !mfn_valid(mfn) || !page_owned_by(pg, table_dom) || page_type_of(READ_ONCE(pg->type_info)) != PGT_L1)
+        return -EINVAL;
+    do {
+        pte_t old = READ_ONCE(*p);
+
+        if ((old & mask) != expected)
+            return -EEXIST;
+        rc = pt_entry_exchange(table_dom, 1, p, old, entry_adjust(1, val), page_dom, &result);
+    } while (rc == -EAGAIN && result == ENTRY_CHANGED);
+    return rc == -EAGAIN ? -EINVAL : rc;
+}
+
 /* ---- hypercalls ---- */
 
 struct update_target {
@@ -220,7 +240,9 @@ static noinline long update_of_others(guest_ptr_t updates, u64 count, guest_ptr_
     long rc = domain_for_caller((u32)domids >> 16 ? (domid_t)((domids >> 16) - 1) : DOMID_SELF, &table_dom);
 
     if (!rc)
-        rc = domain_for_caller((domid_t)domids, &page_dom);
+        rc = domain_of_frames((domid_t)domids, &page_dom);
+    if (!rc && page_dom != table_dom && page_dom != domain_io && !table_dom->is_control)
+        rc = -EPERM; /* a guest's tables map its own frames, and what it is granted */
     return apply_updates(&(struct update_target){ table_dom, page_dom }, updates, count, done_at, rc);
 }
 
@@ -267,7 +289,7 @@ static long update_va(u64 va, u64 val, u64 flags, struct domain *page_dom)
 long do_update_va_mapping_otherdomain(u64 va, u64 entry, u64 flags, u64 domid)
 {
     struct domain *page_dom __held_domain = NULL;
-    long rc = domain_for_caller((domid_t)domid, &page_dom);
+    long rc = domain_of_frames((domid_t)domid, &page_dom);
 
     return rc ? rc : update_va(va, entry, flags, page_dom);
 }

@@ -28,13 +28,15 @@ bool iomem_permitted(struct domain *d, mfn_t mfn)
 }
 
 /* The entry maps no frame of the domain that the caller named: either I/O memory that it may map, or it is refused. */
-int pt_get_io(struct domain *table_dom, pte_t e)
+int pt_get_io(struct domain *table_dom, pte_t e, owner_t page_owner)
 {
     mfn_t mfn = pte_mfn(e);
+    struct domain *page_dom = mfn_to_virt(page_owner);
 
     if (!frame_in_range(e) || (mfn_valid(mfn) && mfn_to_page(mfn)->owner))
         return -EINVAL;
-    return iomem_permitted(table_dom, mfn) ? 0 : -EPERM;
+    /* A wrong frame number that a toolstack maps of a guest is not to become a mapping of the machine's devices. */
+    return iomem_permitted(table_dom, mfn) && (page_dom == domain_io || iomem_permitted(page_dom, mfn)) ? 0 : -EPERM;
 }
 
 int pt_get_writable(struct page_info *pg)

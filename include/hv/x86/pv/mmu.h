@@ -18,6 +18,13 @@ int pt_entry_update(struct domain *table_dom, unsigned level, paddr_t at, pte_t 
                     struct domain *page_dom) __may_preempt __must_check;
 /* By compare-and-exchange for emulated guest instructions: -EAGAIN also if *at is not `expected` any more. */
 int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pte_t val) __may_preempt __must_check;
+/*
+ * For the L1 entry at a machine address that a guest may have named: if it is `expected` in the bits of `mask`, it becomes val, which maps a
+ * frame of page_dom and takes references of it. What it has mapped before loses those of the old entry. 0; -EINVAL: it lies in no L1 table of
+ * table_dom; -EEXIST: it is another one; and what pt_entry_update() says. The caller flushes.
+ */
+int pt_slot_change(struct domain *table_dom, paddr_t at, pte_t val, pte_t mask, pte_t expected,
+                   struct domain *page_dom) __may_preempt __must_check;
 
 /* The table is torn down: returns when no CPU changes an entry of it any more, and none will. */
 void pt_updates_wait(const struct page_info *pg);
