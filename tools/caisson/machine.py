@@ -4,6 +4,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -95,24 +96,39 @@ def run_on_terminal(args, timeout):
             cleanup(args)
 
 
+OUT_OF_TIME = "# out of time; what the hypervisor says now:"
+
 # Domains and vCPUs, run queues, timers, event channels, interrupts.
 STATE_KEYS = "qraei"
 
 
-def ask_why(q, log):
-    """A machine that stands still: the hypervisor's own words about that, twice, go into the log."""
-    log.write(b"\n# out of time; what the hypervisor says now:\n")
-    for key in "\1\1\1" + STATE_KEYS + STATE_KEYS:
-        try:
+def ask_why(q, monitor):
+    """What the hypervisor says of itself, twice, in a machine that stands still, and where QEMU says that its processors are."""
+    said = f"\n{OUT_OF_TIME}\n".encode()
+    try:
+        for key in "\1\1\1" + STATE_KEYS + STATE_KEYS:
             q.stdin.write(key.encode())
             q.stdin.flush()
-        except OSError:
-            return
-        while select.select([q.stdout], [], [], 0.3)[0]:
-            chunk = os.read(q.stdout.fileno(), 65536)
-            if not chunk:
-                return
-            log.write(chunk)
+            said += _read_while_it_comes(q.stdout)
+        said += b"\n# where QEMU says that the processors are:\n"
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(monitor)
+            s.sendall(b"info registers -a\n")
+            registers = _read_while_it_comes(s)
+            said += b"".join(line + b"\n" for line in registers.splitlines() if line.startswith((b"CPU#", b"RIP=", b"RSP=", b"CR0=")))
+    except OSError as e:
+        said += f"# no more of it: {e}\n".encode()
+    return said
+
+
+def _read_while_it_comes(stream):
+    said, end = b"", time.monotonic() + 5
+    while time.monotonic() < end and select.select([stream], [], [], 0.5)[0]:
+        chunk = os.read(stream.fileno(), 65536)
+        if not chunk:
+            break
+        said += chunk
+    return said
 
 
 def run(args, timeout, until=None, echo=None, log=None, typed=()):
@@ -121,8 +137,10 @@ def run(args, timeout, until=None, echo=None, log=None, typed=()):
     typed: (text to wait for, text to send) pairs, in order.
     """
     start = time.monotonic()
-    q = subprocess.Popen(args + ["-serial", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT)
+    directory = tempfile.mkdtemp(prefix="caisson-")
+    monitor = f"{directory}/monitor"
+    q = subprocess.Popen(args + ["-serial", "stdio", "-monitor", f"unix:{monitor},server=on,wait=off"], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output, timed_out, typed, searched = b"", False, list(typed), 0
     try:
         while True:
@@ -130,7 +148,9 @@ def run(args, timeout, until=None, echo=None, log=None, typed=()):
             if left <= 0:
                 timed_out = True
                 if log:
-                    ask_why(q, log)
+                    why = ask_why(q, monitor)
+                    log.write(why)
+                    output += why
                 break
             ready, _, _ = select.select([q.stdout], [], [], min(left, 1))
             if not ready:
@@ -160,4 +180,5 @@ def run(args, timeout, until=None, echo=None, log=None, typed=()):
                 q.send_signal(signal.SIGKILL)
         q.wait()
         cleanup(args)
+        shutil.rmtree(directory)
     return Result(output.decode(errors="replace"), q.returncode, time.monotonic() - start, timed_out)
