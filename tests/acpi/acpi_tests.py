@@ -19,8 +19,7 @@ def firmware(name, root, chunks):
     """QEMU's arguments for a machine whose tables are these alone: the BIOS installs the RSDP, the others are loaded where they belong."""
     def file(what, data):
         path = f"{OUT}/acpi-{name}.{what}"
-        with open(path, "wb") as f:
-            f.write(data)
+        images.write(path, data)
         return machine.value(path)
 
     allocate = struct.pack("<I56sIB", 1, b"etc/acpi/rsdp", 16, 2).ljust(128, b"\0")
@@ -99,8 +98,7 @@ def x2apic():
     """The mode is switched on before the others start."""
     # The processor with the long id is not there, and is not waited for; the others are reached by MSRs.
     path = f"{OUT}/x2apic.madt"
-    with open(path, "wb") as f:
-        f.write(madt(*SOUND[:2], x2cpu(300), io_apic(), IRQ0))
+    images.write(path, madt(*SOUND[:2], x2cpu(300), io_apic(), IRQ0))
     iso = images.iso(f"{OUT}/x2apic.iso", ELF, test_kernel("events"), None, "com1=115200,8n1 noreboot dom0_max_vcpus=2 maxcpus=2", "",
                      madt=path)
     r = run_bochs(iso, f"{OUT}/x2apic", 120, ["dom0 has ended"], cpus=2)

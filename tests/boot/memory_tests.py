@@ -9,8 +9,7 @@ INITRD = b"initrd" * 700000  # what start_of_day.c expects, over several large p
 def start_bundle(name):
     path = f"{OUT}/{name}.cpio"
     kernel = open(test_kernel(name), "rb").read()
-    with open(path, "wb") as f:
-        f.write(images.cpio([("kernel", kernel, 0o100644), ("initrd", INITRD, 0o100644)]))
+    images.write(path, images.cpio([("kernel", kernel, 0o100644), ("initrd", INITRD, 0o100644)]))
     return path
 
 
@@ -94,11 +93,9 @@ def high_modules():
 def microcode():
     """The initrd is the first module that is none."""
     microcode = f"{OUT}/ucode.img"
-    with open(microcode, "wb") as f:
-        f.write(images.cpio([("kernel/x86/microcode/GenuineIntel.bin", b"microcode" * 500, 0o100644)]) + bytes(700))
+    images.write(microcode, images.cpio([("kernel/x86/microcode/GenuineIntel.bin", b"microcode" * 500, 0o100644)]) + bytes(700))
     initrd = f"{OUT}/initrd.txt"
-    with open(initrd, "wb") as f:
-        f.write(INITRD)
+    images.write(initrd, INITRD)
     iso = images.iso(f"{OUT}/microcode.iso", ELF, test_kernel("start_p2m"), initrd, "noreboot", "", (microcode,), (microcode, initrd) * 4)
     r = run_machine(machine.command(("bios", iso), mem="256M"), 90, until="dom0 has ended")
     passed(r)

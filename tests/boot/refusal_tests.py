@@ -67,8 +67,7 @@ def refusal(name, module, words, args="noreboot", mem="512M"):
     path = None
     if module:
         path = f"{OUT}/refusal-{name.replace(' ', '-')}"
-        with open(path, "wb") as f:
-            f.write(images.cpio([("kernel", module(), 0o100644)]))
+        images.write(path, images.cpio([("kernel", module(), 0o100644)]))
     r = direct(path, args, timeout=90, until="Halted (noreboot)", machine={"mem": mem})
     for w in words:
         need(w in r.output, f"'{w}' was not printed", r)
@@ -107,7 +106,6 @@ def formats():
         head[0x202:0x208] = b"HdrS\x0f\x02"
         head[0x24C:0x250] = (len(packed) + 4).to_bytes(4, "little")
         path = f"{OUT}/format-{tool[0]}.cpio"
-        with open(path, "wb") as f:
-            f.write(images.cpio([("kernel", bytes(head) + packed + len(elf).to_bytes(4, "little"), 0o100644)]))
+        images.write(path, images.cpio([("kernel", bytes(head) + packed + len(elf).to_bytes(4, "little"), 0o100644)]))
         r = direct(path, "noreboot", timeout=60, machine={"mem": "256M"})
         need("test kernel: PASS" in r.output, f"{tool[0]}: the kernel did not run", r)

@@ -104,8 +104,7 @@ def speed(name, words, expected):
 def spcr(path, space, address, width=8, access=1, baud=7):
     body = struct.pack("<B3xBBBBQ", 0, space, width, 0, access,
                        address) + struct.pack("<BBIBBBBBBHHBBBIBI", 0, 0, 0, baud, 0, 1, 0, 0, 0, 0xffff, 0xffff, 0, 0, 0, 0, 0, 0)
-    with open(path, "wb") as f:
-        f.write(body)
+    images.write(path, body)
     return ["-acpitable", f"sig=SPCR,rev=2,data={machine.value(path)}"]
 
 

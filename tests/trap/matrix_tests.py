@@ -130,8 +130,7 @@ def stub_image(vector, place="check_cpu32", skip=0):
     text = bytes.fromhex(STUB_CODE.get(vector, f"cd{NUMBER[vector]:02x}"))
     data[offset + address - vaddr:offset + address - vaddr + len(text)] = text
     path = f"{OUT}/stub-{place}-{vector}.elf"
-    with open(path, "wb") as f:
-        f.write(data)
+    images.write(path, data)
     return path
 
 

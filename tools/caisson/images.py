@@ -76,12 +76,18 @@ def initramfs(path, selftest=None, files=()):
     return path
 
 
-def _write_if_changed(path, data):
-    if os.path.exists(path) and open(path, "rb").read() == data:
-        return
+def write(path, data):
+    """The file, whole at any moment: two tests may want the same one, and a machine read it while it is written again."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
+    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as f:
         f.write(data)
+    os.chmod(f.name, 0o644)
+    os.replace(f.name, path)
+
+
+def _write_if_changed(path, data):
+    if not os.path.exists(path) or open(path, "rb").read() != data:
+        write(path, data)
 
 
 def bundle(path, kernel, initrd=None):
