@@ -73,8 +73,8 @@ def once(f):
 
 def need(condition, what, result=None):
     """
-    result: a machine's. What a test kernel found wrong is shown first, then the console's end, and of a machine that stood still what it said
-    about that; all of it is in the test's log.
+    result: a machine's. What a test kernel found wrong is shown first, then the console's end, and of a machine that stood still what it
+    said about that; all of it is in the test's log.
     """
     if condition:
         return
@@ -82,7 +82,9 @@ def need(condition, what, result=None):
     lines = console.splitlines()
     found = [line for line in lines if "check failed:" in line][:10]
     end = [line for line in lines[-25:] if line not in found]
-    raise Failed("\n".join([what] + found + (["The console ends:"] if end else []) + end + ([marker + why[-12000:]] if marker else [])))
+    if end:
+        end.insert(0, "The console ends:")
+    raise Failed("\n".join([what] + found + end + ([marker + why[-12000:]] if marker else [])))
 
 
 def command(*args, **kw):
