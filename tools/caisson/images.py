@@ -72,8 +72,7 @@ def initramfs(path, selftest=None, files=()):
     if selftest:
         members.append(("selftest", selftest.encode(), stat.S_IFREG | 0o755))
     members += [(name, data, stat.S_IFREG | 0o644) for name, data in files]
-    _write_if_changed(path, cpio(members))
-    return path
+    return write_if_changed(path, cpio(members))
 
 
 def write(path, data):
@@ -85,9 +84,11 @@ def write(path, data):
     os.replace(f.name, path)
 
 
-def _write_if_changed(path, data):
+def write_if_changed(path, data):
+    """The path; a file that is as it should be keeps its time."""
     if not os.path.exists(path) or open(path, "rb").read() != data:
         write(path, data)
+    return path
 
 
 def bundle(path, kernel, initrd=None):
@@ -97,8 +98,7 @@ def bundle(path, kernel, initrd=None):
         members.append(("kernel", open(kernel, "rb").read(), stat.S_IFREG | 0o644))
     if initrd:
         members.append(("initrd", open(initrd, "rb").read(), stat.S_IFREG | 0o644))
-    _write_if_changed(path, cpio(members))
-    return path
+    return write_if_changed(path, cpio(members))
 
 
 _making = threading.Lock()

@@ -96,7 +96,9 @@ def _unreachable(said):
 # Drivers that the tests load into dom0, from the same package.
 modules = ["e1000e", "scsi_common", "scsi_mod", "libata", "libahci", "ahci", "virtio", "virtio_ring", "virtio_pci_modern_dev",
            "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk", "failover", "net_failover", "virtio_net", "usb-common", "usbcore",
-           "xhci-hcd", "xhci-pci", "hid", "usbhid", "hid-generic", "evdev", "efivarfs"]
+           "xhci-hcd", "xhci-pci", "hid", "usbhid", "hid-generic", "evdev", "efivarfs",
+           "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xenfs", "xen-blkback", "xen-netback", "loop", "llc", "stp", "bridge",
+           "xen-blkfront", "xen-netfront"]
 
 # Kernels that are known to run, oldest first: the suite that each comes from.
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "bookworm-backports", "7.2": "sid"}

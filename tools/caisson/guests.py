@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""
+A small dom0 with Debian's toolstack, and guests for it: its initramfs holds the stock programs of xen-utils with their libraries, Debian's
+kernels for guests and their initramfs. A whole Debian does the same (debian.py), but takes minutes to make and to boot.
+"""
+import lzma
+import os
+import re
+import stat
+import subprocess
+import tarfile
+import tempfile
+
+from . import images, packages
+
+TOOLS = ["mmdebstrap"]
+PACKAGES = ["xen-utils-4.17", "bash", "busybox-static", "iproute2", "mount", "util-linux", "dpkg", "grub-xen-bin"]
+PROGRAMS = re.compile(r"""
+    usr/lib/(xen-4\.17/bin/(xl|oxenstored|xenconsoled?|xen-init-dom0|libxl-save-helper|xentop|xenpm|xen-diag|lsevtchn|xenctx)
+            |xen-common/.*|grub-xen/grub-x86_64-xen\.bin)
+    |etc/(xen|default/xen|init\.d/xen)(/.*)? | usr/sbin/(xl|xentop|xenpm) | usr/bin/(xenstore.*|flock|choom) | usr/lib/(lsb|init)/.*
+    |usr/bin/(bash|busybox) | usr/sbin/(ip|bridge|losetup|start-stop-daemon)""", re.VERBOSE)
+# The C library opens the second by name, when a thread is ended.
+LIBRARIES = ["usr/lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu/libgcc_s.so.1"]
+DOM0_MODULES = ["xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xenfs", "xen-blkback", "xen-netback", "loop", "llc", "stp",
+                "bridge"]
+GUEST_MODULES = ["xen-blkfront", "xen-netfront"]
+
+# Both systems: busybox for what Debian's coreutils would do, no other file system than memory.
+START = """#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev /run /tmp /root /var/log/xen/console /var/lib/xen/dump /var/lock
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mount -t devtmpfs devtmpfs /dev
+/bin/busybox mkdir -p /dev/pts
+/bin/busybox mount -t devpts devpts /dev/pts
+/bin/busybox --install -s /bin 2>/dev/null
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-linux}
+cd /root
+for m in $(cat /modules/order); do insmod /modules/$m.ko; done
+[ -e /bin/bash ] || ln -s busybox /bin/bash
+"""
+DOM0 = START + """
+ln -s /run /var/run
+ip link set lo up
+brctl addbr xenbr0
+ip address add 10.99.0.1/24 dev xenbr0
+ip link set xenbr0 up
+sysctl -q -w kernel.printk=3
+mkdir -p /etc/default
+echo 'XENCONSOLED_ARGS=--log=all' > /etc/default/xen
+/etc/init.d/xen start
+case " $(cat /proc/cmdline) " in
+*" caisson.batch "*) bash /script; poweroff -f ;;
+esac
+bash /script
+while :; do
+    setsid cttyhack bash -l
+done
+"""
+GUEST = START + """
+sysctl -q -w kernel.printk=4
+ip link set lo up
+# Its address in dom0's bridge is made of the last part of the one that the toolstack chose for its card.
+if [ -e /sys/class/net/eth0 ]; then
+    ip link set eth0 up
+    ip address add 10.99.0.$(printf %d 0x$(cut -d: -f6 /sys/class/net/eth0/address))/24 dev eth0
+fi
+echo "guest: userspace reached"
+uname -a
+echo "guest: $(nproc) vCPUs, $(grep MemTotal /proc/meminfo | tr -s ' ' | cut -d' ' -f2) KiB, up $(cut -d' ' -f1 /proc/uptime) s"
+case " $(cat /proc/cmdline) " in
+*" caisson.batch "*) poweroff -f ;;
+*" caisson.commands "*) stty -echo; while :; do sh; done ;;
+esac
+while :; do
+    setsid cttyhack sh -l
+done
+"""
+
+
+def _merged(path):
+    """The path of a file of a package in a tree whose /bin, /sbin and /lib are those of /usr."""
+    return re.sub(r"^\./", "", re.sub(r"^\./(bin|sbin|lib|lib64)/", r"./usr/\1/", path))
+
+
+def _needed(data):
+    """Names of the libraries that a program or a library asks for."""
+    if data[:4] != b"\x7fELF":
+        return []
+    with tempfile.NamedTemporaryFile() as f:
+        f.write(data)
+        f.flush()
+        r = subprocess.run(["readelf", "-d", f.name], capture_output=True, text=True)
+    return re.findall(r"\(NEEDED\).*\[(.*)\]", r.stdout)
+
+
+def _choose(archive):
+    """Of all files of the packages: the programs and the libraries that they need; path to (mode, contents or target of a link)."""
+    files = {}
+    for m in archive:
+        if m.isfile():
+            files[_merged(m.name)] = (stat.S_IFREG | m.mode, archive.extractfile(m).read())
+        elif m.islnk():
+            files[_merged(m.name)] = files[_merged(m.linkname)]
+        elif m.issym():
+            files[_merged(m.name)] = (stat.S_IFLNK | 0o777, m.linkname.encode())
+    library, chosen = {os.path.basename(f): f for f in files if ".so" in f}, {}
+    wanted = [f for f in files if PROGRAMS.fullmatch(f)] + LIBRARIES
+    while wanted:
+        path = wanted.pop()
+        if path in chosen or path not in files:
+            continue
+        mode, data = chosen[path] = files[path]
+        if stat.S_ISLNK(mode):
+            target = data.decode()
+            here = os.path.normpath(os.path.join(os.path.dirname(path), target))
+            wanted.append(_merged("." + target) if target.startswith("/") else here)
+        wanted += [library[n] for n in _needed(data) if n in library]
+    return chosen
+
+
+def _archive(files):
+    """A cpio archive of {path: (mode, contents)} with the folders that they lie in."""
+    folders = {d for f in files for d in _parents(f)} - {""}
+    members = [(d, b"", stat.S_IFDIR | 0o755) for d in sorted(folders)]
+    return images.cpio(members + [(name, data, mode) for name, (mode, data) in sorted(files.items())])
+
+
+def _parents(path):
+    while path:
+        path = os.path.dirname(path)
+        yield path
+
+
+def _merged_usr():
+    """The links of a tree whose programs all lie below /usr."""
+    return {d: (stat.S_IFLNK | 0o777, b"usr/" + d.encode()) for d in ("bin", "sbin", "lib", "lib64")}
+
+
+def toolstack(cache):
+    """Debian's programs for dom0: an archive of cpio members without its end; made on the first call, from packages of bookworm."""
+    path = os.path.join(cache, "xen-utils.cpio")
+    if not os.path.exists(path):
+        packages.ensure(TOOLS)
+        os.makedirs(cache, exist_ok=True)
+        packages.step("downloading Debian's xen-utils")
+        command = ["mmdebstrap", "-q", "--variant=extract", "--include=" + ",".join(PACKAGES), "bookworm", "-", packages.mirror()]
+        source = subprocess.Popen(packages.as_root(command), stdout=subprocess.PIPE)
+        with tarfile.open(fileobj=source.stdout, mode="r|") as archive:
+            chosen = _choose(archive)
+        if source.wait():
+            raise packages.Trouble("Debian's xen-utils cannot be had: is this Debian 12 with its usual package sources?")
+        with open(path + ".new", "wb") as f:
+            f.write(_archive(chosen))
+        os.rename(path + ".new", path)
+    return path
+
+
+def _drivers(kernel, names):
+    """Those of a downloaded kernel that are not built into it, and the order to load them in."""
+    found = {}
+    for name in names:
+        try:
+            path = packages.module_file(kernel, name)
+        except StopIteration:
+            continue
+        data = open(path, "rb").read()
+        found[name] = lzma.decompress(data) if path.endswith(".xz") else data
+    files = {f"modules/{name}.ko": (stat.S_IFREG | 0o644, data) for name, data in found.items()}
+    return files | {"modules/order": (stat.S_IFREG | 0o644, " ".join(found).encode())}
+
+
+def vmlinux(path, kernel):
+    """The ELF file in a bzImage that is packed with xz: made when the bzImage is newer. Its toolstack then need not unpack it."""
+    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(kernel):
+        data = open(kernel, "rb").read()
+        images.write_if_changed(path, lzma.LZMADecompressor().decompress(data[data.index(b"\xfd7zXZ\0"):]))
+    return path
+
+
+def _program(text):
+    return (stat.S_IFREG | 0o755, text.encode())
+
+
+def guest_initramfs(path, kernel):
+    """What a guest of this kernel runs from: busybox and its drivers; a shell, or commands from its console (caisson.commands)."""
+    busybox = (stat.S_IFREG | 0o755, open("/bin/busybox", "rb").read())
+    files = {"bin/busybox": busybox, "bin/sh": (stat.S_IFLNK | 0o777, b"busybox"), "init": _program(GUEST)}
+    return images.write_if_changed(path, _archive(files | _drivers(kernel, GUEST_MODULES)))
+
+
+def dom0_initramfs(path, cache, kernel, script, files=()):
+    """script: bash, run when the daemons are up. files: {path in dom0: file here} to add, such as a guest's kernel."""
+    added = {name: (stat.S_IFREG | 0o644, open(file, "rb").read()) for name, file in dict(files).items()}
+    own = _merged_usr() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)}
+    with open(toolstack(cache), "rb") as f:
+        return images.write_if_changed(path, f.read() + _archive(own | added))
