@@ -1,105 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * domctl: the toolstack on domains. Here the table of operations, and the state of a vCPU that errors of
- * memory leave: its machine-check MSRs (get_vcpu_msrs, set_vcpu_msrs) and what its banks can do (ext_vcpucontext).
- */
+/* domctl: the toolstack on domains. Here the table of operations, and how one of them is run. */
 #include "domctl.h"
 
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/pv.h>
 #include <hv/softirq.h>
-#include <hv/x86/processor.h>
-
-static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX };
-
-static long get_ext(struct vcpu *v, void *arg)
-{
-    struct xen_domctl_ext_vcpucontext *x = arg;
-
-    *x = (struct xen_domctl_ext_vcpucontext){ .vcpu = v->id,
-                                              .size = sizeof(*x),
-                                              .syscall32_callback_eip = v->pv.syscall32_cb.address,
-                                              .syscall32_disables_events = v->pv.syscall32_cb.mask_events };
-    x->vmce.caps = vmce_capabilities();
-    return 0;
-}
-
-static long set_ext(struct vcpu *v, void *arg)
-{
-    const struct xen_domctl_ext_vcpucontext *x = arg;
-    bool with_vmce = x->size >= sizeof(*x);
-
-    if (x->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(x->syscall32_callback_eip) || x->sysenter_callback_eip)
-        return -EINVAL; /* SYSENTER is not offered */
-    /* Features that this machine lacks are refused, so that a guest from another machine is not promised them: banks signal by #MC only. */
-    if (with_vmce && ((x->vmce.caps & ~vmce_capabilities()) || x->vmce.mci_ctl2_bank0 || x->vmce.mci_ctl2_bank1 || x->vmce.mcg_ext_ctl))
-        return -EPERM;
-    v->pv.syscall32_cb = (struct callback){ x->syscall32_callback_eip, x->syscall32_disables_events };
-    return 0;
-}
-
-static long get_msrs(struct vcpu *v, void *arg)
-{
-    struct xen_domctl_vcpu_msrs *x = arg;
-    u32 room = x->msr_count, n = 0;
-
-    if (!x->msrs.va) {
-        x->msr_count = ARRAY_SIZE(saved_msrs);
-        return 0;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(saved_msrs); i++) {
-        const u64 *field = vmce_field(&v->pv.vmce, saved_msrs[i]);
-        struct xen_domctl_vcpu_msr msr = { saved_msrs[i], 0, field ? *field : v->pv.tsc_aux };
-
-        if (!msr.value)
-            continue;
-        if (n == room)
-            return -ENOBUFS;
-        if (copy_to_guest(guest_ptr_index(x->msrs, n++, sizeof(msr)), &msr, sizeof(msr)))
-            return -EFAULT;
-    }
-    x->msr_count = n;
-    return 0;
-}
-
-static long set_msrs(struct vcpu *v, void *arg)
-{
-    const struct xen_domctl_vcpu_msrs *x = arg;
-    struct vmce state = { 0 };
-    u64 tsc_aux = v->pv.tsc_aux;
-
-    if (x->msr_count > ARRAY_SIZE(saved_msrs))
-        return -EINVAL;
-    for (u32 i = 0; i < x->msr_count; i++) {
-        struct xen_domctl_vcpu_msr msr;
-
-        if (copy_from_guest(&msr, guest_ptr_index(x->msrs, i, sizeof(msr)), sizeof(msr)))
-            return -EFAULT;
-        if (msr.reserved)
-            return -EINVAL;
-        u64 *field = vmce_field(&state, msr.index);
-
-        if (field)
-            *field = msr.value;
-        else if (msr.index == MSR_TSC_AUX && !(msr.value >> 32))
-            tsc_aux = msr.value;
-        else
-            return -EINVAL;
-    }
-    int rc = vmce_set_state(v, &state);
-
-    if (!rc) {
-        v->pv.tsc_aux = tsc_aux;
-        pv_state_changed(v);
-    }
-    return rc;
-}
 
 /* subop.how */
 enum {
     ON_DOMAIN,
     ON_PAUSED_VCPU, /* outside the hypervisor meanwhile */
+    ON_VCPU_ALONE,  /* all vCPUs of the domain are: none of them starts this one. Not of the caller's domain */
     FINDS_IT,       /* it finds its domain by itself: there may be none of that id, and it takes no turn */
 };
 
@@ -111,11 +22,14 @@ static const struct subop rows[] = {
     [XEN_DOMCTL_getdomaininfo] = { CONTROL, ARG_IN_OUT(struct xen_domctl_getdomaininfo), .how = FINDS_IT, .on_domain = domctl_info },
     [XEN_DOMCTL_max_mem] = { CONTROL, ARG_IN(struct xen_domctl_max_mem), .on_domain = domctl_max_mem },
     [XEN_DOMCTL_max_vcpus] = { CONTROL, ARG_IN(struct xen_domctl_max_vcpus), .on_domain = domctl_max_vcpus },
-    [XEN_DOMCTL_set_ext_vcpucontext] = { CONTROL, ARG_IN(struct xen_domctl_ext_vcpucontext), .how = ON_PAUSED_VCPU, .on_vcpu = set_ext },
+    [XEN_DOMCTL_setvcpucontext] = { CONTROL, ARG_IN(struct xen_domctl_vcpucontext), .how = ON_VCPU_ALONE, .on_vcpu = domctl_set_context },
+    [XEN_DOMCTL_getvcpucontext] = { CONTROL, ARG_IN(struct xen_domctl_vcpucontext), .how = ON_PAUSED_VCPU, .on_vcpu = domctl_get_context },
+    [XEN_DOMCTL_set_ext_vcpucontext] = { CONTROL, ARG_IN(struct xen_domctl_ext_vcpucontext), .how = ON_PAUSED_VCPU,
+                                         .on_vcpu = domctl_set_ext },
     [XEN_DOMCTL_get_ext_vcpucontext] = { CONTROL, ARG_IN_OUT(struct xen_domctl_ext_vcpucontext), .how = ON_PAUSED_VCPU,
-                                         .on_vcpu = get_ext },
-    [XEN_DOMCTL_get_vcpu_msrs] = { CONTROL, ARG_IN_OUT(struct xen_domctl_vcpu_msrs), .how = ON_PAUSED_VCPU, .on_vcpu = get_msrs },
-    [XEN_DOMCTL_set_vcpu_msrs] = { CONTROL, ARG_IN(struct xen_domctl_vcpu_msrs), .how = ON_PAUSED_VCPU, .on_vcpu = set_msrs },
+                                         .on_vcpu = domctl_get_ext },
+    [XEN_DOMCTL_get_vcpu_msrs] = { CONTROL, ARG_IN_OUT(struct xen_domctl_vcpu_msrs), .how = ON_PAUSED_VCPU, .on_vcpu = domctl_get_msrs },
+    [XEN_DOMCTL_set_vcpu_msrs] = { CONTROL, ARG_IN(struct xen_domctl_vcpu_msrs), .how = ON_PAUSED_VCPU, .on_vcpu = domctl_set_msrs },
     [XEN_DOMCTL_setvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_set_affinity },
     [XEN_DOMCTL_getvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_get_affinity },
     [XEN_DOMCTL_scheduler_op] = { CONTROL, ARG_IN_OUT(struct xen_domctl_scheduler_op), .on_domain = domctl_scheduler_op },
@@ -125,7 +39,9 @@ static const struct subop rows[] = {
 };
 
 /* Their first field names the vCPU. */
-_Static_assert(!offsetof(struct xen_domctl_ext_vcpucontext, vcpu) && !offsetof(struct xen_domctl_vcpu_msrs, vcpu), "the vCPU comes first");
+_Static_assert(!offsetof(struct xen_domctl_ext_vcpucontext, vcpu) && !offsetof(struct xen_domctl_vcpu_msrs, vcpu) &&
+                   !offsetof(struct xen_domctl_vcpucontext, vcpu),
+               "the vCPU comes first");
 
 static long run_paused(const struct subop *row, struct domain *d, void *arg)
 {
@@ -135,12 +51,16 @@ static long run_paused(const struct subop *row, struct domain *d, void *arg)
         return -ESRCH;
     if (v == current)
         return -EINVAL; /* its state is in use */
-    long rc = vcpu_pause(v);
+    bool alone = row->how == ON_VCPU_ALONE;
+    long rc = alone ? domain_pause(d) : vcpu_pause(v);
 
     if (rc)
         return rc;
     rc = row->on_vcpu(v, arg);
-    vcpu_unpause(v);
+    if (alone)
+        domain_unpause(d);
+    else
+        vcpu_unpause(v);
     return rc;
 }
 
@@ -166,7 +86,7 @@ static long run_in_turn(const struct subop *row, struct domain *d, struct xen_do
     if (d->state >= DOMAIN_DYING && row->on_domain != domctl_destroy)
         rc = -ESRCH;
     else
-        rc = row->how == ON_PAUSED_VCPU ? run_paused(row, d, &op->u) : row->on_domain(d, op);
+        rc = row->how == ON_PAUSED_VCPU || row->how == ON_VCPU_ALONE ? run_paused(row, d, &op->u) : row->on_domain(d, op);
     if (other)
         __atomic_store_n(&d->in_domctl, false, __ATOMIC_RELEASE);
     return rc;

@@ -14,6 +14,13 @@ long domctl_max_mem(struct domain *d, struct xen_domctl *op);
 long domctl_pause(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_unpause(struct domain *d, struct xen_domctl *op);
 long domctl_destroy(struct domain *d, struct xen_domctl *op) __may_preempt; /* -ERESTART: to be called again */
+/* domctl_vcpu.c: v is outside the hypervisor; for the first one its whole domain is */
+long domctl_set_context(struct vcpu *v, void *arg) __may_preempt;
+long domctl_get_context(struct vcpu *v, void *arg);
+long domctl_set_ext(struct vcpu *v, void *arg);
+long domctl_get_ext(struct vcpu *v, void *arg);
+long domctl_get_msrs(struct vcpu *v, void *arg);
+long domctl_set_msrs(struct vcpu *v, void *arg);
 /* domctl_sched.c */
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_get_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;

@@ -25,7 +25,10 @@ void arch_vcpu_save(struct vcpu *v);
 void arch_vcpu_load(struct vcpu *v);
 /* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
 void arch_cpu_leave_guests(void);
-/* The state that the guest chooses for a vCPU that does not run: 0, -EINVAL, -ENOMEM. */
+/*
+ * The state of a vCPU that is outside the hypervisor and has nobody else who writes it. Set: 0; -EINVAL: no vCPU may have that; -EOPNOTSUPP:
+ * it had a state before, with other tables.
+ */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check;
 
 #endif

@@ -58,6 +58,11 @@ void pv_state_load(struct vcpu *v); /* for arch_vcpu_load(): the same; v is curr
 void pv_state_changed(struct vcpu *v);
 void pv_load_due_selectors(void) __may_preempt; /* maps LDT pages and loads the selectors that wait for them; v is current */
 void pv_selectors_on_exit(void) __may_preempt;  /* SOFTIRQ_SELECTORS */
+/* Gives back a vCPU's page tables and descriptor tables. It does not run, and no CPU has any of them loaded. */
+void pv_drop_tables(struct vcpu *v) __may_preempt;
+
+/* ---- vcpu_context.c ---- */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check; /* as arch_vcpu_set_context() */
+void pv_get_context(const struct vcpu *v, struct vcpu_guest_context *c);
 
 #endif

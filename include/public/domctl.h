@@ -14,6 +14,8 @@
 #define XEN_DOMCTL_getdomaininfo 5
 #define XEN_DOMCTL_setvcpuaffinity 9
 #define XEN_DOMCTL_max_mem 11
+#define XEN_DOMCTL_setvcpucontext 12
+#define XEN_DOMCTL_getvcpucontext 13
 #define XEN_DOMCTL_max_vcpus 15
 #define XEN_DOMCTL_scheduler_op 16
 #define XEN_DOMCTL_irq_permission 19
@@ -102,6 +104,11 @@ struct xen_domctl_ioport_permission {
     uint8_t allow_access;
 };
 
+struct xen_domctl_vcpucontext {
+    uint32_t vcpu;
+    XEN_GUEST_HANDLE_64(struct vcpu_guest_context) ctxt; /* in, or out */
+};
+
 struct hvm_vmce_vcpu {
     uint64_t caps, mci_ctl2_bank0, mci_ctl2_bank1, mcg_ext_ctl;
 };
@@ -133,6 +140,7 @@ struct xen_domctl {
         struct xen_domctl_max_vcpus max_vcpus;
         struct xen_domctl_vcpuaffinity vcpuaffinity;
         struct xen_domctl_scheduler_op scheduler_op;
+        struct xen_domctl_vcpucontext vcpucontext;
         struct xen_domctl_ext_vcpucontext ext_vcpucontext;
         struct xen_domctl_vcpu_msrs vcpu_msrs;
         struct xen_domctl_irq_permission irq_permission;

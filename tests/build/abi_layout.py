@@ -91,6 +91,7 @@ STRUCTS = {
                                       "grant_opts vmtrace_size cpupool_id arch arch.misc_flags"),
     "xen_domctl_getdomaininfo": (None, "domain flags tot_pages max_pages outstanding_pages shr_pages paged_pages shared_info_frame "
                                        "cpu_time nr_online_vcpus max_vcpu_id ssidref handle cpupool gpaddr_bits arch_config"),
+    "xen_domctl_vcpucontext": (None, "vcpu ctxt"),
     "xen_domctl_max_mem": (None, "max_memkb"),
     "xen_domctl_max_vcpus": (None, "max"),
     "xen_domctl_vcpu_msr": (None, "index reserved value"),

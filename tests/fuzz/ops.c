@@ -252,6 +252,19 @@ static struct call scheduling(struct worker *w)
     }
 }
 
+/* A vCPU's state, sometimes with something wild in it. Written again by whatever reads one. */
+static struct vcpu_guest_context *domain_context(struct worker *w)
+{
+    static struct vcpu_guest_context contexts[WORKERS];
+    struct vcpu_guest_context *c = &contexts[w->id % WORKERS];
+
+    if (one_in(w, 2))
+        *c = (struct vcpu_guest_context){ .flags = VGCF_in_kernel, .ctrlreg[3] = some_mfn(w) << 12 };
+    if (one_in(w, 2))
+        ((u64 *)c)[below(w, sizeof(*c) / 8)] = wild(w);
+    return c;
+}
+
 static struct call machine_ops(struct worker *w)
 {
     fill(w, 256);
@@ -268,7 +281,7 @@ static struct call machine_ops(struct worker *w)
     case 1: return (struct call){ __HYPERVISOR_physdev_op, { below(w, 32), (u64)w->scratch } };
     case 2: {
         struct xen_domctl *op = (void *)w->scratch;
-        static const u32 cmds[] = { 9, 25, 16, 43, 72, 1, 2, 3, 4, 5, 11, 15 };
+        static const u32 cmds[] = { 9, 25, 16, 43, 72, 1, 2, 3, 4, 5, 11, 12, 13, 15 };
 
         op->cmd = one_in(w, 10) ? (u32)below(w, 90) : cmds[below(w, sizeof(cmds) / sizeof(cmds[0]))];
         if (op->cmd == XEN_DOMCTL_set_vcpu_msrs)
@@ -276,7 +289,7 @@ static struct call machine_ops(struct worker *w)
         op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
         op->domain = one_in(w, 10) ? (domid_t)rnd(w) : DOMID_SELF;
         /* The life of other domains, of which there are a few at a time. */
-        if (op->cmd < XEN_DOMCTL_setvcpuaffinity || op->cmd == XEN_DOMCTL_max_mem || op->cmd == XEN_DOMCTL_max_vcpus)
+        if (op->cmd < XEN_DOMCTL_setvcpuaffinity || (op->cmd >= XEN_DOMCTL_max_mem && op->cmd <= XEN_DOMCTL_max_vcpus))
             op->domain = (domid_t)(1 + below(w, 6));
         if (op->cmd == XEN_DOMCTL_createdomain)
             op->u.createdomain = (struct xen_domctl_createdomain){
@@ -284,6 +297,8 @@ static struct call machine_ops(struct worker *w)
             };
         else if (op->cmd == XEN_DOMCTL_max_vcpus)
             op->u.max_vcpus.max = 1 + (u32)below(w, 2);
+        else if (op->cmd == XEN_DOMCTL_setvcpucontext || op->cmd == XEN_DOMCTL_getvcpucontext)
+            op->u.vcpucontext = (struct xen_domctl_vcpucontext){ (u32)below(w, 3), (u64)domain_context(w) };
         else if (op->cmd == XEN_DOMCTL_max_mem)
             op->u.max_mem.max_memkb = below(w, 4096);
         if (op->cmd == XEN_DOMCTL_setvcpuaffinity) {

@@ -6,7 +6,7 @@ from harness import bundle, clean, direct, need, test
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Kernels of these names have tests of their own elsewhere, with a machine made for them.
-ELSEWHERE = ("dies_", "device_", "trap_", "sweep_", "debug_", "smp_", "mmu_", "spin.", "start_of_day.")
+ELSEWHERE = ("dies_", "device_", "trap_", "sweep_", "debug_", "smp_", "mmu_", "guests_", "spin.", "start_of_day.")
 NAMES = [f[:-2] for f in sorted(os.listdir(HERE)) if f.endswith(".c") and not f.startswith(ELSEWHERE)]
 
 

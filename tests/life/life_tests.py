@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Domains that come and go beside dom0, by hypercalls of a test kernel."""
+import os
+
 from caisson import machine
 from harness import bundle, clean, need, run_machine, test, trap_test_elf
 
@@ -24,3 +26,15 @@ def domains(cpu, cpus, words):
 @test("life: frames of others are mapped and pinned, on {cpu} with {cpus} CPUs {words}", each=MACHINES)
 def foreign(cpu, cpus, words):
     toolstack("trap_foreign", cpu, cpus, words)
+
+
+KERNELS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "kernels")
+GUESTS = [f[len("guests_"):-2] for f in sorted(os.listdir(KERNELS)) if f.startswith("guests_") and f.endswith(".c")]
+
+
+@test("life: guests of a test kernel, {name} on {cpu} with {cpus} CPUs {words}", each=[
+    {"name": name, "cpu": cpu, "cpus": cpus, "words": words} for name in GUESTS
+    for cpu, cpus, words in (("max", 1, "xpti=no"), ("qemu64", 4, "xpti=yes"))])
+def guests(name, cpu, cpus, words):
+    """tests/kernels/guests_NAME.c is its own toolstack (tests/kernels/lib/domu.h)."""
+    toolstack(f"guests_{name}", cpu, cpus, words)

@@ -580,6 +580,41 @@ static u32 read_mxcsr(void)
 }
 static void set_mxcsr(u32 v) { __asm__ volatile("ldmxcsr %0" ::"m"(v)); }
 
+/* one: with something in ST(0), and what XSAVEOPT may have left of SSE. */
+static void legacy_image(char *one, char *other)
+{
+    static u8 image[512], back[512];
+    u64 *header = (u64 *)(((u64)one + 63) / 64 * 64) + 64;
+
+    if (cpu.xsave) {
+        memset((u8 *)header - 512 + 160, 0xaa, 256);
+        *header = 1;
+    }
+    fpu_get_legacy(one, image);
+    assert_true(image[32 + 9] == 0x3f && image[32 + 8] == 0xff); /* 1.0, as the x87 has it */
+    assert_true(image[160] == 0 && image[415] == 0);
+    if (cpu.xsave)
+        *header = 2;
+    fpu_get_legacy(one, image);
+    assert_int_equal(image[160], cpu.xsave ? 0xaa : 0);
+    assert_int_equal(image[32 + 9], cpu.xsave ? 0 : 0x3f);
+    assert_int_equal(image[0] | image[1] << 8, 0x37f);
+    cpu.mxcsr_mask = 0xffbf;
+    assert_true(fpu_legacy_ok(image));
+    image[24] |= 0x40; /* DAZ, which this processor has not */
+    assert_false(fpu_legacy_ok(image));
+    image[24] &= 0xbf;
+    image[160] = 7;
+    memset(other - 40, 0xff, 0x340);
+    fpu_set_legacy(other, image);
+    fpu_get_legacy(other, back);
+    assert_memory_equal(image, back, sizeof(back));
+    u64 *set = (u64 *)(((u64)other + 63) / 64 * 64) + 64;
+
+    if (cpu.xsave)
+        assert_true(set[0] == 3 && !set[1] && !set[2] && !set[7]);
+}
+
 static void fpu_registers(void **state)
 {
     (void)state;
@@ -627,6 +662,7 @@ static void fpu_registers(void **state)
         assert_int_equal(fresh, 0x1f80);
         assert_int_equal(again, 0x1fa0);
         assert_int_equal(fpu_claims, 3);
+        legacy_image(one, other);
     }
     cpu.xsave_size = 0;
     assert_true(fpu_area_size() == 512 + 64);

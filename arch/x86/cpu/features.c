@@ -6,6 +6,7 @@
 #include <hv/printk.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/fpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/speculation.h>
@@ -174,6 +175,7 @@ void cpu_enable_features(void)
         cpu.cr4 |= CR4_CET;
     cpu_load_features();
     cpu.xsave_size = cpu.xsave ? cpuid_count(13, 0).ebx : 512;
+    cpu.mxcsr_mask = fpu_mxcsr_mask();
     printk(LOG_INFO "CPU: %s, %s%s%s%s%s%s%s\n", cpu.model[0] ? cpu.model : cpu.vendor, cr4 & CR4_SMEP ? "SMEP " : "",
            cr4 & CR4_SMAP ? "SMAP " : "", cr4 & CR4_UMIP ? "UMIP " : "", shadow_stacks_in_use() ? "CET-SS " : "",
            spec.branch_tracking ? "CET-IBT " : "", cpu.fsgsbase ? "FSGSBASE " : "", cpu.xsave ? "XSAVE" : "no XSAVE");

@@ -16,19 +16,75 @@
 #define FSW_OFFSET 2
 #define FSW_ES 0x80
 #define MXCSR_OFFSET 24
+#define MXCSR_MASK_OFFSET 28
+#define X87_REGISTERS 32
+#define XMM_REGISTERS 160
+#define XMM_END 416
+#define LEGACY_SIZE \
+    512 /* then the XSAVE header: XSTATE_BV, the components that are not as after reset, and words that are 0 (SDM vol. 1, 13.4.2) */
 
-u64 fpu_area_size(void) { return MAX(cpu.xsave_size, 512u) + 64; }
+u64 fpu_area_size(void) { return MAX(cpu.xsave_size, (u32)LEGACY_SIZE) + 64; }
 
 static void *aligned(void *area) { return (void *)ROUND_UP((u64)area, 64UL); }
 
+static void put_u16(void *image, unsigned at, u16 v) { memcpy((char *)image + at, &v, sizeof(v)); }
+
+static u32 get_u32(const void *image, unsigned at)
+{
+    u32 v;
+
+    memcpy(&v, (const char *)image + at, sizeof(v));
+    return v;
+}
+
 void fpu_area_init(void *area)
 {
-    u16 fcw = FCW_INIT;
-    u32 mxcsr = MXCSR_INIT;
-
     area = aligned(area);
-    memcpy((char *)area + FCW_OFFSET, &fcw, sizeof(fcw));
-    memcpy((char *)area + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
+    memset(area, 0, fpu_area_size() - 64);
+    put_u16(area, FCW_OFFSET, FCW_INIT);
+    put_u16(area, MXCSR_OFFSET, MXCSR_INIT);
+}
+
+/* 0 says what the first processors with SSE had (SDM vol. 1, 11.6.6). */
+u32 fpu_mxcsr_mask(void)
+{
+    u8 image[LEGACY_SIZE] __aligned_to(16);
+
+    __asm__ volatile("clts; fxsave64 %0" : "=m"(image));
+    return get_u32(image, MXCSR_MASK_OFFSET) ?: 0xffbf;
+}
+
+bool fpu_legacy_ok(const void *image) { return !(get_u32(image, MXCSR_OFFSET) & ~cpu.mxcsr_mask); }
+
+void fpu_set_legacy(void *area, const void *image)
+{
+    const u64 present = XCR0_X87 | XCR0_SSE;
+    char *p = aligned(area);
+
+    memset(p, 0, fpu_area_size() - 64);
+    memcpy(p, image, LEGACY_SIZE);
+    if (cpu.xsave)
+        memcpy(p + LEGACY_SIZE, &present, sizeof(present));
+}
+
+void fpu_get_legacy(void *area, void *image)
+{
+    const char *p = aligned(area);
+    char *out = image;
+
+    memcpy(out, p, LEGACY_SIZE);
+    if (!cpu.xsave)
+        return;
+    /* XSAVEOPT leaves in memory what it was of components that have their reset value now. MXCSR is always there. */
+    u32 present = get_u32(p, LEGACY_SIZE);
+
+    if (!(present & XCR0_X87)) {
+        memset(out, 0, MXCSR_OFFSET);
+        memset(out + X87_REGISTERS, 0, XMM_REGISTERS - X87_REGISTERS);
+        put_u16(out, FCW_OFFSET, FCW_INIT);
+    }
+    if (!(present & XCR0_SSE))
+        memset(out + XMM_REGISTERS, 0, XMM_END - XMM_REGISTERS);
 }
 
 void fpu_load_xcr0(u64 xcr0)

@@ -45,13 +45,16 @@ static unsigned by_name(const struct vcpu *v, u64 n)
     return n < NO_REGISTER ? (unsigned)n : NO_REGISTER;
 }
 
-static int check_dr7(const struct vcpu *v, u64 val)
+/* Breakpoints in the hypervisor's range would be ours to suffer (XSA-444). None is longer than eight aligned bytes. */
+static bool breakpoint_ok(u64 address) { return guest_range_ok(address & ~7UL, 7); }
+
+static int check_dr7(u64 cr4, u64 val)
 {
     if (val >> 32)
         return -EINVAL;
     if (val & DR7_GD) /* would trap our own accesses */
         return -EPERM;
-    if ((val & DR7_ENABLES) && !(v->pv.cr4 & CR4_DE) && without_io(val) != val)
+    if ((val & DR7_ENABLES) && !(cr4 & CR4_DE) && without_io(val) != val)
         return -EPERM;
     return 0;
 }
@@ -63,8 +66,7 @@ long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val)
 
     switch (n) {
     case 0 ... 3:
-        /* Breakpoints in the hypervisor's range would be ours to suffer (XSA-444). None is longer than eight aligned bytes. */
-        if (!guest_range_ok(val & ~7UL, 7))
+        if (!breakpoint_ok(val))
             return -EPERM;
         break;
     case 6:
@@ -73,7 +75,7 @@ long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val)
         v->pv.dr[6] = (val & DR6_WRITABLE) | DR6_RESERVED_1;
         return 0;
     case 7:
-        rc = check_dr7(v, val);
+        rc = check_dr7(v->pv.cr4, val);
         if (rc)
             return rc;
         val = (val & DR7_WRITABLE) | DR7_RESERVED_1;
@@ -84,6 +86,21 @@ long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val)
     if (v == current)
         pv_load_debug_registers(v);
     return 0;
+}
+
+bool pv_debugregs_ok(const u64 dr[8], u64 cr4)
+{
+    for (unsigned n = 0; n < 4; n++)
+        if (!breakpoint_ok(dr[n]))
+            return false;
+    return !(dr[6] >> 32) && !check_dr7(cr4, dr[7]);
+}
+
+void pv_write_debugregs(struct vcpu *v, const u64 dr[8])
+{
+    memcpy(v->pv.dr, dr, 4 * sizeof(*dr));
+    v->pv.dr[6] = (dr[6] & DR6_WRITABLE) | DR6_RESERVED_1;
+    v->pv.dr[7] = (dr[7] & DR7_WRITABLE) | DR7_RESERVED_1;
 }
 
 long pv_get_debugreg(const struct vcpu *v, u64 reg, u64 *val)

@@ -120,15 +120,19 @@ long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)
     return 0;
 }
 
+void pv_vm_assist_changed(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        pv_set_iopl(v, v->pv.iopl);
+}
+
 long do_vm_assist(u64 command, u64 number)
 {
     u32 cmd = (u32)command, type = (u32)number;
-    const u64 known = (1ULL << VMASST_TYPE_4gb_segments) | (1ULL << VMASST_TYPE_4gb_segments_notify) |
-                      (1ULL << VMASST_TYPE_writable_pagetables) | (1ULL << VMASST_TYPE_pae_extended_cr3) |
-                      (1ULL << VMASST_TYPE_architectural_iopl) | (1ULL << VMASST_TYPE_runstate_update_flag) |
-                      (1ULL << VMASST_TYPE_m2p_strict);
 
-    if (type > 63 || !(known >> type & 1))
+    if (type > 63 || !(PV_VM_ASSISTS >> type & 1))
         return -EINVAL;
     if (cmd == VMASST_CMD_enable)
         __atomic_fetch_or(&current->domain->vm_assist, 1ULL << type, __ATOMIC_RELAXED);
@@ -136,8 +140,6 @@ long do_vm_assist(u64 command, u64 number)
         __atomic_fetch_and(&current->domain->vm_assist, ~(1ULL << type), __ATOMIC_RELAXED);
     else
         return -ENOSYS;
-    for (u32 i = 0; i < current->domain->max_vcpus; i++)
-        if (current->domain->vcpu[i])
-            pv_set_iopl(current->domain->vcpu[i], current->domain->vcpu[i]->pv.iopl);
+    pv_vm_assist_changed(current->domain);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* CPU state of PV vCPUs: creation, switching, and the initial context of secondary vCPUs. */
+/* CPU state of PV vCPUs: creation, switching, end. What a guest or a toolstack says of it as a whole: vcpu_context.c. */
 #include <hv/guest_access.h>
 #include <hv/nospec.h>
 #include <hv/panic.h>
@@ -76,6 +76,14 @@ static void drop_base(mfn_t *base)
     *base = 0;
 }
 
+void pv_drop_tables(struct vcpu *v)
+{
+    drop_base(&v->pv.kernel_l4);
+    drop_base(&v->pv.user_l4);
+    pv_release_gdt(v);
+    pv_release_ldt(v);
+}
+
 void pv_domain_relinquish(struct domain *d)
 {
     struct percpu *c;
@@ -87,10 +95,7 @@ void pv_domain_relinquish(struct domain *d)
             preempt_wait(&turns);
     for_each_vcpu(d, v) {
         forget_state(v);
-        drop_base(&v->pv.kernel_l4);
-        drop_base(&v->pv.user_l4);
-        pv_release_gdt(v);
-        pv_release_ldt(v);
+        pv_drop_tables(v);
     }
 }
 
@@ -228,52 +233,4 @@ void pv_state_load(struct vcpu *v)
     if (cpu.rdtscp)
         wrmsr(MSR_TSC_AUX, p->tsc_aux);
     spec_ctrl_load(p->spec_ctrl_hw);
-}
-
-int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
-{
-    struct cpu_user_regs *regs = &stack_block_top(v->stack_block)->guest_regs;
-    int rc;
-
-    if (!is_canonical(c->user_regs.rip) || !is_canonical(c->event_callback_eip) || !is_canonical(c->failsafe_callback_eip) ||
-        !is_canonical(c->syscall_callback_eip) || !is_canonical(c->fs_base) || !is_canonical(c->gs_base_kernel) ||
-        !is_canonical(c->gs_base_user) || !(c->flags & VGCF_in_kernel))
-        return -EINVAL;
-    for (unsigned i = 0; i < 256; i++)
-        if (!is_canonical(c->trap_ctxt[i].address))
-            return -EINVAL;
-    if (c->ldt_ents > 8192 || (c->ldt_ents && (c->ldt_base & (PAGE_SIZE - 1))) || !guest_range_ok(c->ldt_base, c->ldt_ents * 8) ||
-        c->gdt_ents > GDT_RESERVED_BASE / 8)
-        return -EINVAL;
-
-    rc = pv_set_gdt(v, c->gdt_frames, (u32)c->gdt_ents);
-    if (!rc) {
-        rc = pv_set_kernel_base(v, c->ctrlreg[3] >> PAGE_SHIFT);
-        if (rc)
-            pv_release_gdt(v);
-    }
-    if (rc)
-        return rc;
-    memcpy(regs, &c->user_regs, sizeof(*regs));
-    regs->cs |= 3;
-    regs->ss |= 3;
-    regs->entry_vector = 0;
-    regs->rflags = (regs->rflags & ~(RFLAGS_IOPL | RFLAGS_VM)) | RFLAGS_IF | RFLAGS_FIXED;
-    pv_set_iopl(v, (u32)(c->user_regs.rflags >> 12) & 3);
-    memcpy(v->pv.traps, c->trap_ctxt, sizeof(v->pv.traps));
-    v->pv.ldt_base = c->ldt_base;
-    v->pv.ldt_entries = (u32)c->ldt_ents;
-    pv_set_kernel_stack(v, (u16)c->kernel_ss, c->kernel_sp);
-    v->pv.event_cb = (struct callback){ c->event_callback_eip, true };
-    v->pv.failsafe_cb = (struct callback){ c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events };
-    v->pv.syscall_cb = (struct callback){ c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events };
-    v->pv.ds = c->user_regs.ds;
-    v->pv.es = c->user_regs.es;
-    v->pv.fs = c->user_regs.fs;
-    v->pv.gs = c->user_regs.gs;
-    v->pv.fs_base = c->fs_base;
-    v->pv.gs_base = c->gs_base_kernel;
-    v->pv.gs_base_shadow = c->gs_base_user;
-    __atomic_store_n(&v->initialised, true, __ATOMIC_RELEASE); /* whoever sees it, sees all of the above */
-    return 0;
 }

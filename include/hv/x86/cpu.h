@@ -16,6 +16,7 @@ struct cpu_features {
     u32 max_leaf, max_ext_leaf, phys_bits;
     u64 xcr0_mask;  /* components the hardware and we support */
     u32 xsave_size; /* bytes for xcr0_mask */
+    u32 mxcsr_mask; /* bits that MXCSR has: others raise #GP */
     u64 cr4;        /* what every CPU runs with, but for a guest's own bits */
 };
 extern struct cpu_features cpu;

@@ -10,6 +10,11 @@
 
 u64 fpu_area_size(void);        /* bytes */
 void fpu_area_init(void *area); /* as after FNINIT and reset */
+u32 fpu_mxcsr_mask(void);       /* asks this processor; its registers stay */
+/* x87 and SSE state as FXSAVE has it, 512 bytes. What is set must be what FXRSTOR takes; other components are as after reset then. */
+bool fpu_legacy_ok(const void *image);
+void fpu_set_legacy(void *area, const void *image);
+void fpu_get_legacy(void *area, void *image);
 /* Both leave CR0.TS clear. Saving leaves XCR0 at all that is known; restoring, at the value passed. */
 void fpu_save(void *area);
 void fpu_restore(void *area, u64 xcr0);

@@ -66,7 +66,8 @@ void check_failed(const char *file, int line, const char *what, long got, long w
             check_failed(__FILE__, __LINE__, #got " == " #want, g_, w_); \
     } while (0)
 void test_main(void);
-/* Says PASS or FAIL and ends the machine. */
+extern bool is_domu; /* this copy of the kernel runs in a guest (domu.h) */
+/* Says PASS or FAIL and ends the machine; ends a guest, as powered off if all its checks passed. */
 void finish(void) __attribute__((noreturn));
 
 /* ---- traps: what the hypervisor pushed, and a handler that can change it ---- */
@@ -139,6 +140,42 @@ static inline u64 rdtsc(void)
     u32 lo, hi;
     __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
     return (u64)hi << 32 | lo;
+}
+
+/* ---- time ---- */
+/* System time in ns by these parameters, as the ABI defines it. */
+static inline u64 smp_time_by(const volatile struct vcpu_time_info *t)
+{
+    u64 delta = rdtsc() - t->tsc_timestamp;
+
+    delta = t->tsc_shift < 0 ? delta >> -t->tsc_shift : delta << t->tsc_shift;
+    return t->system_time + (u64)(((unsigned __int128)delta * t->tsc_to_system_mul) >> 32);
+}
+
+/* That of the calling vCPU. */
+static inline u64 smp_time(u32 id)
+{
+    volatile struct vcpu_time_info *t = &shared_info->vcpu_info[id].time;
+    u32 version;
+    u64 ns;
+
+    do {
+        version = t->version;
+        __asm__ volatile("lfence" ::: "memory");
+        ns = smp_time_by(t);
+        __asm__ volatile("lfence" ::: "memory");
+    } while ((version & 1) || version != t->version);
+    return ns;
+}
+
+/* Sleeps until system time t. */
+static inline void smp_sleep_until(u32 id, u64 t)
+{
+    while (smp_time(id) < t) {
+        struct sched_poll p = { .timeout = t };
+
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
+    }
 }
 
 #endif

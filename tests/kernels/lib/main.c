@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The test kernel's own machinery. */
-#include "guest.h"
+#include "domu.h"
 
 struct start_info *start_info;
 struct shared_info *shared_info;
+bool is_domu;
 trap_handler trap_handlers[256];
 volatile u32 trap_count[256], upcalls, syscalls, failsafes;
 struct frame last_trap;
@@ -18,7 +19,7 @@ u64 user_enter_call[3] = { __HYPERVISOR_iret };
 static bool user_active;
 static u8 kernel_stack[16384] __attribute__((aligned(16)));
 static u8 shared_page[4096] __attribute__((aligned(4096)));
-static u8 pool[256 * 4096] __attribute__((aligned(4096)));
+u8 page_pool[256 * 4096] __attribute__((aligned(4096)));
 static u32 pool_used;
 
 extern char trap_entries[];
@@ -87,7 +88,10 @@ void print(const char *fmt, ...)
         }
     }
     va_end(ap);
-    HYPERCALL3(__HYPERVISOR_console_io, CONSOLEIO_write, p - line, line);
+    if (is_domu)
+        domu_say(line, (u32)(p - line));
+    else
+        HYPERCALL3(__HYPERVISOR_console_io, CONSOLEIO_write, p - line, line);
 }
 
 void check_failed(const char *file, int line, const char *what, long got, long want)
@@ -98,9 +102,10 @@ void check_failed(const char *file, int line, const char *what, long got, long w
 
 void finish(void)
 {
-    struct sched_shutdown s = { SHUTDOWN_reboot };
+    struct sched_shutdown s = { is_domu ? (checks_failed ? SHUTDOWN_crash : SHUTDOWN_poweroff) : SHUTDOWN_reboot };
 
-    print("test kernel: %s\n", checks_failed ? "FAIL" : "PASS");
+    if (!is_domu)
+        print("test kernel: %s\n", checks_failed ? "FAIL" : "PASS");
     HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_shutdown, &s);
     for (;;)
         ;
@@ -240,9 +245,9 @@ void events_unmask(void)
 
 void *page_new(void)
 {
-    void *p = pool + 4096UL * pool_used++;
+    void *p = page_pool + 4096UL * pool_used++;
 
-    if (pool_used > sizeof(pool) / 4096) {
+    if (pool_used > sizeof(page_pool) / 4096) {
         print("out of pages\n");
         checks_failed++;
         finish();
@@ -359,7 +364,7 @@ void map_at(u64 at, const void *va)
     }
 }
 
-void kernel_main(void)
+static void init(void)
 {
     shared_info = (void *)shared_page;
     if (remap(shared_page, start_info->shared_info | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_NX)) {
@@ -369,6 +374,22 @@ void kernel_main(void)
     }
     setup_traps();
     HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, 0, 0);
+}
+
+void kernel_main(void)
+{
+    init();
     test_main();
+    finish();
+}
+
+void domu_entry(u64 unused, struct start_info *si)
+{
+    (void)unused;
+    is_domu = true;
+    checks_failed = pool_used = 0;
+    start_info = si;
+    init();
+    domu_box.main(domu_box.arg);
     finish();
 }

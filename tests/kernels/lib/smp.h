@@ -41,47 +41,12 @@ static inline void smp_stop(u32 id)
         HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
 }
 
-/* System time in ns by these parameters, as the ABI defines it. */
-static inline u64 smp_time_by(const volatile struct vcpu_time_info *t)
-{
-    u64 delta = rdtsc() - t->tsc_timestamp;
-
-    delta = t->tsc_shift < 0 ? delta >> -t->tsc_shift : delta << t->tsc_shift;
-    return t->system_time + (u64)(((unsigned __int128)delta * t->tsc_to_system_mul) >> 32);
-}
-
-/* That of the calling vCPU. */
-static inline u64 smp_time(u32 id)
-{
-    volatile struct vcpu_time_info *t = &shared_info->vcpu_info[id].time;
-    u32 version;
-    u64 ns;
-
-    do {
-        version = t->version;
-        __asm__ volatile("lfence" ::: "memory");
-        ns = smp_time_by(t);
-        __asm__ volatile("lfence" ::: "memory");
-    } while ((version & 1) || version != t->version);
-    return ns;
-}
-
 static inline u64 smp_running_ns(u32 id)
 {
     struct vcpu_runstate_info r;
 
     CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_get_runstate_info, id, &r), 0);
     return r.time[RUNSTATE_running];
-}
-
-/* Sleeps until system time t. */
-static inline void smp_sleep_until(u32 id, u64 t)
-{
-    while (smp_time(id) < t) {
-        struct sched_poll p = { .timeout = t };
-
-        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
-    }
 }
 
 static struct xen_domctl smp_op;

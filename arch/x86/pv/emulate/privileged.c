@@ -106,7 +106,14 @@ static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs
     return DONE;
 }
 
-static u64 guest_cr4(const struct vcpu *v)
+u64 pv_guest_cr0(const struct vcpu *v)
+{
+    return CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE | (v->pv.cr0_ts ? CR0_TS : 0);
+}
+
+u64 pv_cr4_wish(u64 cr4) { return cr4 & (CR4_TSD | CR4_DE | (cpu.fsgsbase ? CR4_FSGSBASE : 0) | (cpu.xsave ? CR4_OSXSAVE : 0)); }
+
+u64 pv_guest_cr4(const struct vcpu *v)
 {
     /* The bits that a PV kernel expects to find set, and those that are its own. */
     return (read_cr4() & (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | v->pv.cr4;
@@ -120,7 +127,7 @@ static bool emulate_mov_cr(struct vcpu *v, struct cpu_user_regs *regs, const str
     switch (insn_reg(in)) {
     case 0:
         if (!write)
-            *gpr = CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE | (v->pv.cr0_ts ? CR0_TS : 0);
+            *gpr = pv_guest_cr0(v);
         else {
             v->pv.cr0_ts = *gpr & CR0_TS;
             write_cr0((read_cr0() & ~(u64)CR0_TS) | (v->pv.cr0_ts ? CR0_TS : 0));
@@ -141,13 +148,10 @@ static bool emulate_mov_cr(struct vcpu *v, struct cpu_user_regs *regs, const str
         return true;
     case 4:
         if (write) {
-            /* Only these are the guest's; a different wish for others is ignored, as under Xen. */
-            u64 mine = CR4_TSD | CR4_DE | (cpu.fsgsbase ? CR4_FSGSBASE : 0) | (cpu.xsave ? CR4_OSXSAVE : 0);
-
-            v->pv.cr4 = *gpr & mine;
+            v->pv.cr4 = pv_cr4_wish(*gpr);
             cpu_write_cr4((this_cpu()->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | v->pv.cr4);
         } else {
-            *gpr = guest_cr4(v);
+            *gpr = pv_guest_cr4(v);
         }
         return true;
     }

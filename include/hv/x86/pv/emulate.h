@@ -19,6 +19,10 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);   /* out
 void cpuid_tell_hidden(void);                                             /* boot: which of the processor's features guests do not see */
 bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);                         /* false: #GP */
 bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val) __may_preempt;            /* false: #GP */
+/* Control registers as the guest sees them, and the bits of CR4 that are its own: a different wish for others is ignored, as under Xen. */
+u64 pv_guest_cr0(const struct vcpu *v);
+u64 pv_guest_cr4(const struct vcpu *v);
+u64 pv_cr4_wish(u64 cr4);
 void pv_hide_ports(void); /* from guests, those that the hypervisor drives itself: at boot, when its devices are known */
 u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes);            /* bytes: 1, 2, 4. The caller has checked IOPL and the I/O bitmap */
 void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val); /* the same */
@@ -27,6 +31,9 @@ void pv_io_write(struct vcpu *v, u16 port, unsigned bytes, u32 val); /* the same
 void pv_load_debug_registers(const struct vcpu *v); /* of this CPU, for v */
 /* By the guest's number, with its aliases: 0, -ENODEV (no such register), -EINVAL or -EPERM (the old value stays). */
 long pv_set_debugreg(struct vcpu *v, u64 reg, u64 val);
+/* All of them at once, by their real numbers: checked for a guest with this CR4, then stored; loaded with the rest of v's state. */
+bool pv_debugregs_ok(const u64 dr[8], u64 cr4);
+void pv_write_debugregs(struct vcpu *v, const u64 dr[8]);
 long pv_get_debugreg(const struct vcpu *v, u64 reg, u64 *val);
 /* The bits of DR6 for an access that was emulated. */
 u64 pv_find_io_breakpoints(const struct vcpu *v, u16 port, unsigned bytes);

@@ -32,8 +32,14 @@ bool prepare_guest_return(struct cpu_user_regs *regs) __may_preempt; /* entry.S:
 void guest_bounce_failed(struct cpu_user_regs *regs);                /* fast_paths.S: ends the domain */
 void pv_set_kernel_stack(struct vcpu *v, u16 ss, u64 sp);            /* SS:RSP of frames from user mode */
 void pv_set_iopl(struct vcpu *v, u32 iopl);                          /* 0 to 3; v is current, or its domain is */
-void pv_toggle_mode(struct vcpu *v);                                 /* kernel to user or back: GS bases, CR3. v is current */
-void pv_hypercall(struct cpu_user_regs *regs) __may_preempt;         /* RAX: the number, then the result */
+/* domain.vm_assist: bits that guests may set, and what follows from a change. d is current's, or paused. */
+#define PV_VM_ASSISTS                                                                                                                 \
+    ((1ULL << VMASST_TYPE_4gb_segments) | (1ULL << VMASST_TYPE_4gb_segments_notify) | (1ULL << VMASST_TYPE_writable_pagetables) |     \
+     (1ULL << VMASST_TYPE_pae_extended_cr3) | (1ULL << VMASST_TYPE_architectural_iopl) | (1ULL << VMASST_TYPE_runstate_update_flag) | \
+     (1ULL << VMASST_TYPE_m2p_strict))
+void pv_vm_assist_changed(struct domain *d);
+void pv_toggle_mode(struct vcpu *v);                         /* kernel to user or back: GS bases, CR3. v is current */
+void pv_hypercall(struct cpu_user_regs *regs) __may_preempt; /* RAX: the number, then the result */
 /* The iret hypercall inside another one: the guest goes on by its frame. The caller returns this RAX and touches no guest memory. */
 long pv_iret_in_batch(void);
 void pv_fill_hypercall_page(void *page); /* stubs of 32 bytes, one a hypercall */

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * domctl: the state of a vCPU, which is outside the hypervisor meanwhile. All of it (vcpucontext), and beside that what errors of memory leave:
+ * its machine-check MSRs (vcpu_msrs) and what its banks can do (ext_vcpucontext).
+ */
+#include "domctl.h"
+
+#include <hv/guest_access.h>
+#include <hv/pv.h>
+#include <hv/x86/processor.h>
+
+static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    long rc = pv_set_context(v, c);
+
+    if (rc)
+        return rc;
+    if (c->flags & VGCF_online)
+        vcpu_start(v);
+    else
+        vcpu_pause_flag_set(v, PAUSE_DOWN);
+    return 0;
+}
+
+long domctl_set_context(struct vcpu *v, void *arg)
+{
+    const struct xen_domctl_vcpucontext *x = arg;
+    struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
+    long rc = !c ? -ENOMEM : copy_from_guest(c, x->ctxt, sizeof(*c));
+
+    if (!rc)
+        rc = set_context(v, c);
+    hv_free(c);
+    return rc;
+}
+
+long domctl_get_context(struct vcpu *v, void *arg)
+{
+    const struct xen_domctl_vcpucontext *x = arg;
+
+    if (!v->initialised)
+        return -ENODATA;
+    struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
+
+    if (!c)
+        return -ENOMEM;
+    pv_get_context(v, c);
+    long rc = copy_to_guest(x->ctxt, c, sizeof(*c));
+
+    hv_free(c);
+    return rc;
+}
+
+static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX };
+
+long domctl_get_ext(struct vcpu *v, void *arg)
+{
+    struct xen_domctl_ext_vcpucontext *x = arg;
+
+    *x = (struct xen_domctl_ext_vcpucontext){ .vcpu = v->id,
+                                              .size = sizeof(*x),
+                                              .syscall32_callback_eip = v->pv.syscall32_cb.address,
+                                              .syscall32_disables_events = v->pv.syscall32_cb.mask_events };
+    x->vmce.caps = vmce_capabilities();
+    return 0;
+}
+
+long domctl_set_ext(struct vcpu *v, void *arg)
+{
+    const struct xen_domctl_ext_vcpucontext *x = arg;
+    bool with_vmce = x->size >= sizeof(*x);
+
+    if (x->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(x->syscall32_callback_eip) || x->sysenter_callback_eip)
+        return -EINVAL; /* SYSENTER is not offered */
+    /* Features that this machine lacks are refused, so that a guest from another machine is not promised them: banks signal by #MC only. */
+    if (with_vmce && ((x->vmce.caps & ~vmce_capabilities()) || x->vmce.mci_ctl2_bank0 || x->vmce.mci_ctl2_bank1 || x->vmce.mcg_ext_ctl))
+        return -EPERM;
+    v->pv.syscall32_cb = (struct callback){ x->syscall32_callback_eip, x->syscall32_disables_events };
+    return 0;
+}
+
+long domctl_get_msrs(struct vcpu *v, void *arg)
+{
+    struct xen_domctl_vcpu_msrs *x = arg;
+    u32 room = x->msr_count, n = 0;
+
+    if (!x->msrs.va) {
+        x->msr_count = ARRAY_SIZE(saved_msrs);
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(saved_msrs); i++) {
+        const u64 *field = vmce_field(&v->pv.vmce, saved_msrs[i]);
+        struct xen_domctl_vcpu_msr msr = { saved_msrs[i], 0, field ? *field : v->pv.tsc_aux };
+
+        if (!msr.value)
+            continue;
+        if (n == room)
+            return -ENOBUFS;
+        if (copy_to_guest(guest_ptr_index(x->msrs, n++, sizeof(msr)), &msr, sizeof(msr)))
+            return -EFAULT;
+    }
+    x->msr_count = n;
+    return 0;
+}
+
+long domctl_set_msrs(struct vcpu *v, void *arg)
+{
+    const struct xen_domctl_vcpu_msrs *x = arg;
+    struct vmce state = { 0 };
+    u64 tsc_aux = v->pv.tsc_aux;
+
+    if (x->msr_count > ARRAY_SIZE(saved_msrs))
+        return -EINVAL;
+    for (u32 i = 0; i < x->msr_count; i++) {
+        struct xen_domctl_vcpu_msr msr;
+
+        if (copy_from_guest(&msr, guest_ptr_index(x->msrs, i, sizeof(msr)), sizeof(msr)))
+            return -EFAULT;
+        if (msr.reserved)
+            return -EINVAL;
+        u64 *field = vmce_field(&state, msr.index);
+
+        if (field)
+            *field = msr.value;
+        else if (msr.index == MSR_TSC_AUX && !(msr.value >> 32))
+            tsc_aux = msr.value;
+        else
+            return -EINVAL;
+    }
+    int rc = vmce_set_state(v, &state);
+
+    if (!rc) {
+        v->pv.tsc_aux = tsc_aux;
+        pv_state_changed(v);
+    }
+    return rc;
+}
