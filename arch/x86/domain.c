@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What common code asks of a kind of guest. There is one kind, so each question has one answer. */
 #include <hv/arch.h>
+#include <hv/guest_access.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
 #include <hv/x86/pv/emulate.h>
@@ -40,3 +41,14 @@ void arch_vcpu_load(struct vcpu *v) { pv_state_load(v); }
 void arch_cpu_leave_guests(void) { pv_leave_address_space(); }
 
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) { return pv_set_context(v, c); }
+
+void arch_domain_flush(const struct domain *d)
+{
+    int rc = pv_flush_vcpus(d, GUEST_NULL, 0);
+
+    ASSERT(!rc); /* no guest's bitmap is read */
+}
+
+int16_t arch_grant_map(struct domain *owner, mfn_t mfn, u64 at, u32 flags) { return pv_grant_map(owner, mfn, at, flags); }
+
+int16_t arch_grant_unmap(mfn_t mfn, u64 at, u32 flags, u64 from) { return pv_grant_unmap(mfn, at, flags, from); }

@@ -13,8 +13,8 @@
 static bool config_ok(const struct xen_domctl_createdomain *c)
 {
     return !(c->flags & ~(u32)(XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)) && c->max_vcpus && c->max_vcpus <= MAX_VIRT_CPUS &&
-           c->max_grant_frames <= GRANT_MAX_FRAMES && XEN_DOMCTL_GRANT_version(c->grant_opts) && !c->iommu_opts && !c->vmtrace_size &&
-           !c->cpupool_id && !c->arch.emulation_flags;
+           c->max_grant_frames <= GRANT_MAX_FRAMES && c->max_maptrack_frames <= MAPTRACK_MAX_FRAMES &&
+           XEN_DOMCTL_GRANT_version(c->grant_opts) && !c->iommu_opts && !c->vmtrace_size && !c->cpupool_id && !c->arch.emulation_flags;
 }
 
 long domctl_create(struct domain *d, struct xen_domctl *op)
@@ -22,7 +22,8 @@ long domctl_create(struct domain *d, struct xen_domctl *op)
     const struct xen_domctl_createdomain *c = &op->u.createdomain;
     struct domain_config config = { .max_vcpus = c->max_vcpus,
                                     .max_ports = MIN(c->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1) + 1,
-                                    .max_grant_frames = c->max_grant_frames < 0 ? GRANT_MAX_FRAMES : (u32)c->max_grant_frames };
+                                    .max_grant_frames = c->max_grant_frames < 0 ? GRANT_MAX_FRAMES : (u32)c->max_grant_frames,
+                                    .max_maptrack_frames = c->max_maptrack_frames < 0 ? MAPTRACK_MAX_FRAMES : (u32)c->max_maptrack_frames };
 
     if (d && op->domain)
         return -EEXIST;

@@ -67,6 +67,7 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     d->max_vcpus = config->max_vcpus;
     d->max_ports = config->max_ports;
     d->max_grant_frames = config->max_grant_frames;
+    d->max_maptrack_frames = config->max_maptrack_frames;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     d->max_pages = config->dom0 ? ~0ULL : 0; /* others are told */
     sched_domain_init(d);

@@ -285,8 +285,10 @@ static int kill_vcpus(struct domain *d)
 
 int domain_kill(struct domain *d)
 {
-    /* In this order: vCPUs stop; ports close; vCPUs let go of their page tables; then the frames go, those of page tables among them. */
-    static int (*const steps[])(struct domain * d) = { kill_stop, evtchn_destroy, kill_vcpus, kill_frames, kill_shared_pages };
+    /* In this order: vCPUs stop; ports close; vCPUs let go of their page tables; then the frames go, those of page tables among them, and then what those had
+     * mapped of others. */
+    static int (*const steps[])(struct domain * d) = { kill_stop,   evtchn_destroy,         kill_vcpus,
+                                                       kill_frames, grant_release_mappings, kill_shared_pages };
 
     if (d == hardware_domain || d == current->domain)
         return -EINVAL;

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Grant tables, version 1: the frames and their sizes. Lock: grant_lock. */
-#include <hv/grant.h>
-#include <hv/guest_access.h>
+/* Grant tables, version 1: the frames and their sizes, and the table of operations. Lock: grant_lock, for more frames. */
 #include <hv/hypercall.h>
 #include <hv/softirq.h>
 #include <hv/x86/page_type.h>
-#include <public/grant_table.h>
+#include "grant.h"
 
 static int grant_grow_table(struct domain *d, u32 frames)
 {
-    while (d->nr_grant_frames < frames) {
-        void *page = hv_alloc_page();
+    for (u32 n; (n = d->nr_grant_frames) < frames;) {
+        u32 **pins = &d->grant_pins[n * REFS_PER_FRAME / PINS_PER_PAGE];
 
-        if (!page)
+        if (!*pins)
+            *pins = hv_alloc_page();
+        d->grant_frames[n] = *pins ? hv_alloc_page() : NULL;
+        if (!d->grant_frames[n])
             return -ENOMEM;
-        domain_share_page(d, mfn_to_page(virt_to_mfn(page)), PGT_WRITABLE);
-        d->grant_frames[d->nr_grant_frames++] = page;
+        domain_share_page(d, mfn_to_page(virt_to_mfn(d->grant_frames[n])), PGT_WRITABLE);
+        __atomic_store_n(&d->nr_grant_frames, n + 1, __ATOMIC_RELEASE); /* last: grant_pin() takes no lock */
     }
     return 0;
 }
@@ -41,6 +42,22 @@ void grant_free_domain(struct domain *d)
 {
     for (u32 i = 0; i < d->nr_grant_frames; i++)
         hv_free_page(d->grant_frames[i]);
+    for (u32 i = 0; i < ARRAY_SIZE(d->grant_pins); i++)
+        hv_free_page(d->grant_pins[i]);
+    maptrack_free_all(d);
+}
+
+struct domain *grant_peer_find(struct grant_peer *p, domid_t id)
+{
+    if (likely(p->d && p->id == id))
+        return p->d;
+    grant_peer_done(p);
+    *p = (struct grant_peer){ id, domain_by_id(id) };
+    if (!p->d || READ_ONCE(p->d->state) < DOMAIN_DYING)
+        return p->d;
+    grant_peer_done(p);
+    p->d = NULL;
+    return NULL;
 }
 
 static int16_t named_domain(domid_t id, struct domain **d)
@@ -105,11 +122,28 @@ static long op_get_version(void *arg)
     return 0;
 }
 
+static long op_swap(void *arg)
+{
+    struct gnttab_swap_grant_ref *op = arg;
+
+    op->status = grant_swap(current->domain, op->ref_a, op->ref_b);
+    return 0;
+}
+
+/* subop.how */
+enum { EACH, WHOLE_LIST /* the handler goes through the list itself */ };
+
 static const struct subop rows[] = {
+    [GNTTABOP_map_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_map_grant_ref), .how = WHOLE_LIST, .run = grant_op_map },
+    [GNTTABOP_unmap_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_grant_ref), .how = WHOLE_LIST, .run = grant_op_unmap },
     [GNTTABOP_setup_table] = { ANYBODY, ARG_IN_OUT(struct gnttab_setup_table), .run = op_setup_table },
+    [GNTTABOP_copy] = { ANYBODY, ARG_BY_HAND(struct gnttab_copy), .how = WHOLE_LIST, .run = grant_op_copy },
     [GNTTABOP_query_size] = { ANYBODY, ARG_IN_OUT(struct gnttab_query_size), .run = op_query_size },
+    [GNTTABOP_unmap_and_replace] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_and_replace), .how = WHOLE_LIST,
+                                     .run = grant_op_unmap_and_replace },
     [GNTTABOP_set_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_set_version), .run = op_set_version },
     [GNTTABOP_get_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_get_version), .run = op_get_version },
+    [GNTTABOP_swap_grant_ref] = { ANYBODY, ARG_IN_OUT(struct gnttab_swap_grant_ref), .run = op_swap },
 };
 
 const struct subops grant_table_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_grant_table_op };
@@ -122,6 +156,8 @@ long do_grant_table_op(u64 cmd, guest_ptr_t list, u64 count)
         return -EINVAL;
     long rc = subop_find(&grant_table_op_table, (u32)cmd, &row);
 
+    if (!rc && row->how == WHOLE_LIST)
+        return row->run(&(struct grant_list){ list, (u32)count });
     for (u64 i = 0; i < (u32)count && !rc; i++) {
         rc = subop_dispatch(&grant_table_op_table, (u32)cmd, guest_ptr_index(list, i, row->size), NULL);
         preempt_point();

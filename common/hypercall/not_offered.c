@@ -61,11 +61,10 @@ static const struct row {
       "the machine is used as it was at boot" },
     { __HYPERVISOR_platform_op, 63, 63, -ENOSYS, "get_symbol", "symbols are in build/caisson.debug" },
     { __HYPERVISOR_mmuext_op, 19, 20, -ENOSYS, "mark_super, unmark_super", "PV guests have pages of 4 KiB" },
-    { __HYPERVISOR_grant_table_op, 0, 1, -ENOSYS, "map, unmap", "they come with guests beside dom0" },
-    { __HYPERVISOR_grant_table_op, 3, 5, -ENOSYS, "dump_table, transfer, copy", "they come with guests beside dom0" },
-    { __HYPERVISOR_grant_table_op, 7, 7, -ENOSYS, "unmap_and_replace", "it comes with guests beside dom0" },
+    { __HYPERVISOR_grant_table_op, 3, 3, -ENOSYS, "dump_table", "debug keys show domains" },
+    { __HYPERVISOR_grant_table_op, 4, 4, -ENOSYS, "transfer", "kernels copy or map instead since Linux 2.6.24" },
     { __HYPERVISOR_grant_table_op, 9, 9, -ENOSYS, "get_status_frames", "grant tables have version 1" },
-    { __HYPERVISOR_grant_table_op, 11, 12, -ENOSYS, "swap_grant_ref, cache_flush", "they come with guests beside dom0" },
+    { __HYPERVISOR_grant_table_op, 12, 12, -ENOSYS, "cache_flush", "the processor keeps its caches coherent with devices" },
 };
 
 static const struct row *not_offered_find(u64 hypercall, u64 op)

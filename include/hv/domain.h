@@ -23,6 +23,8 @@
 
 #define VCPU_NO_PERIOD ~0ULL
 #define DOMAIN_WATCHDOGS 2
+#define GRANT_MAX_FRAMES 64
+#define MAPTRACK_MAX_FRAMES 1024
 #define TIME_UNPUBLISHED ((s64)(1ULL << 63))
 
 /* Why a vCPU does not run: bits of vcpu.pause_flags. */
@@ -147,10 +149,14 @@ struct domain {
     struct page_info *fifo_pages[FIFO_MAX_PAGES];
     u32 fifo_nr_pages;
 
-    /* grant_lock */
+    /* grant_lock, for more of them; used without it (common/grant) */
     spinlock_t grant_lock;
-    void *grant_frames[64];
+    void *grant_frames[GRANT_MAX_FRAMES];
+    u32 *grant_pins[GRANT_MAX_FRAMES / 2];
     u32 nr_grant_frames, max_grant_frames, grant_version;
+    u32 nr_maptrack_frames, max_maptrack_frames;
+    u32 *maptrack_frames; /* their frame numbers: a page; NULL before the first mapping */
+    u64 maptrack_free;    /* maptrack.c */
 
     /* of the toolstack: one operation at a time (domctl.c) */
     bool in_domctl;        /* changed atomically */
@@ -234,7 +240,7 @@ int domain_of_frames(domid_t id, struct domain **d) __must_check;
 
 /* A domain without vCPUs and frames, paused once, and held for the caller. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
 struct domain_config {
-    u32 max_vcpus, max_ports, max_grant_frames;
+    u32 max_vcpus, max_ports, max_grant_frames, max_maptrack_frames;
     bool dom0;     /* it has all rights, others none */
     u8 handle[16]; /* the toolstack's name for it */
 };

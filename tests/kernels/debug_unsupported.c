@@ -12,7 +12,7 @@ void test_main(void)
         CHECK_EQ(HYPERCALL2(__HYPERVISOR_kexec_op, 4, 0), -95);
         CHECK_EQ(HYPERCALL2(__HYPERVISOR_memory_op, 23, 0), -38);
         CHECK_EQ(HYPERCALL2(__HYPERVISOR_physdev_op, 28, 0), -38); /* a stock dom0 asks for it */
-        CHECK_EQ(HYPERCALL3(__HYPERVISOR_grant_table_op, 5, 0, 0), -38);
+        CHECK_EQ(HYPERCALL3(__HYPERVISOR_grant_table_op, 4, 0, 0), -38);
         CHECK_EQ(HYPERCALL2(__HYPERVISOR_multicall, &batch, 1), 0);
         CHECK_EQ(batch.result, -38);
     }

@@ -414,9 +414,11 @@ void build_dom0(void)
     choose_size(&b);
     u32 cpus = smp_online_count(), vcpus = dom0_choose_vcpus(cpus);
 
-    const struct domain_config config = {
-        .max_vcpus = vcpus, .max_ports = EVTCHN_FIFO_NR_CHANNELS, .max_grant_frames = GRANT_MAX_FRAMES, .dom0 = true
-    };
+    const struct domain_config config = { .max_vcpus = vcpus,
+                                          .max_ports = EVTCHN_FIFO_NR_CHANNELS,
+                                          .max_grant_frames = GRANT_MAX_FRAMES,
+                                          .max_maptrack_frames = MAPTRACK_MAX_FRAMES,
+                                          .dom0 = true };
 
     if (domain_create(0, &config, &b.d))
         panic(PANIC_BESIDE_DOM0, "no memory for dom0's structures");

@@ -130,24 +130,18 @@ int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pt
     return pt_entry_exchange(table_dom, 1, phys_to_virt(at), expected, entry_adjust(1, val), table_dom, &result);
 }
 
-int pt_slot_change(struct domain *table_dom, paddr_t at, pte_t val, pte_t mask, pte_t expected, struct domain *page_dom)
+int pt_entry_replace(struct domain *table_dom, paddr_t at, pte_t expected, pte_t mask, pte_t val, pte_t *old)
 {
-    mfn_t mfn = at >> PAGE_SHIFT;
-    struct page_info *pg = mfn_to_page(mfn);
     pte_t *p = phys_to_virt(at);
-    enum exchanged result = EXCHANGED;
-    int rc;
+    enum exchanged result;
 
-    if ((at & 7) || !mfn_valid(mfn) || !page_owned_by(pg, table_dom) || page_type_of(READ_ONCE(pg->type_info)) != PGT_L1)
-        return -EINVAL;
     do {
-        pte_t old = READ_ONCE(*p);
-
-        if ((old & mask) != expected)
-            return -EEXIST;
-        rc = pt_entry_exchange(table_dom, 1, p, old, entry_adjust(1, val), page_dom, &result);
-    } while (rc == -EAGAIN && result == ENTRY_CHANGED);
-    return rc == -EAGAIN ? -EINVAL : rc;
+        *old = READ_ONCE(*p);
+        if ((*old ^ expected) & mask)
+            return -EINVAL;
+        result = exchange_in_table(owner_of(table_dom), 1, p, *old, val);
+    } while (unlikely(result == ENTRY_CHANGED));
+    return result == EXCHANGED ? 0 : -EINVAL;
 }
 
 /* ---- hypercalls ---- */

@@ -19,12 +19,10 @@ int pt_entry_update(struct domain *table_dom, unsigned level, paddr_t at, pte_t 
 /* By compare-and-exchange for emulated guest instructions: -EAGAIN also if *at is not `expected` any more. */
 int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pte_t val) __may_preempt __must_check;
 /*
- * For the L1 entry at a machine address that a guest may have named: if it is `expected` in the bits of `mask`, it becomes val, which maps a
- * frame of page_dom and takes references of it. What it has mapped before loses those of the old entry. 0; -EINVAL: it lies in no L1 table of
- * table_dom; -EEXIST: it is another one; and what pt_entry_update() says. The caller flushes.
+ * Replaces an L1 entry that equals `expected` where `mask` has bits. The caller gives the references that val needs, and gets those that *old
+ * has. `at` is in a frame that has a page_info. 0; -EINVAL: it is another entry, or the frame is no L1 table of table_dom.
  */
-int pt_slot_change(struct domain *table_dom, paddr_t at, pte_t val, pte_t mask, pte_t expected,
-                   struct domain *page_dom) __may_preempt __must_check;
+int pt_entry_replace(struct domain *table_dom, paddr_t at, pte_t expected, pte_t mask, pte_t val, pte_t *old) __must_check;
 
 /* The table is torn down: returns when no CPU changes an entry of it any more, and none will. */
 void pt_updates_wait(const struct page_info *pg);
@@ -53,6 +51,10 @@ void xpti_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or an
 void xpti_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
 /* An entry of an L4 table of d, not in the hypervisor's slots, has changed. */
 void xpti_l4_changed(const struct domain *d, const pte_t *entry);
+
+/* ---- grant_entry.c: as arch_grant_map() and arch_grant_unmap() ---- */
+int16_t pv_grant_map(struct domain *owner, mfn_t mfn, u64 at, u32 flags) __may_preempt __must_check;
+int16_t pv_grant_unmap(mfn_t mfn, u64 at, u32 flags, u64 from) __may_preempt __must_check;
 
 /* ---- ptwr.c ---- */
 /* A kernel's write to va hit a read-only page. True: done, or to be tried again; false: the #PF is the guest's. */
