@@ -9,7 +9,8 @@ from caisson.cli import TOP
 
 OPERATIONS = {  # the constants that name a hypercall's operations
     "memory_op": "XENMEM_", "sched_op": "SCHEDOP_", "vcpu_op": "VCPUOP_", "grant_table_op": "GNTTABOP_", "callback_op": "CALLBACKOP_",
-    "event_channel_op": "EVTCHNOP_", "physdev_op": "PHYSDEVOP_", "domctl": "XEN_DOMCTL_", "platform_op": "XENPF_", "mmuext_op": "MMUEXT_",
+    "event_channel_op": "EVTCHNOP_", "physdev_op": "PHYSDEVOP_", "domctl": "XEN_DOMCTL_", "sysctl": "XEN_SYSCTL_", "platform_op": "XENPF_",
+    "mmuext_op": "MMUEXT_",
     "xen_version": "XENVER_", "console_io": "CONSOLEIO_", "mca": "XEN_MC_", "hypfs_op": "XEN_HYPFS_OP_", "vm_assist": "VMASST_TYPE_",
 }
 COPIES = {"NONE": "", "BY_HAND": "by hand", "IN": "in", "OUT": "out", "IN_OUT": "in and out"}  # include/hv/hypercall.h
@@ -48,7 +49,7 @@ toolstack's rights; others get -EPERM before anything else is looked at. What is
 
 Who may call: a domain that has one of the rights, CONTROL (the toolstack's) or HARDWARE (the machine's devices); others get -EPERM before
 the argument is looked at. The argument is copied in before, or out after success, or both; "by hand": the handler copies it when it
-has looked at other things. Of domctl, platform_op and mca it is the operation's part of the union.
+has looked at other things. Of domctl, sysctl, platform_op and mca it is the operation's part of the union.
 
 | hypercall | operation | number | who | argument | copied |
 |---|---|---|---|---|---|""")

@@ -200,10 +200,10 @@ static void boot(void)
 {
     if (xpti_init_cpu(this_cpu())) /* after the decision of that */
         panic(PANIC_BOOT_MEMORY, "no memory for the page tables of XPTI (xpti=no needs none)");
-    sched_init();                 /* softirqs have handlers before anything raises one: these six */
+    sched_init();                 /* softirqs have handlers before anything serves one: these six */
     domains_init();               /* events', pauses' and domains' ends */
     timers_init();                /* timers' */
-    keyhandler_init();            /* the input's: keys count from here on */
+    keyhandler_init();            /* the input's and the messages': keys count from here on */
     nmi_init();                   /* NMIs' */
     mca_init();                   /* machine checks'; polling starts below */
     acpi_init(boot_info.rsdp);    /* interrupt controllers and sleep registers are described there */

@@ -7,6 +7,7 @@
 #include <public/domctl.h>
 
 /* domctl_life.c */
+void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *info);
 long domctl_create(struct domain *d, struct xen_domctl *op); /* d NULL: there is none of that id */
 long domctl_info(struct domain *d, struct xen_domctl *op);   /* the same */
 long domctl_max_vcpus(struct domain *d, struct xen_domctl *op) __may_preempt;
@@ -22,6 +23,7 @@ long domctl_get_ext(struct vcpu *v, void *arg);
 long domctl_get_msrs(struct vcpu *v, void *arg);
 long domctl_set_msrs(struct vcpu *v, void *arg);
 /* domctl_sched.c */
+int cpumap_write(const struct xenctl_bitmap *map, cpuset_t set) __may_preempt; /* 0, -EFAULT */
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_get_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_scheduler_op(struct domain *d, struct xen_domctl *op);

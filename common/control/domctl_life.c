@@ -117,16 +117,8 @@ static void count_vcpus(const struct domain *d, struct xen_domctl_getdomaininfo 
         info->flags |= flags;
 }
 
-/* Describes the domain with this id or, as the ABI has it, the one with the next higher id: toolstacks walk all domains so. */
-long domctl_info(struct domain *exact, struct xen_domctl *op)
+void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
-    struct xen_domctl_getdomaininfo *info = &op->u.getdomaininfo;
-
-    (void)exact;
-    struct domain *d = op->domain < DOMID_FIRST_RESERVED ? domain_from_id(op->domain) : NULL;
-
-    if (!d)
-        return op->domain < DOMID_FIRST_RESERVED ? -ESRCH : -EINVAL;
     *info = (struct xen_domctl_getdomaininfo){ .domain = d->id,
                                                .flags = state_flags(d),
                                                .tot_pages = d->tot_pages,
@@ -135,6 +127,17 @@ long domctl_info(struct domain *exact, struct xen_domctl *op)
                                                .max_vcpu_id = XEN_INVALID_MAX_VCPU_ID };
     memcpy(info->handle, d->handle, sizeof(info->handle));
     count_vcpus(d, info);
+}
+
+/* Describes the domain with this id or, as the ABI has it, the one with the next higher id: toolstacks walk all domains so. */
+long domctl_info(struct domain *exact, struct xen_domctl *op)
+{
+    (void)exact;
+    struct domain *d = op->domain < DOMID_FIRST_RESERVED ? domain_from_id(op->domain) : NULL;
+
+    if (!d)
+        return op->domain < DOMID_FIRST_RESERVED ? -ESRCH : -EINVAL;
+    domain_describe(d, &op->u.getdomaininfo);
     op->domain = d->id;
     domain_put(d);
     return 0;

@@ -19,7 +19,7 @@ static int read_set(const struct xenctl_bitmap *map, cpuset_t *set)
 }
 
 /* A set of CPUs to the guest. Of a map that is longer than ours the rest is 0: no CPU has those numbers, whatever stood there. */
-static int write_set(const struct xenctl_bitmap *map, cpuset_t set)
+int cpumap_write(const struct xenctl_bitmap *map, cpuset_t set)
 {
     static const u8 none[PAGE_SIZE / 8];
     u64 end = ((u64)map->nr_bits + 7) / 8, at = bytes_of(map);
@@ -65,9 +65,9 @@ long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
         rc = sched_set_affinity(v, hard, soft);
     /* Back goes what is in effect. */
     if (!rc && (x->flags & XEN_VCPUAFFINITY_HARD))
-        rc = write_set(&x->cpumap_hard, cpuset_and(hard, usable));
+        rc = cpumap_write(&x->cpumap_hard, cpuset_and(hard, usable));
     if (!rc && (x->flags & XEN_VCPUAFFINITY_SOFT))
-        rc = write_set(&x->cpumap_soft, cpuset_and(cpuset_and(hard, soft), usable));
+        rc = cpumap_write(&x->cpumap_soft, cpuset_and(cpuset_and(hard, soft), usable));
     return rc;
 }
 
@@ -80,9 +80,9 @@ long domctl_get_affinity(struct domain *d, struct xen_domctl *op)
     if (rc)
         return rc;
     if (x->flags & XEN_VCPUAFFINITY_HARD)
-        rc = write_set(&x->cpumap_hard, v->sched.hard_affinity);
+        rc = cpumap_write(&x->cpumap_hard, v->sched.hard_affinity);
     if (!rc && (x->flags & XEN_VCPUAFFINITY_SOFT))
-        rc = write_set(&x->cpumap_soft, v->sched.soft_affinity);
+        rc = cpumap_write(&x->cpumap_soft, v->sched.soft_affinity);
     return rc;
 }
 

@@ -49,7 +49,7 @@ static void mca_keep_event(const struct record *r)
     records[nr_records] = *r;
     records[nr_records++].id = ++last_id;
     spin_unlock(&mca_lock);
-    evtchn_send_virq(hardware_domain, NULL, VIRQ_MCA);
+    evtchn_send_global_virq(VIRQ_MCA);
 }
 
 static struct vmce as_told(const struct mc_event *e, mfn_t mfn)

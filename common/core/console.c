@@ -11,6 +11,7 @@
 #include <hv/printk.h>
 #include <hv/recorder.h>
 #include <hv/serial.h>
+#include <hv/softirq.h>
 #include <hv/spinlock.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
@@ -24,6 +25,10 @@ static bool lock_broken;
 static char boot_log[BOOT_LOG_SIZE]; /* the first BOOT_LOG_SIZE bytes, never overwritten */
 static char ring[RING_SIZE];
 static u64 ring_end; /* bytes ever written */
+
+/* What the toolstack reads: the hypervisor's own messages that are shown. Characters are numbered for ever; its first and its end. */
+static char messages[CONSOLE_MESSAGES_SIZE];
+static u32 messages_first, messages_end;
 
 static struct console_sink *sinks[CONSOLE_MAX_SINKS];
 static unsigned nr_sinks;
@@ -125,7 +130,37 @@ static void log_append(const char *s, size_t n)
     recorder_log(s, n);
 }
 
-void console_write(const char *s, size_t n, bool to_sinks)
+static void messages_append(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        messages[messages_end++ % CONSOLE_MESSAGES_SIZE] = s[i];
+    if (messages_end - messages_first > CONSOLE_MESSAGES_SIZE)
+        messages_first = messages_end - CONSOLE_MESSAGES_SIZE;
+    softirq_raise(SOFTIRQ_MESSAGES);
+}
+
+size_t console_read_messages(bool from_first, u32 *index, char *buf, size_t size)
+{
+    size_t n = 0;
+
+    spin_lock(&console_lock);
+    if (from_first || messages_end - *index > messages_end - messages_first)
+        *index = messages_first; /* also where the place is gone, or was never there */
+    while (n < size && *index != messages_end)
+        buf[n++] = messages[(*index)++ % CONSOLE_MESSAGES_SIZE];
+    spin_unlock(&console_lock);
+    return n;
+}
+
+void console_forget_messages(u32 index)
+{
+    spin_lock(&console_lock);
+    if (messages_end - index < messages_end - messages_first)
+        messages_first = index;
+    spin_unlock(&console_lock);
+}
+
+void console_write(const char *s, size_t n, u32 where)
 {
     bool locked = !READ_ONCE(lock_broken);
 
@@ -134,8 +169,10 @@ void console_write(const char *s, size_t n, bool to_sinks)
         this_cpu()->inside |= INSIDE_CONSOLE;
     }
     log_append(s, n);
-    if (to_sinks)
+    if (where & CONSOLE_SINKS)
         sinks_write(s, n);
+    if (where & CONSOLE_MESSAGES)
+        messages_append(s, n);
     /* Also if another CPU has broken the lock meanwhile: console_force_unlock(). */
     if (locked) {
         this_cpu()->inside &= ~INSIDE_CONSOLE;

@@ -115,6 +115,7 @@ void vprintk(const char *fmt, va_list ap)
             return;
     }
     size_t n = strlen(text);
+    u32 where = show ? CONSOLE_SINKS | CONSOLE_MESSAGES : 0;
 
     if (!n)
         return;
@@ -122,10 +123,10 @@ void vprintk(const char *fmt, va_list ap)
         size_t h = strlcpy(head, PREFIX, sizeof(head));
 
         h += timestamp(head + h, sizeof(head) - h);
-        console_write(head, h, show);
+        console_write(head, h, where);
     }
     at_line_start = text[n - 1] == '\n';
-    console_write(text, n, show);
+    console_write(text, n, where);
 }
 
 void printk(const char *fmt, ...)

@@ -48,8 +48,10 @@ static void input_softirq(void)
         else
             keyhandler_run(key);
     if (console_waits_for_dom0() && hardware_domain)
-        evtchn_send_virq(hardware_domain, NULL, VIRQ_CONSOLE);
+        evtchn_send_global_virq(VIRQ_CONSOLE);
 }
+
+static void messages_softirq(void) { evtchn_send_global_virq(VIRQ_CON_RING); }
 
 static void print_help(char key)
 {
@@ -148,5 +150,9 @@ static void print_walk(char key)
 KEYHANDLER('w', print_walk, "page-table walks to dom0's instruction pointers",
            "Each level's entry, with machine and pseudo-physical frame");
 
-void keyhandler_init(void) { softirq_register(SOFTIRQ_CONSOLE_RX, input_softirq); }
+void keyhandler_init(void)
+{
+    softirq_register(SOFTIRQ_CONSOLE_RX, input_softirq);
+    softirq_register(SOFTIRQ_MESSAGES, messages_softirq);
+}
 BOOT_STEP(keyhandler_init, NEEDS(consoles), GIVES(debug_keys), EVERYWHERE);

@@ -176,7 +176,7 @@ static void shut_down(struct domain *d, u32 reason)
     stop_vcpus(d);
     if (d == hardware_domain)
         hardware_domain_shutdown(reason);
-    evtchn_send_virq(hardware_domain, NULL, VIRQ_DOM_EXC);
+    evtchn_send_global_virq(VIRQ_DOM_EXC);
 }
 
 void domain_latch_shutdown_code(struct domain *d, u32 code)
@@ -300,7 +300,7 @@ int domain_kill(struct domain *d)
             return rc;
     }
     if (advance_alone(d, DOMAIN_DEAD)) {
-        evtchn_send_virq(hardware_domain, NULL, VIRQ_DOM_EXC);
+        evtchn_send_global_virq(VIRQ_DOM_EXC);
         domain_put(d); /* the reference that it was created with */
     }
     return 0;

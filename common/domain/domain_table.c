@@ -23,6 +23,7 @@ static spinlock_t table_lock = SPINLOCK_INIT(LOCK_LEAF);
 static struct domain *chains[CHAINS]; /* by the low bits of the id */
 static struct domain *by_id;          /* all, upwards: a walk takes a step for each, not one for each pair */
 static domid_t last_id;               /* given out; 0 is dom0's alone */
+static u64 last_serial;
 
 /*
  * table_lock held. A reference to a domain in the table, if it has any left.
@@ -140,6 +141,7 @@ int domain_table_add(struct domain *d, domid_t wanted)
 
         d->next_by_id = *before;
         *before = *at = d;
+        d->serial = ++last_serial;
     }
     spin_unlock(&table_lock);
     return rc;

@@ -2,7 +2,9 @@
 /*
  * Event channels: ports, bindings, sending.
  *
- * Lock: event_lock of each domain involved; two are taken in the order of their addresses.
+ * A link between two domains holds a reference to each: the port names the domain at its other end.
+ *
+ * Locks: event_lock of each domain involved; two are taken in the order of their addresses. virq_owner_lock (a leaf): virq_owners.
  */
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
@@ -129,8 +131,7 @@ static void unlock_two(struct domain *a, struct domain *b)
 
 /*
  * Locks d and, if the port is interdomain, the domain at its other end (else *partner is d).
- * Returns the port if it is in use. The caller unlocks both. The link alone keeps the partner: a domain that goes closes
- * its ports first, which takes the locks of both.
+ * Returns the port if it is in use. The caller unlocks both. The link keeps the partner: closing it takes the locks of both.
  */
 static struct evtchn *lock_with_partner(struct domain *d, u32 port, struct domain **partner)
 {
@@ -216,10 +217,61 @@ int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n)
     return found;
 }
 
-void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq)
+/* Who gets each global VIRQ, held; NULL: dom0, which binds most of them and never goes. */
+static struct domain *virq_owners[NR_VIRQS];
+static spinlock_t virq_owner_lock = SPINLOCK_INIT(LOCK_LEAF);
+
+static bool virq_is_global(u32 virq) { return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU; }
+
+/* virq_owner_lock held. */
+static void give_virq(u32 virq, struct domain *d)
 {
+    if (d)
+        domain_get(d);
+    if (virq_owners[virq])
+        domain_put(virq_owners[virq]);
+    virq_owners[virq] = d;
+}
+
+int evtchn_set_virq_owner(struct domain *d, u32 virq)
+{
+    if (virq >= NR_VIRQS || !virq_is_global(virq))
+        return -EINVAL;
+    spin_lock(&virq_owner_lock);
+    int rc = d->state >= DOMAIN_DYING ? -EINVAL : 0; /* evtchn_destroy() looks for what it has */
+
+    if (!rc)
+        give_virq((u32)index_nospec(virq, NR_VIRQS), d == hardware_domain ? NULL : d);
+    spin_unlock(&virq_owner_lock);
+    return rc;
+}
+
+/* Back to dom0: d goes. */
+static void give_virqs_back(const struct domain *d)
+{
+    spin_lock(&virq_owner_lock);
+    for (u32 virq = 0; virq < NR_VIRQS; virq++)
+        if (virq_owners[virq] == d)
+            give_virq(virq, NULL);
+    spin_unlock(&virq_owner_lock);
+}
+
+void evtchn_send_global_virq(u32 virq)
+{
+    spin_lock(&virq_owner_lock);
+    struct domain *d = virq_owners[virq] ? virq_owners[virq] : hardware_domain;
+
+    if (d)
+        domain_get(d); /* it may stop being the owner, and go */
+    spin_unlock(&virq_owner_lock);
     if (!d)
         return;
+    evtchn_send_virq(d, NULL, virq);
+    domain_put(d);
+}
+
+void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq)
+{
     if (!v)
         v = d->vcpu[0];
     spin_lock(&d->event_lock);
@@ -267,7 +319,7 @@ static long op_alloc_unbound(void *arg)
     struct evtchn_alloc_unbound *op = arg;
     struct domain *d __held_domain = NULL;
     long denied = domain_for_caller(op->dom, &d);
-    domid_t remote = op->remote_dom == DOMID_SELF ? current->domain->id : op->remote_dom;
+    struct domain *remote __held_domain = domain_by_id(op->remote_dom); /* may come later */
 
     if (denied)
         return denied;
@@ -278,12 +330,21 @@ static long op_alloc_unbound(void *arg)
         struct evtchn *c = evtchn_from_port(d, (u32)port);
 
         c->state = ECS_UNBOUND;
-        c->unbound_for = remote;
+        c->unbound.domain = remote ? remote->id : op->remote_dom;
+        c->unbound.serial = remote ? remote->serial : 0;
         c->vcpu = 0;
         op->port = (u32)port;
     }
     spin_unlock(&d->event_lock);
     return port < 0 ? port : 0;
+}
+
+/* The domain of that id when the port was made or closed, or the first one after that: not a later one that has got its id. */
+static bool unbound_for(struct evtchn *c, const struct domain *d)
+{
+    if (c->unbound.domain == d->id && !c->unbound.serial)
+        c->unbound.serial = d->serial;
+    return c->unbound.domain == d->id && c->unbound.serial == d->serial;
 }
 
 static long op_bind_interdomain(void *arg)
@@ -297,7 +358,7 @@ static long op_bind_interdomain(void *arg)
     lock_two(d, remote);
     struct evtchn *rchn = port_in_use(remote, op->remote_port);
 
-    if (rchn && rchn->state == ECS_UNBOUND && rchn->unbound_for == d->id) {
+    if (rchn && rchn->state == ECS_UNBOUND && unbound_for(rchn, d)) {
         int port = port_alloc(d);
 
         rc = port < 0 ? port : 0;
@@ -311,6 +372,8 @@ static long op_bind_interdomain(void *arg)
             rchn->state = ECS_INTERDOMAIN;
             rchn->remote.dom = d;
             rchn->remote.port = (u32)port;
+            domain_get(remote);
+            domain_get(d);
             op->local_port = (u32)port;
             /* The remote may have sent before it was bound: those events were lost. */
             set_pending(d, c, (u32)port);
@@ -319,8 +382,6 @@ static long op_bind_interdomain(void *arg)
     unlock_two(d, remote);
     return rc;
 }
-
-static bool virq_is_global(u32 virq) { return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU; }
 
 /* A new port of vCPU `vcpu`, in this state, for this VIRQ or PIRQ. 0; -ENOENT: no such vCPU; -EEXIST: the VIRQ has one; and what is out of room. */
 static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_out)
@@ -361,9 +422,7 @@ static long op_bind_virq(void *arg)
 
     if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu != 0))
         return -EINVAL;
-    if (virq_is_global(op->virq) &&
-        !current->domain->is_hardware) /* global VIRQs are sent to the hardware domain; per-vCPU ones every domain may bind */
-        return -EPERM;
+    /* Whoever binds a global VIRQ gets it as long as it is the owner. */
     return bind_simple(op->vcpu, ECS_VIRQ, (u32)index_nospec(op->virq, NR_VIRQS), &op->port);
 }
 
@@ -396,7 +455,10 @@ static void close_port(struct domain *d, struct evtchn *c, u32 port)
         struct evtchn *rchn = evtchn_from_port(remote, c->remote.port);
 
         rchn->state = ECS_UNBOUND;
-        rchn->unbound_for = d->id;
+        rchn->unbound.domain = d->id;
+        rchn->unbound.serial = d->serial;
+        domain_put(remote);
+        domain_put(d);
         break;
     }
     }
@@ -445,7 +507,7 @@ static long op_status(void *arg)
         op->status = public_state[c->state];
         op->vcpu = c->vcpu;
         if (c->state == ECS_UNBOUND)
-            op->u.unbound.dom = c->unbound_for;
+            op->u.unbound.dom = c->unbound.domain;
         else if (c->state == ECS_INTERDOMAIN) {
             op->u.interdomain.dom = c->remote.dom->id;
             op->u.interdomain.port = c->remote.port;
@@ -526,6 +588,7 @@ int evtchn_destroy(struct domain *d)
     if (!d->kill_port++)
         for (u32 turns = 0; !reset_claim(d);)
             preempt_wait(&turns); /* dom0 resets it at this moment */
+    give_virqs_back(d);
     for (; d->kill_port < READ_ONCE(d->nr_ports); d->kill_port++) {
         close_in_domain(d, d->kill_port);
         if (d->kill_port % 64 == 0 && domain_work_point())

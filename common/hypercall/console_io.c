@@ -18,7 +18,7 @@ static long console_out(guest_ptr_t guest, u64 count)
         if (copy_from_guest(buf, guest, n))
             return -EFAULT;
         for (u64 i = 0; i < n; i += PIECE) {
-            console_write(buf + i, MIN(n - i, (u64)PIECE), true);
+            console_write(buf + i, MIN(n - i, (u64)PIECE), CONSOLE_SINKS);
             preempt_point();
         }
         guest = guest_ptr_add(guest, n);

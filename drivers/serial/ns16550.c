@@ -251,7 +251,7 @@ void serial_irq(void)
         for (u32 i = 0; i < 64 && has_input(u); i++)
             console_rx((char)reg_read(u, UART_DATA));
     /* The buffers belong to the console lock; an empty write pumps them. */
-    console_write("", 0, true);
+    console_write("", 0, CONSOLE_SINKS);
 }
 
 bool serial_owns_port(u16 port)

@@ -27,8 +27,16 @@ bool console_wants(u32 which); /* console= names one of these SINK_* */
 /* All sinks that can be had in this phase of boot are ready: where none of those that console= names is, the others speak. */
 void console_sinks_complete(void);
 
-/* Log and sinks, raw. Takes the console lock. */
-void console_write(const char *s, size_t n, bool to_sinks);
+/* To the log, raw, and to what `where` says. Takes the console lock. */
+enum { CONSOLE_SINKS = 1, CONSOLE_MESSAGES = 2 };
+void console_write(const char *s, size_t n, u32 where);
+/*
+ * What went to CONSOLE_MESSAGES (Xen: the console ring), of which the latest CONSOLE_MESSAGES_SIZE bytes are kept: those from *index on, or
+ * from the first one on; how many. *index is behind them then. New ones raise SOFTIRQ_MESSAGES.
+ */
+#define CONSOLE_MESSAGES_SIZE 32768 /* a power of two */
+size_t console_read_messages(bool from_first, u32 *index, char *buf, size_t size);
+void console_forget_messages(u32 index); /* those before it */
 /* dom0 has the screen now: video sinks stop until a panic. */
 void console_release_video(void);
 /*

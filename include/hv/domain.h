@@ -90,7 +90,10 @@ struct evtchn {
             struct domain *dom;
             u32 port;
         } remote;
-        domid_t unbound_for;
+        struct {
+            domid_t domain;
+            u64 serial; /* the domain's; 0: there was none of that id */
+        } unbound;
         u32 irq;       /* ECS_PIRQ, ECS_VIRQ: its number */
         u32 next_free; /* ECS_FREE: the next one in the domain's list; 0: the last */
     };
@@ -105,6 +108,7 @@ enum domain_state { DOMAIN_CREATED, DOMAIN_RUNNING, DOMAIN_CRASHED, DOMAIN_SHUT_
 
 struct domain {
     domid_t id;
+    u64 serial;                                /* domain_table.c: ids come again, this does not; not 0 */
     u32 refs;                                  /* domain_table.c; changed atomically */
     struct domain *next_in_chain, *next_by_id; /* domain_table.c, under its lock */
     bool is_control;                           /* the toolstack's: acts on other domains and their memory, and on the machine as a whole */

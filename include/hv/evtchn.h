@@ -9,9 +9,12 @@ int evtchn_init_domain(struct domain *d); /* 0, -ENOMEM */
 /* Closes all ports, for good: 0, or -ERESTART where domain_work_point() says so (kill_port keeps the place). */
 int evtchn_destroy(struct domain *d) __may_preempt __must_check;
 void evtchn_free_domain(struct domain *d); /* no reference to the domain is left */
-/* Raises a VIRQ: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
+/* Raises a VIRQ of d: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
 void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq);
-void evtchn_send_pirq(struct domain *d, u32 port); /* takes event_lock */
+/* Raises a global one for its owner: dom0, or who the toolstack says. Takes the owner's event_lock; nothing before there is a dom0. */
+void evtchn_send_global_virq(u32 virq);
+int evtchn_set_virq_owner(struct domain *d, u32 virq) __must_check; /* -EINVAL: not a global one, or d goes */
+void evtchn_send_pirq(struct domain *d, u32 port);                  /* takes event_lock */
 /* Masked or not: 1 if one of the n ports is pending, 0 if none is, -EINVAL: one before the first such is not in use. */
 int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n) __must_check;
 void evtchn_print(struct domain *d); /* debug key; takes event_lock for each port */

@@ -88,7 +88,8 @@ long hypercall_not_offered(u64 hypercall, u64 op);
 
 /* Each is the table of the hypercall of that name. */
 #define SUBOPS_LIST(X) \
-    X(platform_op) X(memory_op) X(grant_table_op) X(vcpu_op) X(sched_op) X(callback_op) X(event_channel_op) X(physdev_op) X(domctl) X(mca)
+    X(platform_op)     \
+    X(memory_op) X(grant_table_op) X(vcpu_op) X(sched_op) X(callback_op) X(event_channel_op) X(physdev_op) X(sysctl) X(domctl) X(mca)
 #define X(name) extern const struct subops name##_table;
 SUBOPS_LIST(X)
 #undef X

@@ -36,6 +36,7 @@
     X(callback_op, (u64 cmd, guest_ptr_t arg), ANYBODY, "handlers of events, failed returns, system calls, NMIs")                    \
     X(event_channel_op, (u64 cmd, guest_ptr_t arg), ANYBODY, "event channels")                                                       \
     X(physdev_op, (u64 cmd, guest_ptr_t arg), ANYBODY, "interrupts and ports of devices")                                            \
+    X(sysctl, (guest_ptr_t arg), CONTROL, "the machine, as the toolstack sees it")                                                   \
     X(domctl, (guest_ptr_t arg), CONTROL, "one domain, as the toolstack sees it")                                                    \
     X(hypfs_op, (u64 cmd, guest_ptr_t path_at, u64 path_size, guest_ptr_t buffer, u64 size), CONTROL,                                \
       "the previous boot's record, as files")                                                                                        \

@@ -15,8 +15,8 @@ enum softirq {
     SOFTIRQ_MACHINE_CHECK,
     SOFTIRQ_MACHINE_CHECK_POLL,
     SOFTIRQ_DOMAIN_END,
-    SOFTIRQ_KEYHANDLER,
     SOFTIRQ_CONSOLE_RX,
+    SOFTIRQ_MESSAGES,  /* the toolstack has messages to read */
     SOFTIRQ_SELECTORS, /* pages of the LDT are mapped, then selectors loaded: held until the vCPU leaves the hypervisor */
     SOFTIRQ_PAUSE,     /* the vCPU that runs here may have been paused: held until it leaves the hypervisor */
     SOFTIRQ_SCHEDULE,  /* these two last: they may leave this vCPU for a while */

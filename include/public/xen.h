@@ -53,7 +53,6 @@ typedef struct {
 #define __HYPERVISOR_domctl 36
 #define __HYPERVISOR_kexec_op 37
 #define __HYPERVISOR_xenpmu_op 40
-#define __HYPERVISOR_domctl 36
 #define __HYPERVISOR_hypfs_op 42
 #define __HYPERVISOR_mca 48
 #define __HYPERVISOR_arch_7 55

@@ -114,6 +114,28 @@ STRUCTS = {
     "xenpf_efi_guid": (None, "data1 data2 data3 data4"),
     "xenpf_efi_runtime_call": (None, "function misc status u u.get_time.time u.get_time.resolution u.get_time.accuracy"),
     "xen_domctl": (None, "cmd interface_version domain u"),
+    "xen_sysctl": (None, "cmd interface_version u"),
+    "xen_sysctl_readconsole": (None, "clear incremental index buffer count"),
+    "xen_sysctl_physinfo": (None, "threads_per_core cores_per_socket nr_cpus max_cpu_id nr_nodes max_node_id cpu_khz capabilities "
+                                  "arch_capabilities total_pages free_pages scrub_pages outstanding_pages max_mfn hw_cap"),
+    "xen_sysctl_sched_id": (None, "sched_id"),
+    "xen_sysctl_getdomaininfolist": (None, "first_domain max_domains buffer num_domains"),
+    "xen_sysctl_debug_keys": (None, "keys nr_keys"),
+    "xen_sysctl_cpuinfo": (None, "idletime"),
+    "xen_sysctl_getcpuinfo": (None, "max_cpus info nr_cpus"),
+    "xen_sysctl_get_pmstat": (None, "type cpuid"),
+    "xen_sysctl_pm_op": (None, "cmd cpuid"),
+    "xen_sysctl_cpu_hotplug": (None, "cpu op"),
+    "xen_sysctl_page_offline_op": (None, "cmd start end status"),
+    "xen_sysctl_cputopo": (None, "core socket node"),
+    "xen_sysctl_cputopoinfo": (None, "num_cpus cputopo"),
+    "xen_sysctl_meminfo": (None, "memsize memfree"),
+    "xen_sysctl_numainfo": (None, "num_nodes meminfo distance"),
+    "xen_sysctl_cpupool_op": (None, "op cpupool_id sched_id domid cpu n_dom cpumap"),
+    "xen_sysctl_credit2_schedule": (None, "ratelimit_us"),
+    "xen_sysctl_scheduler_op": (None, "cpupool_id sched_id cmd u"),
+    "physdev_pci_device": (None, "seg bus devfn"),
+    "xen_sysctl_pcitopoinfo": (None, "num_devs devs nodes"),
     "mcinfo_global": (None, "mc_domid mc_vcpuid mc_socketid mc_coreid mc_core_threadid mc_apicid mc_flags mc_gstatus"),
     "mcinfo_bank": (None, "mc_bank mc_domid mc_status mc_addr mc_misc mc_ctrl2 mc_tsc"),
     "mcinfo_recovery": (None, "mc_bank action_flags action_types action_info"),
@@ -124,10 +146,10 @@ STRUCTS = {
                      "u.mc_msrinject.mcinj_count u.mc_msrinject.mcinj_domid u.mc_msrinject.mcinj_msr u.mc_inject_v2.cpumap"),
 }
 # Ours may differ in name only where the ABI has none; sizes that hold optional tails are ours.
-NO_SIZE = {"physdev_pci_device_add"}
-OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table", "mca", "hypfs", "domctl"]
+NO_SIZE = {"physdev_pci_device_add", "xen_sysctl_get_pmstat", "xen_sysctl_pm_op"}
+OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_table", "mca", "hypfs", "domctl", "sysctl"]
 THEIRS = ["xen", "memory", "event_channel", "vcpu", "sched", "physdev", "platform", "grant_table", "callback", "version",
-          "features", "nmi", "elfnote", "arch-x86/xen-mca", "hypfs", "domctl"]
+          "features", "nmi", "elfnote", "arch-x86/xen-mca", "hypfs", "domctl", "sysctl"]
 OUR_OWN_NUMBERS = {"NR_VIRQS"}
 
 

@@ -13,6 +13,7 @@
 #include <public/grant_table.h>
 #include <public/hypfs.h>
 #include <public/mca.h>
+#include <public/sysctl.h>
 
 #define WORKERS 4
 #define FRAMES 64
@@ -268,7 +269,7 @@ static struct vcpu_guest_context *domain_context(struct worker *w)
 static struct call machine_ops(struct worker *w)
 {
     fill(w, 256);
-    switch (below(w, 6)) {
+    switch (below(w, 7)) {
     case 0: {
         static const u32 cmds[] = { XENPF_settime64,   XENPF_get_cpuinfo,   XENPF_cpu_online,
                                     XENPF_cpu_offline, XENPF_firmware_info, XENPF_read_memtype };
@@ -314,7 +315,29 @@ static struct call machine_ops(struct worker *w)
         return (struct call){ __HYPERVISOR_domctl, { (u64)op } };
     }
     case 3: return (struct call){ __HYPERVISOR_grant_table_op, { below(w, 14), (u64)w->scratch, below(w, 4) } };
-    case 4: return (struct call){ __HYPERVISOR_hypfs_op, { below(w, 4), (u64) "/previous-boot/summary", 23, (u64)w->scratch } };
+    case 4: {
+        struct xen_sysctl *op = (void *)w->scratch;
+        u64 buffer = (u64)w->scratch + 1024;
+        u32 room = one_in(w, 4) ? (u32)wild(w) : (u32)below(w, 64);
+
+        op->cmd = (u32)below(w, 31);
+        op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+        switch (op->cmd) {
+        case XEN_SYSCTL_readconsole: op->u.readconsole.count = room % 4096, op->u.readconsole.buffer = buffer; break;
+        case XEN_SYSCTL_getdomaininfolist: op->u.getdomaininfolist.max_domains = room, op->u.getdomaininfolist.buffer = buffer; break;
+        case XEN_SYSCTL_debug_keys: op->u.debug_keys.keys = (u64) "ehi", op->u.debug_keys.nr_keys = 1 + (u32)below(w, 3); break;
+        case XEN_SYSCTL_getcpuinfo: op->u.getcpuinfo.max_cpus = room, op->u.getcpuinfo.info = buffer; break;
+        case XEN_SYSCTL_cputopoinfo: op->u.cputopoinfo.num_cpus = room, op->u.cputopoinfo.cputopo = buffer; break;
+        case XEN_SYSCTL_numainfo: op->u.numainfo.num_nodes = room, op->u.numainfo.meminfo = buffer; break;
+        case XEN_SYSCTL_cpupool_op: op->u.cpupool_op.cpumap = (struct xenctl_bitmap){ buffer, room % 4096 }; break;
+        case XEN_SYSCTL_pcitopoinfo:
+            op->u.pcitopoinfo.num_devs = room % 64, op->u.pcitopoinfo.devs = op->u.pcitopoinfo.nodes = buffer;
+            break;
+        case XEN_SYSCTL_page_offline_op: op->u.page_offline.cmd = 2 + (u32)below(w, 3); break; /* frames that are lost would be missed */
+        }
+        return (struct call){ __HYPERVISOR_sysctl, { (u64)op } };
+    }
+    case 5: return (struct call){ __HYPERVISOR_hypfs_op, { below(w, 4), (u64) "/previous-boot/summary", 23, (u64)w->scratch } };
     default: return (struct call){ __HYPERVISOR_xen_version, { below(w, 14), (u64)w->scratch } };
     }
 }
@@ -346,6 +369,7 @@ static struct call strays(struct worker *w)
     case __HYPERVISOR_update_va_mapping:
     case __HYPERVISOR_vm_assist:
     case __HYPERVISOR_domctl:
+    case __HYPERVISOR_sysctl:
     case __HYPERVISOR_stack_switch: nr = __HYPERVISOR_xen_version;
     }
     return (struct call){ nr, { wild(w), wild(w), wild(w), wild(w) } };

@@ -225,7 +225,7 @@ static u64 enter_hypervisor(void)
 static u64 enter_console(void)
 {
     sink.enabled = true;
-    console_write("", 0, true);
+    console_write("", 0, CONSOLE_SINKS);
     sink.enabled = false;
     return armed_result;
 }

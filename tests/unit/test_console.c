@@ -47,7 +47,7 @@ static int setup(void **state)
 static void locked(void **state)
 {
     (void)state;
-    console_write("text", 4, true);
+    console_write("text", 4, CONSOLE_SINKS);
     assert_string_equal(shown, "text");
     assert_int_equal(locks_in_sink, 1);
     assert_int_equal(boot_percpu.locks_held, 0);
@@ -58,11 +58,11 @@ static void broken_meanwhile(void **state)
 {
     (void)state;
     machine_ends = true;
-    console_write("a", 1, true);
+    console_write("a", 1, CONSOLE_SINKS);
     assert_int_equal(locks_in_sink, 1);
     assert_int_equal(boot_percpu.locks_held, 0);
     assert_int_equal(boot_percpu.inside, 0);
-    console_write("b", 1, true); /* nobody waits for a lock whose holder may have been stopped */
+    console_write("b", 1, CONSOLE_SINKS); /* nobody waits for a lock whose holder may have been stopped */
     assert_int_equal(locks_in_sink, 0);
     assert_string_equal(shown, "ab");
 }
@@ -73,17 +73,56 @@ static void replay_is_text(void **state)
     (void)state;
     static const char said[] = "\x1b[6n~\r\t\xe4\n";
 
-    console_write(said, sizeof(said) - 1, false);
+    console_write(said, sizeof(said) - 1, 0);
     console_replay();
     assert_non_null(strstr(shown, " [6n~   \n"));
     for (size_t i = 0; i < nr_shown; i++)
         assert_true(shown[i] == '\n' || (shown[i] >= ' ' && shown[i] < 127));
 }
 
+/* What the toolstack reads: the latest messages, each once, whatever place it names. */
+static void messages_are_read(void **state)
+{
+    (void)state;
+    char buf[64];
+    u32 at = 0, start;
+
+    while (console_read_messages(false, &at, buf, sizeof(buf)))
+        ;
+    start = at;
+    fake_softirqs = 0;
+    console_write("dom0's", 6, CONSOLE_SINKS);
+    assert_int_equal(fake_softirqs, 0);
+    console_write("one ", 4, CONSOLE_MESSAGES);
+    assert_int_equal(fake_softirqs, 1u << SOFTIRQ_MESSAGES);
+    console_write("two", 3, CONSOLE_MESSAGES);
+    assert_int_equal(console_read_messages(false, &at, buf, 5), 5);
+    assert_memory_equal(buf, "one t", 5);
+    assert_int_equal(console_read_messages(false, &at, buf, 5), 2);
+    assert_int_equal(console_read_messages(false, &at, buf, 5), 0);
+    assert_int_equal(at, start + 7);
+    console_forget_messages(start + 4);
+    for (u32 strange = 0; strange < 2; strange++) {
+        at = strange ? start + 8 : start; /* not written yet; gone */
+        assert_int_equal(console_read_messages(false, &at, buf, sizeof(buf)), 3);
+        assert_memory_equal(buf, "two", 3);
+    }
+    console_forget_messages(start + 99);
+    console_forget_messages(start);
+    assert_int_equal(console_read_messages(true, &at, buf, sizeof(buf)), 3);
+    for (u32 i = 0; i <= CONSOLE_MESSAGES_SIZE / 4; i++)
+        console_write("abcd", 4, CONSOLE_MESSAGES);
+    u32 n = 0;
+
+    for (size_t got = 1; got; n += (u32)got)
+        got = console_read_messages(!n, &at, buf, sizeof(buf));
+    assert_int_equal(n, CONSOLE_MESSAGES_SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test_setup(locked, setup), cmocka_unit_test_setup(broken_meanwhile, setup),
-                                        cmocka_unit_test_setup(replay_is_text, setup) };
+                                        cmocka_unit_test_setup(replay_is_text, setup), cmocka_unit_test_setup(messages_are_read, setup) };
 
     console_register_sink(&sink);
     return cmocka_run_group_tests(tests, NULL, NULL);

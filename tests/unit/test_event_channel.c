@@ -128,7 +128,6 @@ static void two_domains(void **state)
 
     assert_int_equal(op(EVTCHNOP_alloc_unbound, &foreign), -EPERM);
     assert_int_equal(op(EVTCHNOP_status, &(struct evtchn_status){ .dom = 0, .port = 1 }), -EPERM);
-    assert_int_equal(op(EVTCHNOP_bind_virq, &(struct evtchn_bind_virq){ VIRQ_CONSOLE, 0, 0 }), -EPERM);
     /* Who may not is not told which domains exist. */
     foreign.dom = 5;
     assert_int_equal(op(EVTCHNOP_alloc_unbound, &foreign), -EPERM);
@@ -144,6 +143,84 @@ static void two_domains(void **state)
     assert_int_equal(op(EVTCHNOP_status, &st), 0);
     assert_int_equal(st.status, EVTCHNSTAT_unbound);
     assert_int_equal(send(a.port), 0);
+}
+
+/* A global VIRQ is dom0's until the toolstack gives it to another domain, and again when that one goes. */
+static void owners_of_virqs(void **state)
+{
+    (void)state;
+    struct domain *other = fake_domain(1, false);
+    u32 refs = other->refs;
+
+    assert_int_equal(evtchn_init_domain(other), 0);
+    struct evtchn_bind_virq theirs = { VIRQ_DOM_EXC, 0, 0 }, ours = theirs;
+
+    assert_int_equal(op(EVTCHNOP_bind_virq, &theirs), 0);
+    boot_percpu.curr = d->vcpu[0];
+    assert_int_equal(op(EVTCHNOP_bind_virq, &ours), 0);
+    hardware_domain = d;
+    for (u32 round = 0; round < 3; round++) {
+        struct domain *owner = round == 1 ? other : d;
+
+        if (round == 1) {
+            assert_int_equal(evtchn_set_virq_owner(other, VIRQ_DOM_EXC), 0);
+            assert_int_equal(evtchn_set_virq_owner(other, VIRQ_DOM_EXC), 0);
+            assert_int_equal(other->refs, refs + 1);
+        }
+        evtchn_send_global_virq(VIRQ_DOM_EXC);
+        assert_int_equal(test_bit(ours.port, s->evtchn_pending), owner == d);
+        assert_int_equal(test_bit(theirs.port, other->shared_info->evtchn_pending), owner == other);
+        atomic_test_and_clear_bit(ours.port, s->evtchn_pending);
+        atomic_test_and_clear_bit(theirs.port, other->shared_info->evtchn_pending);
+        if (round == 1) {
+            other->state = DOMAIN_DYING;
+            assert_int_equal(evtchn_destroy(other), 0);
+            assert_int_equal(other->refs, refs);
+            assert_int_equal(evtchn_set_virq_owner(other, VIRQ_DOM_EXC), -EINVAL);
+        }
+    }
+    hardware_domain = NULL;
+    assert_int_equal(evtchn_set_virq_owner(d, VIRQ_TIMER), -EINVAL);
+    assert_int_equal(evtchn_set_virq_owner(d, NR_VIRQS), -EINVAL);
+}
+
+/* A port waits for one domain, not for a later one that has got its id; a link keeps both. */
+static void ids_come_again(void **state)
+{
+    (void)state;
+    struct evtchn_alloc_unbound early = { DOMID_SELF, 2, 0 }, a = { DOMID_SELF, 1, 0 }, never = a;
+
+    assert_int_equal(op(EVTCHNOP_alloc_unbound, &early), 0); /* there is no such domain yet */
+    struct domain *other = fake_domain(1, false);
+    u32 refs = other->refs, own = d->refs;
+
+    assert_int_equal(evtchn_init_domain(other), 0);
+    boot_percpu.curr = d->vcpu[0];
+    assert_int_equal(op(EVTCHNOP_alloc_unbound, &a), 0);
+    assert_int_equal(op(EVTCHNOP_alloc_unbound, &never), 0);
+    boot_percpu.curr = other->vcpu[0];
+    struct evtchn_bind_interdomain b = { 0, a.port, 0 };
+
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, &b), 0);
+    assert_int_equal(other->refs, refs + 1);
+    assert_int_equal(d->refs, own + 1);
+    boot_percpu.curr = d->vcpu[0];
+    other->state = DOMAIN_DYING;
+    assert_int_equal(evtchn_destroy(other), 0);
+    assert_int_equal(other->refs, refs);
+    assert_int_equal(d->refs, own);
+
+    struct domain *heir = fake_domain(1, false), *late = fake_domain(2, false);
+
+    assert_int_equal(evtchn_init_domain(heir), 0);
+    assert_int_equal(evtchn_init_domain(late), 0);
+    boot_percpu.curr = heir->vcpu[0];
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, &b), -EINVAL);
+    b.remote_port = never.port;
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, &b), -EINVAL);
+    boot_percpu.curr = late->vcpu[0];
+    b.remote_port = early.port;
+    assert_int_equal(op(EVTCHNOP_bind_interdomain, &b), 0);
 }
 
 static void fifo(void **state)
@@ -343,6 +420,8 @@ int main(void)
         cmocka_unit_test_setup(two_level, setup),
         cmocka_unit_test_setup(ports, setup),
         cmocka_unit_test_setup(two_domains, setup),
+        cmocka_unit_test_setup(owners_of_virqs, setup),
+        cmocka_unit_test_setup(ids_come_again, setup),
         cmocka_unit_test_setup(fifo, setup),
         cmocka_unit_test_setup(bad_arguments, setup),
         cmocka_unit_test_setup(reset_of_many_ports, setup),

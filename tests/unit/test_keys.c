@@ -18,12 +18,7 @@
 
 static u32 reboots, pressed;
 
-void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq)
-{
-    (void)d;
-    (void)v;
-    (void)virq;
-}
+void evtchn_send_global_virq(u32 virq) { (void)virq; }
 void evtchn_print(struct domain *d) { (void)d; }
 void irq_print(void) {}
 void page_walk_print(u64 cr3, u64 va, const char *level)

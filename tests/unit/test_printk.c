@@ -10,13 +10,13 @@
 extern const struct option __options_start[], __options_end[];
 static char shown[65536], logged[65536];
 
-void console_write(const char *s, size_t n, bool to_sinks)
+void console_write(const char *s, size_t n, u32 where)
 {
     size_t l = strlen(logged), t = strlen(shown);
 
     memcpy(logged + l, s, n);
     logged[l + n] = 0;
-    if (!to_sinks)
+    if (!where)
         return;
     memcpy(shown + t, s, n);
     shown[t + n] = 0;

@@ -12,6 +12,7 @@
 #include <public/memory.h>
 #include <public/physdev.h>
 #include <public/platform.h>
+#include <public/sysctl.h>
 #include <public/vcpu.h>
 
 #define ALL 0xffff
@@ -22,6 +23,7 @@ static const struct {
     u8 who;
 } wanted[] = {
     { __HYPERVISOR_domctl, ALL, CONTROL },
+    { __HYPERVISOR_sysctl, ALL, CONTROL },
     { __HYPERVISOR_platform_op, ALL, CONTROL },
     { __HYPERVISOR_mca, ALL, CONTROL },
     { __HYPERVISOR_memory_op, XENMEM_machine_memory_map, CONTROL | HARDWARE },
@@ -126,7 +128,7 @@ static void each_hypercall(void **state)
 {
     static const bool control[HYPERCALL_MAX] = {
         [__HYPERVISOR_platform_op] = true, [__HYPERVISOR_console_io] = true, [__HYPERVISOR_domctl] = true,
-        [__HYPERVISOR_hypfs_op] = true,    [__HYPERVISOR_mca] = true,
+        [__HYPERVISOR_sysctl] = true,      [__HYPERVISOR_hypfs_op] = true,   [__HYPERVISOR_mca] = true,
     };
 #define X(name, ...) [__HYPERVISOR_##name] = (void *)do_##name,
     static void *const handlers[HYPERCALL_MAX] = { HYPERCALL_LIST(X) };
@@ -175,7 +177,7 @@ static void versions(void **state)
             assert_int_equal(ran, 0);
             versioned++;
         }
-    assert_int_equal(versioned, 3);
+    assert_int_equal(versioned, 4);
 }
 
 static long fill(void *arg)

@@ -79,10 +79,10 @@ static struct console_sink *sink;
 bool opt_sync_console;
 void console_register_sink(struct console_sink *s) { sink = s; }
 void console_sink_ready(struct console_sink *s) { s->enabled = true; }
-void console_write(const char *s, size_t n, bool to_sinks)
+void console_write(const char *s, size_t n, u32 where)
 {
     sink->write(s, n);
-    (void)to_sinks;
+    (void)where;
 }
 void console_rx(char c) { (void)c; }
 static int route_result;

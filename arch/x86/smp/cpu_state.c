@@ -74,7 +74,7 @@ static struct percpu *begin_change(u32 id, int *rc)
 static void cpu_state_announce(const struct percpu *c, const char *what)
 {
     printk(LOG_INFO "SMP: CPU %u is %s\n", c->id, what);
-    evtchn_send_virq(hardware_domain, NULL, VIRQ_PCPU_STATE);
+    evtchn_send_global_virq(VIRQ_PCPU_STATE);
 }
 
 static void end_change(void) { __atomic_store_n(&changing, false, __ATOMIC_SEQ_CST); }

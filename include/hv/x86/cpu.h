@@ -21,6 +21,12 @@ struct cpu_features {
 };
 extern struct cpu_features cpu;
 
+/* Where a CPU sits: its socket, and its core there. */
+struct cpu_place {
+    u32 core, socket;
+};
+struct cpu_place cpu_place(u32 apic_id); /* topology.c */
+
 void cpu_identify(void);        /* early: CPUID only */
 void cpu_enable_features(void); /* decides, for all CPUs; then loads */
 void cpu_load_pat(void);        /* before the first mapping that the reset value does not know: HV_WC */

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* The operations of sysctl that have files of their own. arg: the operation's member of the union. */
+#ifndef CONTROL_SYSCTL_H
+#define CONTROL_SYSCTL_H
+
+#include <hv/types.h>
+#include <public/sysctl.h>
+
+/* sysctl_machine.c */
+long sysctl_physinfo(void *arg);
+long sysctl_cputopoinfo(void *arg);
+long sysctl_numainfo(void *arg);
+long sysctl_pcitopoinfo(void *arg) __may_preempt;
+long sysctl_getcpuinfo(void *arg);
+long sysctl_offline_pages(void *arg) __may_preempt;
+
+#endif
