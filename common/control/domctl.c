@@ -21,6 +21,7 @@ static const struct subop rows[] = {
     [XEN_DOMCTL_unpausedomain] = { CONTROL, ARG_NONE, .on_domain = domctl_unpause },
     [XEN_DOMCTL_getdomaininfo] = { CONTROL, ARG_IN_OUT(struct xen_domctl_getdomaininfo), .how = FINDS_IT, .on_domain = domctl_info },
     [XEN_DOMCTL_max_mem] = { CONTROL, ARG_IN(struct xen_domctl_max_mem), .on_domain = domctl_max_mem },
+    [XEN_DOMCTL_getpageframeinfo3] = { CONTROL, ARG_IN(struct xen_domctl_getpageframeinfo3), .on_domain = domctl_page_info },
     [XEN_DOMCTL_max_vcpus] = { CONTROL, ARG_IN(struct xen_domctl_max_vcpus), .on_domain = domctl_max_vcpus },
     [XEN_DOMCTL_setvcpucontext] = { CONTROL, ARG_IN(struct xen_domctl_vcpucontext), .how = ON_VCPU_ALONE, .on_vcpu = domctl_set_context },
     [XEN_DOMCTL_getvcpucontext] = { CONTROL, ARG_IN(struct xen_domctl_vcpucontext), .how = ON_PAUSED_VCPU, .on_vcpu = domctl_get_context },
@@ -102,13 +103,7 @@ static long call(const struct subop *row, void *arg, void *whole)
         return row->on_domain(d, op);
     long rc = d ? run_in_turn(row, d, op) : -ESRCH;
 
-    while (rc == -ERESTART) {
-        if (hypercall_again(__HYPERVISOR_domctl))
-            return __HYPERVISOR_domctl;
-        preempt_point();
-        rc = run_in_turn(row, d, op);
-    }
-    return rc;
+    return rc == -ERESTART ? hypercall_again(__HYPERVISOR_domctl, NULL, 0) : rc;
 }
 
 const struct subops domctl_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_domctl,

@@ -22,6 +22,8 @@ long domctl_set_ext(struct vcpu *v, void *arg);
 long domctl_get_ext(struct vcpu *v, void *arg);
 long domctl_get_msrs(struct vcpu *v, void *arg);
 long domctl_set_msrs(struct vcpu *v, void *arg);
+/* domctl_memory.c */
+long domctl_page_info(struct domain *d, struct xen_domctl *op) __may_preempt;
 /* domctl_sched.c */
 int cpumap_write(const struct xenctl_bitmap *map, cpuset_t set) __may_preempt; /* 0, -EFAULT */
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;

@@ -123,6 +123,7 @@ void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *in
                                                .flags = state_flags(d),
                                                .tot_pages = d->tot_pages,
                                                .max_pages = d->max_pages,
+                                               .outstanding_pages = d->claim,
                                                .shared_info_frame = virt_to_mfn(d->shared_info),
                                                .max_vcpu_id = XEN_INVALID_MAX_VCPU_ID };
     memcpy(info->handle, d->handle, sizeof(info->handle));

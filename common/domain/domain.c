@@ -93,6 +93,7 @@ void domain_free(struct domain *d)
     grant_free_domain(d);
     arch_domain_free(d);
     hv_free_page(d->shared_info);
+    hv_free(d->memory_map);
     timers_release(DOMAIN_TIMERS);
     struct_free(d);
 }

@@ -254,6 +254,9 @@ static int kill_frames(struct domain *d)
 {
     struct page_info *pg;
 
+    spin_lock(&d->page_lock);
+    ASSERT(!page_claim(&d->claim, 0, 0)); /* claim_pages() makes no new one */
+    spin_unlock(&d->page_lock);
     /* The frame done last is held: its place in the list is where to go on, and its successor is found from there. */
     for (u32 n = 1; (pg = page_list_next(d, d->kill_frame)); n++) {
         if (d->kill_frame)

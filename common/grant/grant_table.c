@@ -27,6 +27,17 @@ int grant_init_domain(struct domain *d)
     return grant_grow_table(d, MIN(1u, d->max_grant_frames));
 }
 
+int grant_shared_frame(struct domain *d, u32 n, mfn_t *mfn)
+{
+    spin_lock(&d->grant_lock);
+    int rc = n >= d->max_grant_frames || d->state >= DOMAIN_DYING ? -EINVAL : grant_grow_table(d, n + 1);
+
+    if (!rc)
+        *mfn = virt_to_mfn(d->grant_frames[index_nospec(n, GRANT_MAX_FRAMES)]);
+    spin_unlock(&d->grant_lock);
+    return rc;
+}
+
 void grant_destroy(struct domain *d)
 {
     u32 n;

@@ -6,13 +6,31 @@
 #include <hv/softirq.h>
 #include <hv/x86/pv/trap.h>
 
-static long one_call(const struct multicall_entry *e)
+/* False: the call has been left and is to be made again, and so is what follows it. */
+static bool one_call(struct multicall_entry *e)
 {
     hypercall_fn fn = e->op < HYPERCALL_MAX ? hypercall_table[index_nospec(e->op, HYPERCALL_MAX)] : NULL;
 
+    current->batch = e;
     if (e->op == __HYPERVISOR_multicall)
-        return -EINVAL; /* nesting has no bound */
-    return fn ? fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]) : hypercall_not_offered(e->op, e->args[0]);
+        e->result = (u64)-EINVAL; /* nesting has no bound */
+    else if (fn)
+        e->result = (u64)fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]);
+    else
+        e->result = (u64)hypercall_not_offered(e->op, e->args[0]);
+    bool done = current->batch;
+
+    current->batch = NULL;
+    return done;
+}
+
+static long rest_again(const struct multicall_entry *e, guest_ptr_t at, u64 left)
+{
+    const u64 args[] = { at.va, left };
+
+    if (copy_to_guest(at, e, sizeof(*e)))
+        return -EFAULT;
+    return hypercall_again(__HYPERVISOR_multicall, args, ARRAY_SIZE(args));
 }
 
 long do_multicall(guest_ptr_t list, u64 count)
@@ -28,7 +46,8 @@ long do_multicall(guest_ptr_t list, u64 count)
         /* iret changes mode and stack under the rest of the batch (XSA-213): it is the last that is done. */
         if (e.op == __HYPERVISOR_iret)
             return pv_iret_in_batch();
-        e.result = (u64)one_call(&e);
+        if (!one_call(&e))
+            return rest_again(&e, at, (u32)count - i);
         if (copy_to_guest(guest_ptr_add(at, offsetof(struct multicall_entry, result)), &e.result, sizeof(e.result)))
             return -EFAULT;
         /* The long ones have points of their own. */

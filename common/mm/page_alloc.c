@@ -24,6 +24,7 @@ static spinlock_t heap_lock = SPINLOCK_INIT(LOCK_PAGE_HEAP);
 static u32 free_lists[ZONES][MAX_ORDER + 1]; /* first frame; 0: empty (frame 0 is never free) */
 static u64 orders_in_zone[ZONES];            /* bit n: free_lists[zone][n] is not empty */
 static u64 free_pages, low_free_pages;       /* of these, in LOW_ZONES */
+static u64 claimed_pages;                    /* all claims together */
 
 static unsigned zone_of(mfn_t mfn) { return bit_last(mfn); }
 
@@ -92,9 +93,9 @@ static struct page_info *alloc_in_zone(unsigned zone, unsigned order)
     return mfn_to_page(mfn);
 }
 
-struct page_info *page_alloc(unsigned order, unsigned address_bits) { return page_alloc_keeping(order, address_bits, 0); }
+struct page_info *page_alloc(unsigned order, unsigned address_bits) { return page_alloc_for(order, address_bits, 0, NULL); }
 
-struct page_info *page_alloc_keeping(unsigned order, unsigned address_bits, u64 low_kept)
+struct page_info *page_alloc_for(unsigned order, unsigned address_bits, u64 low_kept, u64 *claim)
 {
     unsigned top = ZONES - 1;
     struct page_info *pg = NULL;
@@ -108,10 +109,18 @@ struct page_info *page_alloc_keeping(unsigned order, unsigned address_bits, u64 
         top = address_bits - PAGE_SHIFT - 1;
     }
     spin_lock(&heap_lock);
+    u64 own = claim ? MIN(*claim, 1ULL << order) : 0;
+
+    if (free_pages + own < claimed_pages + (1ULL << order))
+        top = ~0u; /* no zone: the rest is claimed by others */
     for (unsigned zone = top + 1; zone-- && !pg;) {
         if (zone < LOW_ZONES && low_kept && low_free_pages < low_kept + (1ULL << order))
             break;
         pg = alloc_in_zone(zone, order);
+    }
+    if (pg && own) {
+        *claim -= own;
+        claimed_pages -= own;
     }
     spin_unlock(&heap_lock);
     if (pg)
@@ -253,3 +262,19 @@ struct page_info *page_alloc_contiguous(u64 count)
 }
 
 u64 page_free_count(void) { return READ_ONCE(free_pages); }
+
+int page_claim(u64 *claim, u64 frames, u64 low_kept)
+{
+    spin_lock(&heap_lock);
+    u64 others = claimed_pages - *claim + MIN(low_kept, low_free_pages);
+    bool fits = !frames || (others <= free_pages && frames <= free_pages - others);
+
+    if (fits) {
+        claimed_pages += frames - *claim;
+        *claim = frames;
+    }
+    spin_unlock(&heap_lock);
+    return fits ? 0 : -ENOMEM;
+}
+
+u64 page_claimed_count(void) { return READ_ONCE(claimed_pages); }

@@ -75,6 +75,8 @@ struct vcpu {
     bool nmi_masked;
     bool architectural_iopl; /* IOPL is that of the iret hypercall's frame. Behind nmi_masked: fast_paths.S looks at both at once. */
 
+    struct multicall_entry *batch; /* the one of do_multicall() that is being done; NULL: none */
+
     struct pv_vcpu pv;
 };
 CHECK_OFFSET(struct vcpu, architectural_iopl, offsetof(struct vcpu, nmi_masked) + 1);
@@ -137,6 +139,8 @@ struct domain {
     spinlock_t page_lock;
     u32 page_list; /* first frame of the owner's list; 0: empty */
     u64 tot_pages, max_pages;
+    u64 claim; /* frames kept free for it; also under the allocator's lock: page_claim() */
+    struct memory_map *memory_map;
 
     u64 vm_assist;
 

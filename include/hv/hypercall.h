@@ -21,9 +21,10 @@ HYPERCALL_LIST(X)
 #undef X
 /*
  * For -ERESTART (softirq.h): the guest goes back to its SYSCALL, takes its events, and makes the same call again, whose number the handler
- * returns for its RAX. False: it is part of a multicall, which is not left.
+ * returns for its RAX: this returns it. The first `count` arguments become these; in a multicall they are those of the entry, which is then the
+ * first one that is left.
  */
-bool hypercall_again(u64 nr);
+long hypercall_again(u64 nr, const u64 *args, u32 count) __must_check;
 /* Linked into test builds only (tests/trap): one of the ABI's numbers for private use. */
 #define HYPERCALL_TRAP_TEST __HYPERVISOR_arch_7
 __attribute__((weak)) long do_trap_test(u64 what, u64 value);
@@ -49,7 +50,7 @@ struct subop {
         /* These for tables with a `call`. */
         long (*on_vcpu)(struct vcpu *v, void *arg);
         long (*on_domain)(struct domain *d, struct xen_domctl *op);
-        long (*on_extents)(const struct xen_memory_reservation *r, u64 start);
+        long (*on_extents)(const struct xen_memory_reservation *r, u64 *start);
     };
 };
 enum { ANYBODY = 0, CONTROL = 1, HARDWARE = 2 }; /* domain.is_control, domain.is_hardware */

@@ -84,8 +84,17 @@ void boot_alloc_finish(void);
  * translation from an earlier use any more: that may take a flush of other CPUs.
  */
 struct page_info *page_alloc(unsigned order, unsigned address_bits) __must_check;
-/* The same, but NULL rather than less than low_kept free frames below 4 GiB afterwards. */
-struct page_info *page_alloc_keeping(unsigned order, unsigned address_bits, u64 low_kept) __must_check;
+/*
+ * The same, but NULL rather than less than low_kept free frames below 4 GiB afterwards, or less free ones than are claimed. *claim: what
+ * the caller has claimed, and gets some of (page_claim()); NULL: nothing.
+ */
+struct page_info *page_alloc_for(unsigned order, unsigned address_bits, u64 low_kept, u64 *claim) __must_check;
+/*
+ * Sets *claim, a number of free frames that nobody else gets, to `frames`. -ENOMEM, and it stays as it was: there are not as many that nobody
+ * has claimed, low_kept ones below 4 GiB apart. Both take heap_lock, which guards *claim.
+ */
+int page_claim(u64 *claim, u64 frames, u64 low_kept) __must_check;
+u64 page_claimed_count(void);                         /* frames that are claimed, and free; changes while it is read */
 void page_free(struct page_info *pg, unsigned order); /* 2^order frames that nobody holds or maps any more. Takes heap_lock */
 /* Any number of contiguous frames. */
 struct page_info *page_alloc_contiguous(u64 count) __must_check;

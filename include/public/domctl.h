@@ -24,8 +24,19 @@
 #define XEN_DOMCTL_getvcpuaffinity 25
 #define XEN_DOMCTL_set_ext_vcpucontext 42
 #define XEN_DOMCTL_get_ext_vcpucontext 43
+#define XEN_DOMCTL_getpageframeinfo3 61
 #define XEN_DOMCTL_get_vcpu_msrs 72
 #define XEN_DOMCTL_set_vcpu_msrs 73
+
+/* What becomes of a frame number: the type of the table that it is, and whether it is pinned. */
+#define XEN_DOMCTL_PFINFO_LTAB_SHIFT 28
+#define XEN_DOMCTL_PFINFO_LPINTAB (1u << 31)
+#define XEN_DOMCTL_PFINFO_BROKEN (0xdu << 28)
+#define XEN_DOMCTL_PFINFO_XTAB (0xfu << 28) /* no frame of the domain's */
+struct xen_domctl_getpageframeinfo3 {
+    uint64_t num;
+    XEN_GUEST_HANDLE_64(uint64_t) array;
+};
 
 struct xen_arch_domainconfig {
     uint32_t emulation_flags, misc_flags;
@@ -137,6 +148,7 @@ struct xen_domctl {
         struct xen_domctl_createdomain createdomain;
         struct xen_domctl_getdomaininfo getdomaininfo;
         struct xen_domctl_max_mem max_mem;
+        struct xen_domctl_getpageframeinfo3 getpageframeinfo3;
         struct xen_domctl_max_vcpus max_vcpus;
         struct xen_domctl_vcpuaffinity vcpuaffinity;
         struct xen_domctl_scheduler_op scheduler_op;

@@ -49,7 +49,7 @@ INDICES = {
     "common/grant/maptrack.c maptrack_frames[n]": OURS,
     "common/grant/maptrack.c maptrack_frames[handle / MAPPINGS_PER_PAGE]": BOUNDED,
     "common/control/hypfs.c path[path_size - 1]": BOUNDED,
-    "common/hypercall/memory_op.c frames[i >> x->op.in.extent_order]": OURS,
+    "common/hypercall/memory_exchange.c frames[i >> x->op.in.extent_order]": OURS,
     "common/control/efi_runtime.c vendor[n]": OURS, "common/control/domctl_life.c time[RUNSTATE_running]": OURS,
     "common/control/sysctl_machine.c time[RUNSTATE_running]": OURS,
     "common/control/mca.c records[nr_records]": OURS,

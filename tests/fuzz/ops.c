@@ -24,6 +24,7 @@ static u64 mfns[FRAMES];     /* frames to play with; some are given away and tak
 static u8 *frame_va[FRAMES]; /* their first mappings, read-only */
 static u8 *windows[WINDOWS];
 static u64 window_entries[WINDOWS]; /* machine addresses: the table that says so is attacked too */
+static u64 theirs[FRAMES];          /* frames of other domains, as memory_op tells them */
 static u64 pt_base_mfn, nr_ops = 10000, seed = 1;
 static u64 home_first = ~0UL, home_last; /* the frames of this kernel and its tables */
 static volatile u64 done, succeeded, trapped, finished;
@@ -69,7 +70,21 @@ static u64 some_mfn(struct worker *w)
     case 2: return pt_base_mfn;
     case 3: return 0xfee00 + below(w, 3); /* the local APIC and beside it */
     case 4: return start_info->shared_info >> 12;
+    case 5:
+    case 6: return stranger(theirs[below(w, FRAMES)]);
     default: return mfns[below(w, FRAMES)];
+    }
+}
+
+/* Whose frames a call is about: of the few other domains, the hypervisor's, our own. */
+static domid_t some_owner(struct worker *w)
+{
+    switch (below(w, 12)) {
+    case 0: return DOMID_IO;
+    case 1: return DOMID_XEN;
+    case 2: return (domid_t)wild(w);
+    case 3: return DOMID_SELF;
+    default: return (domid_t)(1 + below(w, 6));
     }
 }
 
@@ -115,7 +130,9 @@ static struct call mmu_update(struct worker *w)
     }
     return (struct call){ __HYPERVISOR_mmu_update,
                           { (u64)u, one_in(w, 50) ? wild(w) & 0xff : n, one_in(w, 4) ? (u64)w->scratch + 2048 : 0,
-                            one_in(w, 20) ? wild(w) : DOMID_SELF } };
+                            !one_in(w, 4) ? DOMID_SELF :
+                            one_in(w, 3)  ? (some_owner(w) + 1UL) << 16 | some_owner(w) :
+                                            some_owner(w) } };
 }
 
 static struct call update_va(struct worker *w)
@@ -148,14 +165,14 @@ static struct call mmuext_op(struct worker *w)
         if (op[i].cmd == MMUEXT_UNPIN_TABLE && op[i].arg1.mfn == pt_base_mfn)
             op[i].arg1.mfn = mfns[0];
         if (op[i].cmd == MMUEXT_CLEAR_PAGE || op[i].cmd == MMUEXT_COPY_PAGE)
-            op[i].arg1.mfn = mfns[below(w, FRAMES)];
+            op[i].arg1.mfn = one_in(w, 3) ? stranger(theirs[below(w, FRAMES)]) : mfns[below(w, FRAMES)];
         op[i].arg2.src_mfn = one_in(w, 2) ? (u64)w->scratch + 3000 : some_mfn(w);
         if (op[i].cmd == MMUEXT_SET_LDT) {
             op[i].arg1.linear_addr = (u64)windows[below(w, WINDOWS)];
             op[i].arg2.nr_ents = (u32)below(w, 600);
         }
     }
-    return (struct call){ __HYPERVISOR_mmuext_op, { (u64)op, n, 0, one_in(w, 20) ? wild(w) & 0xffff : DOMID_SELF } };
+    return (struct call){ __HYPERVISOR_mmuext_op, { (u64)op, n, 0, one_in(w, 4) ? some_owner(w) : DOMID_SELF } };
 }
 
 static struct call segments(struct worker *w)
@@ -176,7 +193,11 @@ static struct call segments(struct worker *w)
 static struct call memory(struct worker *w)
 {
     struct xen_memory_reservation *r = (void *)w->scratch;
-    u64 *list = (void *)(w->scratch + 512), cmd = below(w, 14);
+    u64 *list = (void *)(w->scratch + 512), cmd = below(w, 30);
+    domid_t id = one_in(w, 3) ? some_owner(w) : DOMID_SELF;
+
+    if (cmd >= 16 && one_in(w, 2))
+        cmd = below(w, 2) ? XENMEM_populate_physmap : XENMEM_decrease_reservation;
 
     for (u64 i = 0; i < 64; i++)
         list[i] = some_mfn(w) == pt_base_mfn ? 0 : mfns[below(w, FRAMES)];
@@ -191,6 +212,18 @@ static struct call memory(struct worker *w)
                                               one_in(w, 20) ? (domid_t)rnd(w) : DOMID_SELF };
         if (one_in(w, 30))
             ((u64 *)r)[below(w, 3)] = wild(w);
+        if (id != DOMID_SELF && cmd <= XENMEM_populate_physmap)
+            *r = (struct xen_memory_reservation){ theirs + below(w, FRAMES - 8), 1 + below(w, 8), 0, 0, id };
+        if (cmd == XENMEM_claim_pages)
+            *r = (struct xen_memory_reservation){ NULL, below(w, 2048), 0, 0, id };
+        if (cmd == XENMEM_set_memory_map)
+            *(struct xen_foreign_memory_map *)r = (struct xen_foreign_memory_map){ id, { (u32)below(w, 140), list } };
+        if (cmd == XENMEM_acquire_resource)
+            *(struct xen_mem_acquire_resource *)r = (struct xen_mem_acquire_resource){ .domid = id,
+                                                                                       .type = (u16)below(w, 3),
+                                                                                       .nr_frames = (u32)below(w, 4),
+                                                                                       .frame = below(w, 70),
+                                                                                       .frame_list = theirs + below(w, FRAMES - 8) };
     }
     return (struct call){ __HYPERVISOR_memory_op, { cmd, (u64)w->scratch } };
 }
@@ -282,7 +315,7 @@ static struct call machine_ops(struct worker *w)
     case 1: return (struct call){ __HYPERVISOR_physdev_op, { below(w, 32), (u64)w->scratch } };
     case 2: {
         struct xen_domctl *op = (void *)w->scratch;
-        static const u32 cmds[] = { 9, 25, 16, 43, 72, 1, 2, 3, 4, 5, 11, 12, 13, 15 };
+        static const u32 cmds[] = { 9, 25, 16, 43, 72, XEN_DOMCTL_getpageframeinfo3, 1, 2, 3, 4, 5, 11, 12, 13, 15 };
 
         op->cmd = one_in(w, 10) ? (u32)below(w, 90) : cmds[below(w, sizeof(cmds) / sizeof(cmds[0]))];
         if (op->cmd == XEN_DOMCTL_set_vcpu_msrs)
@@ -292,6 +325,10 @@ static struct call machine_ops(struct worker *w)
         /* The life of other domains, of which there are a few at a time. */
         if (op->cmd < XEN_DOMCTL_setvcpuaffinity || (op->cmd >= XEN_DOMCTL_max_mem && op->cmd <= XEN_DOMCTL_max_vcpus))
             op->domain = (domid_t)(1 + below(w, 6));
+        if (op->cmd == XEN_DOMCTL_getpageframeinfo3) {
+            op->domain = (domid_t)(1 + below(w, 6));
+            op->u.getpageframeinfo3 = (struct xen_domctl_getpageframeinfo3){ below(w, 8), (u64)(w->scratch + 512) };
+        }
         if (op->cmd == XEN_DOMCTL_createdomain)
             op->u.createdomain = (struct xen_domctl_createdomain){
                 .max_vcpus = 1 + (u32)below(w, 2), .max_evtchn_port = (u32)rnd(w), .max_grant_frames = -1, .grant_opts = 1

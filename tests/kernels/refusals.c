@@ -165,7 +165,9 @@ static void exchanges(void)
     CHECK_EQ(memory(XENMEM_exchange, nowhere), ERR_FAULT);
     CHECK_EQ(memory(XENMEM_exchange, &e), ERR_INVAL); /* no such frame */
     e.in.domid = NOBODY;
-    CHECK_EQ(memory(XENMEM_exchange, &e), ERR_PERM);
+    CHECK_EQ(memory(XENMEM_exchange, &e), ERR_INVAL);
+    e.out.domid = NOBODY;
+    CHECK_EQ(memory(XENMEM_exchange, &e), ERR_SRCH);
     e = sound;
     e.out.extent_order = 13;
     CHECK_EQ(memory(XENMEM_exchange, &e), ERR_PERM);

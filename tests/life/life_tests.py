@@ -38,3 +38,8 @@ GUESTS = [f[len("guests_"):-2] for f in sorted(os.listdir(KERNELS)) if f.startsw
 def guests(name, cpu, cpus, words):
     """tests/kernels/guests_NAME.c is its own toolstack (tests/kernels/lib/domu.h)."""
     toolstack(f"guests_{name}", cpu, cpus, words)
+
+
+@test("life: memory is given to others, claimed, described and taken back, on {cpu} with {cpus} CPUs {words}", each=MACHINES)
+def memory(cpu, cpus, words):
+    toolstack("trap_memory", cpu, cpus, words)

@@ -175,18 +175,60 @@ static void low_memory_is_kept(void **state)
     u64 before = page_free_count(), kept = 100;
     u32 n = 0;
 
-    while ((all[n] = page_alloc_keeping(0, 0, kept)))
+    while ((all[n] = page_alloc_for(0, 0, kept, NULL)))
         n++;
     assert_int_equal(page_free_count(), kept);
-    assert_null(page_alloc_keeping(2, 32, kept));
+    assert_null(page_alloc_for(2, 32, kept, NULL));
     assert_non_null(all[n] = page_alloc(0, 32));
     page_free(all[n], 0);
     page_free(all[--n], 0);
-    assert_non_null(all[n] = page_alloc_keeping(0, 32, kept));
+    assert_non_null(all[n] = page_alloc_for(0, 32, kept, NULL));
     n++;
     while (n)
         page_free(all[--n], 0);
     assert_int_equal(page_free_count(), before);
+}
+
+/* What is claimed is kept for whoever has claimed it, however the requests of others come. */
+static void claims(void **state)
+{
+    (void)state;
+    static struct page_info *all[FAKE_FRAMES];
+    u64 before = page_free_count(), mine = 0, theirs = 0;
+    u32 n = 0, kept = 50; /* of low memory, for neither */
+
+    assert_int_equal(page_claim(&mine, 1000, kept), 0);
+    assert_int_equal(page_claim(&theirs, before - 1000 - kept + 1, kept), -ENOMEM);
+    assert_int_equal(page_claim(&theirs, ~0ULL, kept), -ENOMEM);
+    assert_int_equal(theirs, 0);
+    assert_int_equal(page_claim(&theirs, before - 1000 - kept, kept), 0);
+    assert_int_equal(page_claimed_count(), before - kept);
+    assert_int_equal(page_claim(&mine, 1001, kept), -ENOMEM); /* a claim that is changed */
+    assert_int_equal(page_claim(&mine, 999, kept), 0);
+    assert_int_equal(page_claim(&mine, 1000, kept), 0);
+    assert_int_equal(page_claim(&theirs, 0, kept), 0);
+    assert_int_equal(page_claimed_count(), 1000);
+
+    while ((all[n] = page_alloc(0, 0)))
+        n++;
+    assert_int_equal(n, before - 1000);
+    assert_null(page_alloc_for(0, 0, 0, &theirs));
+    assert_non_null(all[n] = page_alloc_for(3, 0, 0, &mine));
+    assert_int_equal(mine, 992);
+    page_free(all[n], 3); /* does not become a claim again */
+    assert_int_equal(page_claimed_count(), 992);
+    while ((all[n] = page_alloc(0, 0)))
+        n++;
+    assert_int_equal(page_free_count(), 992);
+    while ((all[n] = page_alloc_for(0, 0, 0, &mine)))
+        n++;
+    assert_int_equal(mine, 0);
+    assert_int_equal(page_claimed_count(), 0);
+    assert_int_equal(n, before);
+    while (n)
+        page_free(all[--n], 0);
+    assert_int_equal(page_claim(&mine, before, 0), 0);
+    assert_int_equal(page_claim(&mine, 0, 0), 0);
 }
 
 /* ---- another CPU, which may remember frames from before it flushed ---- */
@@ -290,11 +332,12 @@ static void one_flush_for_many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths),  cmocka_unit_test(contiguous),
-                                        cmocka_unit_test(new_frames),         cmocka_unit_test(random_traffic),
-                                        cmocka_unit_test(exhaustion),         cmocka_unit_test(heap),
-                                        cmocka_unit_test(low_memory_is_kept), cmocka_unit_test(no_frame_leaves_unflushed),
-                                        cmocka_unit_test(one_flush_for_many) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(orders_and_widths),  cmocka_unit_test(contiguous), cmocka_unit_test(new_frames),
+        cmocka_unit_test(random_traffic),     cmocka_unit_test(exhaustion), cmocka_unit_test(heap),
+        cmocka_unit_test(low_memory_is_kept), cmocka_unit_test(claims),     cmocka_unit_test(no_frame_leaves_unflushed),
+        cmocka_unit_test(one_flush_for_many)
+    };
 
     return cmocka_run_group_tests_name("page allocator", tests, setup, NULL);
 }

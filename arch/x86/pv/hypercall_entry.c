@@ -16,14 +16,19 @@ void pv_hypercall(struct cpu_user_regs *regs)
 
 #define SYSCALL_BYTES 2
 
-bool hypercall_again(u64 nr)
+long hypercall_again(u64 nr, const u64 *args, u32 count)
 {
     struct cpu_user_regs *regs = guest_cpu_user_regs();
+    u64 *const of_call[] = { &regs->rdi, &regs->rsi };
+    struct multicall_entry *e = current->batch;
 
-    if (regs->rax != nr)
-        return false;
-    regs->rip -= SYSCALL_BYTES; /* RCX and R11, which it has changed, it changes again */
-    return true;
+    for (u32 i = 0; i < count; i++)
+        *(e ? &e->args[i] : of_call[i]) = args[i];
+    if (e)
+        current->batch = NULL; /* do_multicall() leaves, too */
+    else
+        regs->rip -= SYSCALL_BYTES; /* RCX and R11, which it has changed, it changes again */
+    return (long)nr;
 }
 
 /* Older kernels call through a page of stubs. PUSH RCX and R11, which SYSCALL changes; iret's stub pushes its RAX, too. */

@@ -111,4 +111,40 @@ static inline long mmuext_of(domid_t id, u32 cmd, u64 mfn)
     return HYPERCALL4(__HYPERVISOR_mmuext_op, &o, 1, 0, id);
 }
 
+/* ---- an event every millisecond, also while a hypercall takes long ---- */
+static u32 tick_port;
+static volatile u32 ticks;
+static void (*on_tick)(void);
+
+static inline void tick(void)
+{
+    ticks++;
+    __atomic_fetch_and(&shared_info->evtchn_pending[tick_port / 64], ~(1UL << tick_port % 64), __ATOMIC_SEQ_CST);
+    shared_info->vcpu_info[0].evtchn_pending_sel = 0;
+    on_tick();
+}
+
+/* handler may be called by the hypercalls that follow. */
+static inline void ticks_begin(void (*handler)(void))
+{
+    struct evtchn_bind_virq v = { VIRQ_TIMER, 0, 0 };
+
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, &v), 0);
+    tick_port = v.port;
+    on_tick = handler;
+    event_handler = tick;
+    ticks = 0;
+    events_unmask();
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_set_periodic_timer, 0, &(u64){ 1000000 }), 0);
+}
+
+static inline void ticks_end(void)
+{
+    struct evtchn_close c = { tick_port };
+
+    events_mask();
+    HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, 0, 0);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_close, &c), 0);
+}
+
 #endif

@@ -85,15 +85,28 @@ static long mmuext_apply_op(struct domain *d, const struct mmuext_op *op)
     }
 }
 
+/* Tables of others may be large ones: the call is left between two of them where an event waits (softirq.h). */
+static long work_point(const struct domain *d, u32 done)
+{
+    if (d != current->domain)
+        return domain_work_point();
+    if ((done & 15) == 15)
+        preempt_point();
+    return 0;
+}
+
+/* A call that is continued has MMU_UPDATE_PREEMPTED in its count, and what has been done before stands at done_at. */
 long do_mmuext_op(guest_ptr_t ops, u64 count, guest_ptr_t done_at, u64 domid)
 {
-    u32 nr_ops = (u32)count & ~MMU_UPDATE_PREEMPTED, done = 0;
+    u32 nr_ops = (u32)count & ~MMU_UPDATE_PREEMPTED, done = 0, before = 0;
     struct domain *d __held_domain = NULL;
     long rc = domain_of_frames((domid_t)domid, &d);
 
     if (rc)
         return rc;
-    for (; done < nr_ops; done++) {
+    if (((u32)count & MMU_UPDATE_PREEMPTED) && done_at.va && copy_from_guest(&before, done_at, sizeof(before)))
+        return -EFAULT;
+    for (; done < nr_ops && rc != -ERESTART; done++) {
         struct mmuext_op op;
 
         rc = copy_from_guest(&op, guest_ptr_index(ops, done, sizeof(op)), sizeof(op));
@@ -101,10 +114,12 @@ long do_mmuext_op(guest_ptr_t ops, u64 count, guest_ptr_t done_at, u64 domid)
             rc = mmuext_apply_op(d, &op);
         if (rc)
             break;
-        if ((done & 15) == 15)
-            preempt_point();
+        rc = done + 1 < nr_ops ? work_point(d, done) : 0;
     }
-    if (done_at.va && copy_to_guest(done_at, &done, sizeof(done)))
+    const u64 rest[] = { guest_ptr_index(ops, done, sizeof(struct mmuext_op)).va, (nr_ops - done) | MMU_UPDATE_PREEMPTED };
+
+    before += done;
+    if (done_at.va && copy_to_guest(done_at, &before, sizeof(before)))
         return -EFAULT;
-    return rc;
+    return rc == -ERESTART ? hypercall_again(__HYPERVISOR_mmuext_op, rest, ARRAY_SIZE(rest)) : rc;
 }
