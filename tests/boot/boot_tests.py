@@ -3,8 +3,8 @@
 import re
 
 from caisson import images, machine
-from harness import (BUILD, ELF, HV, OUT, REACHED, TOP, clean, command, direct, initramfs, linux, linux_bundle, need, once, run_machine,
-                     test)
+from harness import (BUILD, ELF, HV, OUT, REACHED, TOP, clean, command, direct, initramfs, linux, linux_bundle, need, once, run_linux,
+                     run_machine, test)
 
 WORDS = "com1=115200,8n1 console=com1,vga loglvl=all guest_loglvl=all"
 DOM0 = "console=hvc0 caisson.batch"
@@ -33,7 +33,7 @@ MACHINES = [
 def boot(name, how, **hardware):
     """Userspace is reached, knows its hypervisor, and switches the machine off; no kernel complains."""
     where = ("direct", ELF, linux_bundle(), f"{WORDS} -- {DOM0}") if how == "direct" else (how, linux_iso())
-    r = run_machine(machine.command(where, **hardware), 300)
+    r = run_linux(where, 300, **hardware)
     need(REACHED in r.output, f"{name}: userspace was not reached", r)
     need(not r.timed_out and r.status == 0, "the machine did not switch itself off", r)
     need("/sys/hypervisor/type: xen" in r.output, "dom0 does not know its hypervisor", r)
