@@ -13,7 +13,8 @@ OPERATIONS = {  # the constants that name a hypercall's operations
     "mmuext_op": "MMUEXT_",
     "xen_version": "XENVER_", "console_io": "CONSOLEIO_", "mca": "XEN_MC_", "hypfs_op": "XEN_HYPFS_OP_", "vm_assist": "VMASST_TYPE_",
 }
-COPIES = {"NONE": "", "BY_HAND": "by hand", "IN": "in", "OUT": "out", "IN_OUT": "in and out"}  # include/hv/hypercall.h
+COPIES = {"NONE": "", "BY_HAND": "by hand", "IN": "in", "OUT": "out", "IN_OUT": "in and out",
+          "IN_OUT_ALWAYS": "in, and out also with an error"}  # include/hv/hypercall.h
 
 
 def sources():

@@ -29,6 +29,9 @@ int cpumap_write(const struct xenctl_bitmap *map, cpuset_t set) __may_preempt; /
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_get_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_scheduler_op(struct domain *d, struct xen_domctl *op);
+/* cpu_policy.c */
+long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op) __may_preempt;
+long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op) __may_preempt;
 /* domctl_rights.c */
 long domctl_irq_permission(struct domain *d, struct xen_domctl *op);
 long domctl_iomem_permission(struct domain *d, struct xen_domctl *op);

@@ -156,6 +156,9 @@ static const struct subop rows[] = {
     [XEN_SYSCTL_cpupool_op] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpupool_op), .run = cpupool_op },
     [XEN_SYSCTL_scheduler_op] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_scheduler_op), .run = scheduler_op },
     [XEN_SYSCTL_pcitopoinfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_pcitopoinfo), .run = sysctl_pcitopoinfo },
+    [XEN_SYSCTL_get_cpu_levelling_caps] = { CONTROL, ARG_OUT(struct xen_sysctl_cpu_levelling_caps), .run = sysctl_cpu_levelling_caps },
+    [XEN_SYSCTL_get_cpu_featureset] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpu_featureset), .run = sysctl_cpu_featureset },
+    [XEN_SYSCTL_get_cpu_policy] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpu_policy), .run = sysctl_cpu_policy },
 };
 
 const struct subops sysctl_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_sysctl,

@@ -13,5 +13,11 @@ long sysctl_numainfo(void *arg);
 long sysctl_pcitopoinfo(void *arg) __may_preempt;
 long sysctl_getcpuinfo(void *arg);
 long sysctl_offline_pages(void *arg) __may_preempt;
+/* cpu_policy.c */
+u32 cpu_featureset_word(u32 index, u32 n); /* index: XEN_SYSCTL_cpu_featureset_*; n below CPU_FEATURESET_WORDS */
+#define CPU_FEATURESET_WORDS 12
+long sysctl_cpu_levelling_caps(void *arg);
+long sysctl_cpu_featureset(void *arg);
+long sysctl_cpu_policy(void *arg) __may_preempt;
 
 #endif

@@ -52,6 +52,8 @@ long sysctl_physinfo(void *arg)
                                           .total_pages = total_ram_pages,
                                           .free_pages = page_free_count(),
                                           .max_mfn = max_mfn };
+    for (u32 i = 0; i < ARRAY_SIZE(info->hw_cap); i++)
+        info->hw_cap[i] = cpu_featureset_word(XEN_SYSCTL_cpu_featureset_host, i);
     count_siblings(info);
     return 0;
 }

@@ -50,7 +50,7 @@ long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, 
             return -EFAULT;
     }
     rc = table->call ? table->call(row, own, target) : row->run(own);
-    if (!rc && (row->copies & SUBOP_OUT) && copy_to_guest(guest_arg, arg, table->head + row->size))
+    if ((row->copies & (rc ? SUBOP_OUT_ALWAYS : SUBOP_OUT | SUBOP_OUT_ALWAYS)) && copy_to_guest(guest_arg, arg, table->head + row->size))
         return -EFAULT;
     return rc;
 }

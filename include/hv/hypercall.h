@@ -42,7 +42,7 @@ __attribute__((weak)) long do_trap_test(u64 what, u64 value);
  */
 struct subop {
     u8 who;    /* rights of which the caller has one; ANYBODY: needs none */
-    u8 copies; /* SUBOP_IN, SUBOP_OUT */
+    u8 copies; /* SUBOP_IN, SUBOP_OUT, SUBOP_OUT_ALWAYS */
     u8 how;    /* for the table's `call` */
     u16 size;  /* bytes of the argument, 0: the handler's is the guest's pointer itself, a guest_ptr_t */
     union {
@@ -54,7 +54,7 @@ struct subop {
     };
 };
 enum { ANYBODY = 0, CONTROL = 1, HARDWARE = 2 }; /* domain.is_control, domain.is_hardware */
-enum { SUBOP_IN = 1, SUBOP_OUT = 2 };
+enum { SUBOP_IN = 1, SUBOP_OUT = 2, SUBOP_OUT_ALWAYS = 4 /* also what the handler says of an error */ };
 
 #define SUBOP_MAX_ARG 160
 #define SUBOP_SIZE(type)                                                                \
@@ -68,6 +68,7 @@ enum { SUBOP_IN = 1, SUBOP_OUT = 2 };
 #define ARG_IN(type) .copies = SUBOP_IN, .size = SUBOP_SIZE(type)
 #define ARG_OUT(type) .copies = SUBOP_OUT, .size = SUBOP_SIZE(type)
 #define ARG_IN_OUT(type) .copies = SUBOP_IN | SUBOP_OUT, .size = SUBOP_SIZE(type)
+#define ARG_IN_OUT_ALWAYS(type) .copies = SUBOP_IN | SUBOP_OUT_ALWAYS, .size = SUBOP_SIZE(type)
 
 struct subops {
     const struct subop *rows;

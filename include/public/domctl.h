@@ -27,6 +27,8 @@
 #define XEN_DOMCTL_getpageframeinfo3 61
 #define XEN_DOMCTL_get_vcpu_msrs 72
 #define XEN_DOMCTL_set_vcpu_msrs 73
+#define XEN_DOMCTL_get_cpu_policy 82
+#define XEN_DOMCTL_set_cpu_policy 83
 
 /* What becomes of a frame number: the type of the table that it is, and whether it is pinned. */
 #define XEN_DOMCTL_PFINFO_LTAB_SHIFT 28
@@ -140,6 +142,13 @@ struct xen_domctl_vcpu_msrs {
     XEN_GUEST_HANDLE_64(struct xen_domctl_vcpu_msr) msrs; /* 0: ask for the number */
 };
 
+struct xen_domctl_cpu_policy {
+    uint32_t nr_leaves, nr_msrs; /* room in, number out; set: numbers in */
+    XEN_GUEST_HANDLE_64(struct xen_cpuid_leaf) leaves;
+    XEN_GUEST_HANDLE_64(struct xen_msr_entry) msrs;
+    uint32_t err_leaf, err_subleaf, err_msr; /* out, set: what is wrong; ~0: not that */
+};
+
 struct xen_domctl {
     uint32_t cmd, interface_version;
     domid_t domain;
@@ -155,6 +164,7 @@ struct xen_domctl {
         struct xen_domctl_vcpucontext vcpucontext;
         struct xen_domctl_ext_vcpucontext ext_vcpucontext;
         struct xen_domctl_vcpu_msrs vcpu_msrs;
+        struct xen_domctl_cpu_policy cpu_policy;
         struct xen_domctl_irq_permission irq_permission;
         struct xen_domctl_iomem_permission iomem_permission;
         struct xen_domctl_ioport_permission ioport_permission;

@@ -22,6 +22,9 @@
 #define XEN_SYSCTL_cpupool_op 18
 #define XEN_SYSCTL_scheduler_op 19
 #define XEN_SYSCTL_pcitopoinfo 22
+#define XEN_SYSCTL_get_cpu_levelling_caps 25
+#define XEN_SYSCTL_get_cpu_featureset 26
+#define XEN_SYSCTL_get_cpu_policy 29
 
 struct xen_sysctl_readconsole {
     uint8_t clear, incremental, pad0, pad1; /* incremental: from index on, which goes out behind what was read */
@@ -152,6 +155,27 @@ struct xen_sysctl_pcitopoinfo {
     XEN_GUEST_HANDLE_64(uint32) nodes;
 };
 
+struct xen_sysctl_cpu_levelling_caps {
+    uint32_t caps;
+};
+#define XEN_SYSCTL_cpu_featureset_raw 0
+#define XEN_SYSCTL_cpu_featureset_host 1
+#define XEN_SYSCTL_cpu_featureset_pv 2
+#define XEN_SYSCTL_cpu_featureset_pv_max 4
+struct xen_sysctl_cpu_featureset {
+    uint32_t index, nr_features;
+    XEN_GUEST_HANDLE_64(uint32) features; /* 0: only how many there are */
+};
+#define XEN_SYSCTL_cpu_policy_raw 0
+#define XEN_SYSCTL_cpu_policy_host 1
+#define XEN_SYSCTL_cpu_policy_pv_max 2
+#define XEN_SYSCTL_cpu_policy_pv_default 4
+struct xen_sysctl_cpu_policy {
+    uint32_t index, nr_leaves, nr_msrs, _rsvd; /* numbers: room in, how many out */
+    XEN_GUEST_HANDLE_64(struct xen_cpuid_leaf) leaves;
+    XEN_GUEST_HANDLE_64(struct xen_msr_entry) msrs;
+};
+
 struct xen_sysctl {
     uint32_t cmd, interface_version;
     union {
@@ -170,6 +194,9 @@ struct xen_sysctl {
         struct xen_sysctl_cpupool_op cpupool_op;
         struct xen_sysctl_scheduler_op scheduler_op;
         struct xen_sysctl_pcitopoinfo pcitopoinfo;
+        struct xen_sysctl_cpu_levelling_caps cpu_levelling_caps;
+        struct xen_sysctl_cpu_featureset cpu_featureset;
+        struct xen_sysctl_cpu_policy cpu_policy;
         uint8_t pad[128];
     } u;
 };

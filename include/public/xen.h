@@ -127,6 +127,15 @@ struct xenctl_bitmap {
     uint32_t nr_bits; /* that the bitmap has room for */
 };
 
+#define XEN_CPUID_NO_SUBLEAF 0xffffffffu
+struct xen_cpuid_leaf {
+    uint32_t leaf, subleaf, a, b, c, d;
+};
+struct xen_msr_entry {
+    uint32_t idx, flags; /* flags: 0 */
+    uint64_t val;
+};
+
 struct mmuext_op {
     unsigned int cmd;
     union {

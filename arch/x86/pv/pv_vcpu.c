@@ -15,6 +15,7 @@
 
 int pv_domain_init(struct domain *d)
 {
+    d->pv.xcr0_mask = cpu.xcr0_mask;
     d->pv.perdomain_l3 = hv_alloc_page();
     d->pv.perdomain_l2 = hv_alloc_page();
     if (!d->pv.perdomain_l3 || !d->pv.perdomain_l2)
@@ -56,6 +57,7 @@ void pv_domain_free(struct domain *d)
         hv_free_page(d->pv.perdomain_l1[i]);
     hv_free_page(d->pv.perdomain_l2);
     hv_free_page(d->pv.perdomain_l3);
+    hv_free(d->pv.cpuid);
 }
 
 /* No CPU's curr_vcpu is v any more. Only for a vCPU that never runs again. */

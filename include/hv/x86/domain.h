@@ -13,6 +13,11 @@
 struct pv_domain {
     u64 *perdomain_l3, *perdomain_l2;
     u64 *perdomain_l1[MAX_VIRT_CPUS];
+
+    /* What CPUID shows, if the toolstack has said so (cpu_policy.c); written before the domain's first run. */
+    struct xen_cpuid_leaf *cpuid;
+    u32 nr_cpuid;
+    u64 xcr0_mask; /* components that it may enable; of the machine, where there is no policy */
 };
 
 struct callback {

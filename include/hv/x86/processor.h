@@ -24,6 +24,7 @@
 #define CR4_CET (1UL << 23)
 
 #define MSR_TSC 0x10
+#define MSR_PLATFORM_INFO 0xce
 #define MSR_APIC_BASE 0x1b  /* SDM vol. 3, 11.4.4 and 11.12.1 */
 #define APIC_BASE_BSP 0x100 /* the processor that boots */
 #define APIC_BASE_X2APIC 0x400

@@ -18,9 +18,10 @@
 #define L1_EDX 0x1fc9c3f5u
 /* SEP is hidden: the SYSENTER callback is never called, 32-bit programs use INT 80h. */
 #define L1_EDX_MTRR (1u << 12)
+#define L1_ECX_XSAVE (1u << 26)
 #define L1_ECX_OSXSAVE (1u << 27)
 #define L1_ECX_HYPERVISOR (1u << 31)
-#define L1_ECX_BY_XSAVE (L1_ECX_OSXSAVE | 1u << 12 | 1u << 26 | 1u << 28 | 1u << 29) /* FMA XSAVE AVX F16C */
+#define L1_ECX_BY_XSAVE (L1_ECX_XSAVE | 1u << 12 | 1u << 28 | 1u << 29) /* FMA XSAVE AVX F16C */
 /* Leaf 7 EBX: FSGSBASE BMI1 AVX2 BMI2 ERMS AVX512F/DQ RDSEED ADX AVX512IFMA CLFLUSHOPT CLWB AVX512CD SHA AVX512BW/VL */
 #define L7_EBX 0xf1af0329u
 /* Leaf 7 ECX: AVX512VBMI VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID */
@@ -35,7 +36,6 @@
 #define E1_EDX 0xe9d1cbf5u
 /* 80000021 EAX: LFENCE serialises. The leaf is shown where that holds, even if the processor ends below it. */
 #define E21_EAX_LFENCE (1u << 2)
-#define LAST_EXT_LEAF 0x80000021u
 
 static void hypervisor_leaf(u32 leaf, u32 sub, u32 o[4])
 {
@@ -71,14 +71,13 @@ static void hypervisor_leaf(u32 leaf, u32 sub, u32 o[4])
     }
 }
 
-static void leaf_1(const struct vcpu *v, u32 o[4])
+static void leaf_1(u32 o[4])
 {
-    o[1] = (o[1] & 0xffff) | (v->id * 2 << 24) | (MAX(1u, v->domain->max_vcpus) << 16);
-    o[2] = (o[2] & L1_ECX) | L1_ECX_HYPERVISOR | L1_ECX_OSXSAVE;
+    o[1] &= 0xffff;
+    o[2] = (o[2] & L1_ECX) | L1_ECX_HYPERVISOR;
     if (!cpu.xsave)
         o[2] &= ~L1_ECX_BY_XSAVE;
-    /* MTRRs: the hardware domain reads memory types by platform_op. No operation asks here, so no table can say so. */
-    o[3] &= L1_EDX | (v->domain->is_hardware ? L1_EDX_MTRR : 0);
+    o[3] &= L1_EDX;
 }
 
 static void leaf_7(u32 sub, u32 o[4])
@@ -98,59 +97,56 @@ static void leaf_7(u32 sub, u32 o[4])
     }
 }
 
-static void leaf_d(const struct vcpu *v, u32 sub, u32 o[4])
+static void leaf_d(u32 sub, u32 o[4])
 {
-    if (!cpu.xsave) {
-        o[0] = o[1] = o[2] = o[3] = 0;
-        return;
-    }
-    if (sub == 0) {
+    bool shown = cpu.xsave && (sub < 2 || (sub < 64 && cpu.xcr0_mask >> sub & 1));
+
+    if (shown && sub == 0) {
         o[0] = (u32)cpu.xcr0_mask;
-        o[2] = cpu.xsave_size;
+        o[1] = o[2] = cpu.xsave_size;
         o[3] = 0;
-        if (!v->pv.xcr0)
-            o[1] = 576;
-    } else if (sub == 1) {
+    } else if (shown && sub == 1) {
         o[0] &= 0x5; /* XSAVEOPT, XGETBV with ECX 1; no compaction, no XSAVES */
         o[1] = o[2] = o[3] = 0;
-    } else if (sub >= 64 || !(cpu.xcr0_mask >> sub & 1)) {
+    } else if (!shown)
         o[0] = o[1] = o[2] = o[3] = 0;
-    }
 }
 
-void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
+void cpuid_machine(u32 leaf, u32 sub, u32 o[4])
 {
-    o[0] = o[1] = o[2] = o[3] = 0;
-    if ((leaf & 0xffffff00) == 0x40000000) {
-        if ((leaf & 0xff) <= 5)
-            hypervisor_leaf(leaf, sub, o);
-        return;
-    }
-    if (leaf == LAST_EXT_LEAF)
-        o[0] = cpu.lfence_serialises ? E21_EAX_LFENCE : 0;
-    if (leaf >= 0x80000000 ? leaf > MIN(cpu.max_ext_leaf, LAST_EXT_LEAF - 1) : leaf > MIN(cpu.max_leaf, 0xdu))
-        return;
+    struct cpuid_regs r = { 0 };
 
-    struct cpuid_regs r = cpuid_count(leaf, sub);
-
+    if (leaf <= (leaf >> 31 ? cpu.max_ext_leaf : cpu.max_leaf))
+        r = cpuid_count(leaf, sub);
     o[0] = r.eax;
     o[1] = r.ebx;
     o[2] = r.ecx;
     o[3] = r.edx;
+}
+
+void pv_cpuid_offered(u32 leaf, u32 sub, u32 o[4])
+{
+    o[0] = o[1] = o[2] = o[3] = 0;
+    if (leaf == CPUID_LAST_EXT)
+        o[0] = cpu.lfence_serialises ? E21_EAX_LFENCE : 0;
+    if (leaf >= 0x80000000 ? leaf > MIN(cpu.max_ext_leaf, CPUID_LAST_EXT - 1) : leaf > MIN(cpu.max_leaf, CPUID_LAST_BASIC))
+        return;
+    cpuid_machine(leaf, sub, o);
     switch (leaf) {
-    case 0: o[0] = MIN(o[0], 0xdu); break;
-    case 1: leaf_1(v, o); break;
+    case 0: o[0] = MIN(o[0], CPUID_LAST_BASIC); break;
+    case 1: leaf_1(o); break;
+    case 3:
     case 5:
     case 6:
     case 9:
     case 0xa:
-    case 0xb: /* MONITOR, power, DCA, PMU, topology */ o[0] = o[1] = o[2] = o[3] = 0; break;
+    case 0xb: /* serial number, MONITOR, power, DCA, PMU, topology */ o[0] = o[1] = o[2] = o[3] = 0; break;
     case 7: leaf_7(sub, o); break;
-    case 0xd: leaf_d(v, sub, o); break;
-    case 0x80000000: o[0] = cpu.lfence_serialises ? LAST_EXT_LEAF : MIN(o[0], LAST_EXT_LEAF); break;
+    case 0xd: leaf_d(sub, o); break;
+    case 0x80000000: o[0] = cpu.lfence_serialises ? CPUID_LAST_EXT : MIN(o[0], CPUID_LAST_EXT); break;
     case 0x80000001:
         o[2] &= E1_ECX;
-        o[3] &= E1_EDX | (v->domain->is_hardware ? L1_EDX_MTRR : 0);
+        o[3] &= E1_EDX;
         break;
     case 0x80000007:
         o[0] = o[1] = o[2] = 0;
@@ -162,7 +158,54 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
         o[2] = o[3] = 0;
         break;
     case 0x8000000a:
-    case 0x8000001b ... LAST_EXT_LEAF - 1: /* SVM, IBS, topology, SEV */ o[0] = o[1] = o[2] = o[3] = 0; break;
+    case 0x8000001b ... CPUID_LAST_EXT - 1: /* SVM, IBS, topology, SEV */ o[0] = o[1] = o[2] = o[3] = 0; break;
+    }
+}
+
+struct xen_cpuid_leaf *pv_cpuid_find(const struct domain *d, u32 leaf, u32 sub)
+{
+    for (u32 i = 0; i < d->pv.nr_cpuid; i++)
+        if (d->pv.cpuid[i].leaf == leaf && (d->pv.cpuid[i].subleaf == sub || d->pv.cpuid[i].subleaf == XEN_CPUID_NO_SUBLEAF))
+            return &d->pv.cpuid[i];
+    return NULL;
+}
+
+/* As the toolstack has it for this domain; NULL: 0 in all words. What it says nothing of is as the machine has it for guests. */
+static void policy_leaf(const struct domain *d, u32 leaf, u32 sub, u32 o[4])
+{
+    const struct xen_cpuid_leaf *l = d->pv.cpuid ? pv_cpuid_find(d, leaf, sub) : NULL;
+    const struct xen_cpuid_leaf *last = d->pv.cpuid ? pv_cpuid_find(d, leaf & 0x80000000, 0) : NULL;
+
+    if (last && leaf > last->a)
+        o[0] = o[1] = o[2] = o[3] = 0;
+    else if (l)
+        memcpy(o, &l->a, 4 * sizeof(u32));
+    else
+        pv_cpuid_offered(leaf, sub, o);
+}
+
+void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
+{
+    /* MTRRs: the hardware domain reads memory types by platform_op. No operation asks here, so no table can say so. */
+    u32 mtrr = v->domain->is_hardware ? L1_EDX_MTRR : 0;
+    u32 native[4];
+
+    o[0] = o[1] = o[2] = o[3] = 0;
+    if ((leaf & 0xffffff00) == 0x40000000) {
+        if ((leaf & 0xff) <= 5)
+            hypervisor_leaf(leaf, sub, o);
+        return;
+    }
+    policy_leaf(v->domain, leaf, sub, o);
+    cpuid_machine(leaf, sub, native);
+    if (leaf == 1) {
+        o[1] |= v->id * 2 << 24 | MAX(1u, v->domain->max_vcpus) << 16;
+        o[2] |= o[2] & L1_ECX_XSAVE ? L1_ECX_OSXSAVE : 0;
+        o[3] |= native[3] & mtrr;
+    } else if (leaf == 0x80000001) {
+        o[3] |= native[3] & mtrr;
+    } else if (leaf == 0xd && sub == 0 && o[0]) {
+        o[1] = v->pv.xcr0 ? native[1] : 576; /* for what is enabled */
     }
 }
 

@@ -14,7 +14,6 @@
 #include <hv/x86/vectors.h>
 
 #define MSR_UCODE_REV 0x8b
-#define MSR_PLATFORM_INFO 0xce
 #define MSR_MISC_FEATURES 0x140
 #define MSR_FEATURE_CONTROL 0x3a
 #define FEATURE_CONTROL_LOCKED 1 /* and nothing is enabled: no VMX, no SGX */

@@ -174,7 +174,7 @@ static bool emulate_xsetbv(struct vcpu *v, struct cpu_user_regs *regs)
     u64 val = (regs->rdx << 32) | (u32)regs->rax;
 
     /* Intel SDM vol. 1, 13.3: x87 always, AVX needs SSE, the AVX-512 three together and with AVX. */
-    if (!cpu.xsave || (u32)regs->rcx || !(val & XCR0_X87) || (val & ~cpu.xcr0_mask) || ((val & XCR0_AVX) && !(val & XCR0_SSE)) ||
+    if (!cpu.xsave || (u32)regs->rcx || !(val & XCR0_X87) || (val & ~v->domain->pv.xcr0_mask) || ((val & XCR0_AVX) && !(val & XCR0_SSE)) ||
         ((val & XCR0_AVX512) && ((val & XCR0_AVX512) != XCR0_AVX512 || !(val & XCR0_AVX))))
         return false;
     v->pv.xcr0 = val;

@@ -16,9 +16,15 @@ enum outcome pv_emulate_umip(struct vcpu *v, struct cpu_user_regs *regs, const s
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs) __may_preempt;
 bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs); /* after a #UD. False: the instructions are others */
 void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);   /* out: EAX, EBX, ECX, EDX */
-void cpuid_tell_hidden(void);                                             /* boot: which of the processor's features guests do not see */
-bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);                         /* false: #GP */
-bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val) __may_preempt;            /* false: #GP */
+/* The processor's own answer, 0 for leaves that it has not; and what of it guests may be shown, the same for all their vCPUs. */
+#define CPUID_LAST_BASIC 0xdu
+#define CPUID_LAST_EXT 0x80000021u
+void cpuid_machine(u32 leaf, u32 subleaf, u32 out[4]);
+void pv_cpuid_offered(u32 leaf, u32 subleaf, u32 out[4]);
+struct xen_cpuid_leaf *pv_cpuid_find(const struct domain *d, u32 leaf, u32 subleaf); /* in the domain's policy; NULL: not there */
+void cpuid_tell_hidden(void);                                  /* boot: which of the processor's features guests do not see */
+bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);              /* false: #GP */
+bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val) __may_preempt; /* false: #GP */
 /* Control registers as the guest sees them, and the bits of CR4 that are its own: a different wish for others is ignored, as under Xen. */
 u64 pv_guest_cr0(const struct vcpu *v);
 u64 pv_guest_cr4(const struct vcpu *v);
