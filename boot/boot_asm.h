@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Shared by the boot stubs. The load address is in %ebp; addresses of symbols are offsets from it. */
-#ifndef BOOT_ASM_H
-#define BOOT_ASM_H
+#pragma once
 
 #include <hv/x86/bits.h>
 #include <hv/x86/layout.h>
@@ -24,5 +23,3 @@
 #define L4_IDX(va) (((va) >> 39) & 511)
 #define L3_IDX(va) (((va) >> 30) & 511)
 #define L2_IDX(va) (((va) >> 21) & 511)
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the files of the scheduler. The lock of a queue is never held with another queue's. */
-#ifndef SCHED_RUNQUEUE_H
-#define SCHED_RUNQUEUE_H
+#pragma once
 
 #include <hv/domain.h>
 #include <hv/sched.h>
@@ -49,5 +48,3 @@ void sched_steal(struct percpu *c, bool idle, u64 now);
 /* cap.c */
 void sched_cap_park(struct vcpu *v); /* if its budget is used up; its queue's lock is held */
 u64 sched_cap_slice(const struct domain *d, u64 slice);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The few ACPI tables that a hypervisor needs: MADT, FADT, HPET, SPCR, BGRT, DMAR. ACPI 6.4, chapter 5. */
-#ifndef HV_ACPI_H
-#define HV_ACPI_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -84,5 +83,3 @@ void acpi_bgrt_forget_image(void *table, u32 length); /* takes the picture out o
 bool acpi_checksum_ok(const void *p, u32 length);     /* the sum of all bytes is 0 */
 /* Sleep through PM1 control; returns only if it did not work. */
 void acpi_enter_sleep(u16 pm1a_value, u16 pm1b_value);
-
-#endif

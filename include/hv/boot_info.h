@@ -3,8 +3,7 @@
  * What the firmware and the loader told us, in one form for every way in. Filled once by the
  * parser of the protocol; read-only afterwards.
  */
-#ifndef HV_BOOT_INFO_H
-#define HV_BOOT_INFO_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -81,5 +80,3 @@ bool boot_info_place_is_free(const struct boot_info *bi, paddr_t start, paddr_t 
  * modules, for loaders that pass only one (qemu -initrd). Splits it in place; others are left.
  */
 void boot_bundle_split(struct boot_info *bi, void *(*map)(paddr_t));
-
-#endif

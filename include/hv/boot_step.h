@@ -5,8 +5,7 @@
  * Facts are words: what one step gives, later ones need. tools/gen_boot_order.py reads these lines and the lists in arch/x86/setup.c: the build
  * fails where a need is met by nothing earlier on one of the platforms, and docs/boot-order.md is made of them. Compiled, they are nothing.
  */
-#ifndef HV_BOOT_STEP_H
-#define HV_BOOT_STEP_H
+#pragma once
 
 #define BOOT_STEP(step, needs, gives, platforms) \
     _Static_assert(sizeof(&step) == sizeof(void *) && sizeof(needs) && sizeof(gives) && (platforms), #step)
@@ -14,5 +13,3 @@
 #define GIVES(...) #__VA_ARGS__
 #define EVERYWHERE 1
 #define ONLY_UEFI(reason) sizeof(reason) /* what it is for exists there alone */
-
-#endif

@@ -4,8 +4,7 @@
  *     OPTION("noreboot", option_bool, opt_noreboot, "halt after a panic", "off");
  * The last two arguments are the option's row in docs/options.md (tools/gen_options.py), and nowhere else.
  */
-#ifndef HV_CMDLINE_H
-#define HV_CMDLINE_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -38,5 +37,3 @@ const char *cmdline_dom0_part(const char *line);
 
 /* Why an option that Xen documents is not here; "": it needs no word; NULL: no option of Xen's. absent_options.c */
 const char *option_absence(const char *name);
-
-#endif

@@ -3,8 +3,7 @@
  * The console: sinks that show the log, the log itself, and the input side, which Ctrl-A
  * pressed three times switches between dom0 and the hypervisor's debug keys.
  */
-#ifndef HV_CONSOLE_H
-#define HV_CONSOLE_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -106,5 +105,3 @@ struct boot_framebuffer;
 void framebuffer_init(const struct boot_framebuffer *fb);
 
 extern bool opt_sync_console;
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cpio archives in the format newc (Linux, Documentation/driver-api/early-userspace/buffer-format.rst). */
-#ifndef HV_CPIO_H
-#define HV_CPIO_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -15,5 +14,3 @@ bool cpio_member(const char *at, u64 off, u64 size, struct cpio_member *m);
 bool cpio_named(const struct cpio_member *m, const char *name); /* that is its name, whole */
 /* An archive in which there is nothing but kernel/x86/microcode/, as loaders put before the initrd. */
 bool cpio_is_microcode(const u8 *data, u64 size);
-
-#endif

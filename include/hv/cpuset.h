@@ -3,8 +3,7 @@
  * Sets of CPUs, by number (percpu.id). Values are private copies; of a set that CPUs share, cpuset_read() makes one. Each bit is read once, but
  * bits of different words at different times: what a CPU is in is certain for that CPU alone, not for two together.
  */
-#ifndef HV_CPUSET_H
-#define HV_CPUSET_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -137,5 +136,3 @@ static inline void cpuset_drop_first(cpuset_t *s)
 /* c: each CPU of the set, by number. The set is copied before the first. */
 #define for_each_cpu(c, set) \
     for (cpuset_t left_ = (set); !cpuset_empty(left_) && ((c) = cpu_table[cpuset_first(left_)], true); cpuset_drop_first(&left_))
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Building the first domain from the boot modules. */
-#ifndef HV_DOM0_H
-#define HV_DOM0_H
+#pragma once
 
 #include <hv/domain.h>
 
@@ -64,5 +63,3 @@ u32 dom0_choose_vcpus(u32 cpus); /* dom0_max_vcpus= on a machine with so many CP
 
 /* build_dom0.c: panics with advice for the user when it cannot be done (no guest exists yet). */
 void build_dom0(void) __may_preempt;
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The firmware's runtime services (UEFI 2.9, chapter 8), for dom0. */
-#ifndef HV_EFI_H
-#define HV_EFI_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -51,5 +50,3 @@ long efi_call(enum efi_service service, u64 *status, const u64 args[5]) __may_pr
 /* call.S: fn with its arguments in the firmware's convention; efi_abort is where it ends if it faults. */
 u64 efi_enter(u64 fn, const u64 args[5]);
 extern const char efi_abort[];
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the EFI entry kept of the firmware before it ended boot services. */
-#ifndef HV_EFI_BOOT_H
-#define HV_EFI_BOOT_H
+#pragma once
 
 #include <hv/boot_info.h>
 
@@ -27,5 +26,3 @@ void efi_exit_boot_services(paddr_t mbi);
 paddr_t efi_find_rsdp(const void *system_table, void *(*map)(paddr_t));
 /* Adds the final EFI memory map to bi. */
 void efi_add_memory_map(struct boot_info *bi);
-
-#endif

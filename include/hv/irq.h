@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Interrupts that have reached this CPU: arch/x86/irq/irq_dispatch.c. */
-#ifndef HV_IRQ_H
-#define HV_IRQ_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -9,5 +8,3 @@ void irq_init(void); /* boot: 8259, I/O APICs, PIRQs */
 /* From the trap entry, interrupts off: serves the vector and ends it at the local APIC. Takes irq_lock and event_lock for a PIRQ. */
 void irq_dispatch(u32 vector);
 void irq_print(void); /* debug key: PIRQs, and interrupts on vectors that nobody has */
-
-#endif

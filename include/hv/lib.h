@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Freestanding library: memory, strings, formatting, sorting, bits. Interrupt-safe, no locks. */
-#ifndef HV_LIB_H
-#define HV_LIB_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -75,5 +74,3 @@ enum {
     ERANGE = 34, ENOSYS = 38, ENODATA = 61, ETIME = 62, EOVERFLOW = 75, ERESTART = 85, EOPNOTSUPP = 95, ENOBUFS = 105,
 };
 /* clang-format on */
-
-#endif

@@ -4,8 +4,7 @@
  * guest's making; what a second load then does with the word it finds there can be measured. So the index itself is bounded, by
  * instructions whose results are not predicted. The check before it stays: it decides what the guest is told.
  */
-#ifndef HV_NOSPEC_H
-#define HV_NOSPEC_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -17,5 +16,3 @@ static force_inline u64 index_nospec(u64 index, u64 count)
     __asm__("cmp %2, %1\n   sbb %0, %0" : "=r"(below) : "r"(index), "rme"(count) : "cc");
     return index & below;
 }
-
-#endif

@@ -3,8 +3,7 @@
  * The hypervisor's own end. Guest input never leads here: callers in pv/, grant/, evtchn/ say
  * at the call why no guest can reach it.
  */
-#ifndef HV_PANIC_H
-#define HV_PANIC_H
+#pragma once
 
 #include <hv/panic_codes.h>
 #include <hv/x86/regs.h>
@@ -39,5 +38,3 @@ void machine_halt(void) __noreturn;    /* this CPU, interrupts off, for ever */
 const char *symbol_describe(u64 addr, char *buf, size_t size);
 
 extern bool opt_noreboot;
-
-#endif

@@ -6,8 +6,7 @@
  *
  * X(name, code, cause, what to try)
  */
-#ifndef HV_PANIC_CODES_H
-#define HV_PANIC_CODES_H
+#pragma once
 
 #define PANIC_CODE_LIST(X)                                                                                                                 \
     X(ASSERT, "A01", "A check of the hypervisor's own state failed.", "Report the lines of this screen. loglvl=all shows more before it.") \
@@ -63,5 +62,3 @@ enum panic_code { PANIC_CODE_LIST(X) PANIC_CODE_COUNT };
 #undef X
 /* Codes from here on stand for exceptions. */
 #define PANIC_TRAP(vector) ((enum panic_code)(0x100 + (vector)))
-
-#endif

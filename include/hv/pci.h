@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PCI configuration space of segment 0 through ports cf8h and cfch, and MSI capabilities. */
-#ifndef HV_PCI_H
-#define HV_PCI_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -30,5 +29,3 @@ struct uart_place;
 bool pci_find_serial(u32 from, bool amt, struct uart_place *place) __must_check;
 /* Moves a card to the I/O port of its place; bridge: the one in front of it lets that through, NULL: none. */
 void pci_place_serial(const struct uart_place *place, const u16 *bridge);
-
-#endif

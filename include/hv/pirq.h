@@ -4,8 +4,7 @@
  * them. Errors of all: -EPERM (no right to the PIRQ, hv/io_rights.h), -EBUSY (it is another domain's, or the hypervisor's), -EINVAL (no
  * such PIRQ), -ENOSPC (no CPU has a vector left). Each takes irq_lock; event_lock may be held.
  */
-#ifndef HV_PIRQ_H
-#define HV_PIRQ_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -40,5 +39,3 @@ int irq_route_hypervisor_nmi(u32 gsi);
 int irq_leave_cpu(const struct percpu *c) __may_preempt __must_check;
 void irq_drain(void);
 void irq_return_to_cpu(const struct percpu *c);
-
-#endif

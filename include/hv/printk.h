@@ -4,8 +4,7 @@
  * Messages go to the boot log and ring always, to the console sinks when their level is at or
  * below the threshold (loglvl=, guest_loglvl=).
  */
-#ifndef HV_PRINTK_H
-#define HV_PRINTK_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -29,5 +28,3 @@ void timestamp_set_wallclock(u64 sec, u32 nsec);
 
 /* A character of the log, made harmless: what dom0 has printed is in there, too. */
 static inline char log_char(char c) { return c == '\n' || (c >= ' ' && c < 127) ? c : ' '; }
-
-#endif

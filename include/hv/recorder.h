@@ -5,8 +5,7 @@
  * boot's end, and stops when boots fail one after the other. docs/flight-recorder.md has the
  * layout. Everything here may be called in any phase and context.
  */
-#ifndef HV_RECORDER_H
-#define HV_RECORDER_H
+#pragma once
 
 #include <hv/panic_codes.h>
 #include <hv/system_state.h>
@@ -42,5 +41,3 @@ struct recorder_report {
     u64 frames[8];
 };
 void recorder_report(const struct recorder_report *r); /* a panic's */
-
-#endif

@@ -5,8 +5,7 @@
  * A vCPU's virtual time advances by its running time times SCHED_WEIGHT_DEFAULT over its domain's
  * weight; the runnable vCPU with the least runs. Virtual times are relative to their queue.
  */
-#ifndef HV_SCHED_H
-#define HV_SCHED_H
+#pragma once
 
 #include <hv/cpuset.h>
 #include <hv/spinlock.h>
@@ -74,5 +73,3 @@ bool sched_cpu_is_empty(const struct percpu *c); /* neither runs nor waits a vCP
 
 struct vcpu *idle_vcpu_create(struct percpu *c, void *stack_block) __must_check; /* NULL: no memory */
 void idle_init_boot_cpu(void);                                                   /* phase early_boot; from here on `current` is valid */
-
-#endif

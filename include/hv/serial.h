@@ -3,8 +3,7 @@
  * The serial lines com1 and com2: what com1= and com2= say of them, and where their UARTs are. An I/O port is used as it
  * stands; arch/x86/start_consoles.c looks for a card, and maps registers in memory.
  */
-#ifndef HV_SERIAL_H
-#define HV_SERIAL_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -69,5 +68,3 @@ bool serial_owns_card(u16 bdf); /* its configuration space is not for guests to 
 void serial_set_sync(void); /* from here on output waits for the UART; no lock: for fatal paths */
 void serial_flush(void);    /* sends what is buffered, synchronously */
 bool serial_key_pressed(void);
-
-#endif

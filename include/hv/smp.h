@@ -4,8 +4,7 @@
  * named and left out. One that is taken offline is parked: halted, but ready for NMI and #MC, so that
  * a broadcast machine check finds every CPU prepared.
  */
-#ifndef HV_SMP_H
-#define HV_SMP_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -24,5 +23,3 @@ void smp_park(void); /* this CPU, from its idle loop */
 void smp_stop_others(void);
 void smp_note_stopped(void);  /* called by the CPU that stops */
 void smp_stop_if_asked(void); /* in the NMI handler */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Deferred work, run on this CPU's way back to a guest or in its idle loop, with no lock held. */
-#ifndef HV_SOFTIRQ_H
-#define HV_SOFTIRQ_H
+#pragma once
 
 #include <hv/panic.h>
 #include <hv/types.h>
@@ -43,5 +42,3 @@ void preempt_wait(u32 *turns) __may_preempt;
 
 /* Also on the runs of a function that come to no preempt_point(): a caller that holds a lock is found the first time. */
 static inline void assert_may_preempt(void) { ASSERT(this_cpu()->locks_held == 0); }
-
-#endif

@@ -7,8 +7,7 @@
  * Locks are taken in the order of their ranks; two of one rank in the order of their addresses,
  * where that rank says so. Debug builds check it. docs/locking.md says what each guards.
  */
-#ifndef HV_SPINLOCK_H
-#define HV_SPINLOCK_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -38,5 +37,3 @@ typedef struct {
 
 void spin_lock(spinlock_t *lock);   /* interrupts are off. Serves TLB flushes while it waits */
 void spin_unlock(spinlock_t *lock); /* by the CPU that has it; any order of release */
-
-#endif

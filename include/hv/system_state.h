@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The phase the machine is in. One function moves it, forward only. */
-#ifndef HV_SYSTEM_STATE_H
-#define HV_SYSTEM_STATE_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -20,5 +19,3 @@ const char *system_phase_name(void);
 void system_phase_advance(enum phase next); /* one step forward, or PHASE_SHUTDOWN from anywhere. Any context */
 /* True from the moment that `phase` has begun. */
 static inline bool booted_past(enum phase phase) { return system_phase() >= phase; }
-
-#endif

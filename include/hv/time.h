@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* System time (ns since boot, monotonic), timers and the clocks shown to guests. */
-#ifndef HV_TIME_H
-#define HV_TIME_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -69,5 +68,3 @@ void apic_timer_program(u64 expires_ns);                /* ~0: stop */
 u64 cmos_read_time(void);
 #define CMOS_STATUS_A 10
 u8 cmos_read(u8 reg); /* boot, and dom0 not running: no lock */
-
-#endif

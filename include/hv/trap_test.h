@@ -3,8 +3,7 @@
  * Hooks of test builds (make TRAP_TEST=1, make COVERAGE=1); nothing in others. tests/trap/ has
  * the code behind them.
  */
-#ifndef HV_TRAP_TEST_H
-#define HV_TRAP_TEST_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -54,6 +53,4 @@ static inline void trap_test_nested(u32 *depth) { (void)depth; }
 void coverage_dump(void); /* all counters through the debug console, port e9h */
 #else
 static inline void coverage_dump(void) {}
-#endif
-
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Basic types and compiler helpers. Includes nothing of ours; usable from host unit tests. */
-#ifndef HV_TYPES_H
-#define HV_TYPES_H
+#pragma once
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -65,5 +64,3 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096UL
 #define PAGE_MASK (~(PAGE_SIZE - 1))
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The vectors of device interrupts, a space for each CPU: arch/x86/irq/vector_alloc.c. irq_lock held where nothing else is said. */
-#ifndef HV_VECTOR_ALLOC_H
-#define HV_VECTOR_ALLOC_H
+#pragma once
 
 #include <hv/types.h>
 #include <hv/x86/vectors.h>
@@ -23,5 +22,3 @@ void vectors_close(const struct percpu *c);  /* the CPU gets no more vectors */
 void vectors_open(const struct percpu *c);   /* it may get vectors again */
 void vectors_forget(const struct percpu *c); /* frees all vectors of a closed CPU */
 bool irq_reaches(const struct percpu *c);    /* can devices address this CPU? No lock */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The NMI watchdog: what its timer writes and the NMI handler looks at. */
-#ifndef HV_WATCHDOG_H
-#define HV_WATCHDOG_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -14,5 +13,3 @@ struct nmi_watchdog {
 extern struct nmi_watchdog nmi_watchdog;
 
 void watchdog_start(void); /* watchdog=, when timers and interrupt controllers work */
-
-#endif

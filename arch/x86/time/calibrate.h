@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Measuring the TSC's rate against clocks whose rate is known. */
-#ifndef CALIBRATE_H
-#define CALIBRATE_H
+#pragma once
 
 #include <hv/time.h>
 
@@ -48,5 +47,3 @@ u32 clock_rates_stated(struct tsc_rate *rates);
 bool clock_rate_rounded(struct tsc_rate *rate);
 /* From the real-time clock's seconds. False: there is none. */
 bool clock_rate_rtc(struct tsc_rate *rate);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The page behind the AP trampoline, shared by ap_trampoline.S and ap_bringup.c. */
-#ifndef HV_X86_AP_MAILBOX_H
-#define HV_X86_AP_MAILBOX_H
+#pragma once
 
 #define AP_STAGE_SENT 0
 #define AP_STAGE_REAL 1
@@ -65,6 +64,4 @@ CHECK_OFFSET(struct ap_mailbox, ivt, AP_MAILBOX_IVT);
 CHECK_OFFSET(struct ap_mailbox, idt32, AP_MAILBOX_IDT32);
 CHECK_OFFSET(struct ap_mailbox, gdt, AP_MAILBOX_GDT);
 CHECK_SIZE(struct ap_mailbox, 4096);
-#endif
-
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bits of registers, error codes and page-table entries, for C and for assembler. Names and numbers: Intel SDM. */
-#ifndef HV_X86_BITS_H
-#define HV_X86_BITS_H
+#pragma once
 
 #ifdef __ASSEMBLER__
 #define BITS_(x) x
@@ -77,5 +76,3 @@
 #define PTE_AVAIL BITS_(0xe00)
 #define PTE_PAT_LARGE BITS_(0x1000) /* PTE_PAT's meaning in an L2 or L3 entry */
 #define PTE_NX BITS_(0x8000000000000000)
-
-#endif

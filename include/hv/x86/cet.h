@@ -9,8 +9,7 @@
  *
  * Indirect branch tracking: an indirect jump or call that does not lead to ENDBR64 raises #CP.
  */
-#ifndef HV_X86_CET_H
-#define HV_X86_CET_H
+#pragma once
 
 #include <hv/x86/layout.h>
 
@@ -72,5 +71,4 @@ static inline void cet_resume(u64 was)
     if (was)
         wrmsr(MSR_S_CET, was);
 }
-#endif
 #endif

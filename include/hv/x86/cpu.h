@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* This processor: features, control registers, descriptor tables, stacks. */
-#ifndef HV_X86_CPU_H
-#define HV_X86_CPU_H
+#pragma once
 
 #include <hv/types.h>
 #include <hv/x86/percpu.h>
@@ -52,5 +51,3 @@ static inline bool cpu_on_ist_stack(const struct percpu *c, unsigned ist, u64 rs
 }
 
 extern char boot_stack_block[], boot_ist_stacks[];
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What reports are made of: arch/x86/trap/fatal.c. They begin with panic() and fatal_trap() (hv/panic.h). Any context, no lock. */
-#ifndef HV_X86_FATAL_H
-#define HV_X86_FATAL_H
+#pragma once
 
 #include <hv/x86/regs.h>
 
@@ -10,5 +9,3 @@ void registers_print(const struct cpu_user_regs *regs, const char *loglvl); /* L
 void fatal_note_address(u64 address);
 /* Does not return on a CPU that is not the one that reports. */
 void cpu_stop_if_panicking(void);
-
-#endif

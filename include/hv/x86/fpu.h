@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* FPU, SSE, AVX and AVX-512 state. Areas have fpu_area_size() bytes, zeroed, any alignment. */
-#ifndef HV_X86_FPU_H
-#define HV_X86_FPU_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -19,5 +18,3 @@ void fpu_get_legacy(void *area, void *image);
 void fpu_save(void *area);
 void fpu_restore(void *area, u64 xcr0);
 void fpu_load_xcr0(u64 xcr0); /* the running guest's */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The few instructions that are emulated for guests, taken apart. Intel SDM vol. 2, chapter 2. */
-#ifndef HV_X86_INSN_H
-#define HV_X86_INSN_H
+#pragma once
 
 #include <hv/x86/regs.h>
 
@@ -56,5 +55,3 @@ u64 *insn_gpr(struct cpu_user_regs *regs, unsigned n);
 /* Low `size` bytes; AH..BH as byte registers 4 to 7 without REX are not supported (false). */
 bool insn_read_reg(struct cpu_user_regs *regs, const struct insn *in, unsigned n, u64 *v);
 void insn_write_reg(struct cpu_user_regs *regs, const struct insn *in, unsigned n, u64 v);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* I/O APICs, found through the MADT; GSIs are numbered across them: arch/x86/irq/io_apic.c. Takes io_apic_lock, a leaf. */
-#ifndef HV_X86_IO_APIC_H
-#define HV_X86_IO_APIC_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -19,5 +18,3 @@ int io_apic_route(u32 gsi, const struct gsi_route *r); /* 0; -ENODEV: no such pi
 void io_apic_mask(u32 gsi, bool masked);               /* nothing happens if there is no such pin */
 /* A register of the I/O APIC at machine address `base`, as dom0 may read it; *ok: there is one. */
 u32 io_apic_read_guest(u64 base, u32 reg, bool *ok);
-
-#endif

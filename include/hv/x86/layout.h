@@ -11,8 +11,7 @@
  *   261  ffff82d040000000  the hypervisor image
  *   262  ffff830000000000  direct map of all RAM, to the end of slot 271
  */
-#ifndef HV_X86_LAYOUT_H
-#define HV_X86_LAYOUT_H
+#pragma once
 
 #ifdef __ASSEMBLER__
 #define _VA(x) x
@@ -100,5 +99,3 @@
 #define BOOT_PROTO_MULTIBOOT2 1
 #define BOOT_PROTO_MULTIBOOT2_EFI 2
 #define BOOT_PROTO_PVH 3
-
-#endif

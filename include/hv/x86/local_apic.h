@@ -3,8 +3,7 @@
  * The local APIC of this CPU: arch/x86/irq/local_apic.c, Intel SDM vol. 3, chapter 11. Any context, NMI and #MC included, no lock; its timer is
  * programmed by apic_timer_program() (hv/time.h).
  */
-#ifndef HV_X86_LOCAL_APIC_H
-#define HV_X86_LOCAL_APIC_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -27,5 +26,3 @@ u32 local_apic_id(void);
 void local_apic_send(u32 apic_id, u32 command);
 /* In the mode that is in force: xAPIC has 8 bits for an id, and all ones address every CPU. */
 bool local_apic_reaches(u32 apic_id);
-
-#endif

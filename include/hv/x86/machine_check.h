@@ -5,8 +5,7 @@
  * common/control/mca.c deals with it in a softirq: on the CPU whose guest was hit before that guest
  * runs again, else on any.
  */
-#ifndef HV_X86_MACHINE_CHECK_H
-#define HV_X86_MACHINE_CHECK_H
+#pragma once
 
 #include <hv/x86/regs.h>
 
@@ -75,5 +74,3 @@ bool mc_event_take(struct mc_event *e);
 bool mc_recovery_supported(void); /* MCG_CAP.SER_P */
 /* A value that the next #MC on the first CPU reads instead of the MSR's. One caller at a time. 0, -ENOSPC, -EINVAL. */
 int mc_interpose(u32 msr, u64 value);
-
-#endif

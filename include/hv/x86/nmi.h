@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Non-maskable interrupts: arch/x86/trap/nmi.c. */
-#ifndef HV_X86_NMI_H
-#define HV_X86_NMI_H
+#pragma once
 
 #include <hv/x86/regs.h>
 
@@ -10,5 +9,3 @@ void nmi_init(void); /* boot */
 void nmi_handle(struct cpu_user_regs *regs);
 /* entry.S. NMIs are blocked until the next IRETQ, and a return by SYSRET would leave them so. */
 void nmi_unblock(void);
-
-#endif

@@ -4,8 +4,7 @@
  * CPU) ends in a struct stack_top, so the stack pointer alone leads to this CPU's data. GS
  * always belongs to the guest: there is no SWAPGS window.
  */
-#ifndef HV_X86_PERCPU_H
-#define HV_X86_PERCPU_H
+#pragma once
 
 #include <hv/cpuset.h>
 #include <hv/spinlock.h>
@@ -108,5 +107,3 @@ extern struct percpu *cpu_table[MAX_CPUS]; /* by number; NULL: no such CPU */
 extern cpuset_t cpus_online;               /* CPUs that answer interrupts of other CPUs */
 
 static inline bool cpu_is_online(const struct percpu *c) { return cpuset_test(cpuset_read(&cpus_online), c->id); }
-
-#endif

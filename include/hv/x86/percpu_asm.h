@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Assembler macros shared by entry code and copy routines. */
-#ifndef HV_X86_PERCPU_ASM_H
-#define HV_X86_PERCPU_ASM_H
-/* For the assembler. */
+#pragma once
 /* clang-format off */
 
 /* A fault at insn continues at fixup. Same layout as struct exception_table_entry. */
@@ -184,6 +182,4 @@
     pop     %rsi
     pop     %rdi
 .endm
-#endif
-
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Instructions that C has no name for. No policy here. */
-#ifndef HV_X86_PROCESSOR_H
-#define HV_X86_PROCESSOR_H
+#pragma once
 
 #include <hv/types.h>
 #include <hv/x86/bits.h>
@@ -186,5 +185,3 @@ static inline void smp_mb(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline void wmb(void) { barrier(); } /* stores are not reordered with stores on x86 (SDM vol. 3, 9.2) */
 
 static inline bool is_canonical(u64 va) { return (u64)((s64)(va << 16) >> 16) == va; }
-
-#endif

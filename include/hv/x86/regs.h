@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The saved register frame: the layout of the ABI's cpu_user_regs, so that it can be copied to guests whole. */
-#ifndef HV_X86_REGS_H
-#define HV_X86_REGS_H
+#pragma once
 
 #include <hv/types.h>
 #include <hv/x86/bits.h>
@@ -31,5 +30,3 @@ CHECK_OFFSET(struct cpu_user_regs, es, 0xa8);
 #define ENTRY_SYSCALL 0x100
 
 static inline bool regs_from_guest(const struct cpu_user_regs *regs) { return (regs->cs & 3) == 3; }
-
-#endif

@@ -3,8 +3,7 @@
  * Mitigations of speculative execution: what the processor needs, decided once and patched into the
  * code at boot. docs/security.md says what is protected from whom. Included by C and assembler.
  */
-#ifndef HV_X86_SPECULATION_H
-#define HV_X86_SPECULATION_H
+#pragma once
 
 /* What is done at entries and exits, and how indirect branches are taken: bits of spec_plan.what. */
 #define SPEC_XPTI 0x01       /* guests run on tables that lack the hypervisor's memory (Meltdown) */
@@ -134,5 +133,4 @@ void spec_ctrl_load(u64 value); /* such a value, for the guest that this CPU goe
 u32 spec_guest_leaf7_edx(void);
 u32 spec_guest_ext8_ebx(void);
 u64 spec_guest_arch_capabilities(void);
-#endif
 #endif

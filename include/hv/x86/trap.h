@@ -3,8 +3,7 @@
  * Traps. arch/x86/trap/matrix.tbl gives each (vector, phase, context) its one outcome; policy.c
  * holds that table (hv/x86/trap_policy.h), dispatch.c acts on it. docs/traps.md explains.
  */
-#ifndef HV_X86_TRAP_H
-#define HV_X86_TRAP_H
+#pragma once
 
 #include <hv/x86/regs.h>
 
@@ -15,5 +14,3 @@ void *trap_from_hypervisor(struct cpu_user_regs *regs);
 
 /* debug_trap.c: #DB in the hypervisor. */
 void debug_trap_from_hypervisor(struct cpu_user_regs *regs);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The trap matrix as code asks it, and where this CPU stands in it: arch/x86/trap/policy.c. Any context, no lock. */
-#ifndef HV_X86_TRAP_POLICY_H
-#define HV_X86_TRAP_POLICY_H
+#pragma once
 
 #include <hv/x86/regs.h>
 #include <hv/x86/vectors.h>
@@ -20,5 +19,3 @@ u32 trap_phase(void);
 u32 trap_context(const struct cpu_user_regs *regs); /* NULL: no guest was running */
 const char *trap_phase_name(u32 phase);             /* for reports */
 const char *trap_context_name(u32 context);
-
-#endif

@@ -9,8 +9,7 @@
  * ist: index of the TSS stack, 0 for the stack of the running vCPU.
  * What each means, by phase and context: arch/x86/trap/matrix.tbl.
  */
-#ifndef HV_X86_VECTORS_H
-#define HV_X86_VECTORS_H
+#pragma once
 
 #define IST_NONE 0
 #define IST_DF 1
@@ -70,5 +69,3 @@ enum { VECTOR_LIST(X) };
 #define VECTOR_FLUSH 0xf3
 #define VECTOR_LAPIC_ERROR 0xfe
 #define VECTOR_SPURIOUS 0xff
-
-#endif
