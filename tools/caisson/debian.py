@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
 """A whole Debian as dom0: its root disk, made with mmdebstrap, and the machine that runs it."""
+import glob
 import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 
-from . import images, machine, packages
+from . import guests, images, machine, packages
 
 TOOLS = ["mmdebstrap", "e2fsprogs", "openssh-client"]
 SUITE = "bookworm"
 CONTENTS = ["systemd-sysv", "udev", "dbus", "libpam-systemd", "linux-image-amd64", "initramfs-tools", "openssh-server", "iproute2",
-            "iputils-ping", "gcc", "libc6-dev", "make", "stress-ng", "fio", "iperf3", "procps", "e2fsprogs", "kmod"]
+            "iputils-ping", "gcc", "libc6-dev", "make", "stress-ng", "fio", "iperf3", "procps", "e2fsprogs", "kmod", "xen-utils-4.17",
+            "bridge-utils", "qemu-system-xen", "qemu-utils", "grub-xen-host"]
 
 # A script on a second disk, for who runs this without a person at it.
 SERVICE = """[Unit]
@@ -31,24 +34,47 @@ TTYPath=/dev/hvc0
 [Install]
 WantedBy=multi-user.target
 """
+ISSUE = """Debian as dom0 on Caisson. root has no password here; 'poweroff' ends the machine.
+A guest is ready:
+  xl create -c /root/guest.cfg   starts it, in this terminal; Ctrl-] comes back here
+  xl list                        shows what runs, and for how long it has
+  xl destroy guest               ends it
+
+"""
+GUEST = """# A guest with Debian's kernel; docs/guests.md says more.
+name = "guest"
+kernel = "/vmlinuz"
+ramdisk = "/initrd.img"
+extra = "root=/dev/xvda rw console=hvc0 quiet"
+memory = 256
+vcpus = 1
+disk = ["/root/guest.img,raw,xvda,w"]
+vif = ["bridge=xenbr0"]
+"""
 FILES = {
     "etc/hostname": "caisson\n",
     "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
-    "etc/systemd/network/20-wired.network": "[Match]\nName=en*\n\n[Network]\nDHCP=yes\n",
+    # Guests are on the same network as dom0, by a bridge.
+    "etc/systemd/network/10-xenbr0.netdev": "[NetDev]\nName=xenbr0\nKind=bridge\n\n[Bridge]\nSTP=no\nForwardDelaySec=0\n",
+    "etc/systemd/network/20-wired.network": "[Match]\nName=en*\n\n[Network]\nBridge=xenbr0\n",
+    "etc/systemd/network/30-xenbr0.network": "[Match]\nName=xenbr0\n\n[Network]\nDHCP=yes\n",
     "etc/systemd/system/caisson-script.service": SERVICE,
-    "etc/issue.d/caisson.issue": "Debian as dom0 on Caisson. root has no password here; 'poweroff' ends the machine.\n\n",
+    "etc/issue.d/caisson.issue": ISSUE,
+    "root/guest.cfg": GUEST,
 }
 UNITS = ["systemd-networkd", "ssh", "caisson-script"]
 
 
 def root_disk(cache):
     """(image, kernel, initrd, key for ssh); made on the first call, in some minutes. The image is never written to."""
-    out = os.path.join(cache, "debian")
+    contents = zlib.crc32(repr((CONTENTS, FILES, UNITS, guests.ROOT)).encode())
+    out = os.path.join(cache, f"debian-{contents:08x}")
     paths = [os.path.join(out, f) for f in ("root.img", "vmlinuz", "initrd.img", "id_ed25519")]
     if all(os.path.exists(p) for p in paths):
         return paths
     packages.ensure(TOOLS)
-    shutil.rmtree(out, ignore_errors=True)
+    for old in glob.glob(os.path.join(cache, "debian*")):
+        shutil.rmtree(old)
     os.makedirs(out)
     image, kernel, initrd, key = paths
     _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "caisson", "-f", key])
@@ -59,6 +85,7 @@ def root_disk(cache):
             os.makedirs(os.path.dirname(os.path.join(extra, name)), exist_ok=True)
             with open(os.path.join(extra, name), "w") as f:
                 f.write(text)
+        guests.root_disk(os.path.join(extra, "root", "guest.img"))
         hooks = [f"sync-in {extra} /", 'chroot "$1" passwd -d root', f'chroot "$1" systemctl -q enable {" ".join(UNITS)}',
                  'chown -R 0:0 "$1/root" "$1/etc/systemd" && chmod 700 "$1/root/.ssh"']
         _run(packages.as_root(["mmdebstrap", "-q", "--variant=minbase", "--include=" + ",".join(CONTENTS)] +
@@ -88,7 +115,7 @@ def command(out, elf, disk, script=None, hv="", dom0="", uefi=False, forward="",
     # A getty would hang up the script's terminal.
     words = f"console=hvc0 root=/dev/vda rw {'caisson.script systemd.mask=serial-getty@hvc0.service ' if script else ''}{dom0}".strip()
     iso = images.iso(os.path.join(out, f"debian{'-script' if script else ''}.iso"), elf, kernel, initrd,
-                     f"com1=115200,8n1 console=com1,vga {hv}".strip(), words)
+                     f"com1=115200,8n1 console=com1,vga dom0_mem=50% {hv}".strip(), words)
     args = machine.command(("uefi" if uefi else "bios", iso), **machine_words)
     nic = args.index("-nic")
     args[nic:nic + 2] = ["-netdev", "user,id=net" + forward, "-device", "virtio-net-pci,netdev=net",

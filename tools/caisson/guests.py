@@ -6,6 +6,7 @@ kernels for guests and their initramfs. A whole Debian does the same (debian.py)
 import lzma
 import os
 import re
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -32,6 +33,8 @@ START = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs devtmpfs /dev
+/bin/busybox ln -s /proc/self/fd /dev/fd
+/bin/busybox ln -s fd/0 /dev/stdin
 /bin/busybox mkdir -p /dev/pts
 /bin/busybox mount -t devpts devpts /dev/pts
 /bin/busybox --install -s /bin 2>/dev/null
@@ -53,7 +56,7 @@ echo 'XENCONSOLED_ARGS=--log=all' > /etc/default/xen
 case " $(cat /proc/cmdline) " in
 *" caisson.batch "*) bash /script; poweroff -f ;;
 esac
-bash /script
+setsid cttyhack bash /script
 while :; do
     setsid cttyhack bash -l
 done
@@ -71,11 +74,82 @@ uname -a
 echo "guest: $(nproc) vCPUs, $(grep MemTotal /proc/meminfo | tr -s ' ' | cut -d' ' -f2) KiB, up $(cut -d' ' -f1 /proc/uptime) s"
 case " $(cat /proc/cmdline) " in
 *" caisson.batch "*) poweroff -f ;;
-*" caisson.commands "*) stty -echo; while :; do sh; done ;;
+*" caisson.commands "*) stty -echo; while read -r line; do eval "$line"; done ;;
 esac
 while :; do
     setsid cttyhack sh -l
 done
+"""
+
+# The first process of a guest that has a disk of its own: as much of a system as busybox is.
+ROOT = """#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mountpoint -q /dev || /bin/busybox mount -t devtmpfs devtmpfs /dev
+export PATH=/bin HOME=/root TERM=${TERM:-linux}
+cd /root
+ip link set lo up
+ip link set eth0 up
+udhcpc -q -n -t 3 -i eth0 -s /etc/udhcpc.script
+echo
+echo "This is a guest beside dom0: $(uname -sr), $(nproc) vCPU, $(grep MemTotal /proc/meminfo | tr -s ' ' | cut -d' ' -f2) KiB."
+echo "'poweroff -f' ends it; Ctrl-] goes back to dom0, where 'xl console guest' comes here again."
+while :; do
+    setsid cttyhack sh -l
+done
+"""
+UDHCPC = """#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip address replace $ip/$mask dev $interface
+ip route replace default via $router
+echo "nameserver $dns" >/etc/resolv.conf
+"""
+
+
+def root_disk(path):
+    """A guest's disk: a file system of 16 MiB with busybox. Needs e2fsprogs."""
+    with tempfile.TemporaryDirectory() as tree:
+        for d in ("bin", "sbin", "etc", "root", "proc", "sys", "dev", "run", "tmp"):
+            os.mkdir(f"{tree}/{d}")
+        shutil.copy("/bin/busybox", f"{tree}/bin")
+        for applet in subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True, check=True).stdout.split():
+            if applet != "busybox":
+                os.symlink("busybox", f"{tree}/bin/{applet}")
+        for name, text in (("sbin/init", ROOT), ("etc/udhcpc.script", UDHCPC)):
+            with open(f"{tree}/{name}", "w") as f:
+                f.write(text)
+            os.chmod(f.name, 0o755)
+        with open(path, "wb") as f:
+            f.truncate(16 << 20)
+        r = subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, path], capture_output=True, text=True)
+        if r.returncode:
+            raise packages.Trouble(f"{r.stderr}the guest's disk cannot be made")
+
+# tools/run --guest
+CONFIG = """name = "guest"
+kernel = "/root/vmlinux"
+ramdisk = "/root/initrd.img"
+extra = "console=hvc0 quiet"
+memory = 128
+vif = ["bridge=xenbr0"]
+"""
+SHELL = """xl list
+xl create -q /root/guest.cfg && echo "xl console guest: Ctrl-] comes back to dom0" && xl console guest
+echo "This is dom0. 'xl create -c /root/guest.cfg', 'xl list', 'xl console guest', 'xl destroy guest'; 'poweroff -f' ends the machine."
+"""
+REPORT = """log=/var/log/xen/console/guest-guest.log
+began=$(cut -d' ' -f1 /proc/uptime)
+xl create -q /root/guest.cfg || exit 1
+created=$(cut -d' ' -f1 /proc/uptime)
+until grep -q '^guest: .* vCPUs' $log 2>/dev/null; do sleep 0.2; xl list guest >/dev/null || exit 1; done
+reached=$(cut -d' ' -f1 /proc/uptime)
+echo "caisson: userspace reached"
+xl list
+sed -n '/^guest: userspace/,$p' $log
+echo "dom0 is up since $began s; xl create took $(echo $created $began | awk '{ print $1 - $2 }') s," \\
+    "the guest came to its shell $(echo $reached $created | awk '{ print $1 - $2 }') s later"
+xl destroy guest
+xl list
 """
 
 
@@ -196,3 +270,12 @@ def dom0_initramfs(path, cache, kernel, script, files=()):
     own = _merged_usr() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)}
     with open(toolstack(cache), "rb") as f:
         return images.write_if_changed(path, f.read() + _archive(own | added))
+
+
+def example(out, cache, kernel, batch):
+    """The initramfs of a dom0 that starts a guest of the same kernel: a person is put into its shell, or its report is printed (batch)."""
+    files = {"root/vmlinux": vmlinux(os.path.join(out, "vmlinux"), kernel),
+             "root/initrd.img": guest_initramfs(os.path.join(out, "guest.cpio"), kernel),
+             "root/guest.cfg": images.write_if_changed(os.path.join(out, "guest.cfg"), CONFIG.encode())}
+    path = os.path.join(out, "dom0-batch.cpio" if batch else "dom0-shell.cpio")
+    return dom0_initramfs(path, cache, kernel, REPORT if batch else SHELL, files)
