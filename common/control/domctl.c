@@ -33,6 +33,8 @@ static const struct subop rows[] = {
     [XEN_DOMCTL_set_vcpu_msrs] = { CONTROL, ARG_IN(struct xen_domctl_vcpu_msrs), .how = ON_PAUSED_VCPU, .on_vcpu = domctl_set_msrs },
     [XEN_DOMCTL_get_cpu_policy] = { CONTROL, ARG_IN_OUT(struct xen_domctl_cpu_policy), .on_domain = domctl_get_cpu_policy },
     [XEN_DOMCTL_set_cpu_policy] = { CONTROL, ARG_IN_OUT_ALWAYS(struct xen_domctl_cpu_policy), .on_domain = domctl_set_cpu_policy },
+    [XEN_DOMCTL_setdomainhandle] = { CONTROL, ARG_IN(struct xen_domctl_setdomainhandle), .on_domain = domctl_set_handle },
+    [XEN_DOMCTL_set_virq_handler] = { CONTROL, ARG_IN(struct xen_domctl_set_virq_handler), .on_domain = domctl_set_virq_owner },
     [XEN_DOMCTL_setvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_set_affinity },
     [XEN_DOMCTL_getvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_get_affinity },
     [XEN_DOMCTL_scheduler_op] = { CONTROL, ARG_IN_OUT(struct xen_domctl_scheduler_op), .on_domain = domctl_scheduler_op },

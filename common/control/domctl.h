@@ -12,6 +12,8 @@ long domctl_create(struct domain *d, struct xen_domctl *op); /* d NULL: there is
 long domctl_info(struct domain *d, struct xen_domctl *op);   /* the same */
 long domctl_max_vcpus(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_max_mem(struct domain *d, struct xen_domctl *op);
+long domctl_set_handle(struct domain *d, struct xen_domctl *op);
+long domctl_set_virq_owner(struct domain *d, struct xen_domctl *op);
 long domctl_pause(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_unpause(struct domain *d, struct xen_domctl *op);
 long domctl_destroy(struct domain *d, struct xen_domctl *op) __may_preempt; /* -ERESTART: to be called again */

@@ -14,13 +14,15 @@ static bool config_ok(const struct xen_domctl_createdomain *c)
 {
     return !(c->flags & ~(u32)(XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)) && c->max_vcpus && c->max_vcpus <= MAX_VIRT_CPUS &&
            c->max_grant_frames <= GRANT_MAX_FRAMES && c->max_maptrack_frames <= MAPTRACK_MAX_FRAMES &&
-           XEN_DOMCTL_GRANT_version(c->grant_opts) && !c->iommu_opts && !c->vmtrace_size && !c->cpupool_id && !c->arch.emulation_flags;
+           XEN_DOMCTL_GRANT_version(c->grant_opts) && !c->iommu_opts && !c->vmtrace_size && !c->cpupool_id && !c->arch.emulation_flags &&
+           !c->arch.misc_flags;
 }
 
 long domctl_create(struct domain *d, struct xen_domctl *op)
 {
     const struct xen_domctl_createdomain *c = &op->u.createdomain;
     struct domain_config config = { .max_vcpus = c->max_vcpus,
+                                    .xs_domain = c->flags & XEN_DOMCTL_CDF_xs_domain,
                                     .max_ports = MIN(c->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1) + 1,
                                     .max_grant_frames = c->max_grant_frames < 0 ? GRANT_MAX_FRAMES : (u32)c->max_grant_frames,
                                     .max_maptrack_frames = c->max_maptrack_frames < 0 ? MAPTRACK_MAX_FRAMES : (u32)c->max_maptrack_frames };
@@ -59,6 +61,14 @@ long domctl_max_mem(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
+long domctl_set_handle(struct domain *d, struct xen_domctl *op)
+{
+    memcpy(d->handle, op->u.setdomainhandle.handle, sizeof(d->handle));
+    return 0;
+}
+
+long domctl_set_virq_owner(struct domain *d, struct xen_domctl *op) { return evtchn_set_virq_owner(d, op->u.set_virq_handler.virq); }
+
 long domctl_pause(struct domain *d, struct xen_domctl *op)
 {
     (void)op;
@@ -91,7 +101,8 @@ static u32 state_flags(const struct domain *d)
     bool ended = d->state >= DOMAIN_CRASHED && d->shutdown_code != SHUTDOWN_NONE;
 
     return (d->state >= DOMAIN_DYING ? XEN_DOMINF_dying : 0) | (ended ? XEN_DOMINF_shutdown : 0) |
-           (d->controller_pauses ? XEN_DOMINF_paused : 0) | d->shutdown_code << XEN_DOMINF_shutdownshift;
+           (d->controller_pauses ? XEN_DOMINF_paused : 0) | (d->xs_domain ? XEN_DOMINF_xs_domain : 0) |
+           d->shutdown_code << XEN_DOMINF_shutdownshift;
 }
 
 /* Counts vCPUs. XEN_DOMINF_blocked: all vCPUs that are online are blocked. */

@@ -51,6 +51,7 @@ long sysctl_physinfo(void *arg)
                                           .capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
                                           .total_pages = total_ram_pages,
                                           .free_pages = page_free_count(),
+                                          .outstanding_pages = page_claimed_count(),
                                           .max_mfn = max_mfn };
     for (u32 i = 0; i < ARRAY_SIZE(info->hw_cap); i++)
         info->hw_cap[i] = cpu_featureset_word(XEN_SYSCTL_cpu_featureset_host, i);

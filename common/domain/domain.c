@@ -24,7 +24,7 @@ static struct domain *struct_alloc(void)
         return NULL;
     struct domain *d = memset(page_to_virt(pg), 0, STRUCT_PAGES << PAGE_SHIFT);
 
-    d->life_lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
+    d->life_lock = d->line_lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
     d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);
     d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);
     d->grant_lock = (spinlock_t)SPINLOCK_INIT(LOCK_GRANT);
@@ -68,6 +68,7 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     d->max_ports = config->max_ports;
     d->max_grant_frames = config->max_grant_frames;
     d->max_maptrack_frames = config->max_maptrack_frames;
+    d->xs_domain = config->xs_domain;
     memcpy(d->handle, config->handle, sizeof(d->handle));
     d->max_pages = config->dom0 ? ~0ULL : 0; /* others are told */
     sched_domain_init(d);

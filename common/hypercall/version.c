@@ -44,7 +44,6 @@ static long compile_info(guest_ptr_t arg)
 long do_xen_version(u64 cmd, guest_ptr_t arg)
 {
     u64 start = HV_VIRT_START;
-    domid_t handle[8] = { 0 };
 
     switch ((u32)cmd) {
     case XENVER_version: return (ABI_MAJOR << 16) | ABI_MINOR;
@@ -55,7 +54,7 @@ long do_xen_version(u64 cmd, guest_ptr_t arg)
     case XENVER_platform_parameters: return copy_to_guest(arg, &start, sizeof(start));
     case XENVER_get_features: return get_features(arg);
     case XENVER_pagesize: return arg.va ? -EINVAL : (long)PAGE_SIZE;
-    case XENVER_guest_handle: return copy_to_guest(arg, handle, sizeof(handle));
+    case XENVER_guest_handle: return copy_to_guest(arg, current->domain->handle, sizeof(current->domain->handle));
     case XENVER_commandline: return out_string(arg, for_owner(boot_info.cmdline), 1024);
     case XENVER_build_id: return -ENODATA;
     default: return hypercall_not_offered(__HYPERVISOR_xen_version, cmd);

@@ -170,6 +170,11 @@ struct domain {
     bool in_domctl;        /* changed atomically */
     u32 controller_pauses; /* of its pauses */
     u8 handle[16];
+    bool xs_domain; /* it runs xenstored: for the toolstack to know */
+
+    spinlock_t line_lock; /* a leaf */
+    char line[160];       /* what its kernel prints (console_io), up to the end of the line */
+    u32 line_used;
 
     struct io_rights io; /* ports, device memory and interrupts, each by its number */
 };
@@ -249,7 +254,8 @@ int domain_of_frames(domid_t id, struct domain **d) __must_check;
 /* A domain without vCPUs and frames, paused once, and held for the caller. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
 struct domain_config {
     u32 max_vcpus, max_ports, max_grant_frames, max_maptrack_frames;
-    bool dom0;     /* it has all rights, others none */
+    bool dom0; /* it has all rights, others none */
+    bool xs_domain;
     u8 handle[16]; /* the toolstack's name for it */
 };
 int domain_create(domid_t id, const struct domain_config *config, struct domain **created) __must_check;

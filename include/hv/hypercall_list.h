@@ -23,7 +23,7 @@
     X(update_va_mapping, (u64 va, u64 entry, u64 flags), ANYBODY, "the entry that maps an address")                                  \
     X(set_timer_op, (u64 timeout), ANYBODY, "the vCPU's timer")                                                                      \
     X(xen_version, (u64 cmd, guest_ptr_t arg), ANYBODY, "version, features")                                                         \
-    X(console_io, (u64 cmd, u64 count, guest_ptr_t buffer), CONTROL, "the console (dom0's)")                                         \
+    X(console_io, (u64 cmd, u64 count, guest_ptr_t buffer), ANYBODY, "the console: dom0's, and what others' kernels print")          \
     X(grant_table_op, (u64 cmd, guest_ptr_t list, u64 count), ANYBODY, "memory that domains share")                                  \
     X(vm_assist, (u64 command, u64 number), ANYBODY, "switches of the ABI")                                                          \
     X(update_va_mapping_otherdomain, (u64 va, u64 entry, u64 flags, u64 domid), ANYBODY,                                             \

@@ -18,6 +18,7 @@
 #define XEN_DOMCTL_getvcpucontext 13
 #define XEN_DOMCTL_max_vcpus 15
 #define XEN_DOMCTL_scheduler_op 16
+#define XEN_DOMCTL_setdomainhandle 17
 #define XEN_DOMCTL_irq_permission 19
 #define XEN_DOMCTL_iomem_permission 20
 #define XEN_DOMCTL_ioport_permission 21
@@ -25,6 +26,7 @@
 #define XEN_DOMCTL_set_ext_vcpucontext 42
 #define XEN_DOMCTL_get_ext_vcpucontext 43
 #define XEN_DOMCTL_getpageframeinfo3 61
+#define XEN_DOMCTL_set_virq_handler 66
 #define XEN_DOMCTL_get_vcpu_msrs 72
 #define XEN_DOMCTL_set_vcpu_msrs 73
 #define XEN_DOMCTL_get_cpu_policy 82
@@ -61,6 +63,7 @@ struct xen_domctl_createdomain {
 #define XEN_DOMINF_paused 8
 #define XEN_DOMINF_blocked 16
 #define XEN_DOMINF_running 32
+#define XEN_DOMINF_xs_domain 128
 #define XEN_DOMINF_shutdownshift 16
 #define XEN_INVALID_MAX_VCPU_ID 0xffffffffu
 struct xen_domctl_getdomaininfo {
@@ -142,6 +145,13 @@ struct xen_domctl_vcpu_msrs {
     XEN_GUEST_HANDLE_64(struct xen_domctl_vcpu_msr) msrs; /* 0: ask for the number */
 };
 
+struct xen_domctl_setdomainhandle {
+    uint8_t handle[16];
+};
+struct xen_domctl_set_virq_handler {
+    uint32_t virq;
+};
+
 struct xen_domctl_cpu_policy {
     uint32_t nr_leaves, nr_msrs; /* room in, number out; set: numbers in */
     XEN_GUEST_HANDLE_64(struct xen_cpuid_leaf) leaves;
@@ -165,6 +175,8 @@ struct xen_domctl {
         struct xen_domctl_ext_vcpucontext ext_vcpucontext;
         struct xen_domctl_vcpu_msrs vcpu_msrs;
         struct xen_domctl_cpu_policy cpu_policy;
+        struct xen_domctl_setdomainhandle setdomainhandle;
+        struct xen_domctl_set_virq_handler set_virq_handler;
         struct xen_domctl_irq_permission irq_permission;
         struct xen_domctl_iomem_permission iomem_permission;
         struct xen_domctl_ioport_permission ioport_permission;

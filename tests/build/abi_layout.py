@@ -142,6 +142,8 @@ STRUCTS = {
     "xen_sysctl_cpu_levelling_caps": (None, "caps"),
     "xen_sysctl_cpu_featureset": (None, "index nr_features features"),
     "xen_sysctl_cpu_policy": (None, "index nr_leaves nr_msrs _rsvd leaves msrs"),
+    "xen_domctl_setdomainhandle": (None, "handle"),
+    "xen_domctl_set_virq_handler": (None, "virq"),
     "xen_domctl_cpu_policy": (None, "nr_leaves nr_msrs leaves msrs err_leaf err_subleaf err_msr"),
     "xen_cpuid_leaf": (None, "leaf subleaf a b c d"),
     "xen_msr_entry": (None, "idx flags val"),

@@ -20,7 +20,7 @@ static void adds_one(u64 arg)
 {
     domu_box.words[0] = arg + 1;
     domu_box.words[1] = (u64)HYPERCALL2(__HYPERVISOR_xen_version, XENVER_version, 0);
-    CHECK_EQ(HYPERCALL3(__HYPERVISOR_console_io, CONSOLEIO_write, 1, "x"), -1);
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_console_io, CONSOLEIO_read, 1, &domu_box), -1);
     print("a guest speaks");
 }
 

@@ -13,6 +13,7 @@ def toolstack(name, cpu, cpus, words):
     r = run_machine(args, 120)
     need("test kernel: PASS" in r.output and "FAIL" not in r.output and not r.timed_out, "the test kernel did not pass", r)
     clean(r)
+    return r
 
 
 MACHINES = [{"cpu": "max", "cpus": 1, "words": "xpti=no"}, {"cpu": "qemu64", "cpus": 2, "words": "xpti=yes"}]
@@ -43,3 +44,13 @@ def guests(name, cpu, cpus, words):
 @test("life: memory is given to others, claimed, described and taken back, on {cpu} with {cpus} CPUs {words}", each=MACHINES)
 def memory(cpu, cpus, words):
     toolstack("trap_memory", cpu, cpus, words)
+
+
+@test("life: what a guest's kernel prints is shown by the line, and not too much of it")
+def guest_messages():
+    """At guest_loglvl=debug, with the domain's name before it; what a terminal would obey is blank."""
+    r = toolstack("guests_console", "max", 1, "guest_loglvl=all")
+    lines = r.output.splitlines()
+    for text in ("d1: one line", "d1: and  [6none more", f"d1: {'x' * 160}", f"d1: {'x' * 40}"):
+        need(any(line.endswith(text) for line in lines), f"no line ends in '{text}'", r)
+    need("never finished" not in r.output and r.output.count("d2: ") < 1000, "more is shown", r)

@@ -130,8 +130,8 @@ static void each_row(void **state)
 static void each_hypercall(void **state)
 {
     static const bool control[HYPERCALL_MAX] = {
-        [__HYPERVISOR_platform_op] = true, [__HYPERVISOR_console_io] = true, [__HYPERVISOR_domctl] = true,
-        [__HYPERVISOR_sysctl] = true,      [__HYPERVISOR_hypfs_op] = true,   [__HYPERVISOR_mca] = true,
+        [__HYPERVISOR_platform_op] = true, [__HYPERVISOR_domctl] = true, [__HYPERVISOR_sysctl] = true,
+        [__HYPERVISOR_hypfs_op] = true,    [__HYPERVISOR_mca] = true,
     };
 #define X(name, ...) [__HYPERVISOR_##name] = (void *)do_##name,
     static void *const handlers[HYPERCALL_MAX] = { HYPERCALL_LIST(X) };
