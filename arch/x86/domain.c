@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What common code asks of a kind of guest. There is one kind, so each question has one answer. */
 #include <hv/arch.h>
-#include <hv/guest_access.h>
 #include <hv/pv.h>
 #include <hv/softirq.h>
 #include <hv/x86/pv/emulate.h>
@@ -42,13 +41,11 @@ void arch_cpu_leave_guests(void) { pv_leave_address_space(); }
 
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) { return pv_set_context(v, c); }
 
-void arch_domain_flush(const struct domain *d)
-{
-    int rc = pv_flush_vcpus(d, GUEST_NULL, 0);
+void arch_flush_caller(void) { pv_flush_caller(); }
 
-    ASSERT(!rc); /* no guest's bitmap is read */
+int16_t arch_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 at, u32 flags)
+{
+    return pv_grant_map(w, owner, mfn, at, flags);
 }
 
-int16_t arch_grant_map(struct domain *owner, mfn_t mfn, u64 at, u32 flags) { return pv_grant_map(owner, mfn, at, flags); }
-
-int16_t arch_grant_unmap(mfn_t mfn, u64 at, u32 flags, u64 from) { return pv_grant_unmap(mfn, at, flags, from); }
+int16_t arch_grant_unmap(struct arch_walk *w, mfn_t mfn, u64 at, u32 flags, u64 from) { return pv_grant_unmap(w, mfn, at, flags, from); }

@@ -12,14 +12,13 @@ struct side {
     mfn_t mfn;
 };
 
-static int16_t side_frame_get(struct side *s)
+static int16_t side_frame_get(const struct side *s)
 {
-    if (!mfn_valid(s->mfn) || !page_get(mfn_to_page(s->mfn), s->d))
+    if (!mfn_valid(s->mfn) || !page_owned_by(mfn_to_page(s->mfn), s->d))
         return GNTST_bad_page;
-    if (!s->write || !page_get_type(mfn_to_page(s->mfn), PGT_WRITABLE))
-        return GNTST_okay;
-    page_put(mfn_to_page(s->mfn));
-    return GNTST_general_error;
+    if (s->write)
+        return page_get_and_type(s->mfn, s->d, PGT_WRITABLE) ? GNTST_general_error : GNTST_okay;
+    return page_get(mfn_to_page(s->mfn), s->d) ? GNTST_okay : GNTST_bad_page;
 }
 
 static int16_t side_get(struct side *s, struct grant_peer *peer)
@@ -27,7 +26,7 @@ static int16_t side_get(struct side *s, struct grant_peer *peer)
     /* A frame by its number is the caller's alone. */
     if (!s->by_ref && s->ptr->domid != DOMID_SELF)
         return GNTST_permission_denied;
-    s->d = s->ptr->domid == DOMID_SELF ? current->domain : grant_peer_find(peer, s->ptr->domid);
+    s->d = s->ptr->domid == DOMID_SELF ? current->domain : grant_peer(peer, s->ptr->domid);
     if (!s->d)
         return GNTST_bad_domain;
     s->mfn = s->ptr->u.gmfn;
@@ -41,7 +40,7 @@ static int16_t side_get(struct side *s, struct grant_peer *peer)
     return status;
 }
 
-static void side_put(const struct side *s)
+static force_inline void side_put(const struct side *s)
 {
     if (s->write)
         page_put_and_type(mfn_to_page(s->mfn));
@@ -51,7 +50,7 @@ static void side_put(const struct side *s)
         grant_unpin(s->d, s->ptr->u.ref, s->write);
 }
 
-static int16_t copy_one(const struct gnttab_copy *op, struct grant_peer *source, struct grant_peer *dest)
+static force_inline int16_t copy_one(const struct gnttab_copy *op, struct grant_peer *source, struct grant_peer *dest)
 {
     struct side from = { .ptr = &op->source, .by_ref = op->flags & GNTCOPY_source_gref };
     struct side to = { .ptr = &op->dest, .by_ref = op->flags & GNTCOPY_dest_gref, .write = true };
@@ -74,7 +73,7 @@ static int16_t copy_one(const struct gnttab_copy *op, struct grant_peer *source,
 long grant_op_copy(void *arg)
 {
     const struct grant_list *list = arg;
-    struct grant_peer from __held_peer = { .d = NULL }, to __held_peer = { .d = NULL };
+    struct grant_peer from __held_peer = GRANT_PEER_SELF, to __held_peer = GRANT_PEER_SELF;
 
     for (u32 i = 0; i < list->count; i++) {
         guest_ptr_t at = guest_ptr_index(list->at, i, sizeof(struct gnttab_copy));

@@ -40,20 +40,20 @@ static void device_put(mfn_t mfn, u32 flags)
 
 /* ---- map ---- */
 
-static int16_t map_frame(struct domain *granter, mfn_t mfn, const struct gnttab_map_grant_ref *op)
+static force_inline int16_t map_frame(struct arch_walk *w, struct domain *granter, mfn_t mfn, const struct gnttab_map_grant_ref *op)
 {
     bool device = op->flags & GNTMAP_device_map;
 
     if (device && device_get(granter, mfn, op->flags))
         return GNTST_general_error;
-    int16_t status = op->flags & GNTMAP_host_map ? arch_grant_map(granter, mfn, op->host_addr, op->flags) : GNTST_okay;
+    int16_t status = op->flags & GNTMAP_host_map ? arch_grant_map(w, granter, mfn, op->host_addr, op->flags) : GNTST_okay;
 
     if (status && device)
         device_put(mfn, op->flags);
     return status;
 }
 
-static int16_t map_one(struct domain *d, struct domain *granter, struct gnttab_map_grant_ref *op)
+static force_inline int16_t map_one(struct arch_walk *w, struct domain *d, struct domain *granter, struct gnttab_map_grant_ref *op)
 {
     u32 handle;
     mfn_t mfn;
@@ -69,12 +69,12 @@ static int16_t map_one(struct domain *d, struct domain *granter, struct gnttab_m
     int16_t status = grant_pin(granter, op->ref, d->id, writes(op->flags), &mfn);
 
     if (likely(!status)) {
-        status = map_frame(granter, mfn, op);
+        status = map_frame(w, granter, mfn, op);
         if (unlikely(status))
             grant_unpin(granter, op->ref, writes(op->flags));
     }
     if (unlikely(status)) {
-        maptrack_free(d, m, handle);
+        maptrack_give(d, handle, m);
         return status;
     }
     domain_get(granter);
@@ -90,7 +90,8 @@ static int16_t map_one(struct domain *d, struct domain *granter, struct gnttab_m
 long grant_op_map(void *arg)
 {
     const struct grant_list *list = arg;
-    struct grant_peer peer __held_peer = { .d = NULL };
+    struct grant_peer peer __held_peer = GRANT_PEER_SELF;
+    struct arch_walk walk = ARCH_WALK_NONE;
 
     for (u32 i = 0; i < list->count; i++) {
         guest_ptr_t at = guest_ptr_index(list->at, i, sizeof(struct gnttab_map_grant_ref));
@@ -98,11 +99,13 @@ long grant_op_map(void *arg)
 
         if (copy_from_guest(&op, at, sizeof(op)))
             return -EFAULT;
-        op.status = map_one(current->domain, op.dom < DOMID_FIRST_RESERVED ? grant_peer_find(&peer, op.dom) : NULL, &op);
+        op.status = map_one(&walk, current->domain, op.dom < DOMID_FIRST_RESERVED ? grant_peer(&peer, op.dom) : NULL, &op);
         if (copy_to_guest(guest_ptr_add(at, offsetof(struct gnttab_map_grant_ref, dom)), &op.dom, 16))
             return -EFAULT;
-        if ((i & 15) == 15)
+        if ((i & 15) == 15) {
             preempt_point();
+            walk = ARCH_WALK_NONE;
+        }
     }
     return 0;
 }
@@ -115,15 +118,16 @@ struct unmapped {
     u32 handle, flags, gone; /* gone: the kinds that are no longer mapped */
 };
 
-static int16_t unmap_host(const struct gnttab_unmap_grant_ref *op, mfn_t mfn, u32 flags, bool replace)
+static force_inline int16_t unmap_host(struct arch_walk *w, const struct gnttab_unmap_grant_ref *op, mfn_t mfn, u32 flags, bool replace)
 {
     if (!replace || !op->dev_bus_addr)
-        return arch_grant_unmap(mfn, op->host_addr, flags, 0);
-    return flags & GNTMAP_contains_pte ? GNTST_general_error : arch_grant_unmap(mfn, op->host_addr, flags, op->dev_bus_addr);
+        return arch_grant_unmap(w, mfn, op->host_addr, flags, 0);
+    return flags & GNTMAP_contains_pte ? GNTST_general_error : arch_grant_unmap(w, mfn, op->host_addr, flags, op->dev_bus_addr);
 }
 
 /* replace: dev_bus_addr is struct gnttab_unmap_and_replace's new_addr. */
-static int16_t unmap_one(struct domain *d, const struct gnttab_unmap_grant_ref *op, bool replace, struct unmapped *u)
+static force_inline int16_t unmap_one(struct arch_walk *w, struct domain *d, const struct gnttab_unmap_grant_ref *op, bool replace,
+                                      struct unmapped *u)
 {
     u32 flags;
     struct grant_mapping *m = maptrack_claim(d, op->handle, &flags);
@@ -137,7 +141,7 @@ static int16_t unmap_one(struct domain *d, const struct gnttab_unmap_grant_ref *
     if (device && op->dev_bus_addr != (u64)m->mfn << PAGE_SHIFT)
         status = GNTST_bad_dev_addr;
     else if (host)
-        status = unmap_host(op, m->mfn, flags, replace);
+        status = unmap_host(w, op, m->mfn, flags, replace);
     u->handle = op->handle;
     u->flags = flags;
     u->gone = status ? 0 : (device ? GNTMAP_device_map : 0) | (host ? GNTMAP_host_map : 0);
@@ -159,7 +163,7 @@ static void unmap_end(struct domain *d, const struct unmapped *u)
     struct domain *granter = mfn_to_virt(m->granter);
 
     grant_unpin(granter, m->ref, writes(u->flags));
-    maptrack_free(d, m, u->handle);
+    maptrack_give(d, u->handle, m);
     domain_put(granter);
 }
 
@@ -169,7 +173,8 @@ static long unmap_list(const struct grant_list *list, bool replace)
     struct unmapped done[UNMAP_BATCH];
     long rc = 0;
 
-    for (u32 i = 0; i < list->count && !rc; preempt_point()) {
+    for (u32 i = 0; i < list->count && !rc;) {
+        struct arch_walk walk = ARCH_WALK_NONE;
         u32 n = 0, flush = 0;
 
         for (; i < list->count && n < UNMAP_BATCH && !rc; i++) {
@@ -181,15 +186,17 @@ static long unmap_list(const struct grant_list *list, bool replace)
                 break;
             struct unmapped *u = done + n;
 
-            op.status = unmap_one(d, &op, replace, u);
+            op.status = unmap_one(&walk, d, &op, replace, u);
             flush |= u->gone & GNTMAP_host_map;
             n += u->gone != 0;
             rc = copy_to_guest(guest_ptr_add(at, offsetof(struct gnttab_unmap_grant_ref, handle)), &op.handle, 8);
         }
         if (flush)
-            arch_domain_flush(d);
+            arch_flush_caller();
         for (u32 k = 0; k < n; k++)
             unmap_end(d, &done[k]);
+        if (i < list->count)
+            preempt_point();
     }
     return rc;
 }

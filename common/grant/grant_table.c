@@ -60,8 +60,6 @@ void grant_free_domain(struct domain *d)
 
 struct domain *grant_peer_find(struct grant_peer *p, domid_t id)
 {
-    if (likely(p->d && p->id == id))
-        return p->d;
     grant_peer_done(p);
     *p = (struct grant_peer){ id, domain_by_id(id) };
     if (!p->d || READ_ONCE(p->d->state) < DOMAIN_DYING)
@@ -142,15 +140,15 @@ static long op_swap(void *arg)
 }
 
 /* subop.how */
-enum { EACH, WHOLE_LIST /* the handler goes through the list itself */ };
+enum { EACH, ALL_AT_ONCE /* for anybody, and the handler goes through the list itself */ };
 
 static const struct subop rows[] = {
-    [GNTTABOP_map_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_map_grant_ref), .how = WHOLE_LIST, .run = grant_op_map },
-    [GNTTABOP_unmap_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_grant_ref), .how = WHOLE_LIST, .run = grant_op_unmap },
+    [GNTTABOP_map_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_map_grant_ref), .how = ALL_AT_ONCE, .run = grant_op_map },
+    [GNTTABOP_unmap_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_grant_ref), .how = ALL_AT_ONCE, .run = grant_op_unmap },
     [GNTTABOP_setup_table] = { ANYBODY, ARG_IN_OUT(struct gnttab_setup_table), .run = op_setup_table },
-    [GNTTABOP_copy] = { ANYBODY, ARG_BY_HAND(struct gnttab_copy), .how = WHOLE_LIST, .run = grant_op_copy },
+    [GNTTABOP_copy] = { ANYBODY, ARG_BY_HAND(struct gnttab_copy), .how = ALL_AT_ONCE, .run = grant_op_copy },
     [GNTTABOP_query_size] = { ANYBODY, ARG_IN_OUT(struct gnttab_query_size), .run = op_query_size },
-    [GNTTABOP_unmap_and_replace] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_and_replace), .how = WHOLE_LIST,
+    [GNTTABOP_unmap_and_replace] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_and_replace), .how = ALL_AT_ONCE,
                                      .run = grant_op_unmap_and_replace },
     [GNTTABOP_set_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_set_version), .run = op_set_version },
     [GNTTABOP_get_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_get_version), .run = op_get_version },
@@ -159,19 +157,25 @@ static const struct subop rows[] = {
 
 const struct subops grant_table_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_grant_table_op };
 
-long do_grant_table_op(u64 cmd, guest_ptr_t list, u64 count)
+static noinline long one_by_one(u32 cmd, guest_ptr_t list, u32 count)
 {
     const struct subop *row;
+    long rc = subop_find(&grant_table_op_table, cmd, &row);
 
-    if ((s32)count < 0)
-        return -EINVAL;
-    long rc = subop_find(&grant_table_op_table, (u32)cmd, &row);
-
-    if (!rc && row->how == WHOLE_LIST)
-        return row->run(&(struct grant_list){ list, (u32)count });
-    for (u64 i = 0; i < (u32)count && !rc; i++) {
-        rc = subop_dispatch(&grant_table_op_table, (u32)cmd, guest_ptr_index(list, i, row->size), NULL);
+    for (u64 i = 0; i < count && !rc; i++) {
+        rc = subop_dispatch(&grant_table_op_table, cmd, guest_ptr_index(list, i, row->size), NULL);
         preempt_point();
     }
     return rc;
+}
+
+long do_grant_table_op(u64 cmd, guest_ptr_t list, u64 count)
+{
+    const struct subop *row = &rows[index_nospec((u32)cmd, ARRAY_SIZE(rows))];
+
+    if ((s32)count < 0)
+        return -EINVAL;
+    if (likely((u32)cmd < ARRAY_SIZE(rows) && row->how == ALL_AT_ONCE))
+        return row->run(&(struct grant_list){ list, (u32)count });
+    return one_by_one((u32)cmd, list, (u32)count);
 }

@@ -31,14 +31,20 @@ void arch_cpu_leave_guests(void);
  */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check;
 
-/* Returns when no CPU has a translation from before of the domain's page tables. */
-void arch_domain_flush(const struct domain *d);
+/* Returns when no CPU has a translation from before of the caller's page tables. */
+void arch_flush_caller(void);
+/* The table of the address that was looked for last: valid for a list of operations, between two preemption points. */
+struct arch_walk {
+    u64 region;
+    paddr_t table;
+};
+#define ARCH_WALK_NONE ((struct arch_walk){ ~0ULL, 0 })
 /*
  * A frame that its owner has granted, in a page-table entry of the caller's: `at` is a virtual address or, with GNTMAP_contains_pte, the
  * machine address of the entry. The entry holds references as any other one. GNTST_*.
  */
-int16_t arch_grant_map(struct domain *owner, mfn_t mfn, u64 at, u32 flags) __may_preempt __must_check;
+int16_t arch_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 at, u32 flags) __may_preempt __must_check;
 /* The same entry is cleared, if it still maps the frame as these flags say; or replaced by the entry for the address `from`, which is cleared. */
-int16_t arch_grant_unmap(mfn_t mfn, u64 at, u32 flags, u64 from) __may_preempt __must_check;
+int16_t arch_grant_unmap(struct arch_walk *w, mfn_t mfn, u64 at, u32 flags, u64 from) __may_preempt __must_check;
 
 #endif

@@ -116,4 +116,13 @@ int pv_flush_vcpus(const struct domain *d, guest_ptr_t guest_bitmap, u64 address
     return 0;
 }
 
+void pv_flush_caller(void)
+{
+    cpuset_t others = cpuset_without(cpus_of(current->domain, ~0ULL), this_cpu()->id);
+
+    tlb_flush_local();
+    if (!cpuset_empty(others))
+        tlb_flush_cpus(others, 0);
+}
+
 paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level) { return pt_walk(v->pv.kernel_l4, va, level); }

@@ -91,24 +91,30 @@ static force_inline void __may_preempt entry_put(unsigned level, pte_t e)
     ref_put(pg);
 }
 
+/* Machine address of va's entry in a table of `level`, 0: there is no such frame. */
+static force_inline paddr_t pt_slot(mfn_t table, u64 va, unsigned level)
+{
+    return mfn_valid(table) ? (table << PAGE_SHIFT) + PT_INDEX(va, level) * sizeof(pte_t) : 0;
+}
+
+/* The same one level below the entry at `at`, which is looked at for that; 0: there is none. */
+static force_inline paddr_t pt_descend(paddr_t at, u64 va, unsigned level)
+{
+    pte_t e = at ? READ_ONCE(*(pte_t *)phys_to_virt(at)) : 0;
+
+    return (e & (PTE_PRESENT | PTE_PSE)) == PTE_PRESENT ? pt_slot(pte_mfn(e), va, level) : 0;
+}
+
 /* Machine address of the entry of `level` that va goes through below this L4, 0: none. */
 static force_inline paddr_t pt_walk(mfn_t l4, u64 va, unsigned level)
 {
-    mfn_t mfn = l4;
+    paddr_t at = pt_slot(l4, va, 4);
 
-    for (unsigned l = 4;; l--) {
-        if (!mfn_valid(mfn))
-            return 0;
-        paddr_t at = (mfn << PAGE_SHIFT) + PT_INDEX(va, l) * sizeof(pte_t);
-
-        if (l == level)
-            return at;
-        pte_t e = READ_ONCE(*(pte_t *)phys_to_virt(at));
-
-        if (!(e & PTE_PRESENT) || (l < 4 && (e & PTE_PSE)))
-            return 0;
-        mfn = pte_mfn(e);
-    }
+    if (level < 4)
+        at = pt_descend(at, va, 3);
+    if (level < 3)
+        at = pt_descend(at, va, 2);
+    return level < 2 ? pt_descend(at, va, 1) : at;
 }
 
 #endif

@@ -12,6 +12,7 @@
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
 #include "pt_entry.h"
+#include "pt_exchange.h"
 
 /* Nothing that references depend on differs; remaining flags still have to be permitted (XSA-182). */
 static force_inline bool same_references(unsigned level, pte_t a, pte_t b)
@@ -29,28 +30,6 @@ static force_inline bool in_hypervisor_slot(unsigned level, paddr_t at)
     return level == 4 && slot >= HV_SLOT_FIRST && slot <= HV_SLOT_LAST;
 }
 
-/*
- * percpu.updating keeps a frame a table while this CPU changes an entry of it (a hazard pointer).
- *
- *   CPU A (here):               updating = the table; reads its type; exchanges the entry; updating = NULL
- *   CPU B (pt_updates_wait()):  has set PGT_BUSY in the type; reads every CPU's updating, and waits while one is the table
- *
- * Each has a full barrier behind its store (XCHG, smp_mb()), so A sees PGT_BUSY or B sees A. Otherwise A could exchange an entry that B has
- * already given back the references of: A would give them back once more, and the frame that the entry maps would be freed while in use.
- * Interrupts are off on A from the first step to the last, so B's wait is short.
- */
-static force_inline bool update_begin(const struct page_info *pg, owner_t table_owner, unsigned level)
-{
-    const u64 settled = (u64)(PGT_L1 + level - 1) << PGT_TYPE_SHIFT | PGT_VALIDATED;
-
-    (void)__atomic_exchange_n(&this_cpu()->updating, pg, __ATOMIC_SEQ_CST);
-    u64 x = READ_ONCE(pg->type_info);
-
-    return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK)) == settled && (u32)x && READ_ONCE(pg->owner) == table_owner);
-}
-
-static force_inline void update_end(void) { __atomic_store_n(&this_cpu()->updating, NULL, __ATOMIC_RELEASE); }
-
 void pt_updates_wait(const struct page_info *pg)
 {
     struct percpu *c;
@@ -61,18 +40,6 @@ void pt_updates_wait(const struct page_info *pg)
             tlb_serve();
             cpu_relax();
         }
-}
-
-enum exchanged { EXCHANGED, ENTRY_CHANGED, NOT_THAT_TABLE };
-
-static force_inline enum exchanged exchange_in_table(owner_t table_owner, unsigned level, pte_t *p, pte_t old, pte_t val)
-{
-    enum exchanged result = NOT_THAT_TABLE;
-
-    if (update_begin(mfn_to_page(virt_to_mfn(p)), table_owner, level))
-        result = __atomic_compare_exchange_n(p, &old, val, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ? EXCHANGED : ENTRY_CHANGED;
-    update_end();
-    return result;
 }
 
 /* One attempt to replace `old`. The new entry's references are taken before it is stored, the old one's given back after it was replaced. */
@@ -128,20 +95,6 @@ int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pt
     enum exchanged result;
 
     return pt_entry_exchange(table_dom, 1, phys_to_virt(at), expected, entry_adjust(1, val), table_dom, &result);
-}
-
-int pt_entry_replace(struct domain *table_dom, paddr_t at, pte_t expected, pte_t mask, pte_t val, pte_t *old)
-{
-    pte_t *p = phys_to_virt(at);
-    enum exchanged result;
-
-    do {
-        *old = READ_ONCE(*p);
-        if ((*old ^ expected) & mask)
-            return -EINVAL;
-        result = exchange_in_table(owner_of(table_dom), 1, p, *old, val);
-    } while (unlikely(result == ENTRY_CHANGED));
-    return result == EXCHANGED ? 0 : -EINVAL;
 }
 
 /* ---- hypercalls ---- */

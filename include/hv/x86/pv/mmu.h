@@ -3,6 +3,7 @@
 #ifndef HV_X86_PV_MMU_H
 #define HV_X86_PV_MMU_H
 
+#include <hv/arch.h>
 #include <hv/domain.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/page_type.h>
@@ -18,11 +19,6 @@ int pt_entry_update(struct domain *table_dom, unsigned level, paddr_t at, pte_t 
                     struct domain *page_dom) __may_preempt __must_check;
 /* By compare-and-exchange for emulated guest instructions: -EAGAIN also if *at is not `expected` any more. */
 int pt_entry_cmpxchg_l1(struct domain *table_dom, paddr_t at, pte_t expected, pte_t val) __may_preempt __must_check;
-/*
- * Replaces an L1 entry that equals `expected` where `mask` has bits. The caller gives the references that val needs, and gets those that *old
- * has. `at` is in a frame that has a page_info. 0; -EINVAL: it is another entry, or the frame is no L1 table of table_dom.
- */
-int pt_entry_replace(struct domain *table_dom, paddr_t at, pte_t expected, pte_t mask, pte_t val, pte_t *old) __must_check;
 
 /* The table is torn down: returns when no CPU changes an entry of it any more, and none will. */
 void pt_updates_wait(const struct page_info *pg);
@@ -35,6 +31,7 @@ int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
 int pv_set_user_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check; /* loaded at the next exit to user mode */
 /* Flushes translations of the domain's vCPUs that the guest's bitmap names (NULL: all); address 0: all of them. */
 int pv_flush_vcpus(const struct domain *d, guest_ptr_t guest_bitmap, u64 address) __must_check;
+void pv_flush_caller(void); /* all translations of the caller's domain */
 /* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
 void pv_leave_address_space(void);
 /* Machine address of the entry of `level` that va goes through in v's kernel tables, 0: none. */
@@ -53,8 +50,8 @@ void xpti_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
 void xpti_l4_changed(const struct domain *d, const pte_t *entry);
 
 /* ---- grant_entry.c: as arch_grant_map() and arch_grant_unmap() ---- */
-int16_t pv_grant_map(struct domain *owner, mfn_t mfn, u64 at, u32 flags) __may_preempt __must_check;
-int16_t pv_grant_unmap(mfn_t mfn, u64 at, u32 flags, u64 from) __may_preempt __must_check;
+int16_t pv_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 at, u32 flags) __may_preempt __must_check;
+int16_t pv_grant_unmap(struct arch_walk *w, mfn_t mfn, u64 at, u32 flags, u64 from) __may_preempt __must_check;
 
 /* ---- ptwr.c ---- */
 /* A kernel's write to va hit a read-only page. True: done, or to be tried again; false: the #PF is the guest's. */

@@ -4,11 +4,19 @@
  * GTF_writing).
  *
  * The granter's own copy of an entry is in memory that it writes at any time. Here it is one word of 64 bits: it is read once, judged, and the
- * bits are set by a compare-and-exchange that fails if the granter has changed anything meanwhile.
+ * bits are set by a compare-and-exchange that fails if the granter has changed anything meanwhile. In line, since each mapping and each
+ * copy comes through here.
  */
+#ifndef GRANT_PIN_H
+#define GRANT_PIN_H
+
+#include <hv/domain.h>
 #include <hv/nospec.h>
 #include <hv/x86/processor.h>
-#include "grant.h"
+#include <public/grant_table.h>
+
+#define REFS_PER_FRAME (PAGE_SIZE / sizeof(struct grant_entry_v1))
+#define PINS_PER_PAGE (PAGE_SIZE / sizeof(u32))
 
 /* Pins of a reference. The bit is a lock: held for a few instructions, by a CPU that waits for nobody meanwhile, and nobody else takes it. */
 #define PIN_LOCKED 1u
@@ -74,7 +82,8 @@ static force_inline u64 entry_mark(u64 *entry, domid_t to, bool write)
     return 0;
 }
 
-int16_t grant_pin(const struct domain *granter, u32 ref, domid_t to, bool write, mfn_t *mfn)
+/* One more use of the frame that the granter grants to this domain. GNTST_*; the frame's number is the granter's word, and still to be checked. */
+static force_inline int16_t __must_check grant_pin(const struct domain *granter, u32 ref, domid_t to, bool write, mfn_t *mfn)
 {
     if (unlikely(!find_ref(granter, &ref)))
         return GNTST_bad_gntref;
@@ -87,7 +96,7 @@ int16_t grant_pin(const struct domain *granter, u32 ref, domid_t to, bool write,
     return entry ? GNTST_okay : full ? GNTST_no_space : GNTST_general_error;
 }
 
-void grant_unpin(const struct domain *granter, u32 ref, bool write)
+static force_inline void grant_unpin(const struct domain *granter, u32 ref, bool write)
 {
     u32 *pins = pins_of(granter, ref), x = pins_lock(pins) - pin_of(write);
     u64 over = (x & PIN_USES ? 0 : GTF_reading) | (x & PIN_WRITES ? 0 : GTF_writing);
@@ -98,7 +107,8 @@ void grant_unpin(const struct domain *granter, u32 ref, bool write)
     pins_unlock(pins, x);
 }
 
-int16_t grant_swap(const struct domain *d, u32 a, u32 b)
+/* Exchanges two entries, if neither is in use. GNTST_*. */
+static inline int16_t __must_check grant_swap(const struct domain *d, u32 a, u32 b)
 {
     if (!find_ref(d, &a) || !find_ref(d, &b))
         return GNTST_bad_gntref;
@@ -113,3 +123,5 @@ int16_t grant_swap(const struct domain *d, u32 a, u32 b)
     pins_unlock(first, x);
     return unused ? GNTST_okay : GNTST_eagain;
 }
+
+#endif
