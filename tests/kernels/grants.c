@@ -60,6 +60,7 @@ static void set_up(void)
     granted = page_new();
     window = page_new();
     second = page_new();
+    CHECK(page_new() == second + PAGE_SIZE);
     window_entry = pte_machine_address(window, 1);
 }
 
@@ -291,6 +292,23 @@ static void many(void)
     }
 }
 
+/* A list that cannot be read to its end: what was before is done, and finished. */
+static void torn_list(void)
+{
+    struct gnttab_unmap_grant_ref *u = (void *)(second + PAGE_SIZE - sizeof(*u));
+    u64 own = *pte_of(window, 1), behind = *pte_of(second + PAGE_SIZE, 1);
+
+    grant(FREE, granted, 0);
+    *u = (struct gnttab_unmap_grant_ref){ .host_addr = (u64)window, .handle = map((u64)window, GNTMAP_host_map, FREE, 0).handle };
+    CHECK_EQ(remap(second + PAGE_SIZE, 0), 0);
+    CHECK_EQ(call(GNTTABOP_unmap_grant_ref, u, 2), -14);
+    CHECK_EQ(u->status, GNTST_okay);
+    CHECK_EQ(in_use(FREE), 0);
+    CHECK_EQ(*pte_of(window, 1), 0);
+    CHECK_EQ(remap(second + PAGE_SIZE, behind), 0);
+    restore(own);
+}
+
 static int copy(struct gnttab_copy c)
 {
     c.status = 99;
@@ -385,6 +403,7 @@ void test_main(void)
     entry_goes();
     replaced();
     many();
+    torn_list();
     copies();
     swapped();
 }
