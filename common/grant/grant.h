@@ -5,8 +5,7 @@
  * Neither side's lock is held while frames are used: a shared entry and its pins change under a bit of the pins' own (pin.h), a mapping
  * belongs to whoever has claimed its handle (maptrack.h).
  */
-#ifndef COMMON_GRANT_H
-#define COMMON_GRANT_H
+#pragma once
 
 #include <hv/domain.h>
 #include <hv/grant.h>
@@ -41,5 +40,3 @@ long grant_op_map(void *list) __may_preempt;
 long grant_op_unmap(void *list) __may_preempt;
 long grant_op_unmap_and_replace(void *list) __may_preempt;
 long grant_op_copy(void *list) __may_preempt;
-
-#endif

@@ -10,8 +10,7 @@
  * A's exchange fails, because B has moved the count. Otherwise the second one, which B uses, would be free. Its memory stays, so A may look at
  * a mapping that is not free any more. The count has 32 bits, and A has interrupts off: it does not come round in between.
  */
-#ifndef GRANT_MAPTRACK_H
-#define GRANT_MAPTRACK_H
+#pragma once
 
 #include <hv/domain.h>
 #include <hv/nospec.h>
@@ -81,5 +80,3 @@ static force_inline struct grant_mapping *__must_check maptrack_claim(struct dom
 }
 
 void maptrack_free_all(struct domain *d); /* for grant_free_domain() */
-
-#endif

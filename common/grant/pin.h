@@ -7,8 +7,7 @@
  * bits are set by a compare-and-exchange that fails if the granter has changed anything meanwhile. In line, since each mapping and each
  * copy comes through here.
  */
-#ifndef GRANT_PIN_H
-#define GRANT_PIN_H
+#pragma once
 
 #include <hv/domain.h>
 #include <hv/nospec.h>
@@ -123,5 +122,3 @@ static inline int16_t __must_check grant_swap(const struct domain *d, u32 a, u32
     pins_unlock(first, x);
     return unused ? GNTST_okay : GNTST_eagain;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Grant tables: frames that domains let others use. Tables are the hypervisor's pages, shown to their domain. */
-#ifndef HV_GRANT_H
-#define HV_GRANT_H
+#pragma once
 
 #include <hv/domain.h>
 
@@ -12,5 +11,3 @@ void grant_destroy(struct domain *d) __may_preempt; /* a dying domain's frames a
 /* The n-th frame of the domain's table, which grows for it. 0, -EINVAL: it may not have as many, or is dying; -ENOMEM. */
 int grant_shared_frame(struct domain *d, u32 n, mfn_t *mfn) __must_check;
 void grant_free_domain(struct domain *d); /* no reference to the domain is left */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* grant_table_op, tables of version 1 */
-#ifndef PUBLIC_GRANT_TABLE_H
-#define PUBLIC_GRANT_TABLE_H
+#pragma once
 
 #include "xen.h"
 
@@ -98,5 +97,3 @@ struct gnttab_get_version {
     uint16_t pad;
     uint32_t version;
 };
-
-#endif

@@ -4,7 +4,8 @@
  * tear the table down (docs/pv-mmu.md, Updates).
  *
  * Stands for:
- *   arch/x86/pv/mmu/pt_update.c: update_begin, update_end, exchange_in_table, pt_entry_exchange, pt_updates_wait
+ *   arch/x86/pv/mmu/pt_exchange.h: update_begin, update_end, exchange_in_table
+ *   arch/x86/pv/mmu/pt_update.c: pt_entry_exchange, pt_updates_wait
  *   arch/x86/mm/page_type.c: acquire_first, page_put_type
  *   arch/x86/pv/mmu/pt_validate.c: validate_entries, put_range
  *

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Exchanging one entry of a live table. What references the two entries hold is the callers' business: pt_update.c, grant_entry.c. */
-#ifndef PV_MMU_PT_EXCHANGE_H
-#define PV_MMU_PT_EXCHANGE_H
+#pragma once
 
 #include <hv/x86/page_table.h>
 #include <hv/x86/page_type.h>
@@ -40,5 +39,3 @@ static force_inline enum exchanged exchange_in_table(owner_t table_owner, unsign
     update_end();
     return result;
 }
-
-#endif
