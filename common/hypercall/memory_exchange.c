@@ -70,10 +70,26 @@ static u64 claim_chunk(const struct exchange *x)
     return i;
 }
 
+/*
+ * The claimed frame is its owner's again.
+ *
+ *   CPU A (here):             makes the claim the owner's reference, with one of its own; reads the state
+ *   CPU B (domain_kill()):    sets DOMAIN_DYING; takes the owner's reference of every frame away (page_disown())
+ *
+ * A sees that the domain is dying, or B sees the owner's reference. Otherwise it would stay, and the domain with it.
+ */
+static void frame_unclaim(const struct domain *d, struct page_info *pg)
+{
+    __atomic_fetch_add(&pg->ref_info, PGR_ALLOCATED + 1, __ATOMIC_SEQ_CST);
+    if (unlikely(READ_ONCE(d->state) >= DOMAIN_DYING))
+        page_disown(pg);
+    page_put(pg);
+}
+
 static void exchange_unclaim(const struct exchange *x, u64 n)
 {
     for (u64 i = 0; i < n; i++) {
-        __atomic_fetch_or(&mfn_to_page(chunk_frame(x, i))->ref_info, PGR_ALLOCATED, __ATOMIC_RELEASE);
+        frame_unclaim(x->d, mfn_to_page(chunk_frame(x, i)));
         frame_done(i);
     }
 }

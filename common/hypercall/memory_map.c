@@ -98,7 +98,10 @@ long set_memory_map(void *arg)
 
 long machphys_mapping(void *arg)
 {
-    *(struct xen_machphys_mapping *)arg = (struct xen_machphys_mapping){ RO_M2P_VIRT_START, RO_M2P_VIRT_END, max_mfn };
+    /* A guest may go on on a larger machine. */
+    u64 last = current->domain->is_hardware ? max_mfn : (RO_M2P_VIRT_END - RO_M2P_VIRT_START) / sizeof(u64) - 1;
+
+    *(struct xen_machphys_mapping *)arg = (struct xen_machphys_mapping){ RO_M2P_VIRT_START, RO_M2P_VIRT_END, last };
     return 0;
 }
 

@@ -54,3 +54,9 @@ def guest_messages():
     for text in ("d1: one line", "d1: and  [6none more", f"d1: {'x' * 160}", f"d1: {'x' * 40}"):
         need(any(line.endswith(text) for line in lines), f"no line ends in '{text}'", r)
     need("never finished" not in r.output and r.output.count("d2: ") < 1000, "more is shown", r)
+
+
+@test("life: domains end while others use their memory, on {cpus} CPUs, XPTI {xpti}", each=[
+    {"cpus": 3, "xpti": "no"}, {"cpus": 2, "xpti": "yes"}])
+def teardown(cpus, xpti):
+    toolstack("trap_teardown", "max", cpus, f"dom0_max_vcpus=3 xpti={xpti}")
