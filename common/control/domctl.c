@@ -38,6 +38,22 @@ static const struct subop rows[] = {
     [XEN_DOMCTL_setvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_set_affinity },
     [XEN_DOMCTL_getvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_get_affinity },
     [XEN_DOMCTL_scheduler_op] = { CONTROL, ARG_IN_OUT(struct xen_domctl_scheduler_op), .on_domain = domctl_scheduler_op },
+    [XEN_DOMCTL_getvcpuinfo] = { CONTROL, ARG_IN_OUT(struct xen_domctl_getvcpuinfo), .on_domain = domctl_vcpu_info },
+    [XEN_DOMCTL_setnodeaffinity] = { CONTROL, ARG_IN(struct xen_domctl_nodeaffinity), .on_domain = domctl_set_node_affinity },
+    [XEN_DOMCTL_getnodeaffinity] = { CONTROL, ARG_IN(struct xen_domctl_nodeaffinity), .on_domain = domctl_get_node_affinity },
+    [XEN_DOMCTL_resumedomain] = { CONTROL, ARG_NONE, .on_domain = domctl_resume },
+    [XEN_DOMCTL_sendtrigger] = { CONTROL, ARG_IN(struct xen_domctl_sendtrigger), .on_domain = domctl_trigger },
+    [XEN_DOMCTL_setdebugging] = { CONTROL, ARG_IN(struct xen_domctl_setdebugging), .on_domain = domctl_set_debugging },
+    [XEN_DOMCTL_hypercall_init] = { CONTROL, ARG_IN(struct xen_domctl_hypercall_init), .on_domain = domctl_hypercall_page },
+    [XEN_DOMCTL_settimeoffset] = { CONTROL, ARG_IN(struct xen_domctl_settimeoffset), .on_domain = domctl_time_offset },
+    [XEN_DOMCTL_settscinfo] = { CONTROL, ARG_IN(struct xen_domctl_tsc_info), .on_domain = domctl_set_tsc },
+    [XEN_DOMCTL_gettscinfo] = { CONTROL, ARG_OUT(struct xen_domctl_tsc_info), .on_domain = domctl_get_tsc },
+    [XEN_DOMCTL_set_address_size] = { CONTROL, ARG_IN(struct xen_domctl_address_size), .on_domain = domctl_set_address_size },
+    [XEN_DOMCTL_get_address_size] = { CONTROL, ARG_OUT(struct xen_domctl_address_size), .on_domain = domctl_get_address_size },
+    [XEN_DOMCTL_shadow_op] = { CONTROL, ARG_IN(struct xen_domctl_shadow_op), .on_domain = domctl_shadow_op },
+    [XEN_DOMCTL_setvcpuextstate] = { CONTROL, ARG_IN(struct xen_domctl_vcpuextstate), .how = ON_PAUSED_VCPU, .on_vcpu = domctl_set_xstate },
+    [XEN_DOMCTL_getvcpuextstate] = { CONTROL, ARG_IN_OUT(struct xen_domctl_vcpuextstate), .how = ON_PAUSED_VCPU,
+                                     .on_vcpu = domctl_get_xstate },
     [XEN_DOMCTL_irq_permission] = { CONTROL, ARG_IN(struct xen_domctl_irq_permission), .on_domain = domctl_irq_permission },
     [XEN_DOMCTL_iomem_permission] = { CONTROL, ARG_IN(struct xen_domctl_iomem_permission), .on_domain = domctl_iomem_permission },
     [XEN_DOMCTL_ioport_permission] = { CONTROL, ARG_IN(struct xen_domctl_ioport_permission), .on_domain = domctl_ioport_permission },
@@ -45,7 +61,7 @@ static const struct subop rows[] = {
 
 /* Their first field names the vCPU. */
 _Static_assert(!offsetof(struct xen_domctl_ext_vcpucontext, vcpu) && !offsetof(struct xen_domctl_vcpu_msrs, vcpu) &&
-                   !offsetof(struct xen_domctl_vcpucontext, vcpu),
+                   !offsetof(struct xen_domctl_vcpucontext, vcpu) && !offsetof(struct xen_domctl_vcpuextstate, vcpu),
                "the vCPU comes first");
 
 static long run_paused(const struct subop *row, struct domain *d, void *arg)

@@ -20,6 +20,8 @@ long domctl_destroy(struct domain *d, struct xen_domctl *op) __may_preempt; /* -
 /* domctl_vcpu.c: v is outside the hypervisor; for the first one its whole domain is */
 long domctl_set_context(struct vcpu *v, void *arg) __may_preempt;
 long domctl_get_context(struct vcpu *v, void *arg);
+long domctl_set_xstate(struct vcpu *v, void *arg);
+long domctl_get_xstate(struct vcpu *v, void *arg);
 long domctl_set_ext(struct vcpu *v, void *arg);
 long domctl_get_ext(struct vcpu *v, void *arg);
 long domctl_get_msrs(struct vcpu *v, void *arg);
@@ -30,10 +32,24 @@ long domctl_page_info(struct domain *d, struct xen_domctl *op) __may_preempt;
 int cpumap_write(const struct xenctl_bitmap *map, cpuset_t set) __may_preempt; /* 0, -EFAULT */
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_get_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
+long domctl_set_node_affinity(struct domain *d, struct xen_domctl *op);
+long domctl_get_node_affinity(struct domain *d, struct xen_domctl *op) __may_preempt;
+long domctl_vcpu_info(struct domain *d, struct xen_domctl *op);
 long domctl_scheduler_op(struct domain *d, struct xen_domctl *op);
 /* cpu_policy.c */
 long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op) __may_preempt;
+/* domctl_guest.c */
+long domctl_resume(struct domain *d, struct xen_domctl *op) __may_preempt;
+long domctl_trigger(struct domain *d, struct xen_domctl *op);
+long domctl_set_debugging(struct domain *d, struct xen_domctl *op);
+long domctl_hypercall_page(struct domain *d, struct xen_domctl *op) __may_preempt;
+long domctl_time_offset(struct domain *d, struct xen_domctl *op);
+long domctl_set_tsc(struct domain *d, struct xen_domctl *op) __may_preempt;
+long domctl_get_tsc(struct domain *d, struct xen_domctl *op);
+long domctl_set_address_size(struct domain *d, struct xen_domctl *op);
+long domctl_get_address_size(struct domain *d, struct xen_domctl *op);
+long domctl_shadow_op(struct domain *d, struct xen_domctl *op);
 /* domctl_rights.c */
 long domctl_irq_permission(struct domain *d, struct xen_domctl *op);
 long domctl_iomem_permission(struct domain *d, struct xen_domctl *op);

@@ -102,7 +102,7 @@ static u32 state_flags(const struct domain *d)
 
     return (d->state >= DOMAIN_DYING ? XEN_DOMINF_dying : 0) | (ended ? XEN_DOMINF_shutdown : 0) |
            (d->controller_pauses ? XEN_DOMINF_paused : 0) | (d->xs_domain ? XEN_DOMINF_xs_domain : 0) |
-           d->shutdown_code << XEN_DOMINF_shutdownshift;
+           (d->debugged ? XEN_DOMINF_debugged : 0) | d->shutdown_code << XEN_DOMINF_shutdownshift;
 }
 
 /* Counts vCPUs. XEN_DOMINF_blocked: all vCPUs that are online are blocked. */

@@ -103,3 +103,37 @@ long domctl_scheduler_op(struct domain *d, struct xen_domctl *op)
     default: return -EINVAL;
     }
 }
+
+/* The machine is one node, number 0. */
+long domctl_set_node_affinity(struct domain *d, struct xen_domctl *op)
+{
+    cpuset_t nodes;
+    int rc = read_set(&op->u.nodeaffinity.nodemap, &nodes);
+
+    (void)d;
+    return rc ? rc : cpuset_test(nodes, 0) ? 0 : -EINVAL;
+}
+
+long domctl_get_node_affinity(struct domain *d, struct xen_domctl *op)
+{
+    (void)d;
+    return cpumap_write(&op->u.nodeaffinity.nodemap, cpuset_of(0));
+}
+
+long domctl_vcpu_info(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_getvcpuinfo *x = &op->u.getvcpuinfo;
+    struct vcpu *v = domain_vcpu(d, x->vcpu);
+
+    if (!v)
+        return x->vcpu < d->max_vcpus ? -ESRCH : -EINVAL;
+    u32 paused = READ_ONCE(v->pause_flags);
+
+    *x = (struct xen_domctl_getvcpuinfo){ .vcpu = x->vcpu,
+                                          .online = !(paused & PAUSE_DOWN),
+                                          .blocked = paused & (PAUSE_BLOCKED | PAUSE_POLL) ? 1 : 0,
+                                          .running = vcpu_is_running(v),
+                                          .cpu_time = sched_runstate(v).time[RUNSTATE_running],
+                                          .cpu = READ_ONCE(v->cpu)->id };
+    return 0;
+}

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * domctl: the state of a vCPU, which is outside the hypervisor meanwhile. All of it (vcpucontext), and beside that what errors of memory leave:
+ * domctl: the state of a vCPU, which is outside the hypervisor meanwhile. All of it (vcpucontext, vcpuextstate), and beside that what errors of memory leave:
  * its machine-check MSRs (vcpu_msrs) and what its banks can do (ext_vcpucontext).
  */
 #include "domctl.h"
 
 #include <hv/guest_access.h>
 #include <hv/pv.h>
+#include <hv/x86/cpu.h>
+#include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
 
 static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
@@ -48,6 +50,63 @@ long domctl_get_context(struct vcpu *v, void *arg)
     long rc = copy_to_guest(x->ctxt, c, sizeof(*c));
 
     hv_free(c);
+    return rc;
+}
+
+/* In front of the XSAVE area in a vcpuextstate's buffer. */
+struct xstate_head {
+    u64 xcr0, xcr0_accum;
+};
+#define XSTATE_LEAST 576 /* an area's legacy region and its header */
+
+static u64 xstate_size(void) { return cpu.xsave ? sizeof(struct xstate_head) + cpu.xsave_size : 0; }
+
+long domctl_get_xstate(struct vcpu *v, void *arg)
+{
+    struct xen_domctl_vcpuextstate *x = arg;
+    u64 mask = cpu.xsave ? v->domain->pv.xcr0_mask : 0;
+    const struct xstate_head head = { v->pv.xcr0, mask };
+
+    if (!x->buffer.va || (!x->size && !x->xfeature_mask)) {
+        x->xfeature_mask = mask;
+        x->size = xstate_size();
+        return 0;
+    }
+    if (!cpu.xsave || x->size != xstate_size() || x->xfeature_mask != mask)
+        return -EINVAL;
+    return copy_to_guest(x->buffer, &head, sizeof(head)) ||
+                   copy_to_guest(guest_ptr_add(x->buffer, sizeof(head)), fpu_image(v->pv.fpu_area), cpu.xsave_size) ?
+               -EFAULT :
+               0;
+}
+
+/* What XRSTOR or XSETBV would refuse is refused here: in the hypervisor it must not fault. */
+static long set_xstate(struct vcpu *v, const struct xstate_head *head, const void *image)
+{
+    if (!fpu_xcr0_ok(head->xcr0) || !fpu_xcr0_ok(head->xcr0_accum) || (head->xcr0_accum & ~v->domain->pv.xcr0_mask) ||
+        (head->xcr0 & ~head->xcr0_accum) || !fpu_image_ok(image, head->xcr0_accum))
+        return -EINVAL;
+    v->pv.xcr0 = head->xcr0;
+    memcpy(fpu_image(v->pv.fpu_area), image, cpu.xsave_size);
+    pv_state_changed(v);
+    return 0;
+}
+
+long domctl_set_xstate(struct vcpu *v, void *arg)
+{
+    const struct xen_domctl_vcpuextstate *x = arg;
+    struct xstate_head head;
+
+    if (x->size < sizeof(head) + XSTATE_LEAST || x->size > xstate_size())
+        return -EINVAL;
+    char *image = hv_alloc(cpu.xsave_size); /* zeroed: components that are not sent are as after reset */
+    long rc = !image ? -ENOMEM : copy_from_guest(&head, x->buffer, sizeof(head));
+
+    if (!rc)
+        rc = copy_from_guest(image, guest_ptr_add(x->buffer, sizeof(head)), x->size - sizeof(head));
+    if (!rc)
+        rc = set_xstate(v, &head, image);
+    hv_free(image);
     return rc;
 }
 

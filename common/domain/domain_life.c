@@ -4,7 +4,8 @@
  *
  *   DOMAIN_CREATED -> DOMAIN_RUNNING -> DOMAIN_CRASHED -> DOMAIN_SHUT_DOWN -> DOMAIN_DYING -> DOMAIN_DEAD
  *
- * A domain is created paused, and moves to the right only; any state may be left out. Of two that move it to the same state the first one
+ * A domain is created paused, and moves to the right only, but for one that has shut down and is resumed; any state may be left out. Of two
+ * that move it to the same state the first one
  * does what belongs to that. Pauses are counted beside the state: in the domain, and in each of its vCPUs.
  *
  * Lock: domain.life_lock (a leaf), for the state, the pauses and which vCPUs there are.
@@ -170,12 +171,17 @@ static void hardware_domain_shutdown(u32 reason)
     machine_restart();
 }
 
-static void shut_down(struct domain *d, u32 reason)
+/* life_lock held, with which its state has become DOMAIN_SHUT_DOWN: domain_resume() undoes all of it or none. */
+static void note_end(struct domain *d, u32 reason)
 {
     d->shutdown_code = reason;
     stop_vcpus(d);
+}
+
+static void tell_end(struct domain *d)
+{
     if (d == hardware_domain)
-        hardware_domain_shutdown(reason);
+        hardware_domain_shutdown(d->shutdown_code);
     evtchn_send_global_virq(VIRQ_DOM_EXC);
 }
 
@@ -192,11 +198,30 @@ void domain_shutdown(struct domain *d, u32 reason)
     spin_lock(&d->life_lock);
     bool first = d->state < DOMAIN_CRASHED && domain_state_advance(d, DOMAIN_SHUT_DOWN); /* a crash before it decides */
 
-    if (d->shutdown_code != SHUTDOWN_NONE)
-        reason = d->shutdown_code;
+    if (first)
+        note_end(d, d->shutdown_code != SHUTDOWN_NONE ? d->shutdown_code : reason);
     spin_unlock(&d->life_lock);
     if (first)
-        shut_down(d, reason);
+        tell_end(d);
+}
+
+int domain_resume(struct domain *d)
+{
+    struct vcpu *v;
+    int rc = domain_pause(d);
+
+    if (rc)
+        return rc;
+    spin_lock(&d->life_lock);
+    if (d->state == DOMAIN_SHUT_DOWN) {
+        __atomic_store_n(&d->state, DOMAIN_RUNNING, __ATOMIC_SEQ_CST);
+        d->shutdown_code = SHUTDOWN_NONE;
+        for_each_vcpu(d, v)
+            __atomic_fetch_and(&v->pause_flags, ~PAUSE_SHUTDOWN, __ATOMIC_SEQ_CST); /* domain_unpause() wakes it */
+    }
+    spin_unlock(&d->life_lock);
+    domain_unpause(d);
+    return 0;
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)
@@ -314,6 +339,8 @@ static bool crash_to_deal_with(struct domain *d)
     spin_lock(&d->life_lock);
     bool first = d->state == DOMAIN_CRASHED && domain_state_advance(d, DOMAIN_SHUT_DOWN);
 
+    if (first)
+        note_end(d, SHUTDOWN_crash);
     spin_unlock(&d->life_lock);
     return first;
 }
@@ -325,7 +352,7 @@ static void domains_end(void)
 
     for_each_domain(d)
         if (crash_to_deal_with(d))
-            shut_down(d, SHUTDOWN_crash);
+            tell_end(d);
     while ((d = domain_table_take_unheld())) {
         /*
          * CPU A reads percpu.curr_vcpu of another CPU, a vCPU of d, and looks at its domain (cpus_of). CPU B has cleared that pointer

@@ -46,6 +46,7 @@ static const struct row {
     { __HYPERVISOR_physdev_op, 28, 28, -ENOSYS, "pirq_eoi_gmfn_v2", "dom0 asks by irq_status_query" },
     { __HYPERVISOR_physdev_op, 29, 29, -ENOSYS, "dbgp_op", "the USB debug port is dom0's alone" },
     { __HYPERVISOR_physdev_op, 30, 31, -ENOSYS, "prepare_msix, release_msix", "no device is given to other domains" },
+    { __HYPERVISOR_domctl, 79, 79, -ENOSYS, "soft_reset", "a guest that wants to start anew is destroyed and created" },
     { __HYPERVISOR_domctl, 1, 1003, -ENOSYS, "what docs/hypercalls.md does not name",
       "the toolstack needs it, which comes with guests beside dom0" },
     { __HYPERVISOR_sysctl, 2, 2, -ENOSYS, "tbuf_op", "there are no trace buffers" },

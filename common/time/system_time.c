@@ -47,8 +47,12 @@ void wallclock_publish(struct domain *d)
 
     WRITE_ONCE(s->wc_version, version);
     wmb();
-    s->wc_sec = (u32)wc_sec;
-    s->wc_sec_hi = (u32)(wc_sec >> 32);
+    u64 sec = wc_sec + (u64)d->time_offset;
+
+    if (d->time_offset < 0 && sec > wc_sec)
+        sec = 0; /* before 1970 */
+    s->wc_sec = (u32)sec;
+    s->wc_sec_hi = (u32)(sec >> 32);
     s->wc_nsec = wc_nsec;
     wmb();
     WRITE_ONCE(s->wc_version, version + 1);
@@ -59,16 +63,16 @@ void vcpu_time_publish(struct vcpu *v)
 {
     struct vcpu_time_info *t = &v->info->time;
     u32 version = (READ_ONCE(t->version) + 1) | 1;
-    u32 mul;
-    s8 shift;
-    u64 tsc0 = tsc_scale(&mul, &shift);
+    const struct emulated_tsc *own = &v->domain->pv.tsc;
+    struct tsc_scale scale = own->emulated ? own->scale : tsc_scale;
+
     WRITE_ONCE(t->version, version);
     wmb();
-    /* System time 0 and its TSC, always: so all vCPUs compute the same function of the TSC, to the last ns. */
-    t->system_time = 0;
-    t->tsc_timestamp = tsc0;
-    t->tsc_to_system_mul = mul;
-    t->tsc_shift = shift;
+    /* System time 0 and its TSC, always: so all vCPUs compute the same function of the TSC, to the last ns. Or that of an emulated TSC's 0. */
+    t->system_time = own->emulated ? own->start : 0;
+    t->tsc_timestamp = own->emulated ? 0 : tsc_start();
+    t->tsc_to_system_mul = scale.mul;
+    t->tsc_shift = scale.shift;
     t->flags = 0;
     wmb();
     WRITE_ONCE(t->version, version + 1);

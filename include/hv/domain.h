@@ -169,6 +169,8 @@ struct domain {
     /* of the toolstack: one operation at a time (domctl.c) */
     bool in_domctl;        /* changed atomically */
     u32 controller_pauses; /* of its pauses */
+    bool debugged;         /* a debugger looks at it: shown, nothing else */
+    s64 time_offset;       /* of its wall clock, seconds */
     u8 handle[16];
     bool xs_domain; /* it runs xenstored: for the toolstack to know */
 
@@ -276,7 +278,9 @@ void domain_share_page(struct domain *d, struct page_info *pg, enum page_type ty
  */
 int domain_pause(struct domain *d) __may_preempt __must_check;
 void domain_unpause(struct domain *d); /* takes life_lock, then the locks of run queues */
-bool domain_add_vcpu(struct vcpu *v);  /* for vcpu_create(); false: the domain has run already */
+/* A domain that has shut down goes on: its vCPUs return from the hypercall. 0, also if it has not; -EINVAL, -EBUSY: as domain_pause(). */
+int domain_resume(struct domain *d) __may_preempt __must_check;
+bool domain_add_vcpu(struct vcpu *v); /* for vcpu_create(); false: the domain has run already */
 /*
  * Ends the domain and takes back all that it has; what others still have mapped goes when they let go. In steps that may be left
  * (-ERESTART, domain_work_point()): to be called again then, by one caller at a time. 0 also when it is dead. -EINVAL: dom0, and the

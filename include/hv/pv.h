@@ -5,6 +5,7 @@
 
 #include <hv/domain.h>
 #include <hv/x86/page_type.h>
+#include <hv/x86/processor.h>
 
 /* ---- vmce.c: machine checks for guests ---- */
 #define VMCE_BANKS 2
@@ -60,6 +61,17 @@ void pv_load_due_selectors(void) __may_preempt; /* maps LDT pages and loads the 
 void pv_selectors_on_exit(void) __may_preempt;  /* SOFTIRQ_SELECTORS */
 /* Gives back a vCPU's page tables and descriptor tables. It does not run, and no CPU has any of them loaded. */
 void pv_drop_tables(struct vcpu *v) __may_preempt;
+
+/* ---- hypercall_entry.c ---- */
+int pv_init_hypercall_page(struct domain *d, mfn_t mfn) __may_preempt __must_check; /* d's frame becomes one of stubs. 0, -EINVAL */
+
+/* ---- emulate/tsc.c ---- */
+struct xen_domctl_tsc_info;
+/* d is paused. 0; -EINVAL: no such mode, or a rate that cannot be. */
+int pv_tsc_set(struct domain *d, const struct xen_domctl_tsc_info *x) __must_check;
+void pv_tsc_get(const struct domain *d, struct xen_domctl_tsc_info *x);
+u64 pv_tsc_read(const struct vcpu *v); /* what v's RDTSC gives; v is current */
+static inline u64 pv_cr4_loaded(const struct vcpu *v) { return v->pv.cr4 | (unlikely(v->domain->pv.tsc.emulated) ? CR4_TSD : 0); }
 
 /* ---- vcpu_context.c ---- */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check; /* as arch_vcpu_set_context() */

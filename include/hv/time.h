@@ -11,9 +11,17 @@ struct vcpu;
 
 /* ns since tsc_init(); 0 before. Usable in any context. */
 u64 system_time_ns(void);
-/* Parameters of ns = (((tsc - tsc0) << shift) * mul) >> 32, as the ABI's vcpu_time_info wants them; returns this CPU's tsc0. */
-u64 tsc_scale(u32 *mul, s8 *shift);
-extern u64 tsc_khz;
+/* ns = (((tsc - tsc0) << shift) * mul) >> 32, as the ABI's vcpu_time_info wants it. */
+struct tsc_scale {
+    u32 mul;
+    s8 shift; /* negative: to the right */
+};
+struct tsc_scale tsc_scale_for(u64 khz); /* khz: from 1000 on */
+u64 tsc_scale_to_ns(struct tsc_scale scale, u64 ticks);
+u64 tsc_scale_to_ticks(struct tsc_scale scale, u64 ns); /* the reverse; all ones where that does not fit */
+extern u64 tsc_khz;                                     /* the machine's */
+extern struct tsc_scale tsc_scale;
+u64 tsc_start(void); /* this CPU's tsc0 */
 /* This CPU's TSC at a system time, modulo 2^64; from some centuries on all are one. */
 u64 tsc_at_ns(u64 ns);
 

@@ -13,20 +13,35 @@
 #define XEN_DOMCTL_unpausedomain 4
 #define XEN_DOMCTL_getdomaininfo 5
 #define XEN_DOMCTL_setvcpuaffinity 9
+#define XEN_DOMCTL_shadow_op 10
 #define XEN_DOMCTL_max_mem 11
 #define XEN_DOMCTL_setvcpucontext 12
 #define XEN_DOMCTL_getvcpucontext 13
+#define XEN_DOMCTL_getvcpuinfo 14
 #define XEN_DOMCTL_max_vcpus 15
 #define XEN_DOMCTL_scheduler_op 16
 #define XEN_DOMCTL_setdomainhandle 17
+#define XEN_DOMCTL_setdebugging 18
 #define XEN_DOMCTL_irq_permission 19
 #define XEN_DOMCTL_iomem_permission 20
 #define XEN_DOMCTL_ioport_permission 21
+#define XEN_DOMCTL_hypercall_init 22
+#define XEN_DOMCTL_settimeoffset 24
 #define XEN_DOMCTL_getvcpuaffinity 25
+#define XEN_DOMCTL_resumedomain 27
+#define XEN_DOMCTL_sendtrigger 28
+#define XEN_DOMCTL_set_address_size 35
+#define XEN_DOMCTL_get_address_size 36
 #define XEN_DOMCTL_set_ext_vcpucontext 42
 #define XEN_DOMCTL_get_ext_vcpucontext 43
+#define XEN_DOMCTL_gettscinfo 59
+#define XEN_DOMCTL_settscinfo 60
 #define XEN_DOMCTL_getpageframeinfo3 61
+#define XEN_DOMCTL_setvcpuextstate 62
+#define XEN_DOMCTL_getvcpuextstate 63
 #define XEN_DOMCTL_set_virq_handler 66
+#define XEN_DOMCTL_setnodeaffinity 68
+#define XEN_DOMCTL_getnodeaffinity 69
 #define XEN_DOMCTL_get_vcpu_msrs 72
 #define XEN_DOMCTL_set_vcpu_msrs 73
 #define XEN_DOMCTL_get_cpu_policy 82
@@ -63,6 +78,7 @@ struct xen_domctl_createdomain {
 #define XEN_DOMINF_paused 8
 #define XEN_DOMINF_blocked 16
 #define XEN_DOMINF_running 32
+#define XEN_DOMINF_debugged 64
 #define XEN_DOMINF_xs_domain 128
 #define XEN_DOMINF_shutdownshift 16
 #define XEN_INVALID_MAX_VCPU_ID 0xffffffffu
@@ -125,6 +141,56 @@ struct xen_domctl_vcpucontext {
     XEN_GUEST_HANDLE_64(struct vcpu_guest_context) ctxt; /* in, or out */
 };
 
+struct xen_domctl_getvcpuinfo {
+    uint32_t vcpu; /* in; the rest is out */
+    uint8_t online, blocked, running;
+    uint64_t cpu_time; /* ns */
+    uint32_t cpu;      /* where it runs or ran */
+};
+struct xen_domctl_vcpuextstate {
+    uint32_t vcpu;
+    uint64_t xfeature_mask, size;         /* bits of XCR0, and bytes of the buffer; get without a buffer: what they would be */
+    XEN_GUEST_HANDLE_64(uint64_t) buffer; /* XCR0, all bits that it has had, an XSAVE area in standard form */
+};
+struct xen_domctl_nodeaffinity {
+    struct xenctl_bitmap nodemap;
+};
+
+#define XEN_DOMCTL_SHADOW_OP_OFF 0
+struct xen_domctl_shadow_op {
+    uint32_t op, mode, mb;
+    XEN_GUEST_HANDLE_64(uint8_t) dirty_bitmap;
+    uint64_t pages;
+    uint32_t stats[2];
+};
+struct xen_domctl_setdebugging {
+    uint8_t enable;
+};
+struct xen_domctl_hypercall_init {
+    uint64_t gmfn;
+};
+struct xen_domctl_settimeoffset {
+    int64_t time_offset_seconds; /* of the domain's wall clock, to the machine's */
+};
+#define XEN_DOMCTL_SENDTRIGGER_NMI 0
+#define XEN_DOMCTL_SENDTRIGGER_RESET 1
+#define XEN_DOMCTL_SENDTRIGGER_INIT 2
+#define XEN_DOMCTL_SENDTRIGGER_POWER 3
+#define XEN_DOMCTL_SENDTRIGGER_SLEEP 4
+struct xen_domctl_sendtrigger {
+    uint32_t trigger, vcpu;
+};
+struct xen_domctl_address_size {
+    uint32_t size;
+};
+#define TSC_MODE_DEFAULT 0
+#define TSC_MODE_ALWAYS_EMULATE 1
+#define TSC_MODE_NEVER_EMULATE 2
+struct xen_domctl_tsc_info {
+    uint32_t tsc_mode, gtsc_khz, incarnation, pad; /* gtsc_khz 0: the machine's */
+    uint64_t elapsed_nsec;                         /* since the guest's TSC was 0 */
+};
+
 struct hvm_vmce_vcpu {
     uint64_t caps, mci_ctl2_bank0, mci_ctl2_bank1, mcg_ext_ctl;
 };
@@ -172,6 +238,16 @@ struct xen_domctl {
         struct xen_domctl_vcpuaffinity vcpuaffinity;
         struct xen_domctl_scheduler_op scheduler_op;
         struct xen_domctl_vcpucontext vcpucontext;
+        struct xen_domctl_getvcpuinfo getvcpuinfo;
+        struct xen_domctl_vcpuextstate vcpuextstate;
+        struct xen_domctl_nodeaffinity nodeaffinity;
+        struct xen_domctl_shadow_op shadow_op;
+        struct xen_domctl_setdebugging setdebugging;
+        struct xen_domctl_hypercall_init hypercall_init;
+        struct xen_domctl_settimeoffset settimeoffset;
+        struct xen_domctl_sendtrigger sendtrigger;
+        struct xen_domctl_address_size address_size;
+        struct xen_domctl_tsc_info tsc_info;
         struct xen_domctl_ext_vcpucontext ext_vcpucontext;
         struct xen_domctl_vcpu_msrs vcpu_msrs;
         struct xen_domctl_cpu_policy cpu_policy;

@@ -315,15 +315,18 @@ static struct call machine_ops(struct worker *w)
     case 1: return (struct call){ __HYPERVISOR_physdev_op, { below(w, 32), (u64)w->scratch } };
     case 2: {
         struct xen_domctl *op = (void *)w->scratch;
-        static const u32 cmds[] = { 9, 25, 16, 43, 72, XEN_DOMCTL_getpageframeinfo3, 1, 2, 3, 4, 5, 11, 12, 13, 15 };
+        static const u32 cmds[] = { 9,  25, 16, 43, 72, XEN_DOMCTL_getpageframeinfo3, 1, 2, 3, 4, 5, 11, 12, 13, 15, 10, 14, 22, 24, 27,
+                                    59, 60, 62, 63, 69 };
 
         op->cmd = one_in(w, 10) ? (u32)below(w, 90) : cmds[below(w, sizeof(cmds) / sizeof(cmds[0]))];
         if (op->cmd == XEN_DOMCTL_set_vcpu_msrs)
             op->cmd = XEN_DOMCTL_get_vcpu_msrs; /* a machine check would end us */
+        if (op->cmd == XEN_DOMCTL_sendtrigger)
+            op->cmd = XEN_DOMCTL_resumedomain; /* an NMI as well */
         op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
         op->domain = one_in(w, 10) ? (domid_t)rnd(w) : DOMID_SELF;
         /* The life of other domains, of which there are a few at a time. */
-        if (op->cmd < XEN_DOMCTL_setvcpuaffinity || (op->cmd >= XEN_DOMCTL_max_mem && op->cmd <= XEN_DOMCTL_max_vcpus))
+        if (op->cmd < XEN_DOMCTL_setvcpuaffinity || (op->cmd >= XEN_DOMCTL_max_mem && op->cmd <= XEN_DOMCTL_max_vcpus) || one_in(w, 3))
             op->domain = (domid_t)(1 + below(w, 6));
         if (op->cmd == XEN_DOMCTL_getpageframeinfo3) {
             op->domain = (domid_t)(1 + below(w, 6));

@@ -218,6 +218,26 @@ static void stated(void **state)
     said("not used: 2400.050 MHz (CPUID leaf 15h)", true);
 }
 
+/* Scales of any rate that a guest may have: there and back within a tick, for years. */
+static void scales(void **state)
+{
+    (void)state;
+    for (u64 khz = 1000; khz <= 100000000; khz = khz * 7 / 5 + 1) {
+        struct tsc_scale s = tsc_scale_for(khz);
+
+        for (u64 ns = 1; ns < 1ULL << 58; ns = ns * 3 + 1) {
+            u64 ticks = tsc_scale_to_ticks(s, ns), back = tsc_scale_to_ns(s, ticks);
+
+            if (ticks < 1ULL << 59) { /* and no shift takes bits away */
+                assert_true(back <= ns);
+                assert_true(ns - back <= 2 + 2000000 / khz);
+            }
+        }
+        assert_true(tsc_scale_to_ticks(s, 1000000000) >= khz * 1000 - khz / 1000 - 2 &&
+                    tsc_scale_to_ticks(s, 1000000000) <= khz * 1000 + khz / 1000 + 2);
+    }
+}
+
 /* What a processor or a hypervisor states may be anything: no TSC has such a rate. */
 static void stated_nonsense(void **state)
 {
@@ -267,6 +287,7 @@ int main(void)
                                         cmocka_unit_test_setup(not_there, setup),
                                         cmocka_unit_test_setup(stated, setup),
                                         cmocka_unit_test_setup(stated_nonsense, setup),
+                                        cmocka_unit_test(scales),
                                         cmocka_unit_test_setup(ends_of_time, setup) };
 
     return cmocka_run_group_tests_name("the TSC's rate", tests, NULL, NULL);

@@ -87,12 +87,8 @@ static void no_time(void **state)
 
 static struct shared_info shared;
 
-u64 tsc_scale(u32 *mul, s8 *shift)
-{
-    *mul = 1;
-    *shift = 0;
-    return 0;
-}
+struct tsc_scale tsc_scale = { 1, 0 };
+u64 tsc_start(void) { return 0; }
 
 static void expect_wall_clock(u64 sec, u32 nsec)
 {
@@ -117,6 +113,18 @@ static void wall_clock(void **state)
     /* Before 1970: guests read seconds without a sign. */
     wallclock_set(2, 0, 2000000001);
     expect_wall_clock(0, 0);
+    /* A domain's own, to the machine's. */
+    static struct domain d = { .shared_info = &shared, .time_offset = -10 };
+
+    wallclock_set(1000, 0, 0);
+    wallclock_publish(&d);
+    assert_int_equal(shared.wc_sec, 990);
+    d.time_offset = -1001;
+    wallclock_publish(&d);
+    assert_int_equal(shared.wc_sec | shared.wc_sec_hi, 0);
+    d.time_offset = 1L << 33;
+    wallclock_publish(&d);
+    assert_int_equal((u64)shared.wc_sec_hi << 32 | shared.wc_sec, (1UL << 33) + 1000);
     memset(cmos, 0xff, sizeof(cmos));
     fake_now = 50000000;
     wallclock_init();

@@ -56,6 +56,26 @@ u32 fpu_mxcsr_mask(void)
 
 bool fpu_legacy_ok(const void *image) { return !(get_u32(image, MXCSR_OFFSET) & ~cpu.mxcsr_mask); }
 
+void *fpu_image(void *area) { return aligned(area); }
+
+/* Behind the legacy region: XSTATE_BV, XCOMP_BV, which is for the compacted form, and reserved words. */
+bool fpu_image_ok(const void *image, u64 components)
+{
+    u64 header[8], rest = 0;
+
+    memcpy(header, (const char *)image + LEGACY_SIZE, sizeof(header));
+    for (unsigned i = 1; i < ARRAY_SIZE(header); i++)
+        rest |= header[i];
+    return !(header[0] & ~components) && !rest && fpu_legacy_ok(image);
+}
+
+/* Intel SDM vol. 1, 13.3: x87 always, AVX needs SSE, the AVX-512 three together and with AVX. */
+bool fpu_xcr0_ok(u64 val)
+{
+    return cpu.xsave && (val & XCR0_X87) && !(val & ~cpu.xcr0_mask) && (!(val & XCR0_AVX) || (val & XCR0_SSE)) &&
+           (!(val & XCR0_AVX512) || ((val & XCR0_AVX512) == XCR0_AVX512 && (val & XCR0_AVX)));
+}
+
 void fpu_set_legacy(void *area, const void *image)
 {
     const u64 present = XCR0_X87 | XCR0_SSE;

@@ -3,6 +3,7 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/nospec.h>
+#include <hv/pv.h>
 #include <hv/x86/pv/trap.h>
 
 void pv_hypercall(struct cpu_user_regs *regs)
@@ -46,4 +47,15 @@ void pv_fill_hypercall_page(void *page)
         /* syscall; pop %r11; pop %rcx; ret */
         memcpy(p + 4, "\x0f\x05\x41\x5b\x59\xc3", iret ? 2 : 6);
     }
+}
+
+int pv_init_hypercall_page(struct domain *d, mfn_t mfn)
+{
+    int rc = page_get_and_type(mfn, d, PGT_WRITABLE);
+
+    if (rc)
+        return rc;
+    pv_fill_hypercall_page(mfn_to_virt(mfn));
+    page_put_and_type(mfn_to_page(mfn));
+    return 0;
 }

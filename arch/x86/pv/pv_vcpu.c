@@ -223,7 +223,7 @@ void pv_state_load(struct vcpu *v)
     pv_enter_address_space(c, v);
     pv_load_ldt(v);
 
-    cpu_write_cr4((c->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | p->cr4);
+    cpu_write_cr4((c->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | pv_cr4_loaded(v));
     fpu_restore(p->fpu_area, p->xcr0);
     if (p->cr0_ts)
         write_cr0(read_cr0() | CR0_TS);

@@ -14,8 +14,7 @@
 
 u64 tsc_khz __ro_after_init;
 static u64 tsc0 __ro_after_init;
-static u32 scale_mul __ro_after_init;
-static s8 scale_shift __ro_after_init;
+struct tsc_scale tsc_scale __ro_after_init;
 
 #define DOUBTFUL_PPM 500 /* what NTP can steer against */
 
@@ -33,25 +32,42 @@ static inline u64 muldiv(u64 a, u64 b, u64 c)
     return q;
 }
 
-static inline u64 scale(u64 delta)
+static inline u64 to_ns(struct tsc_scale s, u64 ticks)
 {
-    return mul_u64_u32_shift32(scale_shift < 0 ? delta >> -scale_shift : delta << scale_shift, scale_mul);
+    return mul_u64_u32_shift32(s.shift < 0 ? ticks >> -s.shift : ticks << s.shift, s.mul);
+}
+
+u64 tsc_scale_to_ns(struct tsc_scale s, u64 ticks) { return to_ns(s, ticks); }
+
+u64 tsc_scale_to_ticks(struct tsc_scale s, u64 ns)
+{
+    u64 ticks = muldiv(ns, 1ULL << 32, s.mul);
+
+    return s.shift < 0 ? ticks << -s.shift : ticks >> s.shift;
 }
 
 u64 system_time_ns(void)
 {
     if (!tsc_khz)
         return 0;
-    return scale(rdtsc_ordered() + (u64)this_cpu()->tsc_offset - tsc0);
+    return to_ns(tsc_scale, rdtsc_ordered() + (u64)this_cpu()->tsc_offset - tsc0);
 }
 
 u64 tsc_at_ns(u64 ns) { return tsc0 - (u64)this_cpu()->tsc_offset + muldiv(ns, tsc_khz, 1000000); }
 
-u64 tsc_scale(u32 *mul, s8 *shift)
+u64 tsc_start(void) { return tsc0 - (u64)this_cpu()->tsc_offset; }
+
+/* mul = 10^6 * 2^32 / khz, brought into 32 bits by the shift. */
+struct tsc_scale tsc_scale_for(u64 khz)
 {
-    *mul = scale_mul;
-    *shift = scale_shift;
-    return tsc0 - (u64)this_cpu()->tsc_offset;
+    u64 tps = khz * 1000;
+    s8 shift = 0;
+
+    for (; tps > 2000000000ULL; shift--)
+        tps >>= 1;
+    for (; tps <= 1000000000ULL; shift++)
+        tps <<= 1;
+    return (struct tsc_scale){ (u32)muldiv(1000000000ULL, 1ULL << 32, tps), shift };
 }
 
 #define ROUNDS 3 /* of measuring, while clocks contradict each other */
@@ -119,19 +135,7 @@ void tsc_init(void)
     if (!khz)
         panic(PANIC_TSC,
               "the TSC's rate cannot be told: no HPET, PM timer, PIT or RTC counts, and neither CPUID nor a hypervisor states it");
-    /* mul = 10^6 * 2^32 / khz, brought into 32 bits by the shift. */
-    u64 tps = khz * 1000;
-
-    scale_shift = 0;
-    while (tps > 2000000000ULL) {
-        tps >>= 1;
-        scale_shift--;
-    }
-    while (tps <= 1000000000ULL) {
-        tps <<= 1;
-        scale_shift++;
-    }
-    scale_mul = (u32)muldiv(1000000000ULL, 1ULL << 32, tps);
+    tsc_scale = tsc_scale_for(khz);
     tsc0 = rdtsc_ordered();
     tsc_khz = khz;
     print_rate(LOG_INFO, "TSC: ", &rate, "");

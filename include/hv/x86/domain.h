@@ -4,15 +4,28 @@
 #define HV_X86_DOMAIN_H
 
 #include <hv/spinlock.h>
+#include <hv/time.h>
 #include <hv/types.h>
 #include <public/xen.h>
 
 #define MAX_VIRT_CPUS 64
 
+/*
+ * How a guest gets its TSC: the processor's, or one of a rate of its own, for which RDTSC is trapped (CR4.TSD) and emulated. Written while the
+ * domain is paused.
+ */
+struct emulated_tsc {
+    bool emulated;
+    u32 mode, khz, incarnation; /* the toolstack's: TSC_MODE_*; khz 0: the machine's */
+    u64 start;                  /* the system time at which it was 0; may lie before 0, modulo 2^64 */
+    struct tsc_scale scale;
+};
+
 /* Page tables of slot 258, which has the descriptor windows of the domain's vCPUs. */
 struct pv_domain {
     u64 *perdomain_l3, *perdomain_l2;
     u64 *perdomain_l1[MAX_VIRT_CPUS];
+    struct emulated_tsc tsc;
 
     /* What CPUID shows, if the toolstack has said so (cpu_policy.c); written before the domain's first run. */
     struct xen_cpuid_leaf *cpuid;

@@ -12,6 +12,10 @@ void fpu_area_init(void *area); /* as after FNINIT and reset */
 u32 fpu_mxcsr_mask(void);       /* asks this processor; its registers stay */
 /* x87 and SSE state as FXSAVE has it, 512 bytes. What is set must be what FXRSTOR takes; other components are as after reset then. */
 bool fpu_legacy_ok(const void *image);
+/* The whole of it, cpu.xsave_size bytes in XSAVE's standard form; and whether XRSTOR takes an image that has no other components than these. */
+void *fpu_image(void *area);
+bool fpu_image_ok(const void *image, u64 components);
+bool fpu_xcr0_ok(u64 xcr0); /* XSETBV takes it, and we know its components */
 void fpu_set_legacy(void *area, const void *image);
 void fpu_get_legacy(void *area, void *image);
 /* Both leave CR0.TS clear. Saving leaves XCR0 at all that is known; restoring, at the value passed. */

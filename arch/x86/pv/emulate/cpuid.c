@@ -37,8 +37,10 @@
 /* 80000021 EAX: LFENCE serialises. The leaf is shown where that holds, even if the processor ends below it. */
 #define E21_EAX_LFENCE (1u << 2)
 
-static void hypervisor_leaf(u32 leaf, u32 sub, u32 o[4])
+static void hypervisor_leaf(const struct domain *d, u32 leaf, u32 sub, u32 o[4])
 {
+    const struct emulated_tsc *t = &d->pv.tsc;
+
     switch (leaf & 0xff) {
     case 0: /* the ABI's signature */
         o[0] = 0x40000005;
@@ -54,13 +56,17 @@ static void hypervisor_leaf(u32 leaf, u32 sub, u32 o[4])
         break;
     case 3:
         if (sub == 0) {
-            o[0] = (cpu.invariant_tsc ? 2 : 0) | (cpu.rdtscp ? 4 : 0);
-            o[2] = (u32)tsc_khz;
+            o[0] = (t->emulated ? 1 : 0) | (cpu.invariant_tsc ? 2 : 0) | (cpu.rdtscp ? 4 : 0);
+            o[1] = t->mode;
+            o[2] = t->khz ? t->khz : (u32)tsc_khz;
+            o[3] = t->incarnation;
         } else if (sub == 1) {
-            s8 shift;
+            struct tsc_scale scale = t->emulated ? t->scale : tsc_scale;
 
-            tsc_scale(&o[2], &shift);
-            o[3] = (u8)shift;
+            o[0] = t->emulated ? (u32)t->start : 0;
+            o[1] = t->emulated ? (u32)(t->start >> 32) : 0;
+            o[2] = scale.mul;
+            o[3] = (u8)scale.shift;
         } else if (sub == 2) {
             o[0] = (u32)tsc_khz;
         }
@@ -193,7 +199,7 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
     o[0] = o[1] = o[2] = o[3] = 0;
     if ((leaf & 0xffffff00) == 0x40000000) {
         if ((leaf & 0xff) <= 5)
-            hypervisor_leaf(leaf, sub, o);
+            hypervisor_leaf(v->domain, leaf, sub, o);
         return;
     }
     policy_leaf(v->domain, leaf, sub, o);

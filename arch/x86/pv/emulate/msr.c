@@ -52,16 +52,6 @@ static bool is_empty(u32 msr, bool write)
     return false;
 }
 
-/* The machine address of a page that becomes one of stubs. */
-static bool msr_fill_hypercall_page(struct vcpu *v, u64 at)
-{
-    if ((at & (PAGE_SIZE - 1)) || page_get_and_type(at >> PAGE_SHIFT, v->domain, PGT_WRITABLE))
-        return false;
-    pv_fill_hypercall_page(mfn_to_virt(at >> PAGE_SHIFT));
-    page_put_and_type(mfn_to_page(at >> PAGE_SHIFT));
-    return true;
-}
-
 /* A reserved bit would be refused by the processor, at an exit to the guest. */
 static bool set_spec_ctrl(struct vcpu *v, u64 val)
 {
@@ -89,7 +79,7 @@ bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val)
     case MSR_KERNEL_GS_BASE: /* once per context switch of the guest */
     case MSR_GS_BASE:
     case MSR_FS_BASE: *val = rdmsr(msr); return true;
-    case MSR_TSC: *val = rdtsc(); return true;
+    case MSR_TSC: *val = pv_tsc_read(v); return true;
     case MSR_EFER: *val = rdmsr(MSR_EFER); return true;
     case MSR_APIC_BASE: *val = LOCAL_APIC_DEFAULT | APIC_BASE_ENABLE | (v->id == 0 ? APIC_BASE_BSP : 0); return true;
     case MSR_PAT: *val = rdmsr(MSR_PAT); return true;
@@ -136,7 +126,7 @@ bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val)
     case MSR_PRED_CMD: return msr_prediction_command(msr, val, PRED_CMD_IBPB, spec.guest_ibpb);
     case MSR_FLUSH_CMD: return msr_prediction_command(msr, val, FLUSH_CMD_L1D, spec_guest_leaf7_edx() & L7D_L1D_FLUSH);
     case MSR_UCODE_REV: /* written with 0 before it is read */ return cpu.intel && val == 0;
-    case MSR_HYPERCALL_PAGE: return msr_fill_hypercall_page(v, val);
+    case MSR_HYPERCALL_PAGE: return !(val & (PAGE_SIZE - 1)) && !pv_init_hypercall_page(v->domain, val >> PAGE_SHIFT);
     case MSR_MISC_ENABLE: return true; /* stays as it is */
     case MSR_PAT: return val == rdmsr(MSR_PAT);
     case MSR_EFER: return val == rdmsr(MSR_EFER);

@@ -9,6 +9,7 @@
 #include <hv/x86/fpu.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/processor.h>
+#include <hv/pv.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>
@@ -149,7 +150,7 @@ static bool emulate_mov_cr(struct vcpu *v, struct cpu_user_regs *regs, const str
     case 4:
         if (write) {
             v->pv.cr4 = pv_cr4_wish(*gpr);
-            cpu_write_cr4((this_cpu()->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | v->pv.cr4);
+            cpu_write_cr4((this_cpu()->cr4 & ~(CR4_TSD | CR4_DE | CR4_FSGSBASE)) | pv_cr4_loaded(v));
         } else {
             *gpr = pv_guest_cr4(v);
         }
@@ -173,9 +174,7 @@ static bool emulate_xsetbv(struct vcpu *v, struct cpu_user_regs *regs)
 {
     u64 val = (regs->rdx << 32) | (u32)regs->rax;
 
-    /* Intel SDM vol. 1, 13.3: x87 always, AVX needs SSE, the AVX-512 three together and with AVX. */
-    if (!cpu.xsave || (u32)regs->rcx || !(val & XCR0_X87) || (val & ~v->domain->pv.xcr0_mask) || ((val & XCR0_AVX) && !(val & XCR0_SSE)) ||
-        ((val & XCR0_AVX512) && ((val & XCR0_AVX512) != XCR0_AVX512 || !(val & XCR0_AVX))))
+    if ((u32)regs->rcx || !fpu_xcr0_ok(val) || (val & ~v->domain->pv.xcr0_mask))
         return false;
     v->pv.xcr0 = val;
     fpu_load_xcr0(val);
@@ -207,18 +206,24 @@ static bool emulate_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
     return true;
 }
 
-/* For kernels that set CR4.TSD, which keeps it from user mode. */
-static enum outcome emulate_rdtsc(struct cpu_user_regs *regs)
-{
-    u64 t = rdtsc();
-
-    regs->rax = (u32)t;
-    regs->rdx = t >> 32;
-    return DONE;
-}
-
 #define MODRM_XSETBV 0xd1
 #define MODRM_RDTSCP 0xf9
+
+static bool is_rdtscp(const struct insn *in) { return in->opcode == (OP_0F | 0x01) && in->modrm == MODRM_RDTSCP; }
+
+/* RDTSC and RDTSCP, of guests with a TSC of their own, and of kernels that set CR4.TSD, which keeps it from their user mode. */
+static enum outcome emulate_rdtsc(const struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
+{
+    u64 t = pv_tsc_read(v);
+
+    if (!v->pv.guest_kernel_mode && (v->pv.cr4 & CR4_TSD))
+        return REFUSED;
+    regs->rax = (u32)t;
+    regs->rdx = t >> 32;
+    if (is_rdtscp(in))
+        regs->rcx = v->pv.tsc_aux;
+    return DONE;
+}
 
 static enum outcome done_if(bool done) { return done ? DONE : REFUSED; }
 
@@ -240,13 +245,8 @@ static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *re
     case OP_0F | 0x23: return emulate_mov_dr(v, regs, in); /* MOV DRn */
     case OP_0F | 0x30:
     case OP_0F | 0x32: return done_if(emulate_msr(v, regs, in->opcode == (OP_0F | 0x30))); /* WRMSR, RDMSR */
-    case OP_0F | 0x31: return emulate_rdtsc(regs);                                         /* RDTSC */
     case OP_0F | 0xa2: return done_if(emulate_cpuid(v, regs));                             /* CPUID */
-    case OP_0F | 0x01:                                                                     /* XSETBV, RDTSCP */
-        if (in->modrm != MODRM_RDTSCP)
-            return done_if(in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs));
-        regs->rcx = v->pv.tsc_aux;
-        return emulate_rdtsc(regs);
+    case OP_0F | 0x01: return done_if(in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs));
     }
     return REFUSED;
 }
@@ -273,7 +273,10 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
         if (outcome != REFUSED)
             break;
         /* fall through */
-    default: outcome = v->pv.guest_kernel_mode ? emulate_kernel_only(v, regs, &in) : REFUSED;
+    default:
+        outcome = in.opcode == (OP_0F | 0x31) || is_rdtscp(&in) ? emulate_rdtsc(v, regs, &in) :
+                  v->pv.guest_kernel_mode                       ? emulate_kernel_only(v, regs, &in) :
+                                                                  REFUSED;
     }
     if (outcome == DONE)
         pv_instruction_done(v, regs, in.len, breakpoints);
