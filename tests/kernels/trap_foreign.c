@@ -118,6 +118,47 @@ static void tables(void)
     CHECK_EQ(mmuext_of(id, MMUEXT_NEW_BASEPTR, mfns[1]), -1);
 }
 
+/* Stores of dom0's kernel to an entry that maps a frame of the guest's: flags and the end go, the right to write and other frames do not. */
+static void by_stores(void)
+{
+    volatile u64 *slot = pte_of(window, 1);
+    u64 v = 0;
+
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0);
+    CHECK_EQ(map_foreign(window, mfns[0] << 12 | READ_ONLY, id), 0);
+    __asm__ volatile("lock andb $0xdf, %0" : "+m"(*(volatile u8 *)slot)); /* accessed */
+    CHECK_EQ(*slot & PTE_A, 0);
+    CHECK(TRAPS(14, *slot |= PTE_W));
+    CHECK(TRAPS(14, *slot = mfns[5] << 12 | READ_ONLY));
+    CHECK_EQ(*slot & PTE_ADDR, mfns[0] << 12);
+    __asm__ volatile("xchg %0, %1" : "+r"(v), "+m"(*slot));
+    CHECK_EQ(v & PTE_ADDR, mfns[0] << 12);
+    CHECK(TRAPS(14, *slot = v)); /* as a move of the mapping would */
+    window_back(0);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_vm_assist, VMASST_CMD_disable, VMASST_TYPE_writable_pagetables), 0);
+}
+
+/* A table of dom0's that maps frames of the guest's, and is let go of: the frames go, and with what it says it is no table any more. */
+static void let_go(void)
+{
+    u64 *table = page_new();
+    u64 mfn = va_to_mfn(table), at = mfn << 12;
+
+    CHECK_EQ(make_ro(table), 0);
+    CHECK_EQ(mmuext(MMUEXT_PIN_L1_TABLE, mfn, 0), 0);
+    CHECK_EQ(update_as(at, mfns[6] << 12 | WRITABLE, id), 0);
+    CHECK_EQ(update_as(at + 8, mfns[7] << 12 | READ_ONLY, id), 0);
+    CHECK_EQ(mmuext_of(id, MMUEXT_PIN_L1_TABLE, mfns[6]), -22); /* mapped writable */
+    CHECK_EQ(mmuext_of(id, MMUEXT_PIN_L1_TABLE, mfns[7]), 0);
+    CHECK_EQ(mmuext_of(id, MMUEXT_UNPIN_TABLE, mfns[7]), 0);
+    CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, mfn, 0), 0);
+    CHECK_EQ(mmuext_of(id, MMUEXT_PIN_L1_TABLE, mfns[6]), 0);
+    CHECK_EQ(mmuext_of(id, MMUEXT_UNPIN_TABLE, mfns[6]), 0);
+    CHECK_EQ(mmuext(MMUEXT_PIN_L1_TABLE, mfn, 0), -22);
+    CHECK_EQ(make_rw(table), 0);
+    memory_set(table, 0, PAGE_SIZE);
+}
+
 void test_main(void)
 {
     HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, 0, 0);
@@ -133,6 +174,8 @@ void test_main(void)
         device_memory();
         hypervisor_frames();
         tables();
+        by_stores();
+        let_go();
         domain_destroy(id);
         CHECK(!domain_exists(id));
     }

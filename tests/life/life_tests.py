@@ -6,11 +6,11 @@ from caisson import machine
 from harness import bundle, clean, need, run_machine, test, trap_test_elf
 
 
-def toolstack(name, cpu, cpus, words):
+def toolstack(name, cpu, cpus, words, timeout=120):
     """The test kernel is dom0 of a small machine, and finds all in order."""
     args = machine.command(("direct", trap_test_elf(), bundle(name), f"noreboot dom0_mem=64M dom0_max_vcpus=1 {words}"), cpu=cpu, smp=cpus,
                            mem="256M")
-    r = run_machine(args, 120)
+    r = run_machine(args, timeout)
     need("test kernel: PASS" in r.output and "FAIL" not in r.output and not r.timed_out, "the test kernel did not pass", r)
     clean(r)
     return r
@@ -60,3 +60,8 @@ def guest_messages():
     {"cpus": 3, "xpti": "no"}, {"cpus": 2, "xpti": "yes"}])
 def teardown(cpus, xpti):
     toolstack("trap_teardown", "max", cpus, f"dom0_max_vcpus=3 xpti={xpti}")
+
+
+@test("life: a thousand guests leave nothing behind", minutes=1)
+def cycles():
+    toolstack("trap_cycles", "max", 2, "xpti=no", timeout=600)
