@@ -323,6 +323,7 @@ long sysctl_cpu_featureset(void *arg)
 
 long sysctl_cpu_levelling_caps(void *arg)
 {
-    ((struct xen_sysctl_cpu_levelling_caps *)arg)->caps = 0; /* user mode sees what the processor says */
+    ((struct xen_sysctl_cpu_levelling_caps *)arg)->caps =
+        cpu.cpuid_fault_msr ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0; /* else user mode sees what the processor says */
     return 0;
 }

@@ -13,14 +13,13 @@
 #define NODE 0u
 #define LOCAL_DISTANCE 10u /* as ACPI's SLIT has it */
 
-static u32 cpus_end(void)
+static u32 last_cpu(void)
 {
-    cpuset_t online = cpuset_read(&cpus_online);
-    u32 end = MAX_CPUS;
+    u32 last = MAX_CPUS - 1;
 
-    while (!cpuset_test(online, end - 1)) /* the one that runs this is in it */
-        end--;
-    return end;
+    while (!cpu_table[last])
+        last--;
+    return last;
 }
 
 /* threads_per_core, cores_per_socket: those of the first CPU, as far as they are online. */
@@ -45,7 +44,7 @@ long sysctl_physinfo(void *arg)
     struct xen_sysctl_physinfo *info = arg;
 
     *info = (struct xen_sysctl_physinfo){ .nr_cpus = smp_online_count(),
-                                          .max_cpu_id = MAX_CPUS - 1,
+                                          .max_cpu_id = last_cpu(),
                                           .nr_nodes = 1,
                                           .cpu_khz = (u32)tsc_khz,
                                           .capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
@@ -70,7 +69,7 @@ long sysctl_cputopoinfo(void *arg)
     struct xen_sysctl_cputopoinfo *op = arg;
     u32 room = op->num_cpus;
 
-    op->num_cpus = cpus_end();
+    op->num_cpus = last_cpu() + 1;
     for (u32 i = 0; i < op->num_cpus; i++) {
         const struct percpu *c = cpu_table[i];
         struct xen_sysctl_cputopo at = { XEN_INVALID_CORE_ID, XEN_INVALID_SOCKET_ID, XEN_INVALID_NODE_ID };
@@ -128,7 +127,7 @@ long sysctl_getcpuinfo(void *arg)
 {
     struct xen_sysctl_getcpuinfo *op = arg;
 
-    op->nr_cpus = MIN(op->max_cpus, cpus_end());
+    op->nr_cpus = MIN(op->max_cpus, last_cpu() + 1);
     for (u32 i = 0; i < op->nr_cpus; i++) {
         struct xen_sysctl_cpuinfo info = { 0 };
 

@@ -155,6 +155,7 @@ struct xen_sysctl_pcitopoinfo {
     XEN_GUEST_HANDLE_64(uint32) nodes;
 };
 
+#define XEN_SYSCTL_CPU_LEVELCAP_faulting 1
 struct xen_sysctl_cpu_levelling_caps {
     uint32_t caps;
 };

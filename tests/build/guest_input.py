@@ -52,6 +52,7 @@ INDICES = {
     "common/hypercall/memory_exchange.c frames[i >> x->op.in.extent_order]": OURS,
     "common/control/efi_runtime.c vendor[n]": OURS, "common/control/domctl_life.c time[RUNSTATE_running]": OURS,
     "common/control/sysctl_machine.c time[RUNSTATE_running]": OURS, "common/control/cpu_policy.c words[places[n].word]": OURS,
+    "common/control/sysctl_machine.c cpu_table[last]": OURS,
     "common/control/domctl_sched.c time[RUNSTATE_running]": OURS,
     "common/control/mca.c records[nr_records]": OURS,
     "common/control/mca.c owners[kind]": OURS, "common/control/mca.c cpu_table[n]": OURS,

@@ -82,6 +82,7 @@ static void machine(void)
     CHECK_EQ(info->threads_per_core, 1);
     CHECK_EQ(info->cores_per_socket, 1);
     CHECK_EQ(info->nr_cpus, 1);
+    CHECK_EQ(info->max_cpu_id, 0);
     CHECK_EQ(info->nr_nodes, 1);
     CHECK_EQ(info->max_node_id, 0);
     CHECK_EQ(info->capabilities, XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1);

@@ -25,7 +25,7 @@ static struct processor {
     u32 max_leaf, signature, features, max_ext_leaf;
     struct cpuid_regs leaf7, xsave, hypervisor;
     u32 leaf7_1_edx, leaf7_2_edx, xsave_1_eax, ext1_edx, ext7_edx, ext8_eax, ext8_ebx, ext21_eax, ext21_ecx;
-    u64 arch_capabilities, misc_enable;
+    u64 arch_capabilities, misc_enable, platform_info;
     bool no_msrs; /* a hypervisor below refuses them */
 } now;
 
@@ -84,7 +84,11 @@ u64 fake_rdmsr(u32 msr)
 {
     u64 v;
 
-    return written(msr, &v) ? v : msr == MSR_ARCH_CAPABILITIES ? now.arch_capabilities : msr == MSR_MISC_ENABLE ? now.misc_enable : 0;
+    return written(msr, &v)             ? v :
+           msr == MSR_ARCH_CAPABILITIES ? now.arch_capabilities :
+           msr == MSR_MISC_ENABLE       ? now.misc_enable :
+           msr == MSR_PLATFORM_INFO     ? now.platform_info :
+                                          0;
 }
 void fake_wrmsr(u32 msr, u64 v)
 {
@@ -290,6 +294,35 @@ static void identified(void **state)
     p.no_msrs = true;
     boot(p, "");
     assert_true(cpu.fast_strings);
+}
+
+/* CPUID is made to fault for guests of whom the toolstack says what it shows, and only when that changes. */
+static void cpuid_faulting(void **state)
+{
+    (void)state;
+    struct processor p = skylake, z = zen3;
+
+    boot(p, "");
+    cpu_fault_cpuid(true);
+    assert_int_equal(nr_msrs, 0);
+    p.platform_info = 1ULL << 31;
+    boot(p, "");
+    fake_wrmsr(MSR_MISC_FEATURES, 2);
+    cpu_fault_cpuid(true);
+    assert_msr(MSR_MISC_FEATURES, 3);
+    cpu_fault_cpuid(true);
+    assert_int_equal(nr_msrs, 2);
+    cpu_fault_cpuid(false);
+    assert_msr(MSR_MISC_FEATURES, 2);
+    p.no_msrs = true;
+    boot(p, "");
+    assert_int_equal(cpu.cpuid_fault_msr, 0);
+    z.ext21_eax |= 1u << 17;
+    boot(z, "");
+    cpu_fault_cpuid(true);
+    assert_msr(MSR_AMD_HWCR, 1ULL << 35);
+    cpu_fault_cpuid(false);
+    assert_msr(MSR_AMD_HWCR, 0);
 }
 
 static void old_processors(void **state)
@@ -671,10 +704,10 @@ static void fpu_registers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(identified),    cmocka_unit_test(old_processors),       cmocka_unit_test(emulators),
-        cmocka_unit_test(lfence),        cmocka_unit_test(protections),          cmocka_unit_test(control_flow),
-        cmocka_unit_test(enhanced_ibrs), cmocka_unit_test(mitigations_of_intel), cmocka_unit_test(mitigations_of_amd),
-        cmocka_unit_test(fpu_registers),
+        cmocka_unit_test(identified),         cmocka_unit_test(cpuid_faulting), cmocka_unit_test(old_processors),
+        cmocka_unit_test(emulators),          cmocka_unit_test(lfence),         cmocka_unit_test(protections),
+        cmocka_unit_test(control_flow),       cmocka_unit_test(enhanced_ibrs),  cmocka_unit_test(mitigations_of_intel),
+        cmocka_unit_test(mitigations_of_amd), cmocka_unit_test(fpu_registers),
     };
 
     fake_msr_exists = msr_exists;

@@ -63,6 +63,31 @@ static bool make_lfence_serialise(void)
     return cfg & DE_CFG_LFENCE;
 }
 
+/* Intel: "CPUID Faulting" in the application note on virtualization technology FlexMigration; AMD APM vol. 2, CpuidUserDis. */
+static void find_cpuid_faulting(void)
+{
+    u64 info = 0;
+
+    cpu.cpuid_fault_msr = 0;
+    if (cpu.intel && rdmsr_safe(MSR_PLATFORM_INFO, &info) && info & PLATFORM_INFO_CPUID_FAULTING) {
+        cpu.cpuid_fault_msr = MSR_MISC_FEATURES;
+        cpu.cpuid_fault_bit = MISC_FEATURES_CPUID_FAULTING;
+    } else if (cpu.amd && cpu.max_ext_leaf >= 0x80000021 && cpuid_count(0x80000021, 0).eax >> 17 & 1) {
+        cpu.cpuid_fault_msr = MSR_AMD_HWCR;
+        cpu.cpuid_fault_bit = HWCR_CPUID_USER_DIS;
+    }
+}
+
+void cpu_fault_cpuid(bool on)
+{
+    struct percpu *c = this_cpu();
+
+    if (!cpu.cpuid_fault_msr || c->cpuid_faults == on)
+        return;
+    c->cpuid_faults = on;
+    wrmsr(cpu.cpuid_fault_msr, (rdmsr(cpu.cpuid_fault_msr) & ~cpu.cpuid_fault_bit) | (on ? cpu.cpuid_fault_bit : 0));
+}
+
 void cpu_identify(void)
 {
     struct cpuid_regs r = cpuid_count(0, 0);
@@ -108,6 +133,7 @@ void cpu_identify(void)
     cpu.phys_bits = MIN(r.eax & 0xff, 52u);
     cpu.x87_pointers_stay = cpu.amd && !(r.ebx >> 2 & 1); /* RstrFpErrPtrs */
     cpu.tcg = on_tcg();
+    find_cpuid_faulting();
 }
 BOOT_STEP(cpu_identify, NEEDS(trap_stacks), GIVES(cpu_features), EVERYWHERE);
 

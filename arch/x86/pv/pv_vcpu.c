@@ -235,4 +235,5 @@ void pv_state_load(struct vcpu *v)
     if (cpu.rdtscp)
         wrmsr(MSR_TSC_AUX, p->tsc_aux);
     spec_ctrl_load(p->spec_ctrl_hw);
+    cpu_fault_cpuid(v->domain->pv.cpuid); /* dom0 asks the processor itself */
 }

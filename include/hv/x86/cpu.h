@@ -13,10 +13,12 @@ struct cpu_features {
         lfence_serialises;
     bool x87_pointers_stay; /* FXSAVE, XSAVE and their reverse leave them alone unless an exception is pending */
     u32 max_leaf, max_ext_leaf, phys_bits;
-    u64 xcr0_mask;  /* components the hardware and we support */
-    u32 xsave_size; /* bytes for xcr0_mask */
-    u32 mxcsr_mask; /* bits that MXCSR has: others raise #GP */
-    u64 cr4;        /* what every CPU runs with, but for a guest's own bits */
+    u64 xcr0_mask;       /* components the hardware and we support */
+    u32 xsave_size;      /* bytes for xcr0_mask */
+    u32 mxcsr_mask;      /* bits that MXCSR has: others raise #GP */
+    u64 cr4;             /* what every CPU runs with, but for a guest's own bits */
+    u32 cpuid_fault_msr; /* whose bit makes CPUID raise #GP in ring 3; 0: nothing does */
+    u64 cpuid_fault_bit;
 };
 extern struct cpu_features cpu;
 
@@ -28,6 +30,7 @@ struct cpu_place cpu_place(u32 apic_id); /* topology.c */
 
 void cpu_identify(void);        /* early: CPUID only */
 void cpu_enable_features(void); /* decides, for all CPUs; then loads */
+void cpu_fault_cpuid(bool on);  /* in ring 3, on this CPU, where it can be made to */
 void cpu_load_pat(void);        /* before the first mapping that the reset value does not know: HV_WC */
 void cpu_load_features(void);   /* control registers and PAT of this CPU */
 /* Descriptor tables of a CPU: TSS with IST stacks. */

@@ -56,6 +56,7 @@ struct percpu {
         curr_vcpu; /* whose segments and FPU state the CPU holds, if its state_cpu is this one; while idle, of who ran last (Xen: the same) */
     struct domain *loaded_dom; /* whose address space CR3 holds (Linux: loaded_mm; Xen: dirty_cpumask); NULL: the hypervisor's own */
     u64 cr4, xcr0;             /* cached */
+    bool cpuid_faults;         /* the same: cpu_fault_cpuid() */
     u64 guest_cr3, full_cr3;   /* XPTI: what the last exit to a guest loaded, and what it replaced */
     u64 xpti_image, xpti_area; /* this CPU's part of guests' tables under XPTI: entries for the image's slot and for its areas */
     u32 tlb_flush_time;        /* what the TLB clock said at the last full flush */

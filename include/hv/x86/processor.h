@@ -24,6 +24,11 @@
 
 #define MSR_TSC 0x10
 #define MSR_PLATFORM_INFO 0xce
+#define PLATFORM_INFO_CPUID_FAULTING (1ULL << 31)
+#define MSR_MISC_FEATURES 0x140
+#define MISC_FEATURES_CPUID_FAULTING 1
+#define MSR_AMD_HWCR 0xc0010015
+#define HWCR_CPUID_USER_DIS (1ULL << 35)
 #define MSR_APIC_BASE 0x1b  /* SDM vol. 3, 11.4.4 and 11.12.1 */
 #define APIC_BASE_BSP 0x100 /* the processor that boots */
 #define APIC_BASE_X2APIC 0x400

@@ -14,13 +14,11 @@
 #include <hv/x86/vectors.h>
 
 #define MSR_UCODE_REV 0x8b
-#define MSR_MISC_FEATURES 0x140
 #define MSR_FEATURE_CONTROL 0x3a
 #define FEATURE_CONTROL_LOCKED 1 /* and nothing is enabled: no VMX, no SGX */
 #define MSR_HYPERCALL_PAGE 0x40000000
 #define MISC_ENABLE_HIDDEN (1UL << 7 | 1UL << 18)             /* performance monitoring, MONITOR */
 #define MISC_ENABLE_FIXED (1UL << 11 | 1UL << 12 | 1UL << 23) /* no BTS, no PEBS, no xTPR messages */
-#define MSR_AMD_HWCR 0xc0010015
 
 enum vendor { ANY, AMD };
 

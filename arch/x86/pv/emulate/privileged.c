@@ -245,7 +245,6 @@ static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *re
     case OP_0F | 0x23: return emulate_mov_dr(v, regs, in); /* MOV DRn */
     case OP_0F | 0x30:
     case OP_0F | 0x32: return done_if(emulate_msr(v, regs, in->opcode == (OP_0F | 0x30))); /* WRMSR, RDMSR */
-    case OP_0F | 0xa2: return done_if(emulate_cpuid(v, regs));                             /* CPUID */
     case OP_0F | 0x01: return done_if(in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs));
     }
     return REFUSED;
@@ -267,6 +266,7 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
     case 0xec ... 0xef: outcome = done_if(emulate_in_out(v, regs, &in, &breakpoints)); break; /* IN, OUT */
     case 0xfa:
     case 0xfb: /* CLI, STI: allowed and without effect; events are masked in vcpu_info */ outcome = done_if(iopl_suffices(v)); break;
+    case OP_0F | 0xa2: /* CPUID, where it faults; in user mode, too */ outcome = done_if(emulate_cpuid(v, regs)); break;
     case OP_0F | 0x00: /* SLDT, STR */
     case OP_0F | 0x01: /* SGDT, SIDT, SMSW, and XSETBV, RDTSCP */
         outcome = pv_emulate_umip(v, regs, &in);
