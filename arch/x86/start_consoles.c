@@ -117,9 +117,8 @@ BOOT_STEP(consoles_start_video, NEEDS(options, sound_information, memory_types, 
 
 static struct timer poll_timer;
 
-static void serial_poll_timer(void *unused)
+static void serial_poll_timer(__unused void *data)
 {
-    (void)unused;
     serial_irq();
     timer_set(&poll_timer, system_time_ns() + (serial_sends() ? POLL_BUSY_NS : POLL_IDLE_NS));
 }

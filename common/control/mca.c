@@ -154,11 +154,10 @@ static void poll_softirq(void)
 }
 
 /* Each CPU's banks are its own. */
-static void mca_poll_timer(void *data)
+static void mca_poll_timer(__unused void *data)
 {
     struct percpu *c;
 
-    (void)data;
     for_each_cpu(c, cpuset_read(&cpus_online))
         softirq_raise_on(c, SOFTIRQ_MACHINE_CHECK_POLL);
     timer_set(&poll_timer, system_time_ns() + POLL_NS);

@@ -104,11 +104,7 @@ static long op_setup_gsi(void *arg)
     return g->gsi < 0 ? -EINVAL : pirq_setup_gsi((u32)g->gsi, g->triggering != 0, g->polarity != 0);
 }
 
-static long op_accept(void *arg)
-{
-    (void)arg;
-    return 0; /* dom0 tells of devices; nothing is to be done yet */
-}
+static long op_accept(__unused void *arg) { return 0; /* dom0 tells of devices; nothing is to be done yet */ }
 
 static const struct subop rows[] = {
     [PHYSDEVOP_irq_status_query] = { ANYBODY, ARG_IN_OUT(struct physdev_irq_status_query), .run = op_irq_status },

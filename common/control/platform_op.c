@@ -97,17 +97,9 @@ static long cpu_online(void *arg) { return smp_cpu_online(((const struct xenpf_c
 
 static long cpu_offline(void *arg) { return smp_cpu_offline(((const struct xenpf_cpu_ol *)arg)->cpuid); }
 
-static long read_memtype(void *arg)
-{
-    (void)arg;
-    return -EINVAL; /* no MTRR is shown: the list ends at once */
-}
+static long read_memtype(__unused void *arg) { return -EINVAL; /* no MTRR is shown: the list ends at once */ }
 
-static long set_pminfo(void *arg)
-{
-    (void)arg;
-    return -ENOSYS;
-}
+static long set_pminfo(__unused void *arg) { return -ENOSYS; }
 
 static const struct subop rows[] = {
     [XENPF_settime32] = { CONTROL, ARG_IN_OUT(struct xenpf_settime), .run = settime32 },

@@ -22,11 +22,8 @@ const struct console_screen *console_screen;
 void __assert_fail(const char *what, const char *file, unsigned line, const char *function) __noreturn;
 void *__memset_chk(void *dst, int c, size_t n, size_t room);
 
-void __assert_fail(const char *what, const char *file, unsigned line, const char *function)
+void __assert_fail(const char *what, __unused const char *file, __unused unsigned line, __unused const char *function)
 {
-    (void)file;
-    (void)line;
-    (void)function;
     panic(PANIC_ASSERT, "%s", what); /* inside a report: one more line, and the end */
 }
 

@@ -34,21 +34,9 @@ static void note_released(struct percpu *c, const spinlock_t *lock)
         c->held[i] = c->held[i + 1];
 }
 #else
-static void check_order(const struct percpu *c, const spinlock_t *lock)
-{
-    (void)c;
-    (void)lock;
-}
-static void note_held(struct percpu *c, spinlock_t *lock)
-{
-    (void)c;
-    (void)lock;
-}
-static void note_released(struct percpu *c, const spinlock_t *lock)
-{
-    (void)c;
-    (void)lock;
-}
+static void check_order(__unused const struct percpu *c, __unused const spinlock_t *lock) {}
+static void note_held(__unused struct percpu *c, __unused spinlock_t *lock) {}
+static void note_released(__unused struct percpu *c, __unused const spinlock_t *lock) {}
 #endif
 
 static inline void taken(struct percpu *c, spinlock_t *lock)

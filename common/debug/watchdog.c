@@ -29,9 +29,8 @@ OPTION("watchdog_timeout", option_u32, opt_timeout, "seconds without a timer unt
 
 static struct timer beat_timer;
 
-static void watchdog_beat(void *data)
+static void watchdog_beat(__unused void *data)
 {
-    (void)data;
     WRITE_ONCE(nmi_watchdog.last_beat, rdtsc());
     timer_set(&beat_timer, system_time_ns() + BEAT_NS);
 }

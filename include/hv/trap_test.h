@@ -34,19 +34,14 @@ static inline bool trap_test_allocation_fails(void) { return false; }
 static inline u32 trap_test_tlb_tick(void) { return 1; }
 static inline bool trap_test_goes_on(void) { return false; }
 static inline void trap_test_inside(void) {}
-static inline void trap_test_redirect(void *regs) { (void)regs; }
+static inline void trap_test_redirect(__unused void *regs) {}
 static inline u32 trap_test_trampolines(void) { return 0; }
 static inline u32 trap_test_patience(void) { return 1; }
-static inline void trap_test_break_trampoline(u8 *text16, u8 *text32, u32 n)
-{
-    (void)text16;
-    (void)text32;
-    (void)n;
-}
-static inline void trap_test_phase(const char *phase) { (void)phase; }
+static inline void trap_test_break_trampoline(__unused u8 *text16, __unused u8 *text32, __unused u32 n) {}
+static inline void trap_test_phase(__unused const char *phase) {}
 static inline void trap_test_first_line(void) {}
-static inline void trap_test_report_over(u32 *reporter) { (void)reporter; }
-static inline void trap_test_nested(u32 *depth) { (void)depth; }
+static inline void trap_test_report_over(__unused u32 *reporter) {}
+static inline void trap_test_nested(__unused u32 *depth) {}
 #endif
 
 #ifdef COVERAGE

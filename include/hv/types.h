@@ -27,6 +27,7 @@ typedef u64 mfn_t;   /* machine frame number: paddr >> 12 */
 #define __aligned_to(n) __attribute__((aligned(n)))
 #define __section(s) __attribute__((section(s)))
 #define __used __attribute__((used))
+#define __unused __attribute__((unused)) /* a parameter that is there for the function's type alone */
 #define __noreturn __attribute__((noreturn))
 #define __must_check __attribute__((warn_unused_result))
 /*
