@@ -54,48 +54,42 @@ static void early_fault(struct cpu_user_regs *regs, u32 vector)
         trap_fixup(regs, vector);
 }
 
-static void mc_early(struct cpu_user_regs *regs, u32 vector)
+static void mc_early(struct cpu_user_regs *regs, __unused u32 vector)
 {
-    (void)vector;
     fatal_trap(regs, PANIC_MC_EARLY, "machine check before this CPU's error banks are set up");
 }
 
 static void trap_nested(struct cpu_user_regs *regs, u32 vector) { panic_nested(regs, trap_describe(vector)); }
 
-static void nmi_panic(struct cpu_user_regs *regs, u32 vector)
+static void nmi_panic(__unused struct cpu_user_regs *regs, __unused u32 vector) { cpu_stop_if_panicking(); }
+
+/*
+ * A guest can cause it: a data breakpoint or single-step that it has set may fire on the first instructions of an entry (XSA-260). So it is
+ * never fatal. Breakpoint state belongs to the guest, which sees its own #DB when it runs into it itself.
+ */
+static void trap_debug(struct cpu_user_regs *regs, __unused u32 vector)
 {
-    (void)regs;
-    (void)vector;
-    cpu_stop_if_panicking();
+    u64 dr6_clear = DR6_RESERVED_1;
+
+    regs->rflags &= ~RFLAGS_TF;
+    __asm__ volatile("mov %0, %%dr6" ::"r"(dr6_clear));
 }
 
-static void trap_debug(struct cpu_user_regs *regs, u32 vector)
+static void trap_nmi(struct cpu_user_regs *regs, __unused u32 vector)
 {
-    (void)vector;
-    debug_trap_from_hypervisor(regs);
-}
-
-static void trap_nmi(struct cpu_user_regs *regs, u32 vector)
-{
-    (void)vector;
     this_cpu()->inside |= INSIDE_NMI;
     nmi_handle(regs);
     trap_test_inside();
 }
 
-static void trap_machine_check(struct cpu_user_regs *regs, u32 vector)
+static void trap_machine_check(struct cpu_user_regs *regs, __unused u32 vector)
 {
-    (void)vector;
     this_cpu()->inside |= INSIDE_MC;
     machine_check_handle(regs);
     trap_test_inside();
 }
 
-static void trap_interrupt(struct cpu_user_regs *regs, u32 vector)
-{
-    (void)regs;
-    irq_dispatch(vector);
-}
+static void trap_interrupt(__unused struct cpu_user_regs *regs, u32 vector) { irq_dispatch(vector); }
 
 static void (*const acts[OUTCOME_COUNT])(struct cpu_user_regs *regs, u32 vector) = {
     [OUTCOME_NONE] = trap_report, /* the table says it cannot be */

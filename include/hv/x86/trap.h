@@ -11,6 +11,3 @@
 void trap_from_guest(struct cpu_user_regs *regs);
 /* NULL: return by IRETQ. Else the frame to pop, made where NMIs are blocked and must stay so. */
 void *trap_from_hypervisor(struct cpu_user_regs *regs);
-
-/* debug_trap.c: #DB in the hypervisor. */
-void debug_trap_from_hypervisor(struct cpu_user_regs *regs);
