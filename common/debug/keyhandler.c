@@ -31,7 +31,7 @@ void keyhandler_run(char key)
         k++;
     if (k < __keyhandlers_end) {
         printk("'%c' pressed: %s\n", key, k->what);
-        k->run(key);
+        k->run();
     } else {
         printk("'%c': no such key; 'h' lists them\n", log_char(key));
     }
@@ -53,18 +53,17 @@ static void input_softirq(void)
 
 static void messages_softirq(void) { evtchn_send_global_virq(VIRQ_CON_RING); }
 
-static void print_help(char key)
+static void print_help(void)
 {
-    (void)key;
     for (const struct keyhandler *k = __keyhandlers_start; k < __keyhandlers_end; k++)
         printk(" key '%c' (ascii '%02x') => %s\n", k->key, (u8)k->key, k->what);
 }
 KEYHANDLER('h', print_help, "this list", "");
 
-static void reboot_key(char key)
+static void reboot_key(void)
 {
-    if (last_key != key) {
-        printk("Once more '%c' reboots the machine at once, whatever dom0 does; any other key leaves it running.\n", key);
+    if (last_key != 'R') {
+        printk("Once more 'R' reboots the machine at once, whatever dom0 does; any other key leaves it running.\n");
         return;
     }
     console_force_unlock(true);
@@ -77,9 +76,8 @@ KEYHANDLER('R', reboot_key, "reboot the machine, if pressed twice",
            "The first says that a second one reboots. The second, with no other key between, reboots the machine at once, whatever dom0 "
            "does; under `tools/run` QEMU ends then");
 
-static void print_registers(char key)
+static void print_registers(void)
 {
-    (void)key;
     printk("CPU %u: %lu interrupts, %lu NMIs\n", this_cpu()->id, this_cpu()->irq_count, this_cpu()->nmi_count);
     for (u32 i = 0; hardware_domain && i < hardware_domain->max_vcpus; i++) {
         struct vcpu *v = hardware_domain->vcpu[i];
@@ -93,11 +91,10 @@ static void print_registers(char key)
 KEYHANDLER('d', print_registers, "registers of dom0's vCPUs",
            "As they were when the vCPU entered the hypervisor last. Before them, how many interrupts and NMIs this CPU has had");
 
-static void print_memory(char key)
+static void print_memory(void)
 {
     struct domain *d;
 
-    (void)key;
     printk("Memory: %lu KiB RAM, %lu KiB free\n", total_ram_pages * 4, page_free_count() * 4);
     for_each_domain(d) {
         printk("  d%u: %lu pages\n", d->id, d->tot_pages);
@@ -108,18 +105,12 @@ KEYHANDLER('m', print_memory, "memory, with an audit of every domain's frames",
            "By type. Every frame's references and types of every domain are counted anew and compared: a line for each that differs is an "
            "error of the hypervisor's");
 
-static void print_log(char key)
-{
-    (void)key;
-    console_replay();
-}
-KEYHANDLER('l', print_log, "the log: from boot, and the latest messages", "The first 16 KiB, then the latest 16 KiB");
+KEYHANDLER('l', console_replay, "the log: from boot, and the latest messages", "The first 16 KiB, then the latest 16 KiB");
 
-static void print_events(char key)
+static void print_events(void)
 {
     struct domain *d;
 
-    (void)key;
     for_each_domain(d)
         evtchn_print(d);
 }
@@ -128,18 +119,12 @@ KEYHANDLER(
     "Of each domain: a port's kind and its number (of the PIRQ, of the VIRQ), the vCPU that gets it, its priority (0 is the highest), "
     "whether it is pending");
 
-static void print_irqs(char key)
-{
-    (void)key;
-    irq_print();
-}
-KEYHANDLER('i', print_irqs, "interrupts",
+KEYHANDLER('i', irq_print, "interrupts",
            "A PIRQ, its domain (`d-1`: nobody has it), the CPU and vector (hexadecimal) it arrives at, edge or level, the port it becomes, "
            "how often it came. `unexpected`: a vector that nobody asked for");
 
-static void print_walk(char key)
+static void print_walk(void)
 {
-    (void)key;
     for (u32 i = 0; hardware_domain && i < hardware_domain->max_vcpus; i++) {
         struct vcpu *v = hardware_domain->vcpu[i];
 

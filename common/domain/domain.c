@@ -173,12 +173,11 @@ static const char *state_name(const struct vcpu *v)
     return names[v->runstate.state & 3];
 }
 
-static void print_domains(char key)
+static void print_domains(void)
 {
     static const char *const states[] = { ", being built", "", ", crashed", ", shut down", ", dying", ", dead, but in use by others" };
     struct domain *d;
 
-    (void)key;
     for_each_domain(d) {
         printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist, states[d->state]);
         for (u32 j = 0; j < d->max_vcpus; j++) {

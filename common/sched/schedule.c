@@ -75,11 +75,7 @@ void runstate_change(struct vcpu *v, int state, u64 now)
     v->runstate.state = state;
 }
 
-static void slice_over(void *data)
-{
-    (void)data;
-    softirq_raise(SOFTIRQ_SCHEDULE);
-}
+static void slice_over(__unused void *data) { softirq_raise(SOFTIRQ_SCHEDULE); }
 
 void sched_vcpu_init(struct vcpu *v)
 {
@@ -437,11 +433,10 @@ void idle_loop(void)
     }
 }
 
-static void print_runqueues(char key)
+static void print_runqueues(void)
 {
     struct percpu *c;
 
-    (void)key;
     for_each_cpu(c, cpuset_read(&cpus_schedulable)) {
         struct runqueue *rq = rq_of(c);
 

@@ -279,9 +279,8 @@ static void timer_softirq(void)
 void timers_init(void) { softirq_register(SOFTIRQ_TIMER, timer_softirq); }
 BOOT_STEP(timers_init, NEEDS(current), GIVES(timers), EVERYWHERE);
 
-static void print_timers(char key)
+static void print_timers(void)
 {
-    (void)key;
     u64 now = system_time_ns();
     struct percpu *c;
 

@@ -86,7 +86,7 @@ char console_next_key(void);
 struct keyhandler {
     char key;
     const char *what;
-    void (*run)(char key);
+    void (*run)(void);
 };
 /*
  * Under a global name that is the key's: assembler and linker refuse a second handler of the same key. text: its line in the list of

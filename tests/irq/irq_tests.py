@@ -20,7 +20,7 @@ def sources():
 @test("build: a debug key has one handler")
 def one_handler():
     """A second one for the same key is not assembled in the same file, and does not link from another one."""
-    pair = "".join(f"static void {f}(char k) {{ (void)k; }}\nKEYHANDLER('Z', {f}, \"\", \"\");\n" for f in ("a", "b"))
+    pair = "".join(f"static void {f}(void) {{ }}\nKEYHANDLER('Z', {f}, \"\", \"\");\n" for f in ("a", "b"))
     open(f"{OUT}/key-pair.c", "w").write("#include <hv/console.h>\n" + pair)
     try:
         command("gcc", "-Iinclude", "-std=gnu11", "-c", "-o", f"{OUT}/key-pair.o", f"{OUT}/key-pair.c")
@@ -29,7 +29,7 @@ def one_handler():
     else:
         raise Failed("two handlers of 'Z' in one file were taken")
     for name, key in (("one", "h"), ("other", "Z")):
-        source = f'#include <hv/console.h>\nstatic void run(char k) {{ (void)k; }}\nKEYHANDLER(\'{key}\', run, "", "");\n'
+        source = f'#include <hv/console.h>\nstatic void run(void) {{ }}\nKEYHANDLER(\'{key}\', run, "", "");\n'
         open(f"{OUT}/key-{name}.c", "w").write(source)
         command("gcc", "-Iinclude", "-std=gnu11", "-c", "-o", f"{OUT}/key-{name}.o", f"{OUT}/key-{name}.c")
     keys = f"{BUILD}/common/debug/keyhandler.o"
