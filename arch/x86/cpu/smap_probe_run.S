@@ -6,16 +6,12 @@
  * usual: then once more. idtr is loaded meanwhile. Interrupts are off.
  */
 #include <hv/x86/layout.h>
+#include <hv/x86/percpu_asm.h>
 
     .text
     .globl  smap_probe_run, smap_probe_syscall, smap_probe_fault, smap_probe_nmi
 smap_probe_run:
-    push    %rbx
-    push    %rbp
-    push    %r12
-    push    %r13
-    push    %r14
-    push    %r15
+    PUSH_CALLEE_SAVED
     mov     %rcx, usual(%rip)
     mov     %rsp, probe_rsp(%rip)
     pushq   $SEL_GUEST_DS
@@ -47,22 +43,10 @@ back:
     mov     %ecx, %es
     cmp     $2, %eax
     jne     2f
-    /* IRETQ lets NMIs in again; the handler takes this one. */
-    mov     %rsp, %rdx
-    push    %rcx
-    push    %rdx
-    pushfq
-    pushq   $SEL_HV_CS64
-    lea     1f(%rip), %rcx
-    push    %rcx
-    iretq
-1:  int     $2
-2:  pop     %r15
-    pop     %r14
-    pop     %r13
-    pop     %r12
-    pop     %rbp
-    pop     %rbx
+    call    nmi_unblock             /* the handler takes this one */
+    int     $2
+    mov     $2, %eax
+2:  POP_CALLEE_SAVED
     ret
 
     .bss

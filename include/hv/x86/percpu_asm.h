@@ -129,57 +129,27 @@
 
 /* What C leaves as it found it. */
 .macro PUSH_CALLEE_SAVED
-    push    %rbx
-    push    %rbp
-    push    %r12
-    push    %r13
-    push    %r14
-    push    %r15
+    .irp    reg, rbx, rbp, r12, r13, r14, r15
+    push    %\reg
+    .endr
 .endm
 .macro POP_CALLEE_SAVED
-    pop     %r15
-    pop     %r14
-    pop     %r13
-    pop     %r12
-    pop     %rbp
-    pop     %rbx
+    .irp    reg, r15, r14, r13, r12, rbp, rbx
+    pop     %\reg
+    .endr
 .endm
 
 /* The general registers of struct cpu_user_regs; the stack pointer is at its error code before and after. */
 .macro SAVE_REGS
     cld
-    push    %rdi
-    push    %rsi
-    push    %rdx
-    push    %rcx
-    push    %rax
-    push    %r8
-    push    %r9
-    push    %r10
-    push    %r11
-    push    %rbx
-    push    %rbp
-    push    %r12
-    push    %r13
-    push    %r14
-    push    %r15
+    .irp    reg, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+    push    %\reg
+    .endr
 .endm
 
 .macro RESTORE_REGS
-    pop     %r15
-    pop     %r14
-    pop     %r13
-    pop     %r12
-    pop     %rbp
-    pop     %rbx
-    pop     %r11
-    pop     %r10
-    pop     %r9
-    pop     %r8
-    pop     %rax
-    pop     %rcx
-    pop     %rdx
-    pop     %rsi
-    pop     %rdi
+    .irp    reg, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+    pop     %\reg
+    .endr
 .endm
 #endif
