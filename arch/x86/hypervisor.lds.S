@@ -19,6 +19,11 @@ PHDRS
     stack PT_GNU_STACK FLAGS(6);
 }
 
+/* What the entries of a table stand in, between its two symbols. */
+#define TABLE(name)       \
+    __##name##_start = .; \
+    KEEP(*(.name))        \
+    __##name##_end = .;
 #define HIGH(sec) AT(ADDR(sec) - IMAGE_VIRT_START + IMAGE_PHYS_LINK)
 
 SECTIONS
@@ -62,30 +67,16 @@ SECTIONS
         *(.rodata .rodata.*)
         *(.data.rel.ro .data.rel.ro.* .data.rel.ro.local)
         . = ALIGN(8);
-        __ex_table_start = .;
-        KEEP(*(.ex_table))
-        __ex_table_end = .;
+        TABLE(ex_table)
         . = ALIGN(8);
-        __smap_clac_start = .;
-        KEEP(*(.smap_clac))
-        __smap_clac_end = .;
-        __smap_stac_start = .;
-        KEEP(*(.smap_stac))
-        __smap_stac_end = .;
-        __patch_sites_start = .;
-        KEEP(*(.patch_sites))
-        __patch_sites_end = .;
-        __keyhandlers_start = .;
-        KEEP(*(.keyhandlers))
-        __keyhandlers_end = .;
-        __options_start = .;
-        KEEP(*(.options))
-        __options_end = .;
+        TABLE(smap_clac)
+        TABLE(smap_stac)
+        TABLE(patch_sites)
+        TABLE(keyhandlers)
+        TABLE(options)
         KEEP(*(.symbols))
         . = ALIGN(8);
-        __gcov_info_start = .;
-        KEEP(*(.gcov_info))
-        __gcov_info_end = .;
+        TABLE(gcov_info)
         *(.got .got.plt)
         . = ALIGN(4096);
     } :rodata
