@@ -24,7 +24,6 @@
 #include <hv/x86/pv/trap.h>
 
 #define TABLE_FLAGS (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
-#define RO_FLAGS (PTE_PRESENT | PTE_USER | PTE_ACCESSED)
 #define MIN_PAGES (MiB(64) >> PAGE_SHIFT)
 #define CHUNK_ORDER 10
 

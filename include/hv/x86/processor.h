@@ -6,11 +6,8 @@
 #include <hv/x86/bits.h>
 #include <hv/x86/layout.h>
 
-#define CR4_VME (1UL << 0)
-#define CR4_PVI (1UL << 1)
 #define CR4_TSD (1UL << 2)
 #define CR4_DE (1UL << 3)
-#define CR4_PSE (1UL << 4)
 #define CR4_MCE (1UL << 6)
 #define CR4_PGE (1UL << 7)
 #define CR4_OSFXSR (1UL << 9)
@@ -43,9 +40,7 @@
 #define MSR_GS_BASE 0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
 #define MSR_TSC_AUX 0xc0000103
-#define MSR_SYSENTER_CS 0x174 /* SDM vol. 3, 5.8.7 */
-#define MSR_SYSENTER_ESP 0x175
-#define MSR_SYSENTER_EIP 0x176
+#define MSR_SYSENTER_CS 0x174  /* SDM vol. 3, 5.8.7 */
 #define MSR_TSC_DEADLINE 0x6e0 /* SDM vol. 3, 11.5.4.1 */
 #define MSR_AMD_DE_CFG 0xc0011029
 #define DE_CFG_LFENCE 2 /* it serialises */
@@ -56,27 +51,18 @@
 #define MSR_MC0_STATUS 0x401
 #define MSR_SMCA_MC0_CTL 0xc0002000 /* scalable MCA: 16 registers a bank */
 
-static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port)); }
-static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port)); }
-static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port)); }
-static inline u8 inb(u16 port)
-{
-    u8 v;
-    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-static inline u16 inw(u16 port)
-{
-    u16 v;
-    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-static inline u32 inl(u16 port)
-{
-    u32 v;
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
+/* inb(), outb() and so on. */
+#define PORT_ACCESS(size, type)                                                                                      \
+    static inline void out##size(u16 port, type v) { __asm__ volatile("out" #size " %0, %1" ::"a"(v), "Nd"(port)); } \
+    static inline type in##size(u16 port)                                                                            \
+    {                                                                                                                \
+        type v;                                                                                                      \
+        __asm__ volatile("in" #size " %1, %0" : "=a"(v) : "Nd"(port));                                               \
+        return v;                                                                                                    \
+    }
+PORT_ACCESS(b, u8)
+PORT_ACCESS(w, u16)
+PORT_ACCESS(l, u32)
 
 /* By width: 1, 2 or 4 bytes. */
 static inline u32 port_in(u16 port, unsigned bytes) { return bytes == 1 ? inb(port) : bytes == 2 ? inw(port) : inl(port); }
@@ -90,33 +76,19 @@ static inline void port_out(u16 port, unsigned bytes, u32 v)
         outl(port, v);
 }
 
-static inline u64 read_cr0(void)
-{
-    u64 v;
-    __asm__ volatile("mov %%cr0, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" ::"r"(v) : "memory"); }
-static inline u64 read_cr2(void)
-{
-    u64 v;
-    __asm__ volatile("mov %%cr2, %0" : "=r"(v));
-    return v;
-}
-static inline u64 read_cr3(void)
-{
-    u64 v;
-    __asm__ volatile("mov %%cr3, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr3(u64 v) { __asm__ volatile("mov %0, %%cr3" ::"r"(v) : "memory"); }
-static inline u64 read_cr4(void)
-{
-    u64 v;
-    __asm__ volatile("mov %%cr4, %0" : "=r"(v));
-    return v;
-}
-static inline void write_cr4(u64 v) { __asm__ volatile("mov %0, %%cr4" ::"r"(v) : "memory"); }
+/* read_cr0(), write_cr0() and so on. */
+#define CONTROL_REGISTER(n)                                                                            \
+    static inline void write_cr##n(u64 v) { __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory"); } \
+    static inline u64 read_cr##n(void)                                                                 \
+    {                                                                                                  \
+        u64 v;                                                                                         \
+        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                                              \
+        return v;                                                                                      \
+    }
+CONTROL_REGISTER(0)
+CONTROL_REGISTER(2)
+CONTROL_REGISTER(3)
+CONTROL_REGISTER(4)
 static inline void invlpg(u64 va) { __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory"); }
 static inline void wbinvd(void) { __asm__ volatile("wbinvd" ::: "memory"); }
 static inline void clflush(const void *p) { __asm__ volatile("clflush %0" ::"m"(*(const char *)p)); }
@@ -153,12 +125,7 @@ static inline bool __must_check wrmsr_safe(u32 msr, u64 v)
     return ok;
 }
 
-static inline u64 rdtsc(void)
-{
-    u32 lo, hi;
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-    return ((u64)hi << 32) | lo;
-}
+static inline u64 rdtsc(void) { return __builtin_ia32_rdtsc(); }
 static inline u64 rdtsc_ordered(void)
 {
     __asm__ volatile("lfence" ::: "memory");
@@ -178,12 +145,7 @@ static inline struct cpuid_regs cpuid_count(u32 leaf, u32 subleaf)
 static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
 static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
 static inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
-static inline bool irqs_enabled(void)
-{
-    u64 f;
-    __asm__ volatile("pushf; pop %0" : "=r"(f));
-    return f & RFLAGS_IF;
-}
+static inline bool irqs_enabled(void) { return __builtin_ia32_readeflags_u64() & RFLAGS_IF; }
 /* Orders what comes after it, device memory and MSRs included, behind all stores before it. */
 static inline void mfence(void) { __asm__ volatile("mfence" ::: "memory"); }
 static inline void smp_mb(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
