@@ -87,7 +87,7 @@ SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
 all: $(O)/caisson.elf
 	$(if $(BUILT)$(SILENT),,@echo "$< is up to date")
 
-$(O)/include/asm_offsets.h: $(O)/FLAGS arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h include/hv/domain.h include/hv/x86/domain.h include/hv/hypercall.h include/hv/x86/speculation.h
+$(O)/include/asm_offsets.h: $(O)/FLAGS arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h include/hv/domain.h include/hv/x86/domain.h include/hv/x86/ap_mailbox.h include/hv/hypercall.h include/hv/x86/speculation.h
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -S -o $(O)/asm_offsets.s $(filter %.c,$^)
 	@sed -n 's/.*\.ascii[[:space:]]*"->\([A-Z0-9_]*\) \([0-9]*\)".*/#define \1 \2/p' $(O)/asm_offsets.s > $@

@@ -2,6 +2,7 @@
 /* Offsets that assembler needs, extracted from this file's assembler output by the Makefile. */
 #include <hv/domain.h>
 #include <hv/hypercall.h>
+#include <hv/x86/ap_mailbox.h>
 #include <hv/x86/speculation.h>
 
 #define DEFINE(name, value) __asm__ volatile("\n.ascii \"->" #name " %c0\"" ::"i"(value))
@@ -68,4 +69,15 @@ void asm_offsets(void)
     DEFINE(REGS_RSP, offsetof(struct cpu_user_regs, rsp));
     DEFINE(REGS_SS, offsetof(struct cpu_user_regs, ss));
     DEFINE(REGS_ES, offsetof(struct cpu_user_regs, es));
+    DEFINE(AP_MAILBOX_STAGE, offsetof(struct ap_mailbox, stage));
+    DEFINE(AP_MAILBOX_VECTOR, offsetof(struct ap_mailbox, vector));
+    DEFINE(AP_MAILBOX_CR3, offsetof(struct ap_mailbox, cr3));
+    DEFINE(AP_MAILBOX_STACK, offsetof(struct ap_mailbox, stack));
+    DEFINE(AP_MAILBOX_ENTRY, offsetof(struct ap_mailbox, entry));
+    DEFINE(AP_MAILBOX_PERCPU, offsetof(struct ap_mailbox, percpu));
+    DEFINE(AP_MAILBOX_IVT_POINTER, offsetof(struct ap_mailbox, ivt_pointer));
+    DEFINE(AP_MAILBOX_IDT32_POINTER, offsetof(struct ap_mailbox, idt32_pointer));
+    DEFINE(AP_MAILBOX_GDT_POINTER, offsetof(struct ap_mailbox, gdt_pointer));
+    DEFINE(AP_MAILBOX_IDT64_POINTER, offsetof(struct ap_mailbox, idt64_pointer));
+    DEFINE(AP_MAILBOX_GDT64_POINTER, offsetof(struct ap_mailbox, gdt64_pointer));
 }

@@ -138,10 +138,11 @@ static void fill_mailbox(struct percpu *c)
         m->idt32[v] = (handler & 0xffff) | ((u64)SEL_BOOT_CS32 << 16) | (0x8e00ULL << 32) | ((u64)(handler >> 16) << 48);
     }
     memcpy(m->gdt, c->gdt, sizeof(m->gdt));
-    m->ivt_pointer = (struct table_pointer){ sizeof(m->ivt) - 1, page + AP_MAILBOX_IVT };
-    m->idt32_pointer = (struct table_pointer){ sizeof(m->idt32) - 1, page + AP_MAILBOX_IDT32 };
+    m->ivt_pointer = (struct table_pointer){ sizeof(m->ivt) - 1, page + offsetof(struct ap_mailbox, ivt) };
+    m->idt32_pointer = (struct table_pointer){ sizeof(m->idt32) - 1, page + offsetof(struct ap_mailbox, idt32) };
     /* Based so that our selectors start at e000h, as everywhere. */
-    m->gdt_pointer = (struct table_pointer){ GDT_RESERVED_BASE + sizeof(m->gdt) - 1, (u32)(page + AP_MAILBOX_GDT - GDT_RESERVED_BASE) };
+    m->gdt_pointer = (struct table_pointer){ GDT_RESERVED_BASE + sizeof(m->gdt) - 1,
+                                             (u32)(page + offsetof(struct ap_mailbox, gdt) - GDT_RESERVED_BASE) };
     m->idt64_pointer = (struct table_pointer){ 256 * 16 - 1, (u64)idt_table };
     m->gdt64_pointer = (struct table_pointer){ GDT_LIMIT, (u64)c->gdt - GDT_RESERVED_BASE };
 }
