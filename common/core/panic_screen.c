@@ -55,8 +55,7 @@ static void screen_wrapped(u32 indent, const char *text)
     }
 }
 
-static void screen_linef(const char *fmt, ...) __printf(1, 2);
-static void screen_linef(const char *fmt, ...)
+static void __printf(1, 2) screen_linef(const char *fmt, ...)
 {
     char line[128];
     va_list ap;

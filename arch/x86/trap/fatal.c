@@ -87,8 +87,7 @@ static void fatal_print_backtrace(u64 rsp)
     }
 }
 
-static void fatal_stop_cpu(void) __noreturn;
-static void fatal_stop_cpu(void)
+static void __noreturn fatal_stop_cpu(void)
 {
     smp_note_stopped();
     machine_halt();
@@ -129,8 +128,7 @@ static void wait_for_key_or_delay(void)
     }
 }
 
-static void fatal_end(void) __noreturn;
-static void fatal_end(void)
+static void __noreturn fatal_end(void)
 {
     stage = STAGE_END;
     char line[80];
@@ -151,8 +149,7 @@ static void fatal_end(void)
 }
 
 /* Ends the machine without printing anything: printing has faulted too often. */
-static void last_resort(void) __noreturn;
-static void last_resort(void)
+static void __noreturn last_resort(void)
 {
     if (!opt_noreboot)
         machine_restart();
@@ -204,8 +201,7 @@ static void fatal_print_place(u32 context)
     smp_stop_others();
 }
 
-static void fatal_finish_report(const struct cpu_user_regs *regs) __noreturn;
-static void fatal_finish_report(const struct cpu_user_regs *regs)
+static void __noreturn fatal_finish_report(const struct cpu_user_regs *regs)
 {
     printk("%s\n", panic_code_cause(summary.code));
     printk("Try: %s\n", panic_code_advice(summary.code));

@@ -197,8 +197,7 @@ bool mc_recovery_supported(void) { return ser_p; }
 
 /* ---- the handler ---- */
 
-static void mc_end_machine(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why) __noreturn;
-static void mc_end_machine(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why)
+static void __noreturn mc_end_machine(const struct cpu_user_regs *regs, enum panic_code code, const struct mc_event *e, const char *why)
 {
     fatal_note_address(e->nr_frames ? e->address : 0);
     if (e->nr_frames)
