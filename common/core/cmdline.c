@@ -18,17 +18,8 @@ int option_bool(const char *value, void *var)
     static const char *const yes[] = { "", "1", "yes", "on", "true", "enable" };
     static const char *const no[] = { "0", "no", "off", "false", "disable" };
 
-    for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
-        if (!strcmp(value, yes[i])) {
-            *(bool *)var = true;
-            return 0;
-        }
-    for (size_t i = 0; i < ARRAY_SIZE(no); i++)
-        if (!strcmp(value, no[i])) {
-            *(bool *)var = false;
-            return 0;
-        }
-    return -EINVAL;
+    *(bool *)var = word_index(value, yes, ARRAY_SIZE(yes)) >= 0;
+    return *(bool *)var || word_index(value, no, ARRAY_SIZE(no)) >= 0 ? 0 : -EINVAL;
 }
 
 int option_u32(const char *value, void *var)

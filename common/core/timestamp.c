@@ -16,16 +16,12 @@ static u64 wallclock; /* ns since 1970 at system time 0; 0: not known yet */
 static int parse_stamp(const char *value, void *var)
 {
     static const char *const names[] = { "none", "date", "datems", "boot", "raw" };
-    bool on;
+    int which = word_index(value, names, ARRAY_SIZE(names));
+    bool on = false;
 
-    for (u32 i = 0; i < ARRAY_SIZE(names); i++)
-        if (!strcmp(value, names[i])) {
-            *(enum stamp *)var = i;
-            return 0;
-        }
-    if (option_bool(value, &on))
+    if (which < 0 && option_bool(value, &on))
         return -EINVAL;
-    *(enum stamp *)var = on ? STAMP_DATE : STAMP_NONE;
+    *(enum stamp *)var = which >= 0 ? (enum stamp)which : on ? STAMP_DATE : STAMP_NONE;
     return 0;
 }
 OPTION("console_timestamps", parse_stamp, opt_stamp,

@@ -61,38 +61,27 @@ u64 parse_u64(const char *s, const char **end)
 
 u64 parse_size(const char *s, const char **end)
 {
+    static const char suffixes[] = "bkmgt"; /* each is 2^10 of the one before */
     const char *p;
     u64 v = parse_u64(s, &p);
-    unsigned shift = 10;
     bool number = p > s;
+    const char *suffix = number ? strchr(suffixes, *p | 32) : NULL;
+    u32 shift = suffix ? 10 * (u32)(suffix - suffixes) : 10;
 
-    switch (number ? *p | 32 : 0) {
-    case 'b':
-        shift = 0;
-        p++;
-        break;
-    case 'k':
-        shift = 10;
-        p++;
-        break;
-    case 'm':
-        shift = 20;
-        p++;
-        break;
-    case 'g':
-        shift = 30;
-        p++;
-        break;
-    case 't':
-        shift = 40;
-        p++;
-        break;
-    }
+    p += suffix != NULL;
     bool fits = number && v << shift >> shift == v;
 
     if (end)
         *end = fits ? p : s;
     return fits ? v << shift : 0;
+}
+
+int word_index(const char *word, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(word, words[i]))
+            return (int)i;
+    return -EINVAL;
 }
 
 bool list_next(const char **list, char *word, size_t size)

@@ -75,16 +75,15 @@ static u8 usual_irq(paddr_t base) { return base == 0x3f8 || base == 0x3e8 ? 4 : 
 
 static bool take_place(struct com_option *o, const struct word *w, const char *s)
 {
-    static const char *const names[] = { [UART_PCI] = "pci", [UART_AMT] = "amt", [UART_ACPI] = "acpi" };
-
-    for (u32 i = UART_PCI; i < ARRAY_SIZE(names); i++)
-        if (!strcmp(s, names[i])) {
-            o->where = i;
-            o->place.irq = 0;
-            return true;
-        }
+    static const char *const names[] = { "pci", "amt", "acpi" }; /* UART_PCI and what follows */
+    int named = word_index(s, names, ARRAY_SIZE(names));
     u64 base;
 
+    if (named >= 0) {
+        o->where = UART_PCI + (u32)named;
+        o->place.irq = 0;
+        return true;
+    }
     if (!com_parse_number(s, w->max, &base) || !base)
         return false;
     o->where = UART_AT_BASE;

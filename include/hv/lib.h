@@ -43,6 +43,7 @@ static inline u32 hex_digit(char c)
 u64 parse_u64(const char *s, const char **end);
 /* As parse_u64 with suffix K M G T or B for bytes; no suffix means KiB, as in Xen's size options. */
 u64 parse_size(const char *s, const char **end);
+int word_index(const char *word, const char *const *words, size_t n) __must_check; /* which of the n words it is; -EINVAL: none of them */
 /*
  * Copies the next of the words that commas separate to word, whole and terminated, and moves *list behind it and its comma.
  * false: the list is at its end, or the word does not fit (then *list stays at it).

@@ -24,36 +24,35 @@ static int parse_thunk(struct spec_options *o, const char *name)
     return -EINVAL;
 }
 
-static int parse_word(struct spec_options *o, const char *word, const char *value)
+#define AT(field) offsetof(struct spec_options, field)
+static const struct word {
+    const char *name; /* NULL: the end of the list */
+    size_t at;        /* of its int in struct spec_options */
+} spec_words[] = {
+    { "bti-thunk", AT(thunk) }, { "ibrs", AT(ibrs) },     { "rsb", AT(rsb) },       { "verw", AT(verw) },
+    { "md-clear", AT(verw) },   { "ibpb", AT(ibpb) },     { "ibpb-entry", AT(ibpb_entry) }, { "ssbd", AT(ssbd) },
+    { "stibp", AT(stibp) },     { "msr-sc", AT(msr_sc) }, { NULL, 0 },
+}, cet_words[] = { { "shstk", AT(shadow_stacks) }, { "ibt", AT(branch_tracking) }, { NULL, 0 } };
+
+static int parse_word(struct spec_options *o, const struct word *words, const char *name, const char *value)
 {
-    const struct {
-        const char *name;
-        int *setting;
-    } words[] = {
-        { "ibrs", &o->ibrs },     { "rsb", &o->rsb },     { "verw", &o->verw },
-        { "md-clear", &o->verw }, { "ibpb", &o->ibpb },   { "ibpb-entry", &o->ibpb_entry },
-        { "ssbd", &o->ssbd },     { "stibp", &o->stibp }, { "msr-sc", &o->msr_sc },
-    };
+    const struct word *w = words;
     bool on;
 
-    if (!strcmp(word, "bti-thunk"))
+    while (w->name && strcmp(w->name, name))
+        w++;
+    if (w->name && w->at == AT(thunk))
         return parse_thunk(o, value);
-    if (option_bool(value, &on))
+    if (!w->name || option_bool(value, &on))
         return -EINVAL;
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        if (!strcmp(word, words[i].name)) {
-            *words[i].setting = on;
-            return 0;
-        }
-    return -EINVAL;
+    *(int *)((char *)o + w->at) = on;
+    return 0;
 }
 
-/* "word=value,word,no-word": each one goes to take() with its value; all of them count, or none. */
-static int parse_list(struct spec_options *options, const char *list,
-                      int (*take)(struct spec_options *, const char *word, const char *value))
+/* "word=value,word,no-word": all of them count, or none. */
+static int parse_list(struct spec_options *options, const char *list, const struct word *words)
 {
     struct spec_options new = *options;
-
     char word[24];
 
     while (list_next(&list, word, sizeof(word))) {
@@ -63,7 +62,7 @@ static int parse_list(struct spec_options *options, const char *list,
             *value++ = 0;
         bool negated = !value && !strncmp(word, "no-", 3);
 
-        if (take(&new, negated ? word + 3 : word, value ? value : negated ? "no" : "yes"))
+        if (parse_word(&new, words, negated ? word + 3 : word, value ? value : negated ? "no" : "yes"))
             return -EINVAL;
     }
     if (*list)
@@ -77,7 +76,7 @@ int spec_options_parse(struct spec_options *o, const char *list)
     bool all;
 
     if (option_bool(list, &all))
-        return parse_list(o, list, parse_word);
+        return parse_list(o, list, spec_words);
     struct spec_options new = all ? (struct spec_options)SPEC_OPTIONS_AUTO : (struct spec_options){ .xpti = SPEC_OFF };
 
     new.shadow_stacks = o->shadow_stacks; /* those are of cet= */
@@ -86,27 +85,12 @@ int spec_options_parse(struct spec_options *o, const char *list)
     return 0;
 }
 
-static int parse_cet_word(struct spec_options *o, const char *word, const char *value)
-{
-    bool on = false;
-
-    if (option_bool(value, &on))
-        return -EINVAL;
-    if (!strcmp(word, "shstk"))
-        o->shadow_stacks = on;
-    else if (!strcmp(word, "ibt"))
-        o->branch_tracking = on;
-    else
-        return -EINVAL;
-    return 0;
-}
-
 int spec_cet_parse(struct spec_options *o, const char *list)
 {
     bool all;
 
     if (option_bool(list, &all))
-        return parse_list(o, list, parse_cet_word);
+        return parse_list(o, list, cet_words);
     o->shadow_stacks = o->branch_tracking = all ? SPEC_AUTO : SPEC_OFF;
     return 0;
 }

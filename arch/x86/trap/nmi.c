@@ -24,13 +24,10 @@ static int opt_nmi = NMI_DOM0;
 static int parse_nmi(const char *value, void *var)
 {
     static const char *const names[] = { "fatal", "dom0", "ignore" };
+    int which = word_index(value, names, ARRAY_SIZE(names));
 
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(value, names[i])) {
-            *(int *)var = i;
-            return 0;
-        }
-    return -EINVAL;
+    *(int *)var = which;
+    return which < 0 ? which : 0;
 }
 OPTION("nmi", parse_nmi, opt_nmi, "`dom0` (deliver to dom0), `fatal` (report and stop), `ignore`", "`dom0`");
 
