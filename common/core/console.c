@@ -89,13 +89,13 @@ static void sinks_write(const char *s, size_t n)
 {
     for (unsigned i = 0; i < nr_sinks; i++)
         if (sinks[i]->enabled)
-            sinks[i]->write(s, n);
+            sinks[i]->write(sinks[i], s, n);
 }
 
 static void start_sink(struct console_sink *sink)
 {
     sink->enabled = true;
-    sink->write(boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE));
+    sink->write(sink, boot_log, MIN(ring_end, (u64)BOOT_LOG_SIZE));
 }
 
 bool console_wants(u32 which) { return opt_console.wanted & which; }
@@ -195,7 +195,7 @@ void console_force_unlock(bool video)
     serial_set_sync();
     for (unsigned i = 0; i < nr_sinks; i++) {
         if (sinks[i]->panic_prepare)
-            sinks[i]->panic_prepare();
+            sinks[i]->panic_prepare(sinks[i]);
         sinks[i]->enabled = video || !is_video(sinks[i]);
     }
 }

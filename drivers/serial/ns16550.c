@@ -36,17 +36,15 @@ struct uart {
     u32 tx_head, tx_tail; /* free-running; the console lock guards them */
 };
 
-static void com1_write(const char *s, size_t n);
-static void com2_write(const char *s, size_t n);
-static void com1_panic_prepare(void);
-static void com2_panic_prepare(void);
+static void uart_write(struct console_sink *sink, const char *s, size_t n);
+static void uart_panic_prepare(struct console_sink *sink);
 
 static char buffers[NR_COMS][TX_SIZE];
 static struct uart uarts[NR_COMS] = {
-    { .sink = { .name = "com1", .which = SINK_COM1, .write = com1_write, .panic_prepare = com1_panic_prepare },
+    { .sink = { .name = "com1", .which = SINK_COM1, .write = uart_write, .panic_prepare = uart_panic_prepare },
       .place = { .base = 0x3f8 },
       .tx = buffers[0] },
-    { .sink = { .name = "com2", .which = SINK_COM2, .write = com2_write, .panic_prepare = com2_panic_prepare }, .tx = buffers[1] },
+    { .sink = { .name = "com2", .which = SINK_COM2, .write = uart_write, .panic_prepare = uart_panic_prepare }, .tx = buffers[1] },
 };
 
 static force_inline u8 reg_read(const struct uart *u, u32 reg)
@@ -137,8 +135,10 @@ static void uart_emit(struct uart *u, char c)
     u->tx[u->tx_tail++ % TX_SIZE] = c;
 }
 
-static void uart_write(struct uart *u, const char *s, size_t n)
+static void uart_write(struct console_sink *sink, const char *s, size_t n)
 {
+    struct uart *u = container_of(sink, struct uart, sink);
+
     for (; n && u->present; n--, s++) {
         if (*s == '\n' && u->last != '\r')
             uart_emit(u, '\r');
@@ -149,23 +149,15 @@ static void uart_write(struct uart *u, const char *s, size_t n)
         tx_pump(u);
 }
 
-static void com1_write(const char *s, size_t n) { uart_write(&uarts[0], s, n); }
-
-static void com2_write(const char *s, size_t n) { uart_write(&uarts[1], s, n); }
-
 /* In a panic nothing of the configuration is trusted but the place. */
-static void panic_prepare(u32 n)
+static void uart_panic_prepare(struct console_sink *sink)
 {
-    struct uart *u = &uarts[n];
+    struct uart *u = container_of(sink, struct uart, sink);
 
     reg_write(u, UART_IER, 0);
     if (!u->present)
-        set_up(u, com_option(n));
+        set_up(u, com_option((u32)(u - uarts)));
 }
-
-static void com1_panic_prepare(void) { panic_prepare(0); }
-
-static void com2_panic_prepare(void) { panic_prepare(1); }
 
 void serial_register(void) { console_register_sink(&uarts[0].sink); }
 BOOT_STEP(serial_register, NEEDS(NOTHING), GIVES(panic_console), EVERYWHERE);

@@ -48,7 +48,7 @@ static void fb_new_line(void)
         store_words(line_at(row * GLYPH_H + y), NULL, (u64)columns * GLYPH_W * bytes_per_pixel);
 }
 
-static void framebuffer_write(const char *s, size_t n)
+static void framebuffer_write(__unused struct console_sink *sink, const char *s, size_t n)
 {
     for (; n; n--, s++) {
         if (*s == '\n')

@@ -25,7 +25,7 @@ static void vga_new_line(void)
         c[i] = ATTRIBUTE | ' ';
 }
 
-static void vga_write(const char *s, size_t n)
+static void vga_write(__unused struct console_sink *sink, const char *s, size_t n)
 {
     for (; n; n--, s++) {
         if (*s == '\n')

@@ -12,9 +12,9 @@ enum { SINK_COM1 = 1, SINK_COM2 = 2, SINK_VGA = 4 }; /* of console= */
 struct console_sink {
     const char *name;
     u32 which;
-    void (*write)(const char *s, size_t n);
-    void (*panic_prepare)(void); /* make the sink usable in any state; may be NULL */
-    bool enabled;                /* the console's */
+    void (*write)(struct console_sink *sink, const char *s, size_t n);
+    void (*panic_prepare)(struct console_sink *sink); /* make the sink usable in any state; may be NULL */
+    bool enabled;                                     /* the console's */
 };
 
 /* A panic uses every sink that is registered. At most CONSOLE_MAX_SINKS; called in early boot only. */

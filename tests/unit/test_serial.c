@@ -81,7 +81,7 @@ void console_register_sink(struct console_sink *s) { sink = s; }
 void console_sink_ready(struct console_sink *s) { s->enabled = true; }
 void console_write(const char *s, size_t n, u32 where)
 {
-    sink->write(s, n);
+    sink->write(sink, s, n);
     (void)where;
 }
 void console_rx(char c) { (void)c; }
@@ -260,10 +260,10 @@ static void no_fifo(u8 iir)
     uart.fifo = 1;
     uart.iir = iir;
     assert_true(start_as("115200,8n1,0x2f8,3"));
-    sink->write(text, 10);
+    sink->write(sink, text, 10);
     all_of(text, 10);
     serial_init_async();
-    sink->write(text + 10, 200);
+    sink->write(sink, text + 10, 200);
     assert_true(serial_sends());
     for (u32 i = 0; i < 400 && serial_sends(); i++)
         serial_irq();
@@ -286,7 +286,7 @@ static void buffered(void **state)
     memset(text, 'y', sizeof(text));
     assert_true(start_as("115200,8n1,0x2f8,3"));
     assert_false(serial_init_async());
-    sink->write(text, 1000);
+    sink->write(sink, text, 1000);
     assert_int_equal(uart.nr_sent, 16);
     assert_int_equal(uart.ier, 3);
     serial_irq();
@@ -302,7 +302,7 @@ static void polled(void **state)
     (void)state;
     assert_true(start_as("115200,8n1,0x2f8,0"));
     assert_true(serial_init_async());
-    sink->write("abc", 3);
+    sink->write(sink, "abc", 3);
     serial_irq();
     assert_int_equal(uart.ier, 0);
     route_result = -EBUSY;
@@ -325,7 +325,7 @@ static void in_memory(void **state)
     assert_int_equal(regs[3], 3);
     assert_int_equal(regs[4], 0x0b);
     assert_int_equal(regs[2], 0xc7);
-    sink->write("A", 1);
+    sink->write(sink, "A", 1);
     assert_int_equal(regs[0], 'A');
     assert_false(serial_owns_port(0x3f8));
 }
