@@ -70,8 +70,6 @@ static long get_time(struct xenpf_efi_runtime_call *c)
         u8 sets_to_zero;
     } capabilities = { 0 };
 
-    if (c->misc)
-        return -EINVAL;
     long rc = efi_call(EFI_GET_TIME, &c->status, (u64[5]){ (u64)&c->u.get_time.time, (u64)&capabilities });
 
     c->u.get_time.resolution = capabilities.resolution;
@@ -80,17 +78,11 @@ static long get_time(struct xenpf_efi_runtime_call *c)
     return rc;
 }
 
-static long set_time(struct xenpf_efi_runtime_call *c)
-{
-    return c->misc ? -EINVAL : efi_call(EFI_SET_TIME, &c->status, (u64[5]){ (u64)&c->u.set_time });
-}
+static long set_time(struct xenpf_efi_runtime_call *c) { return efi_call(EFI_SET_TIME, &c->status, (u64[5]){ (u64)&c->u.set_time }); }
 
 static long get_wakeup_time(struct xenpf_efi_runtime_call *c)
 {
     u8 enabled = 0, pending = 0;
-
-    if (c->misc)
-        return -EINVAL;
     long rc = efi_call(EFI_GET_WAKEUP_TIME, &c->status, (u64[5]){ (u64)&enabled, (u64)&pending, (u64)&c->u.wakeup_time });
 
     c->misc = (enabled ? XEN_EFI_GET_WAKEUP_TIME_ENABLED : 0) | (pending ? XEN_EFI_GET_WAKEUP_TIME_PENDING : 0);
@@ -101,14 +93,12 @@ static long set_wakeup_time(struct xenpf_efi_runtime_call *c)
 {
     u64 enable = c->misc & XEN_EFI_SET_WAKEUP_TIME_ENABLE, only = c->misc & XEN_EFI_SET_WAKEUP_TIME_ENABLE_ONLY;
 
-    if (c->misc & ~(u32)(XEN_EFI_SET_WAKEUP_TIME_ENABLE | XEN_EFI_SET_WAKEUP_TIME_ENABLE_ONLY))
-        return -EINVAL;
     return efi_call(EFI_SET_WAKEUP_TIME, &c->status, (u64[5]){ enable, only || !enable ? 0 : (u64)&c->u.wakeup_time });
 }
 
 static long next_high_monotonic_count(struct xenpf_efi_runtime_call *c)
 {
-    return c->misc ? -EINVAL : efi_call(EFI_GET_NEXT_HIGH_MONOTONIC_COUNT, &c->status, (u64[5]){ (u64)&c->misc });
+    return efi_call(EFI_GET_NEXT_HIGH_MONOTONIC_COUNT, &c->status, (u64[5]){ (u64)&c->misc });
 }
 
 /* The guest's string with its end, in a page; NULL: too long, not readable, or no memory. */
@@ -131,8 +121,6 @@ static long get_variable(struct xenpf_efi_runtime_call *c)
     u64 room = c->u.variable.size, size = room;
     u32 attributes = 0;
 
-    if (c->misc)
-        return -EINVAL;
     if (size > MAX_DATA)
         room = size = MAX_DATA;
     u16 *name = name_from_guest(c->u.variable.name);
@@ -179,8 +167,8 @@ static bool name_ends(const u16 *name, u64 bytes)
 static long get_next_variable_name(struct xenpf_efi_runtime_call *c)
 {
     u64 room = MIN(c->u.next_name.size, (u64)MAX_NAME), size = room;
-    u16 *name = c->misc ? NULL : hv_alloc_page();
-    long rc = c->misc ? -EINVAL : !name ? -ENOMEM : copy_from_guest(name, c->u.next_name.name, room);
+    u16 *name = hv_alloc_page();
+    long rc = !name ? -ENOMEM : copy_from_guest(name, c->u.next_name.name, room);
 
     /* Firmware before UEFI 2.8 looks for the name's end without regard to the size. */
     if (!rc && !name_ends(name, room))
@@ -196,8 +184,6 @@ static long get_next_variable_name(struct xenpf_efi_runtime_call *c)
 
 static long query_variable_info(struct xenpf_efi_runtime_call *c)
 {
-    if (c->misc & ~(u32)XEN_EFI_VARINFO_BOOT_SNAPSHOT)
-        return -EINVAL;
     if (c->misc & XEN_EFI_VARINFO_BOOT_SNAPSHOT)
         return -EOPNOTSUPP; /* none was taken: boot is as long ago as one likes */
     if (efi_info.services_revision < 2 << 16)
@@ -208,18 +194,18 @@ static long query_variable_info(struct xenpf_efi_runtime_call *c)
 }
 
 static const struct {
-    u32 function;
+    u32 function, misc; /* misc: bits that the caller may set */
     long (*run)(struct xenpf_efi_runtime_call *c);
 } functions[] = {
-    { XEN_EFI_get_time, get_time },
-    { XEN_EFI_set_time, set_time },
-    { XEN_EFI_get_wakeup_time, get_wakeup_time },
-    { XEN_EFI_set_wakeup_time, set_wakeup_time },
-    { XEN_EFI_get_variable, get_variable },
-    { XEN_EFI_set_variable, set_variable },
-    { XEN_EFI_get_next_variable_name, get_next_variable_name },
-    { XEN_EFI_get_next_high_monotonic_count, next_high_monotonic_count },
-    { XEN_EFI_query_variable_info, query_variable_info },
+    { XEN_EFI_get_time, 0, get_time },
+    { XEN_EFI_set_time, 0, set_time },
+    { XEN_EFI_get_wakeup_time, 0, get_wakeup_time },
+    { XEN_EFI_set_wakeup_time, XEN_EFI_SET_WAKEUP_TIME_ENABLE | XEN_EFI_SET_WAKEUP_TIME_ENABLE_ONLY, set_wakeup_time },
+    { XEN_EFI_get_variable, 0, get_variable },
+    { XEN_EFI_set_variable, ~0u, set_variable }, /* attributes, which are the firmware's to judge */
+    { XEN_EFI_get_next_variable_name, 0, get_next_variable_name },
+    { XEN_EFI_get_next_high_monotonic_count, 0, next_high_monotonic_count },
+    { XEN_EFI_query_variable_info, XEN_EFI_VARINFO_BOOT_SNAPSHOT, query_variable_info },
 };
 
 /* Capsules are not passed on: their lists hold machine addresses of the caller's choice. */
@@ -228,6 +214,6 @@ long efi_runtime_call(struct xenpf_efi_runtime_call *c)
     c->status = 0;
     for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
         if (functions[i].function == c->function)
-            return functions[i].run(c);
+            return c->misc & ~functions[i].misc ? -EINVAL : functions[i].run(c);
     return -EOPNOTSUPP;
 }

@@ -15,32 +15,28 @@
 
 #define ACPI_STATE_S5 5
 
-static void republish_wallclock(void)
+static long set_wallclock(u64 sec, u32 nsec, u64 system_time)
 {
     struct domain *d;
 
+    wallclock_set(sec, nsec, system_time);
     for_each_domain(d)
         wallclock_publish(d);
+    return 0;
 }
 
 static long settime32(void *arg)
 {
     const struct xenpf_settime *t = arg;
 
-    wallclock_set(t->secs, t->nsecs, t->system_time);
-    republish_wallclock();
-    return 0;
+    return set_wallclock(t->secs, t->nsecs, t->system_time);
 }
 
 static long settime64(void *arg)
 {
     const struct xenpf_settime64 *t = arg;
 
-    if (t->mbz)
-        return -EINVAL;
-    wallclock_set(t->secs, t->nsecs, t->system_time);
-    republish_wallclock();
-    return 0;
+    return t->mbz ? -EINVAL : set_wallclock(t->secs, t->nsecs, t->system_time);
 }
 
 static long firmware_info(void *arg)

@@ -19,6 +19,11 @@ enum efi_service {
 
 #define EFI_DEVICE_ERROR 0x8000000000000007ULL
 
+/* Attributes of memory (UEFI 2.9, 7.2). */
+#define EFI_MEMORY_WB 8ULL
+#define EFI_MEMORY_SP (1ULL << 18)
+#define EFI_MEMORY_RUNTIME (1ULL << 63)
+
 /* What the system table says; all 0 where the machine was not started through UEFI. */
 struct efi_info {
     u32 revision, vendor_revision;

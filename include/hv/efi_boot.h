@@ -8,8 +8,6 @@
 #define EFI_BUFFER_TOO_SMALL 0x8000000000000005ULL
 #define EFI_NOT_FOUND 0x800000000000000eULL
 #define EFI_NOT_STARTED 0x8000000000000013ULL
-#define EFI_MEMORY_WB 8ULL
-#define EFI_MEMORY_SP (1ULL << 18)
 
 struct efi_boot_data {
     u64 status; /* EFI status of GetMemoryMap or ExitBootServices, 0: success; EFI_NOT_FOUND: the loader's tags are not there; EFI_NOT_STARTED: it has ended boot services */

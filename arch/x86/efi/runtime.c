@@ -22,8 +22,6 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 
-#define ATTRIBUTE_WB 8ULL
-#define ATTRIBUTE_RUNTIME (1ULL << 63)
 /* Offsets into EFI_SYSTEM_TABLE (UEFI 2.9, 4.3). */
 #define TABLE_REVISION 8
 #define TABLE_VENDOR 24
@@ -76,9 +74,9 @@ static int map_services(void)
     int rc = 0;
 
     for (u32 i = 0; efi_memory_map_entry(i, &m) && !rc; i++)
-        if (m.attributes & ATTRIBUTE_RUNTIME && m.start + m.size <= DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START)
+        if (m.attributes & EFI_MEMORY_RUNTIME && m.start + m.size <= DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START)
             rc = hv_map(m.start, m.start, m.size,
-                        PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | (m.attributes & ATTRIBUTE_WB ? 0 : PTE_PCD | PTE_PWT));
+                        PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY | (m.attributes & EFI_MEMORY_WB ? 0 : PTE_PCD | PTE_PWT));
     for (unsigned i = 0; i < HV_SLOT_FIRST; i++) {
         efi_l4[i] = hv_l4[i];
         hv_l4[i] = 0;
