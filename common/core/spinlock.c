@@ -2,7 +2,6 @@
 /* Ticket locks: first come, first served. */
 #include <hv/panic.h>
 #include <hv/spinlock.h>
-#include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>

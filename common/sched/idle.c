@@ -2,8 +2,6 @@
 /* Idle vCPUs: what `current` is before and between guests. They are on no queue. */
 #include <hv/boot_step.h>
 #include <hv/domain.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/sched.h>
 #include <hv/x86/cpu.h>
 

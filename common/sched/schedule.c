@@ -8,7 +8,6 @@
 #include <hv/arch.h>
 #include <hv/boot_step.h>
 #include <hv/console.h>
-#include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/lib.h>
 #include <hv/panic.h>

@@ -4,7 +4,6 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
-#include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 
 #define PM1_SLEEP_ENABLE 0x2000

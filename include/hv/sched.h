@@ -8,7 +8,6 @@
 #pragma once
 
 #include <hv/cpuset.h>
-#include <hv/spinlock.h>
 #include <hv/time.h>
 #include <hv/types.h>
 

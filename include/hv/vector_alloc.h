@@ -3,7 +3,6 @@
 #pragma once
 
 #include <hv/types.h>
-#include <hv/x86/vectors.h>
 
 struct percpu;
 

@@ -4,7 +4,6 @@
 #include <hv/lib.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/page_table.h>
 #include <hv/x86/vectors.h>
 
 /* A trap pushes CS, RIP and SSP on the shadow stack (SDM vol. 1, 17.2); IRETQ compares. The interrupted place is found there and replaced. */

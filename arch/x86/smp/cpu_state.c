@@ -12,7 +12,6 @@
 #include <hv/softirq.h>
 #include <hv/time.h>
 #include <hv/x86/local_apic.h>
-#include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
