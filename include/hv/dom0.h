@@ -10,6 +10,12 @@
  * untrusted; nothing outside [data, data + size) is read.
  */
 
+static inline int refuse_kernel(const char **why, int rc, const char *sentence)
+{
+    *why = sentence;
+    return rc;
+}
+
 /* load_bzimage.c: the payload inside a bzImage. A file without the boot header is its own payload. */
 struct payload {
     const u8 *data;

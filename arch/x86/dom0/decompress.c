@@ -163,14 +163,10 @@ int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char
     enum compression c = compression_detect(data, size);
 
     *out = NULL;
-    if (c == COMPRESSION_UNKNOWN || c == COMPRESSION_NONE) {
-        *why = "the kernel's compression is not one of xz, zstd, gzip, lz4: rebuild it with one of these";
-        return -EOPNOTSUPP;
-    }
-    if (unpacked_size < 4096 || unpacked_size > MAX_UNPACKED) {
-        *why = "the kernel's unpacked size makes no sense: the file is damaged, copy it again";
-        return -EIO;
-    }
+    if (c == COMPRESSION_UNKNOWN || c == COMPRESSION_NONE)
+        return refuse_kernel(why, -EOPNOTSUPP, "the kernel's compression is not one of xz, zstd, gzip, lz4: rebuild it with one of these");
+    if (unpacked_size < 4096 || unpacked_size > MAX_UNPACKED)
+        return refuse_kernel(why, -EIO, "the kernel's unpacked size makes no sense: the file is damaged, copy it again");
     *out = scratch_alloc(unpacked_size);
     int rc = *out ? run_library(formats[c], data, size, *out, unpacked_size) : -ENOMEM;
 

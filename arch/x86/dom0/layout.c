@@ -85,10 +85,9 @@ int dom0_layout(const struct elf_image *e, u64 initrd_bytes, u64 nr_pages, struc
     l->nr_used = (l->v_end - start) >> PAGE_SHIFT;
     if (e->mod_start_pfn)
         l->initrd_pfn = layout_take_pages(&l->nr_used, l->nr_initrd_pages);
-    if (!sound || (e->has_init_p2m && !place_p2m(e, l))) {
-        *why = "the kernel's addresses make no sense: there is no room for its p2m list or for what follows it";
-        return -EINVAL;
-    }
+    if (!sound || (e->has_init_p2m && !place_p2m(e, l)))
+        return refuse_kernel(why, -EINVAL,
+                             "the kernel's addresses make no sense: there is no room for its p2m list or for what follows it");
     return 0;
 }
 

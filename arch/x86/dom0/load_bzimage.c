@@ -21,21 +21,17 @@ int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char
 
         if (c == COMPRESSION_NONE || c == COMPRESSION_UNKNOWN)
             return 0; /* the ELF parser knows what to say */
-        *why = "the kernel file is compressed as a whole: unpack it (gunzip, unxz, unzstd), or let GRUB do that";
-        return -EINVAL;
+        return refuse_kernel(why, -EINVAL,
+                             "the kernel file is compressed as a whole: unpack it (gunzip, unxz, unzstd), or let GRUB do that");
     }
     u16 version = (u16)(data[0x206] | data[0x207] << 8);
     u64 setup = data[0x1f1] ? data[0x1f1] : 4;
     u64 start = (setup + 1) * 512 + get32(data + 0x248), length = get32(data + 0x24c);
 
-    if (version < 0x208) {
-        *why = "the kernel's boot protocol is older than 2.08: use Linux 2.6.24 or newer";
-        return -EINVAL;
-    }
-    if (start > size || length > size - start || length < 8) {
-        *why = "the kernel file is truncated: copy it again";
-        return -EIO;
-    }
+    if (version < 0x208)
+        return refuse_kernel(why, -EINVAL, "the kernel's boot protocol is older than 2.08: use Linux 2.6.24 or newer");
+    if (start > size || length > size - start || length < 8)
+        return refuse_kernel(why, -EIO, "the kernel file is truncated: copy it again");
     p->data = data + start;
     p->size = length;
     if (compression_detect(p->data, p->size) != COMPRESSION_NONE) {

@@ -57,14 +57,10 @@ static int add_segment(struct elf_image *e, const Elf64_Phdr *p, u64 size, const
 {
     struct elf_segment *s = &e->segments[e->nr_segments];
 
-    if (!inside(p->p_offset, p->p_filesz, size) || p->p_filesz > p->p_memsz || p->p_paddr + p->p_memsz < p->p_paddr) {
-        *why = "the kernel's ELF segments reach outside the file: it is damaged";
-        return -EIO;
-    }
-    if (e->nr_segments == ELF_MAX_SEGMENTS) {
-        *why = "the kernel has too many ELF segments";
-        return -EINVAL;
-    }
+    if (!inside(p->p_offset, p->p_filesz, size) || p->p_filesz > p->p_memsz || p->p_paddr + p->p_memsz < p->p_paddr)
+        return refuse_kernel(why, -EIO, "the kernel's ELF segments reach outside the file: it is damaged");
+    if (e->nr_segments == ELF_MAX_SEGMENTS)
+        return refuse_kernel(why, -EINVAL, "the kernel has too many ELF segments");
     *s = (struct elf_segment){ p->p_paddr, p->p_offset, p->p_filesz, p->p_memsz };
     e->paddr_start = e->nr_segments ? MIN(e->paddr_start, s->paddr) : s->paddr;
     e->paddr_end = MAX(e->paddr_end, s->paddr + s->mem_size);
@@ -102,19 +98,13 @@ int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
     Elf64_Ehdr h;
 
     *e = (struct elf_image){ .data = data };
-    if (size < sizeof(h) || memcmp(data, ELFMAG, SELFMAG)) {
-        *why = "the first module is no Linux kernel: put the kernel (vmlinuz) first, the initrd second";
-        return -ENOEXEC;
-    }
+    if (size < sizeof(h) || memcmp(data, ELFMAG, SELFMAG))
+        return refuse_kernel(why, -ENOEXEC, "the first module is no Linux kernel: put the kernel (vmlinuz) first, the initrd second");
     memcpy(&h, data, sizeof(h));
-    if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_X86_64 || h.e_phentsize != sizeof(Elf64_Phdr)) {
-        *why = "the kernel is not a 64-bit x86 ELF file: use an amd64 kernel";
-        return -EINVAL;
-    }
-    if (!inside(h.e_phoff, (u64)h.e_phnum * sizeof(Elf64_Phdr), size)) {
-        *why = "the kernel's ELF headers reach outside the file: it is damaged";
-        return -EIO;
-    }
+    if (h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_machine != EM_X86_64 || h.e_phentsize != sizeof(Elf64_Phdr))
+        return refuse_kernel(why, -EINVAL, "the kernel is not a 64-bit x86 ELF file: use an amd64 kernel");
+    if (!inside(h.e_phoff, (u64)h.e_phnum * sizeof(Elf64_Phdr), size))
+        return refuse_kernel(why, -EIO, "the kernel's ELF headers reach outside the file: it is damaged");
     e->entry = h.e_entry; /* unless a note says something else */
     for (u32 i = 0; i < h.e_phnum; i++) {
         Elf64_Phdr p;
@@ -128,10 +118,8 @@ int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
         if (rc)
             return rc;
     }
-    if (!e->nr_segments) {
-        *why = "the kernel has nothing to load";
-        return -EINVAL;
-    }
+    if (!e->nr_segments)
+        return refuse_kernel(why, -EINVAL, "the kernel has nothing to load");
     *why = lacking(e);
     return *why ? -EINVAL : 0;
 }
