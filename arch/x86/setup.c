@@ -11,7 +11,6 @@
 #include <hv/efi_boot.h>
 #include <hv/irq.h>
 #include <hv/lib.h>
-#include <hv/mca.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
@@ -19,7 +18,6 @@
 #include <hv/serial.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
-#include <hv/start_consoles.h>
 #include <hv/system_state.h>
 #include <hv/trap_test.h>
 #include <hv/version.h>
@@ -28,7 +26,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/machine_check.h>
-#include <hv/x86/nmi.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>

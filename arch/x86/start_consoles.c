@@ -8,7 +8,6 @@
 #include <hv/pci.h>
 #include <hv/printk.h>
 #include <hv/serial.h>
-#include <hv/start_consoles.h>
 #include <hv/time.h>
 #include <hv/x86/page_table.h>
 

@@ -10,7 +10,6 @@
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/mca.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/smp.h>

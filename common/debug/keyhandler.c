@@ -13,7 +13,6 @@
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fatal.h>
-#include <hv/x86/page_fault.h>
 #include <hv/x86/page_type.h>
 #include <hv/x86/percpu.h>
 

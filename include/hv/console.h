@@ -104,4 +104,10 @@ void vga_text_init(void);        /* boot; nothing without a text screen */
 struct boot_framebuffer;
 void framebuffer_init(const struct boot_framebuffer *fb);
 
+/* ---- arch/x86/start_consoles.c: steps of boot that bring the consoles up ---- */
+void consoles_start_serial(void); /* after the options and the memory map */
+void consoles_start_video(void);  /* after boot_alloc_init(): a framebuffer may need tables */
+void consoles_start_acpi(void);   /* after acpi_init(): UARTs that only it names */
+void consoles_go_async(void);     /* before dom0 runs: output waits no longer, there is input */
+
 extern bool opt_sync_console;

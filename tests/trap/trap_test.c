@@ -17,12 +17,12 @@
 #include <hv/trap_test.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/nmi.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/tlb.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/trap_policy.h>
 #include <hv/x86/vectors.h>
 #include "trap_matrix.h"

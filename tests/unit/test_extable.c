@@ -3,7 +3,7 @@
 
 #include <hv/efi.h>
 #include <hv/x86/cet.h>
-#include <hv/x86/extable.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 

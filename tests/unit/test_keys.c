@@ -10,7 +10,6 @@
 #include <hv/smp.h>
 #include <hv/softirq.h>
 #include <hv/x86/fatal.h>
-#include <hv/x86/page_fault.h>
 #include <hv/x86/page_type.h>
 
 #include "../../common/core/console_input.c"

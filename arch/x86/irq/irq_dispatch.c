@@ -10,11 +10,28 @@
 #include <hv/x86/io_apic.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/percpu.h>
-#include <hv/x86/pic_8259.h>
+#include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/vectors.h>
 
 static u64 unexpected[256];
+
+/* The 8259 pair: moved out of the exception vectors, so that spurious interrupts do no harm, then masked for good. */
+static void pic_init(void)
+{
+    outb(0x21, 0xff);
+    outb(0xa1, 0xff);
+    outb(0x20, 0x11); /* ICW1: edge-triggered, a pair, ICW4 follows */
+    outb(0xa0, 0x11);
+    outb(0x21, VECTOR_PIC_BASE); /* ICW2: first vector */
+    outb(0xa1, VECTOR_PIC_BASE + 8);
+    outb(0x21, 4); /* ICW3: the second one is at input 2 */
+    outb(0xa1, 2);
+    outb(0x21, 1); /* ICW4: 8086 mode */
+    outb(0xa1, 1);
+    outb(0x21, 0xff); /* OCW1: all masked */
+    outb(0xa1, 0xff);
+}
 
 void irq_init(void)
 {

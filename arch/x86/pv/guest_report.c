@@ -7,7 +7,6 @@
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/x86/fatal.h>
-#include <hv/x86/page_fault.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap_policy.h>

@@ -12,11 +12,9 @@
 #include <hv/softirq.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/extable.h>
 #include <hv/x86/fatal.h>
 #include <hv/x86/machine_check.h>
-#include <hv/x86/nmi.h>
-#include <hv/x86/page_fault.h>
+#include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
@@ -48,9 +46,10 @@ static void trap_fixup(struct cpu_user_regs *regs, u32 vector)
         c->mended.address = read_cr2();
 }
 
+/* A touch of the early direct map is answered with a mapping. */
 static void early_fault(struct cpu_user_regs *regs, u32 vector)
 {
-    if (!page_fault_early(regs))
+    if (regs->error_code & PFEC_PRESENT || !direct_map_fault(read_cr2()))
         trap_fixup(regs, vector);
 }
 

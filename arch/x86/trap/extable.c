@@ -2,7 +2,7 @@
 /* Instructions that may fault, and where they continue. */
 #include <hv/efi.h>
 #include <hv/x86/cet.h>
-#include <hv/x86/extable.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 

@@ -16,7 +16,6 @@
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fatal.h>
-#include <hv/x86/page_fault.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>

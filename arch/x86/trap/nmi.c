@@ -14,7 +14,7 @@
 #include <hv/softirq.h>
 #include <hv/system_state.h>
 #include <hv/watchdog.h>
-#include <hv/x86/nmi.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 

@@ -74,3 +74,7 @@ bool mc_event_take(struct mc_event *e);
 bool mc_recovery_supported(void); /* MCG_CAP.SER_P */
 /* A value that the next #MC on the first CPU reads instead of the MSR's. One caller at a time. 0, -ENOSPC, -EINVAL. */
 int mc_interpose(u32 msr, u64 value);
+
+/* ---- common/control/mca.c: who is told of contained ones, and the records for dom0 ---- */
+void mca_init(void);          /* boot */
+void mca_start_polling(void); /* when clocks and the APIC timer run */

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * #PF: the early direct map, where a touch is answered with a mapping, and the page walk that
- * reports print. Guests' own page faults: pv/guest_trap.c.
- */
+/* The walk through page tables that reports print. */
 #include <hv/boot_info.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/system_state.h>
-#include <hv/x86/page_fault.h>
+#include <hv/x86/fatal.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
-
-bool page_fault_early(const struct cpu_user_regs *regs) { return !(regs->error_code & PFEC_PRESENT) && direct_map_fault(read_cr2()); }
 
 /* The frame table knows chunks, which have holes; in the direct map these are not mapped. */
 static bool in_ram(mfn_t mfn) { return mfn_valid(mfn) && (hv_lookup((u64)mfn_to_virt(mfn)) & PTE_PRESENT); }
