@@ -26,50 +26,57 @@ static void pad(struct sink *s, int n, char c)
         put(s, c);
 }
 
-static void put_number(struct sink *s, const struct spec *sp, u64 v, unsigned base, bool upper, char sign)
+/* What a conversion made: a prefix of at most two characters, zeros, then n characters of text. */
+static void put_field(struct sink *s, const struct spec *sp, const char *prefix, int zeros, const char *text, int n)
+{
+    int blanks = sp->width - (int)strlen(prefix) - zeros - n;
+
+    if (!sp->left)
+        pad(s, blanks, ' ');
+    while (*prefix)
+        put(s, *prefix++);
+    pad(s, zeros, '0');
+    while (n--)
+        put(s, *text++);
+    if (sp->left)
+        pad(s, blanks, ' ');
+}
+
+static void put_number(struct sink *s, const struct spec *sp, u64 v, unsigned base, bool upper, const char *prefix)
 {
     const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
-    bool prefixed = sp->alt && base == 16;
-    char tmp[24];
-    int n = 0, zeros, total;
+    char text[24], *first = text + sizeof(text);
+    int n, zeros;
 
     do
-        tmp[n++] = digits[v % base];
+        *--first = digits[v % base];
     while (v /= base);
-
-    zeros = sp->precision > n ? sp->precision - n : 0;
-    total = n + zeros + (sign != 0) + 2 * prefixed;
-    if (sp->zero && !sp->left && sp->precision < 0 && sp->width > total) {
-        zeros += sp->width - total;
-        total = sp->width;
-    }
-    if (!sp->left)
-        pad(s, sp->width - total, ' ');
-    if (sign)
-        put(s, sign);
-    if (prefixed) {
-        put(s, '0');
-        put(s, upper ? 'X' : 'x');
-    }
-    pad(s, zeros, '0');
-    while (n)
-        put(s, tmp[--n]);
-    if (sp->left)
-        pad(s, sp->width - total, ' ');
+    n = (int)(text + sizeof(text) - first);
+    zeros = sp->precision - n;
+    if (sp->zero && !sp->left && sp->precision < 0)
+        zeros = sp->width - (int)strlen(prefix) - n;
+    put_field(s, sp, prefix, MAX(zeros, 0), first, n);
 }
 
 static void put_string(struct sink *s, const struct spec *sp, const char *str)
 {
     if (!str)
         str = "(null)";
-    size_t n = sp->precision >= 0 ? strnlen(str, (size_t)sp->precision) : strlen(str);
+    put_field(s, sp, "", 0, str, (int)(sp->precision >= 0 ? strnlen(str, (size_t)sp->precision) : strlen(str)));
+}
 
-    if (!sp->left)
-        pad(s, sp->width - (int)n, ' ');
-    for (size_t i = 0; i < n; i++)
-        put(s, str[i]);
-    if (sp->left)
-        pad(s, sp->width - (int)n, ' ');
+/* A width or precision: digits, or '*' for an argument. */
+static int parse_extent(const char **f, va_list *ap)
+{
+    int v = 0;
+
+    if (**f == '*') {
+        (*f)++;
+        return va_arg(*ap, int);
+    }
+    for (; **f >= '0' && **f <= '9'; (*f)++)
+        v = v * 10 + (**f - '0');
+    return v;
 }
 
 static const char *parse_spec(struct spec *sp, const char *f, va_list *ap)
@@ -87,24 +94,14 @@ static const char *parse_spec(struct spec *sp, const char *f, va_list *ap)
         else
             break;
     }
-    if (*f == '*') {
-        sp->width = va_arg(*ap, int);
-        if (sp->width < 0) {
-            sp->left = true;
-            sp->width = -sp->width;
-        }
-        f++;
+    sp->width = parse_extent(&f, ap);
+    if (sp->width < 0) {
+        sp->left = true;
+        sp->width = -sp->width;
     }
-    while (*f >= '0' && *f <= '9')
-        sp->width = sp->width * 10 + (*f++ - '0');
     if (*f == '.') {
-        sp->precision = 0;
-        if (*++f == '*') {
-            sp->precision = va_arg(*ap, int);
-            f++;
-        }
-        while (*f >= '0' && *f <= '9')
-            sp->precision = sp->precision * 10 + (*f++ - '0');
+        f++;
+        sp->precision = parse_extent(&f, ap);
     }
     for (;; f++) {
         if (*f == 'l' || *f == 'z')
@@ -117,27 +114,18 @@ static const char *parse_spec(struct spec *sp, const char *f, va_list *ap)
     return f;
 }
 
-static u64 arg_unsigned(const struct spec *sp, va_list *ap)
+/* An argument of sp->size bytes, extended by its sign or by zeros. */
+static u64 arg_number(const struct spec *sp, va_list *ap, bool is_signed)
 {
-    if (sp->size == 8)
-        return va_arg(*ap, u64);
-    u32 v = va_arg(*ap, u32);
+    u64 v = sp->size == 8 ? va_arg(*ap, u64) : va_arg(*ap, u32);
+    int above = 64 - 8 * sp->size;
 
-    return sp->size == 2 ? (u16)v : sp->size == 1 ? (u8)v : v;
-}
-
-static s64 arg_signed(const struct spec *sp, va_list *ap)
-{
-    if (sp->size == 8)
-        return va_arg(*ap, s64);
-    s32 v = va_arg(*ap, s32);
-
-    return sp->size == 2 ? (int16_t)v : sp->size == 1 ? (s8)v : v;
+    return is_signed ? (u64)((s64)(v << above) >> above) : v << above >> above;
 }
 
 static void put_signed(struct sink *s, const struct spec *sp, s64 v)
 {
-    put_number(s, sp, v < 0 ? -(u64)v : (u64)v, 10, false, v < 0 ? '-' : sp->plus ? '+' : 0);
+    put_number(s, sp, v < 0 ? -(u64)v : (u64)v, 10, false, v < 0 ? "-" : sp->plus ? "+" : "");
 }
 
 int hv_vsnprintf(char *buf, size_t size, const char *f, va_list ap_in)
@@ -155,13 +143,13 @@ int hv_vsnprintf(char *buf, size_t size, const char *f, va_list ap_in)
         f = parse_spec(&sp, f + 1, &ap);
         switch (*f) {
         case 'd':
-        case 'i': put_signed(&s, &sp, arg_signed(&sp, &ap)); break;
-        case 'u': put_number(&s, &sp, arg_unsigned(&sp, &ap), 10, false, 0); break;
-        case 'x':
-        case 'X': put_number(&s, &sp, arg_unsigned(&sp, &ap), 16, *f == 'X', 0); break;
+        case 'i': put_signed(&s, &sp, (s64)arg_number(&sp, &ap, true)); break;
+        case 'u': put_number(&s, &sp, arg_number(&sp, &ap, false), 10, false, ""); break;
+        case 'x': put_number(&s, &sp, arg_number(&sp, &ap, false), 16, false, sp.alt ? "0x" : ""); break;
+        case 'X': put_number(&s, &sp, arg_number(&sp, &ap, false), 16, true, sp.alt ? "0X" : ""); break;
         case 'p':
             sp.precision = 16;
-            put_number(&s, &sp, (u64)va_arg(ap, void *), 16, false, 0);
+            put_number(&s, &sp, (u64)va_arg(ap, void *), 16, false, sp.alt ? "0x" : "");
             break;
         case 's': put_string(&s, &sp, va_arg(ap, const char *)); break;
         case 'c': put(&s, (char)va_arg(ap, int)); break;
