@@ -91,14 +91,6 @@ static int parse_framebuffer(struct boot_info *bi, const struct tag *t)
     return 0;
 }
 
-static int parse_rsdp(struct boot_info *bi, const struct tag *t, const void *mbi)
-{
-    /* The copy inside the information structure: its address is as good as the original's. */
-    if (t->size >= 8 + 20)
-        bi->rsdp = (u64)((const u8 *)t - (const u8 *)mbi) + 8;
-    return 0;
-}
-
 int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
 {
     u32 total;
@@ -136,10 +128,11 @@ int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
                 memcpy(&bi->efi_system_table, t + 1, 8);
             break;
         case TAG_ACPI_OLD:
+        case TAG_ACPI_NEW:
+            /* The copy inside the information structure: its address is as good as the original's. */
             if (t->size >= 8 + 20)
-                rsdp_old = off + 8;
+                *(t->type == TAG_ACPI_NEW ? &bi->rsdp : &rsdp_old) = off + 8;
             break;
-        case TAG_ACPI_NEW: rc = parse_rsdp(bi, t, mbi); break;
         }
         if (rc)
             return rc;

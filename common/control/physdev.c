@@ -49,11 +49,6 @@ static long op_apic_read(void *arg)
     return ok ? 0 : -EINVAL;
 }
 
-static long op_apic_write(void *arg)
-{
-    return op_apic_read(arg); /* the same checks; pins are programmed through setup_gsi and bind_pirq */
-}
-
 static long op_alloc_vector(void *arg)
 {
     struct physdev_irq *i = arg;
@@ -111,7 +106,8 @@ static const struct subop rows[] = {
     [PHYSDEVOP_set_iopl] = { ANYBODY, ARG_IN(struct physdev_set_iopl), .run = op_set_iopl },
     [PHYSDEVOP_set_iobitmap] = { ANYBODY, ARG_IN(struct physdev_set_iobitmap), .run = op_set_iobitmap },
     [PHYSDEVOP_apic_read] = { HARDWARE, ARG_IN_OUT(struct physdev_apic), .run = op_apic_read },
-    [PHYSDEVOP_apic_write] = { HARDWARE, ARG_IN(struct physdev_apic), .run = op_apic_write },
+    /* The checks of a read; pins are programmed through setup_gsi and bind_pirq. */
+    [PHYSDEVOP_apic_write] = { HARDWARE, ARG_IN(struct physdev_apic), .run = op_apic_read },
     [PHYSDEVOP_alloc_irq_vector] = { HARDWARE, ARG_IN_OUT(struct physdev_irq), .run = op_alloc_vector },
     [PHYSDEVOP_eoi] = { ANYBODY, ARG_IN(struct physdev_eoi), .run = op_eoi },
     [PHYSDEVOP_map_pirq] = { ANYBODY, ARG_IN_OUT(struct physdev_map_pirq), .run = op_map_pirq },

@@ -51,8 +51,6 @@ static long firmware_info(void *arg)
     }
 }
 
-static long efi_runtime(void *arg) { return efi_runtime_call(arg); }
-
 static long enter_sleep(void *arg)
 {
     const struct xenpf_enter_acpi_sleep *s = arg;
@@ -100,7 +98,7 @@ static long set_pminfo(__unused void *arg) { return -ENOSYS; }
 static const struct subop rows[] = {
     [XENPF_settime32] = { CONTROL, ARG_IN_OUT(struct xenpf_settime), .run = settime32 },
     [XENPF_settime64] = { CONTROL, ARG_IN_OUT(struct xenpf_settime64), .run = settime64 },
-    [XENPF_efi_runtime_call] = { CONTROL, ARG_IN_OUT(struct xenpf_efi_runtime_call), .run = efi_runtime },
+    [XENPF_efi_runtime_call] = { CONTROL, ARG_IN_OUT(struct xenpf_efi_runtime_call), .run = efi_runtime_call },
     [XENPF_firmware_info] = { CONTROL, ARG_IN_OUT(struct xenpf_firmware_info), .run = firmware_info },
     [XENPF_enter_acpi_sleep] = { CONTROL, ARG_IN_OUT(struct xenpf_enter_acpi_sleep), .run = enter_sleep },
     [XENPF_get_cpuinfo] = { CONTROL, ARG_IN_OUT(struct xenpf_pcpuinfo), .run = get_cpuinfo },
