@@ -41,17 +41,15 @@ static struct console_option {
 /* A word that is no sink is named, and the others count; without any, the value makes no sense. */
 static int parse_console(const char *value, void *var)
 {
-    static const struct {
-        const char *name;
-        u32 which;
-    } names[] = { { "com1", SINK_COM1 }, { "com2", SINK_COM2 }, { "vga", SINK_VGA }, { "none", 0 } };
+    static const char *const names[] = { "com1", "com2", "vga", "none" };
+    static const u8 which[] = { SINK_COM1, SINK_COM2, SINK_VGA, 0 };
     struct console_option *o = var;
     char word[16];
     u32 known = 0;
 
     *o = (struct console_option){ 0 };
     while (list_next(&value, word, sizeof(word))) {
-        size_t i = 0, n = strlen(word);
+        size_t n = strlen(word);
         /* Of Xen's: com1H and com1L share a line between two readers by the characters' highest bit. */
         bool half = n == 5 && !strncmp(word, "com", 3) && (word[4] == 'H' || word[4] == 'L');
 
@@ -59,13 +57,13 @@ static int parse_console(const char *value, void *var)
             printk(LOG_INFO "console=%s: the whole line is used, with all eight bits\n", word);
             word[4] = 0;
         }
-        while (i < ARRAY_SIZE(names) && strcmp(names[i].name, word))
-            i++;
-        if (i == ARRAY_SIZE(names)) {
+        int i = word_index(word, names, ARRAY_SIZE(names));
+
+        if (i < 0) {
             printk(LOG_WARN "console=: there is no '%s' here; com1, com2, vga and none are known\n", word);
             continue;
         }
-        o->wanted |= names[i].which;
+        o->wanted |= which[i];
         known++;
     }
     o->none = !o->wanted;

@@ -12,30 +12,21 @@
 /* A message is shown when its level is at or below the threshold: 0 error .. 3 debug, -1 none. */
 static int hv_threshold = 2, guest_threshold = 1;
 
-static int level_named(const char *name, size_t n, int *level)
-{
-    static const struct {
-        const char *name;
-        int level;
-    } names[] = { { "none", -1 }, { "error", 0 }, { "warning", 1 }, { "info", 2 }, { "debug", 3 }, { "all", 3 } };
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (strlen(names[i].name) == n && !strncmp(names[i].name, name, n)) {
-            *level = names[i].level;
-            return 0;
-        }
-    return -EINVAL;
-}
+static const char *const level_names[] = { "none", "error", "warning", "info", "debug", "all" };
 
 /* Xen's "lower/upper" form: the part after the slash is the rate-limited one; the first counts here. */
 static int parse_level(const char *value, void *var)
 {
     const char *slash = strchr(value, '/');
-    int unused;
+    char first[16];
 
-    if (slash && level_named(slash + 1, strlen(slash + 1), &unused))
+    copy_bounded(first, sizeof(first), value, slash ? (size_t)(slash - value) : strlen(value));
+    int i = word_index(first, level_names, ARRAY_SIZE(level_names));
+
+    if (i < 0 || (slash && word_index(slash + 1, level_names, ARRAY_SIZE(level_names)) < 0))
         return -EINVAL;
-    return level_named(value, slash ? (size_t)(slash - value) : strlen(value), var);
+    *(int *)var = MIN(i, 4) - 1; /* "all" is "debug" */
+    return 0;
 }
 OPTION("loglvl", parse_level, hv_threshold,
        "the hypervisor's messages: `none`, `error` (what it cannot do), `warning` (also what is wrong and was got round), `info` (also "
