@@ -2,8 +2,7 @@
 /*
  * All that common code asks of a kind of guest, which is PV: arch/x86/domain.c passes it on. A second kind would be told apart there.
  */
-#ifndef HV_ARCH_H
-#define HV_ARCH_H
+#pragma once
 
 #include <hv/types.h>
 
@@ -46,5 +45,3 @@ struct arch_walk {
 int16_t arch_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 at, u32 flags) __may_preempt __must_check;
 /* The same entry is cleared, if it still maps the frame as these flags say; or replaced by the entry for the address `from`, which is cleared. */
 int16_t arch_grant_unmap(struct arch_walk *w, mfn_t mfn, u64 at, u32 flags, u64 from) __may_preempt __must_check;
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Event channels: 2-level and FIFO ABI. Ports and bindings are guarded by the domain's event_lock. */
-#ifndef HV_EVTCHN_H
-#define HV_EVTCHN_H
+#pragma once
 
 #include <hv/domain.h>
 
@@ -34,5 +33,3 @@ void evtchn_fifo_reset(struct domain *d) __may_preempt; /* back to 2-level; the 
 int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op) __may_preempt;
 struct evtchn *evtchn_from_port(struct domain *d, u32 port); /* NULL: no such port */
 void vcpu_mark_events_pending(struct vcpu *v);               /* evtchn_upcall_pending, and vcpu_kick() if it was clear */
-
-#endif

@@ -8,8 +8,7 @@
  * Such an address is a guest_ptr_t (public/xen.h), which only the functions here follow. Hypercalls get theirs as arguments and in
  * structures; guest_ptr() makes one of a number (a register of the guest's), which tests/build/guest_input.py allows in a few files.
  */
-#ifndef HV_GUEST_ACCESS_H
-#define HV_GUEST_ACCESS_H
+#pragma once
 
 #include <hv/lib.h>
 #include <hv/x86/layout.h>
@@ -132,5 +131,3 @@ static force_inline int __must_check copy_from_guest(void *dst, guest_ptr_t gues
  */
 struct vcpu;
 bool guest_kernel_write(struct vcpu *v, guest_ptr_t to, const void *src, u64 n) __may_preempt;
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Hypercall handlers: arguments as the guest's registers had them, result for its RAX. */
-#ifndef HV_HYPERCALL_H
-#define HV_HYPERCALL_H
+#pragma once
 
 #include <hv/hypercall_list.h>
 #include <hv/types.h>
@@ -95,5 +94,3 @@ long hypercall_not_offered(u64 hypercall, u64 op);
 #define X(name) extern const struct subops name##_table;
 SUBOPS_LIST(X)
 #undef X
-
-#endif

@@ -4,8 +4,7 @@
  * register of the guest's, whole. Prototypes, the table, the fuzzer's numbers and docs/hypercalls.md (tools/gen_hypercalls.py) are made of
  * this list.
  */
-#ifndef HV_HYPERCALL_LIST_H
-#define HV_HYPERCALL_LIST_H
+#pragma once
 
 #define HYPERCALL_LIST(X)                                                                                                            \
     X(set_trap_table, (guest_ptr_t list), ANYBODY, "the kernel's handlers of exceptions")                                            \
@@ -41,5 +40,3 @@
     X(hypfs_op, (u64 cmd, guest_ptr_t path_at, u64 path_size, guest_ptr_t buffer, u64 size), CONTROL,                                \
       "the previous boot's record, as files")                                                                                        \
     X(mca, (guest_ptr_t arg), CONTROL, "machine checks")
-
-#endif

@@ -4,8 +4,7 @@
  * nobody's, whatever stands here (iomem_permitted(), port_hidden()). What is taken away from a domain that uses it already stays in
  * its page tables and bound to its event channels.
  */
-#ifndef HV_IO_RIGHTS_H
-#define HV_IO_RIGHTS_H
+#pragma once
 
 #include <hv/lib.h>
 #include <hv/nospec.h>
@@ -46,5 +45,3 @@ static inline bool io_rights_has_pirq(const struct io_rights *r, u32 pirq)
 }
 /* A domain with device memory may choose the caching of its mappings, and flush caches. */
 static inline bool io_rights_caching(const struct io_rights *r) { return READ_ONCE(r->nr_iomem); }
-
-#endif

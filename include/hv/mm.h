@@ -9,8 +9,7 @@
  * In Xen's words: ref_info is count_info, PGR_* are PGC_* (PGR_ALLOCATED: PGC_allocated, PGR_SPECIAL: PGC_xen_heap, PGR_BROKEN: PGC_broken),
  * page_get() and page_put() are get_page() and put_page(), page_get_and_type() is get_page_and_type(); type_info and PGT_* are called the same.
  */
-#ifndef HV_MM_H
-#define HV_MM_H
+#pragma once
 
 #include <hv/types.h>
 #include <hv/x86/layout.h>
@@ -132,5 +131,3 @@ void scratch_end(void); /* all addresses go; frames that were not freed have ano
 
 /* ---- the frame table ---- */
 void frame_table_init(void);
-
-#endif

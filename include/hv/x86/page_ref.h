@@ -3,8 +3,7 @@
  * References and types of frames, the common cases in line; page_type.c has the rest and the rules.
  * For the code that checks page tables: everybody else calls page_get() and its like.
  */
-#ifndef HV_X86_PAGE_REF_H
-#define HV_X86_PAGE_REF_H
+#pragma once
 
 #include <hv/x86/page_type.h>
 #include <hv/x86/tlb.h>
@@ -78,5 +77,3 @@ static force_inline void ref_put(struct page_info *pg)
     if ((u32)x < 2 || !__atomic_compare_exchange_n(&pg->ref_info, &x, x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         page_put(pg);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Page-table entries (Intel SDM vol. 3, 4.5) and the hypervisor's own mappings. */
-#ifndef HV_X86_PAGE_TABLE_H
-#define HV_X86_PAGE_TABLE_H
+#pragma once
 
 #include <hv/mm.h>
 #include <hv/x86/bits.h>
@@ -76,5 +75,3 @@ void m2p_init(void); /* boot: all entries INVALID_M2P */
 bool m2p_chunk(u32 n, mfn_t *first);
 static inline void m2p_set(mfn_t mfn, u64 pfn) { ((u64 *)RW_M2P_VIRT_START)[mfn] = pfn; }
 static inline u64 m2p_get(mfn_t mfn) { return ((u64 *)RW_M2P_VIRT_START)[mfn]; }
-
-#endif

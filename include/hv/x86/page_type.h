@@ -3,8 +3,7 @@
  * Which uses hold a frame, and as what: references and types (mm/page_type.c; docs/pv-mmu.md has the rules). page_ref.h has the common
  * cases in line. What takes or drops a table's type may run other vCPUs.
  */
-#ifndef HV_X86_PAGE_TYPE_H
-#define HV_X86_PAGE_TYPE_H
+#pragma once
 
 #include <hv/mm.h>
 
@@ -41,5 +40,3 @@ void page_audit(struct domain *d);
  */
 int pv_frame_validate(struct page_info *pg, enum page_type type) __may_preempt __must_check;
 void pv_frame_invalidate(struct page_info *pg, enum page_type type) __may_preempt; /* gives back what its entries hold */
-
-#endif

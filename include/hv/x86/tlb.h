@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Flushing what CPUs remember of page tables: mm/tlb.c, whose head has the protocol. */
-#ifndef HV_X86_TLB_H
-#define HV_X86_TLB_H
+#pragma once
 
 #include <hv/cpuset.h>
 
@@ -16,5 +15,3 @@ void tlb_load_cr3(u64 cr3);                     /* a guest's table */
 void tlb_flush_since(u32 stamp);
 extern u32 tlb_flush_clock; /* as fast_paths.S reads it */
 u32 tlb_clock(void);
-
-#endif

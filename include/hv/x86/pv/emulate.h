@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Instructions that are emulated for PV guests: decoded by emulate/insn.c, done by the file named for each. */
-#ifndef HV_X86_PV_EMULATE_H
-#define HV_X86_PV_EMULATE_H
+#pragma once
 
 #include <hv/domain.h>
 #include <hv/x86/regs.h>
@@ -61,5 +60,3 @@ static inline void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *reg
     if (unlikely(debug))
         pv_raise_debug(v, regs, debug);
 }
-
-#endif

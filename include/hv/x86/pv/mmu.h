@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The MMU of PV guests: their page-table entries, base tables, and where translations of theirs may be. docs/pv-mmu.md has the rules. */
-#ifndef HV_X86_PV_MMU_H
-#define HV_X86_PV_MMU_H
+#pragma once
 
 #include <hv/arch.h>
 #include <hv/domain.h>
@@ -61,5 +60,3 @@ bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va) __may_pree
 void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4); /* of an L4 table that becomes one */
 /* I/O memory a domain may map. */
 bool iomem_permitted(struct domain *d, mfn_t mfn);
-
-#endif

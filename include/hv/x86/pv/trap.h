@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Traps, system calls and events of PV guests: into the hypervisor, and back as frames on the guest kernel's stack (docs/traps.md). */
-#ifndef HV_X86_PV_TRAP_H
-#define HV_X86_PV_TRAP_H
+#pragma once
 
 #include <hv/domain.h>
 #include <hv/x86/regs.h>
@@ -43,5 +42,3 @@ void pv_hypercall(struct cpu_user_regs *regs) __may_preempt; /* RAX: the number,
 /* The iret hypercall inside another one: the guest goes on by its frame. The caller returns this RAX and touches no guest memory. */
 long pv_iret_in_batch(void);
 void pv_fill_hypercall_page(void *page); /* stubs of 32 bytes, one a hypercall */
-
-#endif
