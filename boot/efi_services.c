@@ -5,7 +5,6 @@
  * constants, no calls out of this file.
  */
 #include <hv/efi.h>
-#include <hv/efi_boot.h>
 #include <hv/lib.h>
 
 #define EFIAPI __attribute__((ms_abi))

@@ -8,10 +8,9 @@
 #include <hv/dom0.h>
 #include <hv/domain.h>
 #include <hv/efi.h>
-#include <hv/efi_boot.h>
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
+#include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
 #include <hv/sched.h>
@@ -26,12 +25,12 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/machine_check.h>
-#include <hv/x86/trap.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
+#include <hv/x86/trap.h>
 
 static u64 first_tsc; /* at the first C line */
 static u32 boot_protocol;

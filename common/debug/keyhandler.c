@@ -4,9 +4,9 @@
 #include <hv/console.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
+#include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
 #include <hv/smp.h>

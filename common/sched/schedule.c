@@ -10,8 +10,8 @@
 #include <hv/console.h>
 #include <hv/guest_access.h>
 #include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/nospec.h>
+#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>

@@ -39,3 +39,9 @@ int irq_route_hypervisor_nmi(u32 gsi);
 int irq_leave_cpu(const struct percpu *c) __may_preempt __must_check;
 void irq_drain(void);
 void irq_return_to_cpu(const struct percpu *c);
+
+/* ---- irq_dispatch.c: interrupts that have reached this CPU ---- */
+void irq_init(void); /* boot: 8259, I/O APICs, PIRQs */
+/* From the trap entry, interrupts off: serves the vector and ends it at the local APIC. Takes irq_lock and event_lock for a PIRQ. */
+void irq_dispatch(u32 vector);
+void irq_print(void); /* debug key: PIRQs, and interrupts on vectors that nobody has */

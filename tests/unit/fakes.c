@@ -7,7 +7,7 @@
 
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
-#include <hv/efi_boot.h>
+#include <hv/efi.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/smp.h>

@@ -7,7 +7,6 @@
 #include <hv/boot_info.h>
 #include <hv/cpio.h>
 #include <hv/efi.h>
-#include <hv/efi_boot.h>
 
 #define EFI_TEST_ABI __attribute__((ms_abi))
 

@@ -5,7 +5,6 @@
 #include <hv/boot_info.h>
 #include <hv/cmdline.h>
 #include <hv/efi.h>
-#include <hv/efi_boot.h>
 #include <hv/mm.h>
 #include <hv/watchdog.h>
 #include <hv/x86/fpu.h>

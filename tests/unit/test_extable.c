@@ -3,9 +3,9 @@
 
 #include <hv/efi.h>
 #include <hv/x86/cet.h>
-#include <hv/x86/trap.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
 
 static u64 redirected_from, redirected_to;
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include <hv/evtchn.h>
-#include <hv/irq.h>
+#include <hv/pirq.h>
 #include <hv/recorder.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>

@@ -4,11 +4,11 @@
 #include <hv/panic.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/trap.h>
 #include <hv/x86/fatal.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
 
 #define BANKS 4
 #define UCR (MCI_STATUS_VAL | MCI_STATUS_UC | MCI_STATUS_EN)

@@ -6,9 +6,9 @@
 #include <hv/softirq.h>
 #include <hv/system_state.h>
 #include <hv/watchdog.h>
-#include <hv/x86/trap.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
 
 extern const struct option __options_start[], __options_end[];
 

@@ -4,7 +4,6 @@
 #include <hv/acpi.h>
 #include <hv/console.h>
 #include <hv/evtchn.h>
-#include <hv/irq.h>
 #include <hv/pci.h>
 #include <hv/pirq.h>
 #include <hv/vector_alloc.h>

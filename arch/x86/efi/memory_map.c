@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The firmware's memory map, as it was when boot services ended. */
 #include <hv/efi.h>
-#include <hv/efi_boot.h>
 #include <hv/lib.h>
 
 struct efi_boot_data efi_boot_data __ro_after_init; /* the loader has cleared .bss before efi_services.c runs */

@@ -11,7 +11,6 @@
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/efi.h>
-#include <hv/efi_boot.h>
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/pv.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Vectors to what they are for: the hypervisor's own devices and messages, or a device's interrupt (pirq.c). */
 #include <hv/boot_step.h>
-#include <hv/irq.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/serial.h>

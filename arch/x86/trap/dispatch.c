@@ -6,9 +6,9 @@
  * Interrupts are off in both; the hypervisor turns them on only in the idle loop and at explicit
  * points. percpu.inside says what this CPU is in the middle of.
  */
-#include <hv/irq.h>
 #include <hv/lib.h>
 #include <hv/panic.h>
+#include <hv/pirq.h>
 #include <hv/softirq.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>

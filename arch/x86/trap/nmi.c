@@ -14,9 +14,9 @@
 #include <hv/softirq.h>
 #include <hv/system_state.h>
 #include <hv/watchdog.h>
-#include <hv/x86/trap.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/trap.h>
 
 enum { NMI_FATAL, NMI_DOM0, NMI_IGNORE };
 static int opt_nmi = NMI_DOM0;
