@@ -95,17 +95,14 @@ long_mode_high:
     .code32
 /* Long mode, NX, the fences of SSE2 and what compilers use everywhere: without them there is nothing to run on. */
 check_cpu32:
-    lea     BOFF(msg_no_lm)(%ebp), %ebx
-    push    %ebx
     mov     $0x80000000, %eax
     cpuid
-    pop     %ebx
+    lea     BOFF(msg_no_lm)(%ebp), %ebx
     cmp     $0x80000001, %eax
     jb      fail32
-    push    %ebx
     mov     $0x80000001, %eax
     cpuid
-    pop     %ebx
+    lea     BOFF(msg_no_lm)(%ebp), %ebx
     bt      $29, %edx
     jnc     fail32
     lea     BOFF(msg_no_nx)(%ebp), %ebx

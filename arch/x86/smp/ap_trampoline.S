@@ -14,6 +14,17 @@
 #define T(sym) ((sym) - ap_trampoline)
 #define MB(field) (4096 + AP_MAILBOX_##field)
 
+/* A handler of 8 bytes for each exception: its vector goes to `fault` on the stack. */
+.macro VECTORS fault
+    .set    v, 0
+    .rept   32
+    .balign 8
+    push    $v
+    jmp     \fault
+    .set    v, v + 1
+    .endr
+.endm
+
     .section .rodata, "a"
     .balign 16
     .globl  ap_trampoline, ap_trampoline_end, ap_vectors16, ap_vectors32
@@ -40,13 +51,7 @@ ap_test16:
 
     .balign 8
 ap_vectors16:
-    .set    v, 0
-    .rept   32
-    .balign 8
-    push    $v
-    jmp     ap_fault16
-    .set    v, v + 1
-    .endr
+    VECTORS ap_fault16
 ap_fault16:
     pop     %ax
     movzwl  %ax, %eax
@@ -80,13 +85,7 @@ ap_test32:
 
     .balign 8
 ap_vectors32:
-    .set    v, 0
-    .rept   32
-    .balign 8
-    push    $v
-    jmp     ap_fault32
-    .set    v, v + 1
-    .endr
+    VECTORS ap_fault32
 ap_fault32:
     pop     %eax
     call    1f
