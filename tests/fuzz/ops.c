@@ -382,6 +382,98 @@ static struct call machine_ops(struct worker *w)
     }
 }
 
+/* ---- grants, mostly to ourselves ---- */
+
+#define REFS 32
+static struct grant_entry_v1 *grant_table;
+static struct gnttab_map_grant_ref grant_maps[WORKERS][4];
+static struct mapping {
+    u64 at, bus;
+    u32 handle;
+} mappings[64]; /* that were made, by anybody */
+static u64 grants_mapped;
+
+static domid_t granter(struct worker *w) { return one_in(w, 8) ? (domid_t)(one_in(w, 2) ? below(w, 7) : wild(w)) : 0; }
+static u32 some_ref(struct worker *w) { return one_in(w, 20) ? (u32)wild(w) : (u32)below(w, REFS); }
+
+static void map_grants(struct worker *w, struct gnttab_map_grant_ref *m, u64 n)
+{
+    for (u64 i = 0; i < n; i++) {
+        u64 window = below(w, WINDOWS);
+        u32 flags = one_in(w, 30) ? (u32)rnd(w) : (u32)(1 + below(w, 3)) | (u32)below(w, 8) << 2;
+
+        m[i] = (struct gnttab_map_grant_ref){ .host_addr = flags & GNTMAP_contains_pte ? window_entries[window] : (u64)windows[window],
+                                              .flags = flags,
+                                              .ref = some_ref(w),
+                                              .dom = granter(w),
+                                              .status = 1 };
+        if (one_in(w, 40))
+            m[i].host_addr = one_in(w, 2) ? some_entry(w) : wild(w) | 1UL << 63 | 0x7ffUL << 52 | 0x100UL << 39;
+    }
+}
+
+static struct gnttab_copy_ptr copy_side(struct worker *w, bool by_ref)
+{
+    struct gnttab_copy_ptr p = { .domid = by_ref ? granter(w) : DOMID_SELF, .offset = (u16)below(w, 4200) };
+
+    if (by_ref)
+        p.u.ref = some_ref(w);
+    else
+        p.u.gmfn = some_mfn(w);
+    return p;
+}
+
+static struct call grants(struct worker *w)
+{
+    struct gnttab_map_grant_ref *m = grant_maps[w->id];
+    struct gnttab_unmap_grant_ref *u = (void *)w->scratch;
+    struct gnttab_copy *c = (void *)w->scratch;
+    u64 n = 1 + below(w, 4), cmd = GNTTABOP_map_grant_ref;
+
+    for (u32 i = 0; i < 4; i++) { /* of the last time */
+        if (!m[i].status && m[i].flags) {
+            mappings[below(w, 64)] = (struct mapping){ m[i].host_addr, m[i].dev_bus_addr, m[i].handle };
+            grants_mapped++;
+        }
+        m[i].status = 1;
+    }
+    if (one_in(w, 2))
+        grant_table[below(w, REFS)] =
+            (struct grant_entry_v1){ one_in(w, 8) ? (u16)rnd(w) : (u16)(GTF_permit_access | (rnd(w) & GTF_readonly)), granter(w),
+                                     (u32)some_mfn(w) };
+    switch (below(w, 6)) {
+    case 0:
+    case 1: map_grants(w, m, n); return (struct call){ __HYPERVISOR_grant_table_op, { cmd, (u64)m, n } };
+    case 2:
+    case 3:
+        cmd = one_in(w, 4) ? GNTTABOP_unmap_and_replace : GNTTABOP_unmap_grant_ref;
+        for (u64 i = 0; i < n; i++) {
+            struct mapping *known = mappings + below(w, 64);
+
+            u[i] = (struct gnttab_unmap_grant_ref){ .host_addr = one_in(w, 6) ? 0 : known->at,
+                                                    .dev_bus_addr = one_in(w, 2) ? 0 : known->bus,
+                                                    .handle = one_in(w, 20) ? (u32)wild(w) : known->handle };
+            if (cmd == GNTTABOP_unmap_and_replace)
+                u[i].dev_bus_addr = one_in(w, 2) ? 0 : (u64)windows[below(w, WINDOWS)];
+        }
+        break;
+    case 4:
+        cmd = GNTTABOP_copy;
+        for (u64 i = 0; i < n; i++) {
+            u16 flags = one_in(w, 30) ? (u16)rnd(w) : (u16)below(w, 4);
+
+            c[i] = (struct gnttab_copy){ copy_side(w, flags & GNTCOPY_source_gref), copy_side(w, flags & GNTCOPY_dest_gref),
+                                         (u16)below(w, one_in(w, 8) ? 4100 : 64), flags, 0 };
+        }
+        break;
+    default:
+        cmd = GNTTABOP_swap_grant_ref;
+        *(struct gnttab_swap_grant_ref *)w->scratch = (struct gnttab_swap_grant_ref){ some_ref(w), some_ref(w), 0 };
+        n = 1;
+    }
+    return (struct call){ __HYPERVISOR_grant_table_op, { cmd, (u64)w->scratch, n } };
+}
+
 static struct call strays(struct worker *w)
 {
     static const u8 offered[] = {
@@ -416,8 +508,8 @@ static struct call strays(struct worker *w)
 }
 
 static struct call (*const makers[])(struct worker *w) = {
-    mmu_update, mmu_update, mmu_update, update_va, update_va, update_va,  mmuext_op,   mmuext_op, mmuext_op,
-    segments,   memory,     events,     events,    vcpus,     scheduling, machine_ops, strays,
+    mmu_update, mmu_update, mmu_update, update_va, update_va,  update_va,   mmuext_op, mmuext_op, mmuext_op, segments,
+    memory,     events,     events,     vcpus,     scheduling, machine_ops, strays,    grants,    grants,
 };
 
 /* ---- instructions; a trap continues behind them (on_trap) ---- */
@@ -688,6 +780,12 @@ void test_main(void)
         workers[i].scratch = page_new();
         CHECK_EQ(remap(page_new(), 0), 0);
     }
+    u64 frame = 0;
+    struct gnttab_setup_table table = { .dom = DOMID_SELF, .nr_frames = 1, .frame_list = &frame };
+
+    grant_table = page_new();
+    HYPERCALL3(__HYPERVISOR_grant_table_op, GNTTABOP_setup_table, &table, 1);
+    CHECK_EQ(remap(grant_table, frame << 12 | PTE_P | PTE_W | PTE_A | PTE_D), 0);
     for (u32 i = 1; i < WORKERS; i++)
         smp_start(i, work);
     work(0);
@@ -696,7 +794,7 @@ void test_main(void)
 
         HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
     }
-    print("fuzz: done 0x%lx operations, 0x%lx succeeded, 0x%lx trapped\n", nr_ops, succeeded, trapped);
+    print("fuzz: done 0x%lx operations, 0x%lx succeeded, 0x%lx trapped, 0x%lx grants mapped\n", nr_ops, succeeded, trapped, grants_mapped);
     if (argument("end=", 0))
         finish();
     for (;;) {
