@@ -15,10 +15,22 @@
 #include "pin.h"
 
 /* ---- lists of operations ---- */
+/* Of operations, as the caller gave it, or what is left of it: one that is long is left where the caller's events wait (softirq.h). */
 struct grant_list {
     guest_ptr_t at;
     u32 count;
 };
+/* The first `done` operations of this size are done. 0; -ERESTART: the list is the rest, for later. */
+static inline long __may_preempt __must_check grant_list_point(struct grant_list *l, u32 done, u32 size)
+{
+    if (done == l->count)
+        return 0;
+    long rc = domain_work_point();
+
+    if (rc)
+        *l = (struct grant_list){ guest_ptr_index(l->at, done, size), l->count - done };
+    return rc;
+}
 /* The other domain of an operation: held from one operation of a list to the next, most of which name the same. At first the caller's own. */
 struct grant_peer {
     domid_t id;

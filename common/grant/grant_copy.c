@@ -72,10 +72,11 @@ static force_inline int16_t copy_one(const struct gnttab_copy *op, struct grant_
 
 long grant_op_copy(void *arg)
 {
-    const struct grant_list *list = arg;
+    struct grant_list *list = arg;
     struct grant_peer from __held_peer = GRANT_PEER_SELF, to __held_peer = GRANT_PEER_SELF;
+    long rc = 0;
 
-    for (u32 i = 0; i < list->count; i++) {
+    for (u32 i = 0; i < list->count && !rc; i++) {
         guest_ptr_t at = guest_ptr_index(list->at, i, sizeof(struct gnttab_copy));
         struct gnttab_copy op;
 
@@ -85,7 +86,7 @@ long grant_op_copy(void *arg)
         if (copy_to_guest(guest_ptr_add(at, offsetof(struct gnttab_copy, len)), &op.len, 8))
             return -EFAULT;
         if ((i & 7) == 7)
-            preempt_point();
+            rc = grant_list_point(list, i + 1, sizeof(op));
     }
-    return 0;
+    return rc;
 }

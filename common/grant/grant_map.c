@@ -89,11 +89,12 @@ static force_inline int16_t map_one(struct arch_walk *w, struct domain *d, struc
 
 long grant_op_map(void *arg)
 {
-    const struct grant_list *list = arg;
+    struct grant_list *list = arg;
     struct grant_peer peer __held_peer = GRANT_PEER_SELF;
     struct arch_walk walk = ARCH_WALK_NONE;
+    long rc = 0;
 
-    for (u32 i = 0; i < list->count; i++) {
+    for (u32 i = 0; i < list->count && !rc; i++) {
         guest_ptr_t at = guest_ptr_index(list->at, i, sizeof(struct gnttab_map_grant_ref));
         struct gnttab_map_grant_ref op;
 
@@ -103,11 +104,11 @@ long grant_op_map(void *arg)
         if (copy_to_guest(guest_ptr_add(at, offsetof(struct gnttab_map_grant_ref, dom)), &op.dom, 16))
             return -EFAULT;
         if ((i & 15) == 15) {
-            preempt_point();
             walk = ARCH_WALK_NONE;
+            rc = grant_list_point(list, i + 1, sizeof(op));
         }
     }
-    return 0;
+    return rc;
 }
 
 /* ---- unmap ---- */
@@ -167,7 +168,7 @@ static void unmap_end(struct domain *d, const struct unmapped *u)
     domain_put(granter);
 }
 
-static long unmap_list(const struct grant_list *list, bool replace)
+static long unmap_list(struct grant_list *list, bool replace)
 {
     struct domain *d = current->domain;
     struct unmapped done[UNMAP_BATCH];
@@ -175,9 +176,9 @@ static long unmap_list(const struct grant_list *list, bool replace)
 
     for (u32 i = 0; i < list->count && !rc;) {
         struct arch_walk walk = ARCH_WALK_NONE;
-        u32 n = 0, flush = 0;
+        u32 n = 0, flush = 0, end = MIN(list->count, i + UNMAP_BATCH);
 
-        for (; i < list->count && n < UNMAP_BATCH && !rc; i++) {
+        for (; i < end && !rc; i++) {
             guest_ptr_t at = guest_ptr_index(list->at, i, sizeof(struct gnttab_unmap_grant_ref));
             struct gnttab_unmap_grant_ref op;
 
@@ -195,8 +196,8 @@ static long unmap_list(const struct grant_list *list, bool replace)
             arch_flush_caller();
         for (u32 k = 0; k < n; k++)
             unmap_end(d, &done[k]);
-        if (i < list->count)
-            preempt_point();
+        if (!rc)
+            rc = grant_list_point(list, i, sizeof(struct gnttab_unmap_grant_ref));
     }
     return rc;
 }

@@ -157,25 +157,34 @@ static const struct subop rows[] = {
 
 const struct subops grant_table_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_grant_table_op };
 
-static noinline long one_by_one(u32 cmd, guest_ptr_t list, u32 count)
+static long one_by_one(u32 cmd, struct grant_list *l)
 {
     const struct subop *row;
     long rc = subop_find(&grant_table_op_table, cmd, &row);
 
-    for (u64 i = 0; i < count && !rc; i++) {
-        rc = subop_dispatch(&grant_table_op_table, cmd, guest_ptr_index(list, i, row->size), NULL);
-        preempt_point();
+    for (u32 i = 0; i < l->count && !rc; i++) {
+        rc = subop_dispatch(&grant_table_op_table, cmd, guest_ptr_index(l->at, i, row->size), NULL);
+        if (!rc)
+            rc = grant_list_point(l, i + 1, row->size);
     }
     return rc;
+}
+
+static noinline long rest_again(u64 cmd, const struct grant_list *l)
+{
+    const u64 args[] = { cmd, l->at.va, l->count };
+
+    return hypercall_again(__HYPERVISOR_grant_table_op, args, ARRAY_SIZE(args));
 }
 
 long do_grant_table_op(u64 cmd, guest_ptr_t list, u64 count)
 {
     const struct subop *row = &rows[index_nospec((u32)cmd, ARRAY_SIZE(rows))];
+    struct grant_list l = { list, (u32)count };
 
     if ((s32)count < 0)
         return -EINVAL;
-    if (likely((u32)cmd < ARRAY_SIZE(rows) && row->how == ALL_AT_ONCE))
-        return row->run(&(struct grant_list){ list, (u32)count });
-    return one_by_one((u32)cmd, list, (u32)count);
+    long rc = likely((u32)cmd < ARRAY_SIZE(rows) && row->how == ALL_AT_ONCE) ? row->run(&l) : one_by_one((u32)cmd, &l);
+
+    return likely(rc != -ERESTART) ? rc : rest_again(cmd, &l);
 }

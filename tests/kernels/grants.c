@@ -274,6 +274,49 @@ static void torn_list(void)
 
 #define BY_REF(ref, off) GRANT_BY_REF(ref, 0, off)
 
+/* ---- a list that takes long is left for events, and gone on with ---- */
+
+#define LONG 4096
+static struct gnttab_unmap_grant_ref long_list[LONG];
+static volatile bool seen_half;
+static u32 timer_port;
+
+static void tick(void)
+{
+    __atomic_fetch_and(&shared_info->evtchn_pending[timer_port / 64], ~(1UL << timer_port % 64), __ATOMIC_SEQ_CST);
+    shared_info->vcpu_info[0].evtchn_pending_sel = 0;
+    seen_half |= long_list[0].status == GNTST_bad_handle && long_list[LONG - 1].status == 99;
+}
+
+static void event_in_between(bool in_multicall)
+{
+    struct evtchn_bind_virq v = { VIRQ_TIMER, 0, 0 };
+
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, &v), 0);
+    timer_port = v.port;
+    event_handler = tick;
+    seen_half = false;
+    shared_info->evtchn_mask[timer_port / 64] &= ~(1UL << timer_port % 64);
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_set_periodic_timer, 0, &(u64){ 1000000 }), 0);
+    events_unmask();
+    for (u32 tries = 0; tries < 500 && !seen_half; tries++) {
+        struct multicall_entry m = { .op = __HYPERVISOR_grant_table_op, .args = { GNTTABOP_unmap_grant_ref, (u64)long_list, LONG } };
+
+        for (u32 i = 0; i < LONG; i++)
+            long_list[i] = (struct gnttab_unmap_grant_ref){ .handle = ~i, .status = 99 };
+        if (in_multicall)
+            CHECK(HYPERCALL2(__HYPERVISOR_multicall, &m, 1) == 0 && m.result == 0);
+        else
+            CHECK_EQ(grant_op(GNTTABOP_unmap_grant_ref, long_list, LONG), 0);
+        for (u32 i = 0; i < LONG; i++)
+            CHECK(long_list[i].status == GNTST_bad_handle && long_list[i].handle == ~i);
+    }
+    events_mask();
+    CHECK(seen_half);
+    HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_stop_periodic_timer, 0, 0);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_close, &(struct evtchn_close){ timer_port }), 0);
+}
+
 static void copies(void)
 {
     u8 *from = page_new(), *to = page_new();
@@ -357,4 +400,6 @@ void test_main(void)
     torn_list();
     copies();
     swapped();
+    event_in_between(false);
+    event_in_between(true);
 }

@@ -20,7 +20,7 @@ void pv_hypercall(struct cpu_user_regs *regs)
 long hypercall_again(u64 nr, const u64 *args, u32 count)
 {
     struct cpu_user_regs *regs = guest_cpu_user_regs();
-    u64 *const of_call[] = { &regs->rdi, &regs->rsi };
+    u64 *const of_call[] = { &regs->rdi, &regs->rsi, &regs->rdx };
     struct multicall_entry *e = current->batch;
 
     for (u32 i = 0; i < count; i++)
