@@ -126,6 +126,7 @@ struct domain {
     struct page_info *kill_frame; /* held */
 
     char crash_reason[160];
+    bool crash_reported; /* registers and stack have been printed; changed atomically */
     u32 max_vcpus;
     struct vcpu *vcpu[MAX_VIRT_CPUS];
     struct sched_domain sched;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Domains that come and go beside dom0, by hypercalls of a test kernel."""
 import os
+import re
 
 from caisson import machine
 from harness import bundle, clean, need, run_machine, test, trap_test_elf
@@ -38,7 +39,12 @@ GUESTS = [f[len("guests_"):-2] for f in sorted(os.listdir(KERNELS)) if f.startsw
     for cpu, cpus, words in (("max", 1, "xpti=no"), ("qemu64", 4, "xpti=yes"))])
 def guests(name, cpu, cpus, words):
     """tests/kernels/guests_NAME.c is its own toolstack (tests/kernels/lib/domu.h)."""
-    toolstack(f"guests_{name}", cpu, cpus, words)
+    r = toolstack(f"guests_{name}", cpu, cpus, words)
+    if name == "end":
+        reported = re.findall(r"d(\d+):v\d: unhandled page fault \(ec=0002\) in kernel mode: no handler is registered", r.output)
+        need(len(reported) == 6 and len(set(reported)) == 6, f"six guests crash and are reported once each, not {reported}", r)
+        need(r.output.count("not present") >= 6 and r.output.count("Code at rip:") == 6, "reports are not whole", r)
+        need("its watchdog was not set anew in time" in r.output, "the watchdog is not told", r)
 
 
 @test("life: memory is given to others, claimed, described and taken back, on {cpu} with {cpus} CPUs {words}", each=MACHINES)

@@ -47,6 +47,11 @@ void guest_crash_by(const char *by, struct vcpu *v, const struct cpu_user_regs *
                        vector == CRASH_RETURN  ? "return to the guest" :
                                                  "interrupt";
 
+    /* Once in a domain's life: a guest could fill the log, with a crash on each vCPU or with a toolstack that resumes it. */
+    if (__atomic_exchange_n(&v->domain->crash_reported, true, __ATOMIC_RELAXED)) {
+        domain_crash(v->domain, "unhandled %s: %s", what, why);
+        return;
+    }
     printk(LOG_ERR "d%u:v%u: unhandled %s (ec=%04x) in %s mode: %s\n", v->domain->id, v->id, what, error,
            v->pv.guest_kernel_mode ? "kernel" : "user", why);
     printk(LOG_ERR "Given up by %s()\n", by);

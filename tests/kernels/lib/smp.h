@@ -11,8 +11,8 @@ static u8 smp_stacks[MAX_VCPUS][16384] __attribute__((aligned(16)));
 static struct vcpu_guest_context smp_context;
 static u64 smp_callback; /* the upcall of vCPUs that start from here on; 0: none */
 
-/* Starts vCPU `id` at fn, which must not return. */
-static inline void smp_start(u32 id, void (*fn)(u32 id))
+/* smp_context for vCPU `id` to begin at fn, which must not return. */
+static inline void smp_make_context(u32 id, void (*fn)(u32 id))
 {
     struct vcpu_guest_context *c = &smp_context;
 
@@ -28,7 +28,12 @@ static inline void smp_start(u32 id, void (*fn)(u32 id))
     c->kernel_ss = FLAT_SS;
     c->kernel_sp = (u64)&smp_stacks[id][sizeof(smp_stacks[0]) / 2];
     c->ctrlreg[3] = va_to_mfn((void *)start_info->pt_base) << 12;
-    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_initialise, id, c), 0);
+}
+
+static inline void smp_start(u32 id, void (*fn)(u32 id))
+{
+    smp_make_context(id, fn);
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_initialise, id, &smp_context), 0);
     CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_up, id, 0), 0);
 }
 
