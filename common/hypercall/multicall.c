@@ -6,38 +6,19 @@
 #include <hv/softirq.h>
 #include <hv/x86/pv/trap.h>
 
-/* False: the call has been left and is to be made again, and so is what follows it. */
-static bool one_call(struct multicall_entry *e)
+static long one_call(const struct multicall_entry *e)
 {
     hypercall_fn fn = e->op < HYPERCALL_MAX ? hypercall_table[index_nospec(e->op, HYPERCALL_MAX)] : NULL;
 
-    current->batch = e;
     if (e->op == __HYPERVISOR_multicall)
-        e->result = (u64)-EINVAL; /* nesting has no bound */
-    else if (fn)
-        e->result = (u64)fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]);
-    else
-        e->result = (u64)hypercall_not_offered(e->op, e->args[0]);
-    bool done = current->batch;
-
-    current->batch = NULL;
-    return done;
+        return -EINVAL; /* nesting has no bound */
+    return fn ? fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]) : hypercall_not_offered(e->op, e->args[0]);
 }
 
-static long rest_again(const struct multicall_entry *e, guest_ptr_t at, u64 left)
+/* v->batch: hypercall_again() looks at it, and clears it where the guest is to make the rest once more, from this entry on. */
+static force_inline long run_batch(struct vcpu *v, guest_ptr_t list, u32 count)
 {
-    const u64 args[] = { at.va, left };
-
-    if (copy_to_guest(at, e, sizeof(*e)))
-        return -EFAULT;
-    return hypercall_again(__HYPERVISOR_multicall, args, ARRAY_SIZE(args));
-}
-
-long do_multicall(guest_ptr_t list, u64 count)
-{
-    if (!guest_range_ok(list.va, (u32)count * sizeof(struct multicall_entry)))
-        return -EFAULT;
-    for (u32 i = 0; i < (u32)count; i++) {
+    for (u32 i = 0; i < count; i++) {
         guest_ptr_t at = guest_ptr_index(list, i, sizeof(struct multicall_entry));
         struct multicall_entry e;
 
@@ -46,8 +27,10 @@ long do_multicall(guest_ptr_t list, u64 count)
         /* iret changes mode and stack under the rest of the batch (XSA-213): it is the last that is done. */
         if (e.op == __HYPERVISOR_iret)
             return pv_iret_in_batch();
-        if (!one_call(&e))
-            return rest_again(&e, at, (u32)count - i);
+        v->batch = at;
+        e.result = (u64)one_call(&e);
+        if (unlikely(!v->batch.va))
+            return hypercall_again(__HYPERVISOR_multicall, (const u64[]){ at.va, count - i }, 2);
         if (copy_to_guest(guest_ptr_add(at, offsetof(struct multicall_entry, result)), &e.result, sizeof(e.result)))
             return -EFAULT;
         /* The long ones have points of their own. */
@@ -55,4 +38,16 @@ long do_multicall(guest_ptr_t list, u64 count)
             preempt_point();
     }
     return 0;
+}
+
+long do_multicall(guest_ptr_t list, u64 count)
+{
+    struct vcpu *v = current;
+
+    if (!guest_range_ok(list.va, (u32)count * sizeof(struct multicall_entry)))
+        return -EFAULT;
+    long rc = run_batch(v, list, (u32)count);
+
+    v->batch = GUEST_NULL;
+    return rc;
 }

@@ -75,7 +75,7 @@ struct vcpu {
     bool nmi_masked;
     bool architectural_iopl; /* IOPL is that of the iret hypercall's frame. Behind nmi_masked: fast_paths.S looks at both at once. */
 
-    struct multicall_entry *batch; /* the one of do_multicall() that is being done; NULL: none */
+    guest_ptr_t batch; /* the entry of do_multicall() that is being done; 0: none */
 
     struct pv_vcpu pv;
 };

@@ -20,8 +20,8 @@ HYPERCALL_LIST(X)
 #undef X
 /*
  * For -ERESTART (softirq.h): the guest goes back to its SYSCALL, takes its events, and makes the same call again, whose number the handler
- * returns for its RAX: this returns it. The first `count` arguments become these; in a multicall they are those of the entry, which is then the
- * first one that is left.
+ * returns for its RAX: this returns it. The first `count` arguments (at most 3) become these; in a multicall they are those of the entry,
+ * which is then the first one that is left.
  */
 long hypercall_again(u64 nr, const u64 *args, u32 count) __must_check;
 /* Linked into test builds only (tests/trap): one of the ABI's numbers for private use. */

@@ -218,7 +218,7 @@ static void event_while_going(bool in_multicall)
     ticks_end();
     CHECK_EQ(m[0].result, 0);
     CHECK_EQ(m[1].result, in_multicall ? 0x40011 : 0);
-    print("domains: %u events came, %u of them during the call\n", ticks, seen_half);
+    print("domains: %u events came, %u of them during the call\n", tick_count, seen_half);
     CHECK(seen_half > 0);
     CHECK(!domain_exists(going));
     CHECK_EQ(free_frames(), before);

@@ -256,7 +256,7 @@ static void event_meanwhile(bool in_multicall)
         long rc = in_multicall ? HYPERCALL2(__HYPERVISOR_multicall, &m, 1) : memory_op(cmd, &r);
 
         ticks_end();
-        print("memory: %u events came, %u of them during the call\n", ticks, seen_half);
+        print("memory: %u events came, %u of them during the call\n", tick_count, seen_half);
         CHECK_EQ(rc, in_multicall ? 0 : BLOCKS);
         CHECK_EQ(in_multicall ? m.result : BLOCKS, BLOCKS);
         CHECK(seen_half > 0 || cmd == XENMEM_decrease_reservation); /* which is over soon */

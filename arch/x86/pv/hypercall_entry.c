@@ -21,14 +21,17 @@ long hypercall_again(u64 nr, const u64 *args, u32 count)
 {
     struct cpu_user_regs *regs = guest_cpu_user_regs();
     u64 *const of_call[] = { &regs->rdi, &regs->rsi, &regs->rdx };
-    struct multicall_entry *e = current->batch;
+    struct vcpu *v = current;
 
+    if (v->batch.va) { /* do_multicall() leaves, too */
+        if (count && copy_to_guest(guest_ptr_add(v->batch, offsetof(struct multicall_entry, args)), args, count * sizeof(*args)))
+            return -EFAULT;
+        v->batch = GUEST_NULL;
+        return (long)nr;
+    }
     for (u32 i = 0; i < count; i++)
-        *(e ? &e->args[i] : of_call[i]) = args[i];
-    if (e)
-        current->batch = NULL; /* do_multicall() leaves, too */
-    else
-        regs->rip -= SYSCALL_BYTES; /* RCX and R11, which it has changed, it changes again */
+        *of_call[i] = args[i];
+    regs->rip -= SYSCALL_BYTES; /* RCX and R11, which it has changed, it changes again */
     return (long)nr;
 }
 

@@ -113,12 +113,12 @@ static inline long mmuext_of(domid_t id, u32 cmd, u64 mfn)
 
 /* ---- an event every millisecond, also while a hypercall takes long ---- */
 static u32 tick_port;
-static volatile u32 ticks;
+static volatile u32 tick_count;
 static void (*on_tick)(void);
 
 static inline void tick(void)
 {
-    ticks++;
+    tick_count++;
     __atomic_fetch_and(&shared_info->evtchn_pending[tick_port / 64], ~(1UL << tick_port % 64), __ATOMIC_SEQ_CST);
     shared_info->vcpu_info[0].evtchn_pending_sel = 0;
     on_tick();
@@ -133,7 +133,7 @@ static inline void ticks_begin(void (*handler)(void))
     tick_port = v.port;
     on_tick = handler;
     event_handler = tick;
-    ticks = 0;
+    tick_count = 0;
     events_unmask();
     CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_set_periodic_timer, 0, &(u64){ 1000000 }), 0);
 }
