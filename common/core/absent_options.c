@@ -49,7 +49,7 @@ static const char absent[] __section(".init.rodata") =
     "crashinfo_maxaddr crashkernel low_crashinfo\0"
     "dom0 is a 64-bit PV guest and the hardware domain\0"
     "dom0 dom0_ioports_disable hardware_dom mmio-relax pv pv-linear-pt\0"
-    "grant tables have a fixed format and size\0"
+    "grant tables have version 1, and the size that the toolstack gives them (max_grant_frames, max_maptrack_frames)\0"
     "gnttab gnttab_max_frames gnttab_max_maptrack_frames\0"
     "there are no security modules and no communication between domains beside grants and event channels\0"
     "argo flask xsm\0"

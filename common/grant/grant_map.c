@@ -81,7 +81,7 @@ static force_inline int16_t map_one(struct arch_walk *w, struct domain *d, struc
     m->granter = owner_of(granter);
     m->ref = op->ref;
     m->mfn = (u32)mfn;
-    __atomic_store_n(&m->flags, op->flags & KEPT, __ATOMIC_RELEASE);
+    __atomic_store_n(&m->flags, (op->flags & KEPT) | (u32)granter->id << MAPPING_DOMID_SHIFT, __ATOMIC_RELEASE);
     op->handle = handle;
     op->dev_bus_addr = mfn << PAGE_SHIFT;
     return GNTST_okay;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory for mappings of grants. Lock: grant_lock. */
+/* Memory for mappings of grants, and the list of all that there are. Lock: grant_lock. */
+#include <hv/console.h>
+#include <hv/printk.h>
 #include "grant.h"
 
 _Static_assert(MAPTRACK_MAX_FRAMES * sizeof(u32) <= PAGE_SIZE, "the list of a domain's maptrack frames is one page");
@@ -43,3 +45,32 @@ void maptrack_free_all(struct domain *d)
         hv_free_page(mfn_to_virt(d->maptrack_frames[i]));
     hv_free_page(d->maptrack_frames);
 }
+
+#define PRINTED_MAX 100 /* mappings of a domain */
+
+static void print_grants(void)
+{
+    struct domain *d;
+
+    for_each_domain(d) {
+        u32 handles = d->nr_maptrack_frames * (u32)MAPPINGS_PER_PAGE, found = 0;
+
+        printk("Domain %u: %u of %u grant frames, %u of %u maptrack frames\n", d->id, d->nr_grant_frames, d->max_grant_frames,
+               d->nr_maptrack_frames, d->max_maptrack_frames);
+        for (u32 h = 0; h < handles; h++) {
+            const struct grant_mapping *m = mapping_of(d, h);
+            u32 flags = READ_ONCE(m->flags);
+
+            if (flags && found++ < PRINTED_MAX)
+                printk("  handle %u: reference %u of d%u, frame %x,%s%s%s\n", h, m->ref, flags >> MAPPING_DOMID_SHIFT, m->mfn,
+                       flags & GNTMAP_host_map ? " mapped" : "", flags & GNTMAP_device_map ? " for a device" : "",
+                       flags & GNTMAP_readonly ? " read-only" : "");
+        }
+        if (found > PRINTED_MAX)
+            printk("  and %u more\n", found - PRINTED_MAX);
+    }
+}
+KEYHANDLER('g', print_grants, "grants: what each domain has mapped of others",
+           "A dead domain (`q`) stays while others have something of it mapped: this says who. The first hundred mappings of each domain; "
+           "a page of "
+           "256 handles is a maptrack frame, 512 references are a grant frame");

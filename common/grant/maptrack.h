@@ -18,9 +18,10 @@
 struct grant_mapping {
     owner_t granter; /* a reference to it */
     u32 ref, mfn;
-    u32 flags; /* GNTMAP_*; 0: free, or claimed by a vCPU. Changed atomically */
+    u32 flags; /* GNTMAP_*, above them the granter's id; 0: free, or claimed by a vCPU. Changed atomically */
 };
 CHECK_SIZE(struct grant_mapping, 16);
+#define MAPPING_DOMID_SHIFT 16
 #define MAPPINGS_PER_PAGE (PAGE_SIZE / sizeof(struct grant_mapping))
 #define HEAD_COUNT (1ULL << 32)
 /* Of a free one: the next free one's number plus 1. */

@@ -15,7 +15,7 @@ def typing():
              ("hello", ":wq\n"), ("dom0#", "cat /root/f; top -b -n 1 | head -3\n"),
              ("Load average", "\x01\x01\x01h\x01\x01\x01"), # in one go
              ("=> this list", ""), ("Input goes to dom0", "\x01\x01\x01"), ("Input goes to Caisson", "d"),
-             ("registers of dom0", "q"), ("domains and their", "e"), ("event channels", "a"), ("timers", "i"),
+             ("registers of dom0", "q"), ("domains and their", "e"), ("event channels", "a"), ("timers", "g"), ("grants: what", "i"),
              ("interrupts", "w"), ("page-table walks", "l"), ("the log:", "m"), ("audit ok", "\x01\x01\x01"),
              ("Input goes to dom0", "poweroff\n")]
     r = direct(linux_bundle(), "-- console=hvc0", timeout=150, typed=typed)
