@@ -77,13 +77,13 @@ static void hypervisor_leaf(const struct domain *d, u32 leaf, u32 sub, u32 o[4])
     }
 }
 
-static void leaf_1(u32 o[4])
+static void leaf_1(u32 o[4], u32 more_edx)
 {
     o[1] &= 0xffff;
     o[2] = (o[2] & L1_ECX) | L1_ECX_HYPERVISOR;
     if (!cpu.xsave)
         o[2] &= ~L1_ECX_BY_XSAVE;
-    o[3] &= L1_EDX;
+    o[3] &= L1_EDX | more_edx;
 }
 
 static void leaf_7(u32 sub, u32 o[4])
@@ -118,7 +118,7 @@ static void leaf_d(u32 sub, u32 o[4])
         o[0] = o[1] = o[2] = o[3] = 0;
 }
 
-void cpuid_machine(u32 leaf, u32 sub, u32 o[4])
+static force_inline void machine_leaf(u32 leaf, u32 sub, u32 o[4])
 {
     struct cpuid_regs r = { 0 };
 
@@ -130,17 +130,20 @@ void cpuid_machine(u32 leaf, u32 sub, u32 o[4])
     o[3] = r.edx;
 }
 
-void pv_cpuid_offered(u32 leaf, u32 sub, u32 o[4])
+void cpuid_machine(u32 leaf, u32 sub, u32 o[4]) { machine_leaf(leaf, sub, o); }
+
+/* more_edx: features in EDX of leaves 1 and 80000001h beside the usual ones. */
+static force_inline void offered(u32 leaf, u32 sub, u32 o[4], u32 more_edx)
 {
     o[0] = o[1] = o[2] = o[3] = 0;
     if (leaf == CPUID_LAST_EXT)
         o[0] = cpu.lfence_serialises ? E21_EAX_LFENCE : 0;
     if (leaf >= 0x80000000 ? leaf > MIN(cpu.max_ext_leaf, CPUID_LAST_EXT - 1) : leaf > MIN(cpu.max_leaf, CPUID_LAST_BASIC))
         return;
-    cpuid_machine(leaf, sub, o);
+    machine_leaf(leaf, sub, o);
     switch (leaf) {
     case 0: o[0] = MIN(o[0], CPUID_LAST_BASIC); break;
-    case 1: leaf_1(o); break;
+    case 1: leaf_1(o, more_edx); break;
     case 3:
     case 5:
     case 6:
@@ -152,7 +155,7 @@ void pv_cpuid_offered(u32 leaf, u32 sub, u32 o[4])
     case 0x80000000: o[0] = cpu.lfence_serialises ? CPUID_LAST_EXT : MIN(o[0], CPUID_LAST_EXT); break;
     case 0x80000001:
         o[2] &= E1_ECX;
-        o[3] &= E1_EDX;
+        o[3] &= E1_EDX | more_edx;
         break;
     case 0x80000007:
         o[0] = o[1] = o[2] = 0;
@@ -168,6 +171,8 @@ void pv_cpuid_offered(u32 leaf, u32 sub, u32 o[4])
     }
 }
 
+void pv_cpuid_offered(u32 leaf, u32 sub, u32 o[4]) { offered(leaf, sub, o, 0); }
+
 struct xen_cpuid_leaf *pv_cpuid_find(const struct domain *d, u32 leaf, u32 sub)
 {
     for (u32 i = 0; i < d->pv.nr_cpuid; i++)
@@ -176,11 +181,10 @@ struct xen_cpuid_leaf *pv_cpuid_find(const struct domain *d, u32 leaf, u32 sub)
     return NULL;
 }
 
-/* As the toolstack has it for this domain; NULL: 0 in all words. What it says nothing of is as the machine has it for guests. */
-static void policy_leaf(const struct domain *d, u32 leaf, u32 sub, u32 o[4])
+/* As the toolstack has it for this domain, which may have it end early. What it says nothing of is as the machine has it for guests. */
+static noinline void policy_leaf(const struct domain *d, u32 leaf, u32 sub, u32 o[4])
 {
-    const struct xen_cpuid_leaf *l = d->pv.cpuid ? pv_cpuid_find(d, leaf, sub) : NULL;
-    const struct xen_cpuid_leaf *last = d->pv.cpuid ? pv_cpuid_find(d, leaf & 0x80000000, 0) : NULL;
+    const struct xen_cpuid_leaf *l = pv_cpuid_find(d, leaf, sub), *last = pv_cpuid_find(d, leaf & 0x80000000, 0);
 
     if (last && leaf > last->a)
         o[0] = o[1] = o[2] = o[3] = 0;
@@ -192,26 +196,25 @@ static void policy_leaf(const struct domain *d, u32 leaf, u32 sub, u32 o[4])
 
 void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
 {
-    /* MTRRs: the hardware domain reads memory types by platform_op. No operation asks here, so no table can say so. */
-    u32 mtrr = v->domain->is_hardware ? L1_EDX_MTRR : 0;
-    u32 native[4];
-
-    o[0] = o[1] = o[2] = o[3] = 0;
     if ((leaf & 0xffffff00) == 0x40000000) {
+        o[0] = o[1] = o[2] = o[3] = 0;
         if ((leaf & 0xff) <= 5)
             hypervisor_leaf(v->domain, leaf, sub, o);
         return;
     }
-    policy_leaf(v->domain, leaf, sub, o);
-    cpuid_machine(leaf, sub, native);
+    if (v->domain->pv.cpuid)
+        policy_leaf(v->domain, leaf, sub, o);
+    else /* MTRRs: the hardware domain reads memory types by platform_op. No operation asks here, so no table can say so. */
+        offered(leaf, sub, o, v->domain->is_hardware ? L1_EDX_MTRR : 0);
     if (leaf == 1) {
         o[1] |= v->id * 2 << 24 | MAX(1u, v->domain->max_vcpus) << 16;
         o[2] |= o[2] & L1_ECX_XSAVE ? L1_ECX_OSXSAVE : 0;
-        o[3] |= native[3] & mtrr;
-    } else if (leaf == 0x80000001) {
-        o[3] |= native[3] & mtrr;
-    } else if (leaf == 0xd && sub == 0 && o[0]) {
-        o[1] = v->pv.xcr0 ? native[1] : 576; /* for what is enabled */
+    }
+    if (leaf == 0xd && sub == 0 && o[0]) { /* the size for what is enabled */
+        u32 native[4];
+
+        cpuid_machine(leaf, sub, native);
+        o[1] = v->pv.xcr0 ? native[1] : 576;
     }
 }
 

@@ -211,6 +211,8 @@ static bool emulate_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 
 static bool is_rdtscp(const struct insn *in) { return in->opcode == (OP_0F | 0x01) && in->modrm == MODRM_RDTSCP; }
 
+static bool is_rdtsc(const struct insn *in) { return in->opcode == (OP_0F | 0x31) || is_rdtscp(in); }
+
 /* RDTSC and RDTSCP, of guests with a TSC of their own, and of kernels that set CR4.TSD, which keeps it from their user mode. */
 static enum outcome emulate_rdtsc(const struct vcpu *v, struct cpu_user_regs *regs, const struct insn *in)
 {
@@ -245,7 +247,9 @@ static enum outcome emulate_kernel_only(struct vcpu *v, struct cpu_user_regs *re
     case OP_0F | 0x23: return emulate_mov_dr(v, regs, in); /* MOV DRn */
     case OP_0F | 0x30:
     case OP_0F | 0x32: return done_if(emulate_msr(v, regs, in->opcode == (OP_0F | 0x30))); /* WRMSR, RDMSR */
-    case OP_0F | 0x01: return done_if(in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs));
+    case OP_0F | 0x31: return emulate_rdtsc(v, regs, in);                                  /* RDTSC */
+    case OP_0F | 0x01:                                                                     /* RDTSCP, XSETBV */
+        return is_rdtscp(in) ? emulate_rdtsc(v, regs, in) : done_if(in->modrm == MODRM_XSETBV && emulate_xsetbv(v, regs));
     }
     return REFUSED;
 }
@@ -273,10 +277,7 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
         if (outcome != REFUSED)
             break;
         /* fall through */
-    default:
-        outcome = in.opcode == (OP_0F | 0x31) || is_rdtscp(&in) ? emulate_rdtsc(v, regs, &in) :
-                  v->pv.guest_kernel_mode                       ? emulate_kernel_only(v, regs, &in) :
-                                                                  REFUSED;
+    default: outcome = v->pv.guest_kernel_mode ? emulate_kernel_only(v, regs, &in) : is_rdtsc(&in) ? emulate_rdtsc(v, regs, &in) : REFUSED;
     }
     if (outcome == DONE)
         pv_instruction_done(v, regs, in.len, breakpoints);
