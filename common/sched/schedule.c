@@ -406,7 +406,8 @@ void sched_cpu_leave(struct percpu *c)
     softirq_raise_on(c, SOFTIRQ_SCHEDULE);
 }
 
-bool sched_cpu_is_empty(const struct percpu *c)
+/* Neither runs nor waits a vCPU there; a hint unless it is this CPU. */
+static bool sched_cpu_is_empty(const struct percpu *c)
 {
     const struct runqueue *rq = rq_of(c);
 

@@ -67,8 +67,7 @@ int sched_pin_override(struct vcpu *v, int id) __must_check;
 
 /* CPUs that vCPUs are put on. Taking one away moves its vCPUs off it. */
 void sched_cpu_use(struct percpu *c);
-void sched_cpu_leave(struct percpu *c);          /* no lock held; vCPUs that run there leave soon */
-bool sched_cpu_is_empty(const struct percpu *c); /* neither runs nor waits a vCPU there; a hint unless it is this CPU */
+void sched_cpu_leave(struct percpu *c); /* no lock held; vCPUs that run there leave soon */
 
 struct vcpu *idle_vcpu_create(struct percpu *c, void *stack_block) __must_check; /* NULL: no memory */
 void idle_init_boot_cpu(void);                                                   /* phase early_boot; from here on `current` is valid */

@@ -61,7 +61,7 @@ static void apic_write(u32 reg, u32 v)
 
 void local_apic_eoi(void) { apic_write(APIC_EOI, 0); }
 
-u32 local_apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
+static u32 local_apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
 
 #define MSR_INTERRUPT_PENDING 0xc0010055 /* BKDG for family 10h; also late 0Fh */
 #define C1E_ON_HALT (3ULL << 27)

@@ -98,24 +98,6 @@ void cpu_stop_if_panicking(void)
         fatal_stop_cpu();
 }
 
-/*
- * CPUs A and B fail at the same time: the compare-and-exchange lets one of them report. The other stops here, before it writes a word into the
- * first one's report. The reporter itself, when it comes a second time, has faulted inside its report.
- */
-static void fatal_begin_report(enum panic_code code, u32 phase, const char *why)
-{
-    u32 nobody = 0;
-
-    irq_disable();
-    if (!__atomic_compare_exchange_n(&panic_reporter, &nobody, this_cpu()->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-        cpu_stop_if_panicking();
-        panic_nested(NULL, why);
-    }
-    stage = STAGE_TEXT;
-    summary = (struct recorder_report){ .code = code, .cpu = this_cpu()->id, .phase = trap_phase_name(phase), .address = noted_address };
-    console_force_unlock(false);
-}
-
 static void wait_for_key_or_delay(void)
 {
     console_drain_keys();
@@ -183,17 +165,28 @@ void panic_nested(const struct cpu_user_regs *regs, const char *why)
     fatal_end();
 }
 
-static void fatal_print_head(const char *fmt, va_list ap)
+/*
+ * CPUs A and B fail at the same time: the compare-and-exchange lets one of them report. The other stops here, before it writes a word into the
+ * first one's report. The reporter itself, when it comes a second time, has faulted inside its report.
+ */
+static void fatal_begin_report(const struct cpu_user_regs *regs, enum panic_code code, const char *fmt, va_list ap)
 {
+    /* First of all: the report is a phase and a context of its own. */
+    u32 nobody = 0, phase = trap_phase(), context = trap_context(regs);
+
+    irq_disable();
+    if (!__atomic_compare_exchange_n(&panic_reporter, &nobody, this_cpu()->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        cpu_stop_if_panicking();
+        panic_nested(NULL, fmt);
+    }
+    stage = STAGE_TEXT;
+    summary = (struct recorder_report){ .code = code, .cpu = this_cpu()->id, .phase = trap_phase_name(phase), .address = noted_address };
+    console_force_unlock(false);
     hv_vsnprintf(summary.why, sizeof(summary.why), fmt, ap);
     printk("\n");
     printk("PANIC CAI-%s: %s\n", panic_code_name(summary.code), summary.why);
     trap_test_first_line();
-}
-
-/* After the first line: where it happened. */
-static void fatal_print_place(u32 context)
-{
+    /* After the first line: where it happened. */
     console_flush_late();
     printk("****************************************\n");
     printk("Caisson %s, phase %s, context %s, CPU %u\n", CAISSON_VERSION, summary.phase, trap_context_name(context), this_cpu()->id);
@@ -213,16 +206,12 @@ static void __noreturn fatal_finish_report(const struct cpu_user_regs *regs)
 
 void panic(enum panic_code code, const char *fmt, ...)
 {
-    /* Before the report begins: it is a phase and a context of its own. */
-    u32 phase = trap_phase(), context = trap_context(NULL);
     va_list ap;
     u64 rsp;
 
-    fatal_begin_report(code, phase, fmt);
     va_start(ap, fmt);
-    fatal_print_head(fmt, ap);
+    fatal_begin_report(NULL, code, fmt, ap);
     va_end(ap);
-    fatal_print_place(context);
     __asm__("mov %%rsp, %0" : "=r"(rsp));
     summary.rip = (u64)__builtin_return_address(0);
     fatal_print_backtrace(rsp);
@@ -231,14 +220,12 @@ void panic(enum panic_code code, const char *fmt, ...)
 
 void fatal_trap(const struct cpu_user_regs *regs, enum panic_code code, const char *fmt, ...)
 {
-    u32 vector = regs->entry_vector & 0xff, phase = trap_phase(), context = trap_context(regs);
+    u32 vector = regs->entry_vector & 0xff;
     va_list ap;
 
-    fatal_begin_report(code, phase, fmt);
     va_start(ap, fmt);
-    fatal_print_head(fmt, ap);
+    fatal_begin_report(regs, code, fmt, ap);
     va_end(ap);
-    fatal_print_place(context);
     printk("Vector %s, error code %04x\n", vector < 32 ? vector_infos[vector].mnemonic : "IRQ", regs->error_code);
     summary.rip = regs->rip;
     if (vector == VEC_PF)

@@ -16,7 +16,6 @@ void local_apic_init(void);     /* the first CPU; panics without an APIC */
 void local_apic_init_cpu(void); /* each other CPU, in the mode of the first */
 void local_apic_timer_calibrate(void);
 void local_apic_eoi(void); /* of the interrupt that is being served */
-u32 local_apic_id(void);
 
 /* Interrupt command register (SDM vol. 3, 11.6.1); or one of these, or a vector. */
 #define IPI_NMI 0x4400u
