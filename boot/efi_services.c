@@ -73,15 +73,13 @@ paddr_t efi_find_rsdp(const void *system_table, void *(*map)(paddr_t))
     /* EFI_ACPI_20_TABLE_GUID, EFI_ACPI_TABLE_GUID; UEFI 2.9, 4.6 */
     static const u8 acpi2[16] = { 0x71, 0xe8, 0x68, 0x88, 0xf1, 0xe4, 0xd3, 0x11, 0xbc, 0x22, 0, 0x80, 0xc7, 0x3c, 0x88, 0x81 };
     static const u8 acpi1[16] = { 0x30, 0x2d, 0x9d, 0xeb, 0x88, 0x2d, 0xd3, 0x11, 0x9a, 0x16, 0, 0x90, 0x27, 0x3f, 0xc1, 0x4d };
-    u64 count, tables, address;
+    u64 count = read_number((const u8 *)system_table + 104, 8), tables = read_number((const u8 *)system_table + 112, 8);
     paddr_t found = 0;
 
-    memcpy(&count, (const u8 *)system_table + 104, 8);
-    memcpy(&tables, (const u8 *)system_table + 112, 8);
     for (u64 i = 0; i < MIN(count, 256UL); i++) {
         const u8 *entry = map(tables + i * 24);
+        u64 address = read_number(entry + 16, 8);
 
-        memcpy(&address, entry + 16, 8);
         if (!memcmp(entry, acpi2, 16))
             return address;
         if (!memcmp(entry, acpi1, 16))

@@ -31,22 +31,14 @@ static int refuse(const char *why)
 static int parse_mmap(struct boot_info *bi, const struct tag *t)
 {
     const u8 *p = (const u8 *)t;
-    u32 entry_size, off = 16;
-
     if (t->size < 16)
         return refuse("memory map tag too short");
-    memcpy(&entry_size, p + 8, 4);
+    u32 entry_size = read_u32(p + 8);
+
     if (entry_size < 24 || entry_size > 1024)
         return refuse("memory map entry size is absurd");
-    for (; off + entry_size <= t->size; off += entry_size) {
-        u64 base, len;
-        u32 type;
-
-        memcpy(&base, p + off, 8);
-        memcpy(&len, p + off + 8, 8);
-        memcpy(&type, p + off + 16, 4);
-        boot_info_add_e820(bi, base, len, type);
-    }
+    for (u32 off = 16; off + entry_size <= t->size; off += entry_size)
+        boot_info_add_e820(bi, read_number(p + off, 8), read_number(p + off + 8, 8), read_u32(p + off + 16));
     return 0;
 }
 
@@ -93,13 +85,13 @@ static int parse_framebuffer(struct boot_info *bi, const struct tag *t)
 
 int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
 {
-    u32 total;
     bool have_mmap = false;
     paddr_t rsdp_old = 0;
 
     if (max_size < 16)
         return refuse("structure too short");
-    memcpy(&total, mbi, 4);
+    u32 total = read_u32(mbi);
+
     if (total < 16 || total > max_size)
         return refuse("total size is absurd");
     for (u32 off = 8; off + sizeof(struct tag) <= total;) {

@@ -37,7 +37,7 @@ static const u8 *map_table(paddr_t pa, u32 *length)
 
     if (!t)
         return NULL;
-    memcpy(length, t + 4, 4);
+    *length = read_u32(t + 4);
     return *length >= HEADER_LENGTH && *length <= MAX_TABLE_LENGTH ? acpi_map_table(pa, *length) : NULL;
 }
 
@@ -57,10 +57,7 @@ static paddr_t acpi_scan_rsdp(paddr_t start, u64 size)
 /* ACPI 6.4, 5.2.5.1: the first KiB of the EBDA, then E0000h to FFFFFh. */
 static paddr_t find_rsdp_bios(void)
 {
-    u16 ebda;
-
-    memcpy(&ebda, phys_to_virt(0x40e), 2);
-    paddr_t found = ebda ? acpi_scan_rsdp((paddr_t)ebda << 4, 1024) : 0;
+    paddr_t ebda = read_number(phys_to_virt(0x40e), 2) << 4, found = ebda ? acpi_scan_rsdp(ebda, 1024) : 0;
 
     return found ? found : acpi_scan_rsdp(0xe0000, 0x20000);
 }
@@ -102,11 +99,10 @@ static bool use_root(paddr_t pa, const char *signature, u32 step, bool any_sum)
 static bool find_roots(paddr_t rsdp)
 {
     const u8 *r = acpi_map_table(rsdp, 20);
-    u64 xsdt = 0, rsdt = 0;
+    u64 xsdt = 0, rsdt = read_u32(r + 16);
 
-    memcpy(&rsdt, r + 16, 4);
     if (r[15] >= 2 && acpi_map_table(rsdp, RSDP_LENGTH)) {
-        memcpy(&xsdt, r + 24, 8);
+        xsdt = read_number(r + 24, 8);
         if (!xsdt)
             printk(LOG_WARN "ACPI: the RSDP at %lx names no XSDT: its RSDT is used\n", rsdp);
         else if (!acpi_checksum_ok(r, RSDP_LENGTH)) /* the XSDT has a checksum of its own, which decides */
@@ -126,10 +122,8 @@ static bool find_roots(paddr_t rsdp)
 static const u8 *find_in(const struct root *r, const char *signature, u32 *length, const u8 **unsound)
 {
     for (u32 off = HEADER_LENGTH; off + r->step <= r->length; off += r->step) {
-        u64 pa = 0;
+        u64 pa = read_number(r->table + off, r->step);
         u32 len = 0;
-
-        memcpy(&pa, r->table + off, r->step);
         const u8 *head = acpi_map_table(pa, HEADER_LENGTH);
 
         if (!head || memcmp(head, signature, 4))

@@ -20,14 +20,6 @@ u32 acpi_id_of(u32 apic_id)
     return ~0u;
 }
 
-static u64 acpi_read_field(const u8 *p, unsigned bytes)
-{
-    u64 v = 0;
-
-    memcpy(&v, p, bytes);
-    return v;
-}
-
 static u8 sum_of(const void *p, u32 length)
 {
     u8 sum = 0;
@@ -95,7 +87,7 @@ static void use_cpu(struct acpi_info *a, u32 apic_id, u32 acpi_id, u32 flags)
 
 static void use_local_apic(struct acpi_info *a, const u8 *e)
 {
-    u32 flags = (u32)acpi_read_field(e + 4, 4);
+    u32 flags = read_u32(e + 4);
 
     if (e[3] == 0xff && (flags & 3))
         left_out(a, LOG_WARN "ACPI: APIC id 255 means all processors in an xAPIC entry: it is left out\n");
@@ -105,12 +97,12 @@ static void use_local_apic(struct acpi_info *a, const u8 *e)
 
 static void use_x2apic(struct acpi_info *a, const u8 *e)
 {
-    u32 id = (u32)acpi_read_field(e + 4, 4), flags = (u32)acpi_read_field(e + 8, 4);
+    u32 id = read_u32(e + 4), flags = read_u32(e + 8);
 
     if (id == ~0u && (flags & 3))
         left_out(a, LOG_WARN "ACPI: APIC id %u means all processors: it is left out\n", id);
     else
-        use_cpu(a, id, (u32)acpi_read_field(e + 12, 4), flags);
+        use_cpu(a, id, read_u32(e + 12), flags);
 }
 
 /* Why no I/O APIC can lie there, or NULL. */
@@ -132,7 +124,7 @@ static const char *io_apic_misplaced(const struct acpi_info *a, paddr_t pa)
 
 static void use_io_apic(struct acpi_info *a, const u8 *e)
 {
-    u32 address = (u32)acpi_read_field(e + 4, 4);
+    u32 address = read_u32(e + 4);
     const char *why = io_apic_misplaced(a, address);
 
     if (why) {
@@ -144,7 +136,7 @@ static void use_io_apic(struct acpi_info *a, const u8 *e)
         return;
     }
     a->io_apics[a->nr_io_apics].address = address;
-    a->io_apics[a->nr_io_apics++].gsi_base = (u32)acpi_read_field(e + 8, 4);
+    a->io_apics[a->nr_io_apics++].gsi_base = read_u32(e + 8);
 }
 
 static bool overridden(const struct acpi_info *a, u8 irq)
@@ -158,7 +150,7 @@ static bool overridden(const struct acpi_info *a, u8 irq)
 /* The ISA bus has sixteen lines, and each of them is moved at most once: so there is room for all. */
 static void use_override(struct acpi_info *a, const u8 *e)
 {
-    u16 flags = (u16)acpi_read_field(e + 8, 2);
+    u16 flags = (u16)read_number(e + 8, 2);
 
     if (e[2] != 0 || e[3] >= ACPI_MAX_OVERRIDES || overridden(a, e[3])) {
         left_out(a, LOG_WARN "ACPI: override of bus %u, interrupt %u %s: it is left out\n", e[2], e[3],
@@ -166,7 +158,7 @@ static void use_override(struct acpi_info *a, const u8 *e)
         return;
     }
     a->overrides[a->nr_overrides].isa_irq = e[3];
-    a->overrides[a->nr_overrides].gsi = (u32)acpi_read_field(e + 4, 4);
+    a->overrides[a->nr_overrides].gsi = read_u32(e + 4);
     a->overrides[a->nr_overrides].active_low = (flags & 3) == 3;
     a->overrides[a->nr_overrides].level = (flags >> 2 & 3) == 3;
     a->nr_overrides++;
@@ -196,13 +188,10 @@ static void use_nmi(struct acpi_info *a, u32 uid, u8 lint, u16 flags)
 
 static void use_local_apic_nmi(struct acpi_info *a, const u8 *e)
 {
-    use_nmi(a, e[2] == 0xff ? ACPI_ALL_CPUS : e[2], e[5], (u16)acpi_read_field(e + 3, 2));
+    use_nmi(a, e[2] == 0xff ? ACPI_ALL_CPUS : e[2], e[5], (u16)read_number(e + 3, 2));
 }
 
-static void use_x2apic_nmi(struct acpi_info *a, const u8 *e)
-{
-    use_nmi(a, (u32)acpi_read_field(e + 4, 4), e[8], (u16)acpi_read_field(e + 2, 2));
-}
+static void use_x2apic_nmi(struct acpi_info *a, const u8 *e) { use_nmi(a, read_u32(e + 4), e[8], (u16)read_number(e + 2, 2)); }
 
 bool acpi_nmi_at(u32 apic_id, u8 lint, bool *level, bool *active_low)
 {
@@ -218,7 +207,7 @@ bool acpi_nmi_at(u32 apic_id, u8 lint, bool *level, bool *active_low)
     return !acpi.nr_nmis && lint == 1;
 }
 
-static void use_local_apic_address(struct acpi_info *a, const u8 *e) { a->local_apic = acpi_read_field(e + 4, 8); }
+static void use_local_apic_address(struct acpi_info *a, const u8 *e) { a->local_apic = read_number(e + 4, 8); }
 
 /* The entries that are used (ACPI 6.4, 5.2.12), with their lengths. */
 static const struct {
@@ -248,7 +237,7 @@ int acpi_parse_madt(struct acpi_info *a, const void *table, u32 length)
 
     if (length < 44)
         return -EINVAL;
-    a->local_apic = acpi_read_field(t + 36, 4);
+    a->local_apic = read_u32(t + 36);
     for (; off < length; off += t[off + 1]) {
         if (off + 2 > length || t[off + 1] < 2 || t[off + 1] > length - off) {
             printk(LOG_WARN "ACPI: MADT: the entry at offset %u has no sound length: the table is used up to there\n", off);
@@ -270,7 +259,7 @@ bool acpi_bgrt_image(const void *table, u32 length, paddr_t *image)
 {
     if (length < BGRT_IMAGE + 8)
         return false;
-    *image = acpi_read_field((const u8 *)table + BGRT_IMAGE, 8);
+    *image = read_number((const u8 *)table + BGRT_IMAGE, 8);
     return true;
 }
 
@@ -314,7 +303,7 @@ static bool is_block(u64 address, u32 bytes) { return address >= FIRST_BLOCK_POR
 static u16 block_port(const u8 *t, u32 length, size_t i)
 {
     u32 x_at = fadt_blocks[i].x_at, bytes = fadt_blocks[i].bytes;
-    u64 x = length >= x_at + 12 ? acpi_read_field(t + x_at + 4, 8) : 0, old = acpi_read_field(t + fadt_blocks[i].at, 4);
+    u64 x = length >= x_at + 12 ? read_number(t + x_at + 4, 8) : 0, old = read_u32(t + fadt_blocks[i].at);
 
     if (is_block(x, bytes) && t[x_at] == SPACE_IO)
         return (u16)x;
@@ -371,7 +360,7 @@ int acpi_parse_fadt(struct acpi_info *a, const void *table, u32 length)
     if (length < FADT_RESET)
         return -EINVAL;
     a->rtc_century = t[FADT_CENTURY];
-    u32 flags = (u32)acpi_read_field(t + FADT_FLAGS, 4);
+    u32 flags = read_u32(t + FADT_FLAGS);
 
     /* Hardware-reduced machines have none of the blocks, whatever stands there. */
     for (size_t i = 0; i < ARRAY_SIZE(fadt_blocks) && !(flags & FLAG_HARDWARE_REDUCED); i++)

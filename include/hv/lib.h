@@ -50,6 +50,16 @@ int word_index(const char *word, const char *const *words, size_t n) __must_chec
  */
 bool list_next(const char **list, char *word, size_t size) __must_check;
 
+/* Little-endian numbers of at most eight bytes, at any address. */
+static inline u64 read_number(const void *p, size_t bytes)
+{
+    u64 v = 0;
+
+    memcpy(&v, p, bytes);
+    return v;
+}
+static inline u32 read_u32(const void *p) { return (u32)read_number(p, 4); }
+
 static inline unsigned bit_first(u64 x) { return (unsigned)__builtin_ctzll(x); }     /* x != 0 */
 static inline unsigned bit_last(u64 x) { return 63 - (unsigned)__builtin_clzll(x); } /* x != 0 */
 

@@ -2,7 +2,7 @@
 /* System time (ns since boot, monotonic), timers and the clocks shown to guests. */
 #pragma once
 
-#include <hv/types.h>
+#include <hv/x86/processor.h>
 
 struct domain;
 struct percpu;
@@ -11,6 +11,11 @@ struct vcpu;
 
 /* ns since tsc_init(); 0 before. Usable in any context. */
 u64 system_time_ns(void);
+static inline void delay_ns(u64 ns) /* busy */
+{
+    for (u64 end = system_time_ns() + ns; system_time_ns() < end;)
+        cpu_relax();
+}
 /* ns = (((tsc - tsc0) << shift) * mul) >> 32, as the ABI's vcpu_time_info wants it. */
 struct tsc_scale {
     u32 mul;

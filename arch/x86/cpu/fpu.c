@@ -28,14 +28,6 @@ static void *aligned(void *area) { return (void *)ROUND_UP((u64)area, 64UL); }
 
 static void put_u16(void *image, unsigned at, u16 v) { memcpy((char *)image + at, &v, sizeof(v)); }
 
-static u32 get_u32(const void *image, unsigned at)
-{
-    u32 v;
-
-    memcpy(&v, (const char *)image + at, sizeof(v));
-    return v;
-}
-
 void fpu_area_init(void *area)
 {
     area = aligned(area);
@@ -50,10 +42,10 @@ u32 fpu_mxcsr_mask(void)
     u8 image[LEGACY_SIZE] __aligned_to(16);
 
     __asm__ volatile("clts; fxsave64 %0" : "=m"(image));
-    return get_u32(image, MXCSR_MASK_OFFSET) ?: 0xffbf;
+    return read_u32((const char *)image + MXCSR_MASK_OFFSET) ?: 0xffbf;
 }
 
-bool fpu_legacy_ok(const void *image) { return !(get_u32(image, MXCSR_OFFSET) & ~cpu.mxcsr_mask); }
+bool fpu_legacy_ok(const void *image) { return !(read_u32((const char *)image + MXCSR_OFFSET) & ~cpu.mxcsr_mask); }
 
 void *fpu_image(void *area) { return aligned(area); }
 
@@ -95,7 +87,7 @@ void fpu_get_legacy(void *area, void *image)
     if (!cpu.xsave)
         return;
     /* XSAVEOPT leaves in memory what it was of components that have their reset value now. MXCSR is always there. */
-    u32 present = get_u32(p, LEGACY_SIZE);
+    u32 present = read_u32(p + LEGACY_SIZE);
 
     if (!(present & XCR0_X87)) {
         memset(out, 0, MXCSR_OFFSET);

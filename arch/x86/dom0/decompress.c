@@ -117,9 +117,8 @@ static int unpack_lz4(const u8 *data, u64 size, u8 *out, u64 out_size)
     u64 in = 4, done = 0;
 
     while (in + 4 <= size && done < out_size) {
-        u32 block;
+        u32 block = read_u32(data + in);
 
-        memcpy(&block, data + in, 4);
         in += 4;
         if (block > size - in || block > LZ4_COMPRESSBOUND(LZ4_BLOCK))
             return -EIO;

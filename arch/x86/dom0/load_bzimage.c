@@ -3,14 +3,6 @@
 #include <hv/dom0.h>
 #include <hv/lib.h>
 
-static u32 get32(const u8 *p)
-{
-    u32 v;
-
-    memcpy(&v, p, 4);
-    return v;
-}
-
 int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char **why)
 {
     p->data = data;
@@ -26,7 +18,7 @@ int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char
     }
     u16 version = (u16)(data[0x206] | data[0x207] << 8);
     u64 setup = data[0x1f1] ? data[0x1f1] : 4;
-    u64 start = (setup + 1) * 512 + get32(data + 0x248), length = get32(data + 0x24c);
+    u64 start = (setup + 1) * 512 + read_u32(data + 0x248), length = read_u32(data + 0x24c);
 
     if (version < 0x208)
         return refuse_kernel(why, -EINVAL, "the kernel's boot protocol is older than 2.08: use Linux 2.6.24 or newer");
@@ -36,7 +28,7 @@ int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char
     p->size = length;
     if (compression_detect(p->data, p->size) != COMPRESSION_NONE) {
         /* The build appends the unpacked size to the compressed stream. */
-        p->unpacked_size = get32(p->data + length - 4);
+        p->unpacked_size = read_u32(p->data + length - 4);
         p->size -= 4;
     }
     return 0;

@@ -6,13 +6,7 @@
 
 static bool inside(u64 offset, u64 length, u64 size) { return offset <= size && length <= size - offset; }
 
-static u64 note_number(const u8 *desc, u32 size)
-{
-    u64 v = 0;
-
-    memcpy(&v, desc, MIN(size, 8u));
-    return v;
-}
+static u64 note_number(const u8 *desc, u32 size) { return read_number(desc, MIN(size, 8u)); }
 
 static void use_note(struct elf_image *e, u32 type, const u8 *desc, u32 size)
 {

@@ -207,10 +207,7 @@ void local_apic_timer_calibrate(void)
     }
     apic_write(APIC_TIMER_INIT, ~0u);
     struct clock_point a = clock_point_take(timer_count);
-    u64 end = system_time_ns() + CALIBRATE_NS;
-
-    while (system_time_ns() < end)
-        cpu_relax();
+    delay_ns(CALIBRATE_NS);
     struct clock_point b = clock_point_take(timer_count);
 
     /* Readings of equal length at both ends: whatever a disturbance adds to one of them is bounded by the quickest of several. */

@@ -147,14 +147,6 @@ static void fill_mailbox(struct percpu *c)
     m->gdt64_pointer = (struct table_pointer){ GDT_LIMIT, (u64)c->gdt - GDT_RESERVED_BASE };
 }
 
-static void delay_us(u64 us)
-{
-    u64 end = system_time_ns() + us * 1000;
-
-    while (system_time_ns() < end)
-        cpu_relax();
-}
-
 static bool ap_answered(const struct percpu *c) { return __atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == CPU_ONLINE; }
 
 static void wait_for(struct percpu *c)
@@ -182,9 +174,9 @@ static void start_one(struct percpu *c)
     fill_mailbox(c);
     c->state = CPU_STARTING;
     local_apic_send(c->apic_id, IPI_INIT);
-    delay_us(10000);
+    delay_ns(10000000);
     local_apic_send(c->apic_id, IPI_STARTUP(trampoline >> PAGE_SHIFT));
-    delay_us(200);
+    delay_ns(200000);
     if (READ_ONCE(mailbox()->stage) == AP_STAGE_SENT)
         local_apic_send(c->apic_id, IPI_STARTUP(trampoline >> PAGE_SHIFT));
     wait_for(c);
