@@ -6,6 +6,7 @@
 #include <hv/grant.h>
 #include <hv/lib.h>
 #include <hv/softirq.h>
+#include <hv/x86/speculation.h>
 
 #define CONTROLLER_PAUSES_MAX 255
 
@@ -35,6 +36,7 @@ long domctl_create(struct domain *d, struct xen_domctl *op)
     int rc = domain_create(op->domain && op->domain < DOMID_FIRST_RESERVED ? op->domain : DOMID_INVALID, &config, &d);
 
     if (!rc) {
+        spec_warn_of_guests();
         op->domain = d->id;
         domain_put(d);
     }

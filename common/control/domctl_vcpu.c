@@ -10,6 +10,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
+#include <hv/x86/speculation.h>
 
 static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
@@ -110,7 +111,7 @@ long domctl_set_xstate(struct vcpu *v, void *arg)
     return rc;
 }
 
-static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX };
+static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX, MSR_SPEC_CTRL };
 
 long domctl_get_ext(struct vcpu *v, void *arg)
 {
@@ -149,7 +150,10 @@ long domctl_get_msrs(struct vcpu *v, void *arg)
     }
     for (size_t i = 0; i < ARRAY_SIZE(saved_msrs); i++) {
         const u64 *field = vmce_field(&v->pv.vmce, saved_msrs[i]);
-        struct xen_domctl_vcpu_msr msr = { saved_msrs[i], 0, field ? *field : v->pv.tsc_aux };
+        struct xen_domctl_vcpu_msr msr = { saved_msrs[i], 0,
+                                           field                          ? *field :
+                                           saved_msrs[i] == MSR_SPEC_CTRL ? v->pv.spec_ctrl :
+                                                                            v->pv.tsc_aux };
 
         if (!msr.value)
             continue;
@@ -166,7 +170,7 @@ long domctl_set_msrs(struct vcpu *v, void *arg)
 {
     const struct xen_domctl_vcpu_msrs *x = arg;
     struct vmce state = { 0 };
-    u64 tsc_aux = v->pv.tsc_aux;
+    u64 tsc_aux = v->pv.tsc_aux, spec_ctrl = v->pv.spec_ctrl;
 
     if (x->msr_count > ARRAY_SIZE(saved_msrs))
         return -EINVAL;
@@ -183,6 +187,8 @@ long domctl_set_msrs(struct vcpu *v, void *arg)
             *field = msr.value;
         else if (msr.index == MSR_TSC_AUX && !(msr.value >> 32))
             tsc_aux = msr.value;
+        else if (msr.index == MSR_SPEC_CTRL && !(msr.value & ~spec.guest_spec_ctrl))
+            spec_ctrl = msr.value;
         else
             return -EINVAL;
     }
@@ -190,6 +196,8 @@ long domctl_set_msrs(struct vcpu *v, void *arg)
 
     if (!rc) {
         v->pv.tsc_aux = tsc_aux;
+        v->pv.spec_ctrl = spec_ctrl;
+        v->pv.spec_ctrl_hw = spec_ctrl_for(spec_ctrl);
         pv_state_changed(v);
     }
     return rc;

@@ -262,6 +262,9 @@ static void extended_state(void)
         CHECK_EQ(set_with(size, header + 1, 1UL << 63), -22); /* compacted */
         CHECK_EQ(set_with(size, header + 2, 1), -22);
         CHECK_EQ(set_with(size, 2 + 24 / 8, ~0UL), -22); /* MXCSR */
+        fail_allocation(1);
+        CHECK_EQ(xstate(XEN_DOMCTL_setvcpuextstate, 0, 16 + 576, state), -12);
+        fail_allocation(0);
         CHECK_EQ(xstate(XEN_DOMCTL_setvcpuextstate, 0, 16 + 576, state), 0);
         memory_set(state, 0xff, sizeof(state));
         CHECK_EQ(xstate(XEN_DOMCTL_getvcpuextstate, mask, size, state), 0);

@@ -54,7 +54,7 @@ static void refusals(void)
     CHECK_EQ(domctl(XEN_DOMCTL_get_vcpu_msrs), -3);
     op.u.vcpu_msrs = (struct xen_domctl_vcpu_msrs){ 1, 0, 0 };
     CHECK_EQ(domctl(XEN_DOMCTL_get_vcpu_msrs), 0);
-    CHECK_EQ(op.u.vcpu_msrs.msr_count, 5);
+    CHECK_EQ(op.u.vcpu_msrs.msr_count, 6);
     op.u.vcpu_msrs = (struct xen_domctl_vcpu_msrs){ 1, 99, (u64)msrs };
     CHECK_EQ(domctl(XEN_DOMCTL_set_vcpu_msrs), -22);
     msrs[0] = (struct xen_domctl_vcpu_msr){ 0xc0000080, 0, 0 };

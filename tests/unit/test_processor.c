@@ -596,6 +596,11 @@ static void mitigations_of_amd(void **state)
     mitigate(p, "");
     assert_said("suffers from SRSO, TSA\n");
     assert_said("missing, an update of the microcode may bring it: VERW that clears buffers\n");
+    spec_warn_of_guests();
+    assert_said("start with spec-ctrl=ibpb-entry\n");
+    *strstr(fake_log, "spec-ctrl=ibpb-entry") = '-';
+    spec_warn_of_guests(); /* once */
+    assert_null(strstr(fake_log, "spec-ctrl=ibpb-entry"));
     p.max_ext_leaf = 0x80000007;
     mitigate(p, "");
     assert_int_equal(spec_guest_ext8_ebx(), 0);

@@ -97,6 +97,8 @@ static void amd(void **state)
     assert_int_equal(plan(zen2, "no-msr-sc").guest_spec_ctrl, 0);
     assert_int_equal(plan(zen2, "ibpb-entry").what, SPEC_RETPOLINE | SPEC_IBPB_ENTRY);
     assert_true(NAMED(plan(zen2, "").affected, "SRSO"));
+    assert_true(plan(zen2, "").returns_exposed && plan(zen3, "").returns_exposed && !plan(skylake, "").returns_exposed);
+    assert_true(!plan(zen2, "ibpb-entry").returns_exposed);
     p = plan(zen3, "");
     assert_true(NAMED(p.affected, "SRSO") && NAMED(p.affected, "TSA") && NAMED(p.missing, "VERW that clears buffers"));
     assert_true(!(p.what & SPEC_VERW));

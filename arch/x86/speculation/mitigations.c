@@ -159,6 +159,15 @@ void spec_init(void)
     spec_print_plan();
 }
 
+void spec_warn_of_guests(void)
+{
+    static bool told;
+
+    if (spec.returns_exposed && !__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+        printk(LOG_WARN "Speculation: a guest can mislead this processor's returns (BTC, SRSO) to read the hypervisor's memory. If guests "
+                        "are not trusted, start with spec-ctrl=ibpb-entry\n");
+}
+
 void spec_init_cpu(void)
 {
     if (spec.spec_ctrl)

@@ -260,6 +260,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
     p.guest_ibpb = p.guest_msrs && ibpb;
     if (p.guest_msrs)
         p.guest_spec_ctrl = (ibrs ? SPEC_CTRL_IBRS : 0) | (stibp ? SPEC_CTRL_STIBP : 0) | (ssbd ? SPEC_CTRL_SSBD : 0);
+    p.returns_exposed = (n.btc || n.srso) && !(p.what & SPEC_IBPB_ENTRY);
     p.l1tf = spec_option_wanted(o->pv_l1tf, n.l1tf);
     p.l1tf_dom0 = spec_option_wanted(o->pv_l1tf, false);
 

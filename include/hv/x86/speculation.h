@@ -110,6 +110,7 @@ struct spec_plan {
     bool guest_msrs;     /* guests have SPEC_CTRL and PRED_CMD, as far as the processor does: */
     u64 guest_spec_ctrl; /* the bits that they may set; 0: no such MSR */
     bool guest_ibpb;
+    bool returns_exposed; /* a guest could steer the hypervisor's returns (BTC, SRSO): ibpb-entry would stop it */
     bool branch_tracking;
     const char *no_shadow_stacks;         /* why they are not used where the processor has them */
     bool l1tf, l1tf_dom0;                 /* guests' not-present page-table entries may not name memory; dom0's neither */
@@ -124,6 +125,7 @@ struct spec_plan spec_choose(const struct spec_facts *f, const struct spec_optio
 
 /* Boot CPU, before others start: reads the facts, decides, patches, says what it did. May change cpu.cr4. */
 void spec_init(void);
+void spec_warn_of_guests(void); /* the first domain beside dom0 comes: says once what the options leave open to one that is hostile */
 void spec_init_cpu(void);       /* MSRs of this CPU */
 void spec_barrier(void);        /* between two vCPUs: what one has taught the predictors is lost to the next */
 void spec_fill_rsb(void);       /* spec_ctrl.S */
