@@ -37,7 +37,7 @@ static const char absent[] __section(".init.rodata") =
     "interrupt controllers are set up as the processor and the MADT say\0"
     "apic apic_verbosity extra_guest_irqs ioapic_ack irq-max-guests irq_ratelimit irq_vector_map lapic max_gsi_irqs msi "
     "noapic noirqbalance nolapic nr_irqs x2apic x2apic-mode x2apic_phys\0"
-    "what guests see of the processor is fixed (docs/security.md)\0"
+    "what guests may see of the processor is fixed (docs/security.md); cpuid= of a guest's configuration takes away from that\0"
     "cpuid cpuid_mask_cpu cpuid_mask_ecx cpuid_mask_edx cpuid_mask_ext_ecx cpuid_mask_ext_edx cpuid_mask_l7s0_eax "
     "cpuid_mask_l7s0_ebx cpuid_mask_thermal_ecx cpuid_mask_xsave_eax cpuinfo dit dom0-cpuid global-pages invpcid pcid pku "
     "smt tsx xsave\0"

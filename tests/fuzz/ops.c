@@ -315,8 +315,8 @@ static struct call machine_ops(struct worker *w)
     case 1: return (struct call){ __HYPERVISOR_physdev_op, { below(w, 32), (u64)w->scratch } };
     case 2: {
         struct xen_domctl *op = (void *)w->scratch;
-        static const u32 cmds[] = { 9,  25, 16, 43, 72, XEN_DOMCTL_getpageframeinfo3, 1, 2, 3, 4, 5, 11, 12, 13, 15, 10, 14, 22, 24, 27,
-                                    59, 60, 62, 63, 69 };
+        static const u32 cmds[] = { 17, 66, 82, 83, 83, 9,  25, 16, 43, 72, XEN_DOMCTL_getpageframeinfo3, 1, 2, 3, 4, 5, 11, 12, 13, 15,
+                                    10, 14, 22, 24, 27, 59, 60, 62, 63, 69 };
 
         op->cmd = one_in(w, 10) ? (u32)below(w, 90) : cmds[below(w, sizeof(cmds) / sizeof(cmds[0]))];
         if (op->cmd == XEN_DOMCTL_set_vcpu_msrs)
@@ -347,6 +347,20 @@ static struct call machine_ops(struct worker *w)
 
             *map = rnd(w);
             op->u.vcpuaffinity.cpumap_hard = op->u.vcpuaffinity.cpumap_soft = (struct xenctl_bitmap){ (u64)map, (u32)below(w, 70) };
+        }
+        if (op->cmd == XEN_DOMCTL_set_virq_handler)
+            op->u.set_virq_handler.virq = (u32)below(w, 26);
+        if (op->cmd == XEN_DOMCTL_get_cpu_policy || op->cmd == XEN_DOMCTL_set_cpu_policy) {
+            struct xen_cpuid_leaf *leaves = (void *)(w->scratch + 512);
+            static const u32 numbers[] = { 0, 1, 4, 7, 0xd, 0x40000000, 0x80000000, 0x80000001, 0x80000008, 0x80000021 };
+            u32 n = op->cmd == XEN_DOMCTL_get_cpu_policy ? 140 : (u32)below(w, 16); /* what a get writes is as good */
+
+            for (u32 i = 0; i < n && n < 16; i++)
+                leaves[i] = (struct xen_cpuid_leaf){ numbers[below(w, 10)], one_in(w, 2) ? XEN_CPUID_NO_SUBLEAF : (u32)below(w, 9),
+                                                     (u32)wild(w),          (u32)rnd(w),
+                                                     (u32)rnd(w),           (u32)rnd(w) };
+            op->domain = one_in(w, 4) ? DOMID_SELF : (domid_t)(1 + below(w, 6));
+            op->u.cpu_policy = (struct xen_domctl_cpu_policy){ n, one_in(w, 4) ? (u32)below(w, 4) : 0, (u64)leaves, (u64)leaves, 0, 0, 0 };
         }
         if (op->cmd == XEN_DOMCTL_scheduler_op)
             op->u.scheduler_op = (struct xen_domctl_scheduler_op){ XEN_SCHEDULER_CREDIT2,
