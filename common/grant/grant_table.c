@@ -157,7 +157,7 @@ static const struct subop rows[] = {
 
 const struct subops grant_table_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_grant_table_op };
 
-static long one_by_one(u32 cmd, struct grant_list *l)
+static noinline long one_by_one(u32 cmd, struct grant_list *l)
 {
     const struct subop *row;
     long rc = subop_find(&grant_table_op_table, cmd, &row);
