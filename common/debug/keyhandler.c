@@ -113,10 +113,10 @@ static void print_events(void)
     for_each_domain(d)
         evtchn_print(d);
 }
-KEYHANDLER(
-    'e', print_events, "event channels",
-    "Of each domain: a port's kind and its number (of the PIRQ, of the VIRQ), the vCPU that gets it, its priority (0 is the highest), "
-    "whether it is pending");
+KEYHANDLER('e', print_events, "event channels",
+           "Of each domain: a port's kind and its number (of the PIRQ, of the VIRQ, of the port at the other end) with the domain that has "
+           "it or is waited for, the vCPU that gets it, its priority (0 is the highest), "
+           "whether it is pending");
 
 KEYHANDLER('i', irq_print, "interrupts",
            "A PIRQ, its domain (`d-1`: nobody has it), the CPU and vector (hexadecimal) it arrives at, edge or level, the port it becomes, "

@@ -691,9 +691,16 @@ void evtchn_print(struct domain *d)
         spin_lock(&d->event_lock);
         struct evtchn *c = port_in_use(d, port);
 
-        if (c)
-            printk("  port %u: %s %u, v%u, prio %u%s\n", port, names[c->state], c->state == ECS_PIRQ || c->state == ECS_VIRQ ? c->irq : 0,
-                   c->vcpu, c->priority, port_pending(d, port) ? ", pending" : "");
+        if (c) {
+            bool linked = c->state == ECS_INTERDOMAIN, numbered = c->state == ECS_PIRQ || c->state == ECS_VIRQ;
+            domid_t peer = linked ? c->remote.dom->id : c->state == ECS_UNBOUND ? c->unbound.domain : d->id;
+
+            printk("  port %u: %s %u of d%u, v%u, prio %u%s\n", port, names[c->state],
+                   linked   ? c->remote.port :
+                   numbered ? c->irq :
+                              0,
+                   peer, c->vcpu, c->priority, port_pending(d, port) ? ", pending" : "");
+        }
         spin_unlock(&d->event_lock);
     }
 }

@@ -105,7 +105,11 @@ long hypercall_not_offered(u64 hypercall, u64 op)
         printk(GUEST_DEBUG "d%u: hypercall %lu, operation %lu is not known\n", current->domain->id, hypercall, op);
         return -ENOSYS;
     }
-    if (!__atomic_exchange_n(&told[r - rows], true, __ATOMIC_RELAXED))
+    if (__atomic_exchange_n(&told[r - rows], true, __ATOMIC_RELAXED))
+        return r->answer;
+    if (r->first == WHOLE) /* what its first argument is, nobody knows */
+        printk(GUEST_DEBUG "d%u: hypercall %lu (%s) is not offered: %s\n", current->domain->id, hypercall, r->what, r->reason);
+    else
         printk(GUEST_DEBUG "d%u: hypercall %lu, operation %lu (%s) is not offered: %s\n", current->domain->id, hypercall, op, r->what,
                r->reason);
     return r->answer;

@@ -20,8 +20,8 @@ def not_offered():
                timeout=60,
                machine={"mem": "256M", "cpu": "max"})
     need("test kernel: PASS" in r.output and not r.timed_out, "the test kernel did not pass", r)
-    for line in ("hypercall 35, operation 0 (sysctl) is not offered: ", "hypercall 27, operation 0 (xsm_op) is not offered: ",
-                 "hypercall 37, operation 4 (kexec_op) is not offered: ",
+    for line in ("hypercall 34 (hvm_op) is not offered: ", "hypercall 27 (xsm_op) is not offered: ",
+                 "hypercall 37 (kexec_op) is not offered: ",
                  "hypercall 12, operation 23 (add_to_physmap_batch) is not offered: ",
                  "hypercall 20, operation 4 (transfer) is not offered: ", "hypercall 45, operation 7 is not known",
                  "hypercall 33, operation 28 (pirq_eoi_gmfn_v2) is not offered: ",
