@@ -274,16 +274,16 @@ static int kill_stop(struct domain *d)
     return 0;
 }
 
-/* Drops the owner's reference and the pin of each frame. A frame that another domain has mapped stays until that one unmaps it. */
-static int kill_frames(struct domain *d)
+/*
+ * Drops the owner's reference and the pin of each frame, or of those with a pin and some others. A frame that another domain has mapped stays
+ * until that one unmaps it.
+ */
+static int disown_frames(struct domain *d, bool pinned)
 {
     struct page_info *pg;
 
-    spin_lock(&d->page_lock);
-    ASSERT(!page_claim(&d->claim, 0, 0)); /* claim_pages() makes no new one */
-    spin_unlock(&d->page_lock);
     /* The frame done last is held: its place in the list is where to go on, and its successor is found from there. */
-    for (u32 n = 1; (pg = page_list_next(d, d->kill_frame)); n++) {
+    for (u32 n = 1; (pg = page_list_next(d, d->kill_frame, pinned)); n++) {
         if (d->kill_frame)
             page_put(d->kill_frame);
         d->kill_frame = pg;
@@ -295,6 +295,24 @@ static int kill_frames(struct domain *d)
         page_put(d->kill_frame);
     d->kill_frame = NULL;
     return 0;
+}
+
+/* With the pins go the page tables, and what they map. */
+static int kill_pins(struct domain *d)
+{
+    spin_lock(&d->page_lock);
+    ASSERT(!page_claim(&d->claim, 0, 0)); /* claim_pages() makes no new one */
+    spin_unlock(&d->page_lock);
+    return disown_frames(d, true);
+}
+
+/* Most frames have no other use by now. */
+static int kill_frames(struct domain *d)
+{
+    while (!d->kill_frame && page_free_unused(d))
+        if (domain_work_point())
+            return -ERESTART;
+    return disown_frames(d, false);
 }
 
 static int kill_shared_pages(struct domain *d)
@@ -315,7 +333,7 @@ int domain_kill(struct domain *d)
 {
     /* In this order: vCPUs stop; ports close; vCPUs let go of their page tables; then the frames go, those of page tables among them, and then what those had
      * mapped of others. */
-    static int (*const steps[])(struct domain * d) = { kill_stop,   evtchn_destroy,         kill_vcpus,
+    static int (*const steps[])(struct domain * d) = { kill_stop,   evtchn_destroy,         kill_vcpus,       kill_pins,
                                                        kill_frames, grant_release_mappings, kill_shared_pages };
 
     if (d == hardware_domain || d == current->domain)

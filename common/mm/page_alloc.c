@@ -149,14 +149,14 @@ static void free_block(mfn_t mfn, unsigned order)
     list_push(mfn, order, stamp);
 }
 
-void page_free(struct page_info *pg, unsigned order)
+/* heap_lock held. */
+static void free_frames(struct page_info *pg, unsigned order)
 {
     mfn_t mfn = page_to_mfn(pg);
+    bool broken = false;
 
     /* Callers hold the last reference; a free frame here is a double free of ours, not a guest's. */
     ASSERT(!(pg->ref_info & PGR_FREE) && mfn);
-    spin_lock(&heap_lock);
-    bool broken = false;
 
     for (u64 i = 0; i < 1ULL << order; i++) {
         broken |= pg[i].ref_info & PGR_BROKEN;
@@ -170,6 +170,12 @@ void page_free(struct page_info *pg, unsigned order)
         for (u64 i = 0; i < 1ULL << order; i++)
             if (!pg[i].ref_info)
                 free_block(mfn + i, 0);
+}
+
+void page_free(struct page_info *pg, unsigned order)
+{
+    spin_lock(&heap_lock);
+    free_frames(pg, order);
     spin_unlock(&heap_lock);
 }
 
@@ -220,19 +226,40 @@ static unsigned block_order(mfn_t mfn, u64 count)
     return MIN(order, (unsigned)MAX_ORDER);
 }
 
+/* heap_lock held. Frees the largest block at the start of a range without frame 0; how many frames that is. */
+static u64 free_first(mfn_t mfn, u64 count)
+{
+    unsigned order = block_order(mfn, count);
+
+    free_frames(mfn_to_page(mfn), order);
+    return 1ULL << order;
+}
+
 void page_free_range(mfn_t mfn, u64 count)
 {
-    if (!mfn && count) {
-        mfn++;
-        count--;
-    }
-    while (count) {
-        unsigned order = block_order(mfn, count);
+    u64 done = !mfn; /* frame 0 stays */
 
-        page_free(mfn_to_page(mfn), order);
-        mfn += 1ULL << order;
-        count -= 1ULL << order;
+    while (done < count) {
+        spin_lock(&heap_lock);
+        done += free_first(mfn + done, count - done);
+        spin_unlock(&heap_lock);
     }
+}
+
+void page_free_each(struct page_info *const *frames, u32 count)
+{
+    spin_lock(&heap_lock);
+    while (count) {
+        u32 run = 1;
+
+        while (run < count && frames[run] == frames[0] - run)
+            run++;
+        for (u64 done = 0; done < run;)
+            done += free_first(page_to_mfn(frames[run - 1]) + done, run - done);
+        frames += run;
+        count -= run;
+    }
+    spin_unlock(&heap_lock);
 }
 
 void page_free_new(mfn_t mfn, u64 count)

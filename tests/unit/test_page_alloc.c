@@ -189,6 +189,47 @@ static void low_memory_is_kept(void **state)
     assert_int_equal(page_free_count(), before);
 }
 
+static u32 blocks_of(unsigned order)
+{
+    struct page_info *list[16];
+    u32 n = 0;
+
+    while (n < ARRAY_SIZE(list) && (list[n] = page_alloc(order, 0)))
+        n++;
+    for (u32 i = 0; i < n; i++)
+        page_free(list[i], order);
+    return n;
+}
+
+/* Single frames, in runs that go down and in any order, make whole blocks again. */
+static void frames_of_a_list(void **state)
+{
+    (void)state;
+    static struct page_info *list[2048];
+    u32 blocks = blocks_of(9);
+    struct page_info *const whole = page_alloc(10, 0);
+    u64 before = page_free_count();
+
+    for (u32 round = 0; round < 200; round++) {
+        u32 n = 1 + (u32)rand() % ARRAY_SIZE(list), k = round % 3 ? n : (u32)rand() % n;
+
+        for (u32 i = 0; i < n; i++)
+            assert_non_null(list[i] = page_alloc(0, 0));
+        for (u32 i = 0; round % 2 && i < n; i++) { /* some of it in another order */
+            u32 j = (u32)rand() % n;
+            struct page_info *pg = list[j];
+
+            list[j] = list[i];
+            list[i] = pg;
+        }
+        page_free_each(list, k);
+        page_free_each(list + k, n - k);
+        assert_int_equal(page_free_count(), before);
+    }
+    page_free(whole, 10);
+    assert_int_equal(blocks_of(9), blocks);
+}
+
 /* What is claimed is kept for whoever has claimed it, however the requests of others come. */
 static void claims(void **state)
 {
@@ -332,12 +373,12 @@ static void one_flush_for_many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(orders_and_widths),  cmocka_unit_test(contiguous), cmocka_unit_test(new_frames),
-        cmocka_unit_test(random_traffic),     cmocka_unit_test(exhaustion), cmocka_unit_test(heap),
-        cmocka_unit_test(low_memory_is_kept), cmocka_unit_test(claims),     cmocka_unit_test(no_frame_leaves_unflushed),
-        cmocka_unit_test(one_flush_for_many)
-    };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(orders_and_widths),  cmocka_unit_test(contiguous),
+                                        cmocka_unit_test(new_frames),         cmocka_unit_test(random_traffic),
+                                        cmocka_unit_test(exhaustion),         cmocka_unit_test(heap),
+                                        cmocka_unit_test(low_memory_is_kept), cmocka_unit_test(claims),
+                                        cmocka_unit_test(frames_of_a_list),   cmocka_unit_test(no_frame_leaves_unflushed),
+                                        cmocka_unit_test(one_flush_for_many) };
 
     return cmocka_run_group_tests_name("page allocator", tests, setup, NULL);
 }

@@ -34,6 +34,18 @@ static void flush_cache_of(struct page_info *pg)
         clflush(p + i);
 }
 
+/* page_lock held. Takes the frame out of its owner's list. True: it was the last one. */
+static bool list_remove(struct domain *d, const struct page_info *pg)
+{
+    if (pg->prev)
+        mfn_to_page(pg->prev)->next = pg->next;
+    else
+        d->page_list = pg->next;
+    if (pg->next)
+        mfn_to_page(pg->next)->prev = pg->prev;
+    return !--d->tot_pages;
+}
+
 /* The last reference is gone: back to the allocator. */
 static void page_release_frame(struct page_info *pg)
 {
@@ -47,13 +59,7 @@ static void page_release_frame(struct page_info *pg)
         return;
     }
     spin_lock(&d->page_lock);
-    if (pg->prev)
-        mfn_to_page(pg->prev)->next = pg->next;
-    else
-        d->page_list = pg->next;
-    if (pg->next)
-        mfn_to_page(pg->next)->prev = pg->prev;
-    bool last = !--d->tot_pages;
+    bool last = list_remove(d, pg);
 
     spin_unlock(&d->page_lock);
     if (pg->ref_info & PGR_UNCACHED)
@@ -237,15 +243,51 @@ int page_unpin(struct domain *d, mfn_t mfn)
     return was ? 0 : -EINVAL;
 }
 
-struct page_info *page_list_next(struct domain *d, const struct page_info *after)
+/* How many frames of a list one hold of page_lock passes. */
+#define LIST_STRIDE 256
+
+struct page_info *page_list_next(struct domain *d, const struct page_info *after, bool pinned)
 {
+    u32 passed = pinned ? 0 : LIST_STRIDE;
+
     spin_lock(&d->page_lock);
     u32 mfn = after ? after->next : d->page_list;
 
-    while (mfn && !ref_get(mfn_to_page(mfn), owner_of(d))) /* page_release_frame() is about to take it out */
+    /* A reference that is refused: page_release_frame() is about to take the frame out. */
+    while (mfn &&
+           ((passed++ < LIST_STRIDE && !(READ_ONCE(mfn_to_page(mfn)->type_info) & PGT_PINNED)) || !ref_get(mfn_to_page(mfn), owner_of(d))))
         mfn = mfn_to_page(mfn)->next;
     spin_unlock(&d->page_lock);
     return mfn ? mfn_to_page(mfn) : NULL;
+}
+
+u32 page_free_unused(struct domain *d)
+{
+    struct page_info *unused[64];
+    u32 n = 0;
+    bool last = false;
+
+    spin_lock(&d->page_lock);
+    u32 mfn = d->page_list;
+
+    for (u32 passed = 0; mfn && n < ARRAY_SIZE(unused) && passed < LIST_STRIDE; passed++) {
+        struct page_info *pg = mfn_to_page(mfn);
+        u64 owners = PGR_ALLOCATED | 1;
+
+        mfn = pg->next;
+        /* No other reference, so no type either; and nobody gets one any more. */
+        if (__atomic_compare_exchange_n(&pg->ref_info, &owners, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+            last = list_remove(d, pg);
+            unused[n++] = pg;
+        }
+    }
+    spin_unlock(&d->page_lock);
+    for (u32 i = 0; i < n; i++)
+        m2p_set(page_to_mfn(unused[i]), INVALID_M2P);
+    page_free_each(unused, n);
+    if (last)
+        domain_put(d);
+    return n;
 }
 
 void page_disown(struct page_info *pg)

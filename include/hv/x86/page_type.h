@@ -28,8 +28,13 @@ void page_put_and_type(struct page_info *pg) __may_preempt; /* both */
 /* Pin: a type reference that the guest holds by hypercall. */
 int page_pin(struct domain *d, mfn_t mfn, enum page_type type) __may_preempt __must_check;
 int page_unpin(struct domain *d, mfn_t mfn) __may_preempt __must_check; /* 0; -EINVAL: it was not pinned, or is not d's */
-/* For the end of a domain. The frame behind `after` (which the caller holds; NULL: the first) in its list, with a reference; NULL: there is none. */
-struct page_info *page_list_next(struct domain *d, const struct page_info *after) __must_check;
+/*
+ * For the end of a domain. The frame behind `after` (which the caller holds; NULL: the first) in its list, with a reference; NULL: there is none.
+ * pinned: the next one that is, or another one behind some that are not.
+ */
+struct page_info *page_list_next(struct domain *d, const struct page_info *after, bool pinned) __must_check;
+/* Frees frames that nobody but the dying domain itself holds, some at a time. How many; 0: there are none where it has looked. */
+u32 page_free_unused(struct domain *d) __must_check;
 void page_disown(struct page_info *pg) __may_preempt; /* neither pinned nor its owner's any more; the caller holds it */
 /* Consistency of one frame, for the audit key: NULL or what is wrong. */
 void page_audit(struct domain *d);
