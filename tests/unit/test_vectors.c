@@ -6,7 +6,6 @@
 #include <hv/evtchn.h>
 #include <hv/pci.h>
 #include <hv/pirq.h>
-#include <hv/vector_alloc.h>
 #include <hv/x86/io_apic.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/percpu.h>

@@ -19,7 +19,6 @@
 #include <hv/printk.h>
 #include <hv/softirq.h>
 #include <hv/time.h>
-#include <hv/vector_alloc.h>
 #include <hv/x86/io_apic.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/percpu.h>

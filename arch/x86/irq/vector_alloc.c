@@ -9,7 +9,7 @@
  * Lock: the caller's irq_lock. Read without it: vector_pirq(), for the CPU that asks.
  */
 #include <hv/lib.h>
-#include <hv/vector_alloc.h>
+#include <hv/pirq.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/vectors.h>
 
