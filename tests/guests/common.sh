@@ -7,8 +7,8 @@ LOGS=/var/log/xen/console
 step() {
     ("$2") </dev/null >/tmp/step 2>&1 &
     local pid=$! began=$SECONDS
-    while kill -0 $pid 2>/dev/null && [ $((SECONDS - began)) -lt 400 ]; do sleep 0.2; done
-    kill -9 $pid 2>/dev/null && echo "not at an end after 400 s" >>/tmp/step
+    while kill -0 $pid 2>/dev/null && [ $((SECONDS - began)) -lt 900 ]; do sleep 0.2; done
+    kill -9 $pid 2>/dev/null && echo "not at an end after 900 s" >>/tmp/step
     if wait $pid 2>/dev/null; then
         echo "guests: ok $1 (after $((SECONDS - began)) s)"
     else
@@ -26,7 +26,7 @@ need() {
 
 # await WHAT COMMAND...: until it succeeds; a busy machine may be slow.
 await() {
-    local what=$1 until=$((SECONDS + 120))
+    local what=$1 until=$((SECONDS + 300))
     shift
     while [ $SECONDS -lt $until ]; do
         "$@" >/dev/null 2>&1 && return 0
@@ -53,8 +53,8 @@ ran() { field "$1" 6 | awk '{ print int($1 * 10) }'; } # tenths of a second
 guest() {
     local name=$1
     shift
-    printf '%s\n' "name='$name'" "kernel='/root/vmlinux'" "ramdisk='/root/initrd.img'" "memory=112" "extra='console=hvc0 caisson.commands'" \
-        "$@" >/root/"$name".cfg
+    printf '%s\n' "name='$name'" "kernel='/root/vmlinux'" "ramdisk='/root/initrd.img'" "memory=112" \
+        "extra='console=hvc0 quiet sysrq_always_enabled caisson.commands'" "$@" >/root/"$name".cfg
 }
 
 address() { printf '10.99.0.%d' 0x"$(xl network-list "$1" | awk 'NR == 2 { print $3 }' | cut -d: -f6)"; }

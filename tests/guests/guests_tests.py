@@ -6,7 +6,7 @@ runs is a test; all steps of a script share one boot.
 import re
 
 from caisson import guests, images, machine
-from harness import BUILD, ELF, OUT, TOP, clean, linux, need, once, run_machine, test
+from harness import BUILD, ELF, OUT, TOP, clean, command, linux, need, once, run_machine, test
 
 HERE = f"{TOP}/tests/guests"
 
@@ -17,18 +17,29 @@ def steps(script):
 
 
 @once
-def run(script, version="6.1", smp=1):
-    """The console of a dom0 that runs the script, and switches the machine off at its end."""
+def run(script, version="6.1"):
+    """The console of a dom0 that runs the script, and switches the machine off at its end. Guests have Debian's kernel of that version."""
     text = "".join(open(f"{HERE}/{name}.sh").read() for name in ("common", script))
     kernel, stem = linux(version), f"{OUT}/guests-{script}-{version}"
-    files = {"root/vmlinux": guests.vmlinux(f"{OUT}/vmlinux-{version}", kernel), "root/vmlinuz": kernel,
-             "root/initrd.img": guests.guest_initramfs(f"{stem}-guest.cpio", kernel)}
-    initrd = guests.dom0_initramfs(f"{stem}-dom0.cpio", f"{BUILD}/cache", linux(), text, files)
-    bundle = images.bundle(f"{stem}.cpio", linux(), initrd)
+    initrd = guests.guest_initramfs(f"{stem}-guest.cpio", kernel)
+    files = {"root/vmlinuz": kernel, "root/initrd.img": initrd}
+    if script != "kernel":
+        files["root/vmlinux"] = guests.vmlinux(f"{OUT}/vmlinux", kernel)
+    if script == "full":
+        files["root/pvgrub.img"] = own_disk(f"{OUT}/pvgrub.img", kernel, initrd)
+    dom0 = guests.dom0_initramfs(f"{stem}-dom0.cpio", f"{BUILD}/cache", linux(), text, files)
     words = "noreboot loglvl=all guest_loglvl=all dom0_mem=448M,max:448M -- console=hvc0 quiet caisson.batch"
-    r = run_machine(machine.command(("direct", ELF, bundle, words), smp=smp, mem="2G"), 2400)
+    r = run_machine(machine.command(("direct", ELF, images.bundle(f"{stem}.cpio", linux(), dom0), words), mem="2G"), 2400)
     clean(r)
     return r
+
+
+def own_disk(path, kernel, initrd):
+    """A guest's disk with its kernel, and what GRUB is to do with it."""
+    menu = "linux /boot/vmlinuz console=hvc0 quiet caisson.commands own-disk\ninitrd /boot/initrd.img\nboot\n"
+    config = images.write_if_changed(f"{path}.cfg", menu.encode())
+    guests.root_disk(path, 40, {"boot/vmlinuz": kernel, "boot/initrd.img": initrd, "boot/grub/grub.cfg": config})
+    return path
 
 
 def check(script, step, **how):
@@ -36,6 +47,15 @@ def check(script, step, **how):
     failure = re.search(rf"guests: FAILED {re.escape(step)}\n(.*?)(?=guests: |$)", r.output.replace("\r", ""), re.S)
     need(not failure, failure and failure[1])
     need(f"guests: ok {step} " in r.output, "dom0 has not come to this step", r)
+
+
+@test("guests: tools/run --guest", minutes=1)
+def person():
+    """From the loader to a guest's report, and off."""
+    said = command("tools/run", "--guest", "--batch", "--no-install", "--timeout", "1200")
+    need(re.search(r"^guest +1 +128 +1 ", said, re.M) and re.search(r"^guest: 1 vCPUs, \d+ KiB", said, re.M), said[-3000:])
+    need(re.search(r"xl create took [0-9.]+ s, the guest came to its shell [0-9.]+ s later", said) and "userspace reached after" in said,
+         said[-3000:])
 
 
 @test("guests: {step}", each=steps("commands"), minutes=4)

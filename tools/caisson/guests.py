@@ -11,16 +11,17 @@ import stat
 import subprocess
 import tarfile
 import tempfile
+import zlib
 
 from . import images, packages
 
 TOOLS = ["mmdebstrap"]
-PACKAGES = ["xen-utils-4.17", "bash", "busybox-static", "iproute2", "mount", "util-linux", "dpkg", "grub-xen-bin"]
+PACKAGES = ["xen-utils-4.17", "bash", "dash", "busybox-static", "iproute2", "mount", "util-linux", "dpkg", "grub-xen-bin"]
 PROGRAMS = re.compile(r"""
     usr/lib/(xen-4\.17/bin/(xl|oxenstored|xenconsoled?|xen-init-dom0|libxl-save-helper|xentop|xenpm|xen-diag|lsevtchn|xenctx)
             |xen-common/.*|grub-xen/grub-x86_64-xen\.bin)
     |etc/(xen|default/xen|init\.d/xen)(/.*)? | usr/sbin/(xl|xentop|xenpm) | usr/bin/(xenstore.*|flock|choom) | usr/lib/(lsb|init)/.*
-    |usr/bin/(bash|busybox) | usr/sbin/(ip|bridge|losetup|start-stop-daemon)""", re.VERBOSE)
+    |usr/bin/(bash|dash|busybox) | usr/sbin/(ip|bridge|losetup|start-stop-daemon)""", re.VERBOSE)
 # The C library opens the second by name, when a thread is ended.
 LIBRARIES = ["usr/lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu/libgcc_s.so.1"]
 DOM0_MODULES = ["xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xenfs", "xen-blkback", "xen-netback", "loop", "llc", "stp",
@@ -106,8 +107,8 @@ echo "nameserver $dns" >/etc/resolv.conf
 """
 
 
-def root_disk(path):
-    """A guest's disk: a file system of 16 MiB with busybox. Needs e2fsprogs."""
+def root_disk(path, size=16, files=()):
+    """A guest's disk: a file system of so many MiB with busybox and files, {path in it: file here}. Needs e2fsprogs."""
     with tempfile.TemporaryDirectory() as tree:
         for d in ("bin", "sbin", "etc", "root", "proc", "sys", "dev", "run", "tmp"):
             os.mkdir(f"{tree}/{d}")
@@ -119,8 +120,11 @@ def root_disk(path):
             with open(f"{tree}/{name}", "w") as f:
                 f.write(text)
             os.chmod(f.name, 0o755)
+        for name, file in dict(files).items():
+            os.makedirs(os.path.dirname(f"{tree}/{name}"), exist_ok=True)
+            shutil.copy(file, f"{tree}/{name}")
         with open(path, "wb") as f:
-            f.truncate(16 << 20)
+            f.truncate(size << 20)
         r = subprocess.run(["/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, path], capture_output=True, text=True)
         if r.returncode:
             raise packages.Trouble(f"{r.stderr}the guest's disk cannot be made")
@@ -145,7 +149,7 @@ until grep -q '^guest: .* vCPUs' $log 2>/dev/null; do sleep 0.2; xl list guest >
 reached=$(cut -d' ' -f1 /proc/uptime)
 echo "caisson: userspace reached"
 xl list
-sed -n '/^guest: userspace/,$p' $log
+tr -d '\\r' <$log | sed -n '/^guest: userspace/,/^guest: .* vCPUs/p'
 echo "dom0 is up since $began s; xl create took $(echo $created $began | awk '{ print $1 - $2 }') s," \\
     "the guest came to its shell $(echo $reached $created | awk '{ print $1 - $2 }') s later"
 xl destroy guest
@@ -207,14 +211,16 @@ def _parents(path):
         yield path
 
 
-def _merged_usr():
-    """The links of a tree whose programs all lie below /usr."""
-    return {d: (stat.S_IFLNK | 0o777, b"usr/" + d.encode()) for d in ("bin", "sbin", "lib", "lib64")}
+def _links():
+    """Those of a tree whose programs all lie below /usr. sh is Debian's: busybox's would run its own programs in place of Debian's."""
+    return {"usr/bin/sh": (stat.S_IFLNK | 0o777, b"dash")} | {
+        d: (stat.S_IFLNK | 0o777, b"usr/" + d.encode()) for d in ("bin", "sbin", "lib", "lib64")}
 
 
 def toolstack(cache):
     """Debian's programs for dom0: an archive of cpio members without its end; made on the first call, from packages of bookworm."""
-    path = os.path.join(cache, "xen-utils.cpio")
+    contents = zlib.crc32(repr((PACKAGES, PROGRAMS.pattern, LIBRARIES)).encode())
+    path = os.path.join(cache, f"xen-utils-{contents:08x}.cpio")
     if not os.path.exists(path):
         packages.ensure(TOOLS)
         os.makedirs(cache, exist_ok=True)
@@ -267,7 +273,7 @@ def guest_initramfs(path, kernel):
 def dom0_initramfs(path, cache, kernel, script, files=()):
     """script: bash, run when the daemons are up. files: {path in dom0: file here} to add, such as a guest's kernel."""
     added = {name: (stat.S_IFREG | 0o644, open(file, "rb").read()) for name, file in dict(files).items()}
-    own = _merged_usr() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)}
+    own = _links() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)}
     with open(toolstack(cache), "rb") as f:
         return images.write_if_changed(path, f.read() + _archive(own | added))
 
