@@ -90,6 +90,7 @@ static force_inline int16_t map_one(struct arch_walk *w, struct domain *d, struc
 long grant_op_map(void *arg)
 {
     struct grant_list *list = arg;
+    struct domain *d = current->domain;
     struct grant_peer peer __held_peer = GRANT_PEER_SELF;
     struct arch_walk walk = ARCH_WALK_NONE;
     long rc = 0;
@@ -100,7 +101,7 @@ long grant_op_map(void *arg)
 
         if (copy_from_guest(&op, at, sizeof(op)))
             return -EFAULT;
-        op.status = map_one(&walk, current->domain, op.dom < DOMID_FIRST_RESERVED ? grant_peer(&peer, op.dom) : NULL, &op);
+        op.status = map_one(&walk, d, op.dom < DOMID_FIRST_RESERVED ? grant_peer(&peer, op.dom) : NULL, &op);
         if (copy_to_guest(guest_ptr_add(at, offsetof(struct gnttab_map_grant_ref, dom)), &op.dom, 16))
             return -EFAULT;
         if ((i & 15) == 15) {
