@@ -37,8 +37,8 @@ long domctl_get_node_affinity(struct domain *d, struct xen_domctl *op) __may_pre
 long domctl_vcpu_info(struct domain *d, struct xen_domctl *op);
 long domctl_scheduler_op(struct domain *d, struct xen_domctl *op);
 /* cpu_policy.c */
-long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op) __may_preempt;
-long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op) __may_preempt;
+long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op);
+long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op);
 /* domctl_guest.c */
 long domctl_resume(struct domain *d, struct xen_domctl *op) __may_preempt;
 long domctl_trigger(struct domain *d, struct xen_domctl *op);

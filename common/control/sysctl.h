@@ -18,6 +18,6 @@ u32 cpu_featureset_word(u32 index, u32 n); /* index: XEN_SYSCTL_cpu_featureset_*
 #define CPU_FEATURESET_WORDS 12
 long sysctl_cpu_levelling_caps(void *arg);
 long sysctl_cpu_featureset(void *arg);
-long sysctl_cpu_policy(void *arg) __may_preempt;
+long sysctl_cpu_policy(void *arg);
 
 #endif
