@@ -32,7 +32,7 @@ endif
 
 ifneq ($(call on,$(COVERAGE)),)
 SUBDIRS += tests/coverage
-EXTRA_CFLAGS += -DCOVERAGE
+EXTRA_CFLAGS += -DCOVERAGE -Os # with its counters the image has to fit one L1 table
 COVER := -fprofile-arcs -ftest-coverage -fprofile-info-section -fprofile-update=single
 endif
 
