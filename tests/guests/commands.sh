@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Commands of xl, by what they do to one guest, which lives from the fourth step on; then what must fail, and guests that crash.
+# Commands of xl, by what they do to one guest, which lives from the fourth step on.
 
 daemons() {
     need "Debian's scripts choose by the version" is "$(/usr/lib/xen-common/bin/xen-dir)" /usr/lib/xen-4.17
@@ -63,3 +63,88 @@ paused() {
 }
 step "a guest is created, paused" paused
 
+console() {
+    xl unpause g
+    up g
+    need "its own report" has "guest: 2 vCPUs" $LOGS/guest-g.log
+    need "a command in it" is "$(inside g 'echo $((6 * 7))')" 42
+    need "status of a command in it" gone inside g "false"
+    timeout 100 xl console g >/tmp/console 2>&1 &
+    sleep 2
+    inside g 'echo through xl console'
+    await "xl console" has "through xl console" /tmp/console
+    kill $!
+}
+step "its console: report, commands, xl console" console
+
+pause() {
+    xl pause g
+    need "it is paused" is "$(state g)" --p---
+    local before=$(ran g)
+    sleep 2
+    need "its time stands still" is "$(ran g)" "$before"
+    xl unpause g
+    inside g 'i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done'
+    need "its time goes on" [ "$(ran g)" -gt "$before" ]
+}
+step "xl pause, unpause" pause
+
+disk() {
+    need "what is on it" is "$(inside g 'sha256sum </dev/xvda')" "$(sha256sum </root/disk.img)"
+    inside g 'head -c 2097152 /dev/urandom >/tmp/new; dd if=/tmp/new of=/dev/xvda bs=64k conv=fsync'
+    need "what it wrote" is "$(inside g 'sha256sum </tmp/new')" "$(head -c 2097152 /root/disk.img | sha256sum)"
+    xl block-list g >/tmp/blocks
+    need "xl block-list" has "^51712 *0 " /tmp/blocks
+}
+step "a disk, read and written" disk
+
+second_disk() {
+    head -c 1048576 /dev/urandom >/root/second.img
+    need "xl block-attach" xl block-attach g "/root/second.img,raw,xvdb,r"
+    await "it has come" inside g 'test -b /dev/xvdb'
+    need "what is on it" is "$(inside g 'sha256sum </dev/xvdb')" "$(sha256sum </root/second.img)"
+    need "it is read only" is "$(inside g 'cat /sys/block/xvdb/ro')" 1
+    need "xl block-detach" xl block-detach g xvdb
+    await "it has gone" inside g 'test ! -e /sys/block/xvdb'
+    await "the loop device is free" eval '! losetup -a | grep -q second'
+}
+step "xl block-attach, block-detach" second_disk
+
+network() {
+    need "packets come back" ping -q -c 3 -i 0.2 -s 1400 "$(address g)"
+    head -c 1048576 /dev/urandom >/tmp/there
+    httpd -p 7000 -h /tmp
+    inside g 'wget -q -O /tmp/got http://10.99.0.1:7000/there'
+    need "what came to the guest" is "$(inside g 'sha256sum </tmp/got')" "$(sha256sum </tmp/there)"
+    inside g 'httpd -p 7001 -h /tmp'
+    wget -q -O /tmp/back "http://$(address g):7001/got"
+    need "and came back" cmp /tmp/there /tmp/back
+}
+step "a network, both ways" network
+
+second_network() {
+    need "xl network-attach" xl network-attach g bridge=xenbr0 mac=00:16:3e:00:00:77
+    await "it has come" inside g 'test -e /sys/class/net/eth1'
+    need "its address" is "$(inside g 'cat /sys/class/net/eth1/address')" 00:16:3e:00:00:77
+    need "xl network-detach" xl network-detach g 00:16:3e:00:00:77
+    await "it has gone" inside g 'test ! -e /sys/class/net/eth1'
+}
+step "xl network-attach, network-detach" second_network
+
+names() {
+    xl rename g other
+    need "its new name" is "$(field other 1)" other
+    need "the old one is none" gone xl list g
+    xl rename other g
+    need "its old name" is "$(field g 1)" g
+}
+step "xl rename" names
+
+watching() {
+    xentop -b -i 1 >/tmp/top
+    need "both domains" has "^ *g .* 2 " /tmp/top
+    need "dom0" has "^ *Domain-0 " /tmp/top
+    xl uptime g >/tmp/up
+    need "its age" has "^g *[0-9]* *0:[0-9]" /tmp/up
+}
+step "xentop, xl uptime" watching

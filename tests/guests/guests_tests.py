@@ -17,33 +17,21 @@ def steps(script):
 
 
 @once
-def run(script, version="6.1"):
-    """The console of a dom0 that runs the script, and switches the machine off at its end. Guests have Debian's kernel of that version."""
+def run(script):
+    """The console of a dom0 that runs the script, and switches the machine off at its end."""
     text = "".join(open(f"{HERE}/{name}.sh").read() for name in ("common", script))
-    kernel, stem = linux(version), f"{OUT}/guests-{script}-{version}"
-    initrd = guests.guest_initramfs(f"{stem}-guest.cpio", kernel)
-    files = {"root/vmlinuz": kernel, "root/initrd.img": initrd}
-    if script != "kernel":
-        files["root/vmlinux"] = guests.vmlinux(f"{OUT}/vmlinux", kernel)
-    if script == "full":
-        files["root/pvgrub.img"] = own_disk(f"{OUT}/pvgrub.img", kernel, initrd)
-    dom0 = guests.dom0_initramfs(f"{stem}-dom0.cpio", f"{BUILD}/cache", linux(), text, files)
+    kernel, stem = linux(), f"{OUT}/guests-{script}"
+    files = {"root/vmlinux": guests.vmlinux(f"{OUT}/vmlinux", kernel),
+             "root/initrd.img": guests.guest_initramfs(f"{stem}-guest.cpio", kernel)}
+    dom0 = guests.dom0_initramfs(f"{stem}-dom0.cpio", f"{BUILD}/cache", kernel, text, files)
     words = "noreboot loglvl=all guest_loglvl=all dom0_mem=448M,max:448M -- console=hvc0 quiet caisson.batch"
-    r = run_machine(machine.command(("direct", ELF, images.bundle(f"{stem}.cpio", linux(), dom0), words), mem="2G"), 2400)
+    r = run_machine(machine.command(("direct", ELF, images.bundle(f"{stem}.cpio", kernel, dom0), words), mem="2G"), 2400)
     clean(r)
     return r
 
 
-def own_disk(path, kernel, initrd):
-    """A guest's disk with its kernel, and what GRUB is to do with it."""
-    menu = "linux /boot/vmlinuz console=hvc0 quiet caisson.commands own-disk\ninitrd /boot/initrd.img\nboot\n"
-    config = images.write_if_changed(f"{path}.cfg", menu.encode())
-    guests.root_disk(path, 40, {"boot/vmlinuz": kernel, "boot/initrd.img": initrd, "boot/grub/grub.cfg": config})
-    return path
-
-
-def check(script, step, **how):
-    r = run(script, **how)
+def check(script, step):
+    r = run(script)
     failure = re.search(rf"guests: FAILED {re.escape(step)}\n(.*?)(?=guests: |$)", r.output.replace("\r", ""), re.S)
     need(not failure, failure and failure[1])
     need(f"guests: ok {step} " in r.output, "dom0 has not come to this step", r)
@@ -62,3 +50,9 @@ def person():
 def commands(step):
     """By what it does to a guest of Debian's kernel 6.1."""
     check("commands", step)
+
+
+@test("guests: {step}", each=steps("refusals"), minutes=1)
+def refusals(step):
+    """Each with xl's sentence; domains, memory and the store are as before."""
+    check("refusals", step)
