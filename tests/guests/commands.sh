@@ -79,7 +79,7 @@ step "its console: report, commands, xl console" console
 
 pause() {
     xl pause g
-    need "it is paused" is "$(state g)" --p---
+    need "it is paused, blocked or not" is "$(state g | tr b -)" --p---
     local before=$(ran g)
     sleep 2
     need "its time stands still" is "$(ran g)" "$before"
