@@ -45,6 +45,8 @@ for m in $(cat /modules/order); do insmod /modules/$m.ko; done
 [ -e /bin/bash ] || ln -s busybox /bin/bash
 """
 DOM0 = START + """
+# Busybox's does not know --test, with which Debian's script only asks: it would start a second xenconsoled.
+rm -f /bin/start-stop-daemon
 ln -s /run /var/run
 ip link set lo up
 brctl addbr xenbr0
