@@ -169,7 +169,7 @@ void console_write(const char *s, size_t n, u32 where)
     log_append(s, n);
     if (where & CONSOLE_SINKS)
         sinks_write(s, n);
-    if (where & CONSOLE_MESSAGES)
+    if ((where & CONSOLE_MESSAGES) && locked) /* of a report no toolstack is left to read */
         messages_append(s, n);
     /* Also if another CPU has broken the lock meanwhile: console_force_unlock(). */
     if (locked) {
