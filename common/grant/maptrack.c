@@ -62,7 +62,7 @@ static void print_grants(void)
             u32 flags = READ_ONCE(m->flags);
 
             if (flags && found++ < PRINTED_MAX)
-                printk("  handle %u: reference %u of d%u, frame %x,%s%s%s\n", h, m->ref, flags >> MAPPING_DOMID_SHIFT, m->mfn,
+                printk("  handle %u: reference %u of d%u, frame %#x,%s%s%s\n", h, m->ref, flags >> MAPPING_DOMID_SHIFT, m->mfn,
                        flags & GNTMAP_host_map ? " mapped" : "", flags & GNTMAP_device_map ? " for a device" : "",
                        flags & GNTMAP_readonly ? " read-only" : "");
         }

@@ -131,7 +131,8 @@ def results():
          "what two tests need was made twice, or not told")
     with open(f"{top}/out/machine-one.log") as f:
         text = f.read()
-    need(text.startswith("# echo 'a console'\"'\"'s line'\n") and "\na console's line -serial stdio\n" in text, f"the log: {text}")
+    need(text.startswith("# echo 'a console'\"'\"'s line'\n"), f"the log: {text}")
+    need("\na console's line -serial stdio -monitor unix:" in text, f"the log: {text}")
     suite = xml.parse(f"{top}/out/junit.xml").getroot()
     need((suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("8", "4", "0"), f"junit.xml: {suite.attrib}")
     need(sum(1 for case in suite if case.find("failure") is not None) == 4, "junit.xml: another number of failures")
