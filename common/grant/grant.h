@@ -10,6 +10,7 @@
 #include <hv/domain.h>
 #include <hv/grant.h>
 #include <hv/guest_access.h>
+#include <hv/x86/page_type.h>
 #include <public/grant_table.h>
 #include "maptrack.h"
 #include "pin.h"
@@ -45,6 +46,24 @@ struct domain *grant_peer_find(struct grant_peer *p, domid_t id) __must_check;
 static inline struct domain *__must_check grant_peer(struct grant_peer *p, domid_t id)
 {
     return likely(p->d && p->id == id) ? p->d : grant_peer_find(p, id);
+}
+
+/* ---- uses of a frame that no page-table entry holds ---- */
+/* A reference to a frame of d's, and the type that writing needs. GNTST_*. */
+static inline int16_t __may_preempt __must_check grant_frame_get(struct domain *d, mfn_t mfn, bool write)
+{
+    if (!mfn_valid(mfn) || !page_owned_by(mfn_to_page(mfn), d))
+        return GNTST_bad_page;
+    if (write)
+        return page_get_and_type(mfn, d, PGT_WRITABLE) ? GNTST_general_error : GNTST_okay;
+    return page_get(mfn_to_page(mfn), d) ? GNTST_okay : GNTST_bad_page;
+}
+static inline void __may_preempt grant_frame_put(mfn_t mfn, bool write)
+{
+    if (write)
+        page_put_and_type(mfn_to_page(mfn));
+    else
+        page_put(mfn_to_page(mfn));
 }
 
 /* Handlers; the argument is a struct grant_list. */

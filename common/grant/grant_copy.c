@@ -2,7 +2,6 @@
 /* Copies between frames of the caller's and granted ones, or between two granted ones. Each side is held, and pinned, for the copy alone. */
 #include <hv/lib.h>
 #include <hv/softirq.h>
-#include <hv/x86/page_type.h>
 #include "grant.h"
 
 struct side {
@@ -11,15 +10,6 @@ struct side {
     struct domain *d;
     mfn_t mfn;
 };
-
-static int16_t side_frame_get(const struct side *s)
-{
-    if (!mfn_valid(s->mfn) || !page_owned_by(mfn_to_page(s->mfn), s->d))
-        return GNTST_bad_page;
-    if (s->write)
-        return page_get_and_type(s->mfn, s->d, PGT_WRITABLE) ? GNTST_general_error : GNTST_okay;
-    return page_get(mfn_to_page(s->mfn), s->d) ? GNTST_okay : GNTST_bad_page;
-}
 
 static int16_t side_get(struct side *s, struct grant_peer *peer)
 {
@@ -34,7 +24,7 @@ static int16_t side_get(struct side *s, struct grant_peer *peer)
 
     if (status)
         return status;
-    status = side_frame_get(s);
+    status = grant_frame_get(s->d, s->mfn, s->write);
     if (status && s->by_ref)
         grant_unpin(s->d, s->ptr->u.ref, s->write);
     return status;
@@ -42,10 +32,7 @@ static int16_t side_get(struct side *s, struct grant_peer *peer)
 
 static force_inline void side_put(const struct side *s)
 {
-    if (s->write)
-        page_put_and_type(mfn_to_page(s->mfn));
-    else
-        page_put(mfn_to_page(s->mfn));
+    grant_frame_put(s->mfn, s->write);
     if (s->by_ref)
         grant_unpin(s->d, s->ptr->u.ref, s->write);
 }

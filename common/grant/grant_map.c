@@ -12,7 +12,6 @@
  */
 #include <hv/arch.h>
 #include <hv/softirq.h>
-#include <hv/x86/page_type.h>
 #include "grant.h"
 
 #define KINDS (GNTMAP_device_map | GNTMAP_host_map)
@@ -21,35 +20,19 @@
 
 static bool writes(u32 flags) { return !(flags & GNTMAP_readonly); }
 
-/* ---- device mappings: references without a page-table entry ---- */
-
-static int device_get(struct domain *granter, mfn_t mfn, u32 flags)
-{
-    if (writes(flags))
-        return page_get_and_type(mfn, granter, PGT_WRITABLE);
-    return mfn_valid(mfn) && page_get(mfn_to_page(mfn), granter) ? 0 : -EINVAL;
-}
-
-static void device_put(mfn_t mfn, u32 flags)
-{
-    if (writes(flags))
-        page_put_and_type(mfn_to_page(mfn));
-    else
-        page_put(mfn_to_page(mfn));
-}
-
 /* ---- map ---- */
 
 static force_inline int16_t map_frame(struct arch_walk *w, struct domain *granter, mfn_t mfn, const struct gnttab_map_grant_ref *op)
 {
     bool device = op->flags & GNTMAP_device_map;
 
-    if (device && device_get(granter, mfn, op->flags))
+    /* A device mapping has no page-table entry that would hold the frame. */
+    if (device && grant_frame_get(granter, mfn, writes(op->flags)))
         return GNTST_general_error;
     int16_t status = op->flags & GNTMAP_host_map ? arch_grant_map(w, granter, mfn, op->host_addr, op->flags) : GNTST_okay;
 
     if (status && device)
-        device_put(mfn, op->flags);
+        grant_frame_put(mfn, writes(op->flags));
     return status;
 }
 
@@ -159,7 +142,7 @@ static void unmap_end(struct domain *d, const struct unmapped *u)
     struct grant_mapping *m = u->m;
 
     if (u->gone & GNTMAP_device_map)
-        device_put(m->mfn, u->flags);
+        grant_frame_put(m->mfn, writes(u->flags));
     if (u->flags & KINDS & ~u->gone)
         return;
     struct domain *granter = mfn_to_virt(m->granter);
@@ -210,16 +193,16 @@ long grant_op_unmap_and_replace(void *list) { return unmap_list(list, true); }
 
 int grant_release_mappings(struct domain *d)
 {
-    for (; d->kill_port < d->nr_maptrack_frames * MAPPINGS_PER_PAGE; d->kill_port++) {
-        struct unmapped u = { .handle = d->kill_port, .gone = KINDS };
+    for (; d->kill_index < d->nr_maptrack_frames * MAPPINGS_PER_PAGE; d->kill_index++) {
+        struct unmapped u = { .handle = d->kill_index, .gone = KINDS };
 
         u.m = maptrack_claim(d, u.handle, &u.flags);
         if (u.m) {
             u.gone &= u.flags;
             unmap_end(d, &u);
         }
-        if ((d->kill_port & 63) == 63 && domain_work_point()) {
-            d->kill_port++;
+        if ((d->kill_index & 63) == 63 && domain_work_point()) {
+            d->kill_index++;
             return -ERESTART;
         }
     }
