@@ -10,6 +10,7 @@
 #include <hv/hypercall.h>
 #include <hv/softirq.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/speculation.h>
@@ -109,14 +110,14 @@ static bool may_be_left_out(const struct xen_cpuid_leaf *l)
     return l->leaf == 0x40000000 || l->leaf == 0x40000100 || !(l->a | l->b | l->c | l->d);
 }
 
-static int apply_leaves(struct domain *d, struct xen_domctl_cpu_policy *p)
+static int apply_leaves(struct xen_cpuid_leaf *list, u32 count, struct xen_domctl_cpu_policy *p)
 {
     struct xen_cpuid_leaf said;
 
     for (u32 i = 0; i < p->nr_leaves; i++) {
         if (copy_from_guest(&said, guest_ptr_index(p->leaves, i, sizeof(said)), sizeof(said)))
             return -EFAULT;
-        struct xen_cpuid_leaf *l = pv_cpuid_find(d, said.leaf, said.subleaf);
+        struct xen_cpuid_leaf *l = cpuid_find(list, count, said.leaf, said.subleaf);
         int rc = !l || l->subleaf != said.subleaf ? (may_be_left_out(&said) ? 0 : -ERANGE) : apply_leaf(l, &said);
 
         if (rc) {
@@ -164,12 +165,12 @@ static int check_msrs(struct xen_domctl_cpu_policy *p)
 }
 
 /* Components that the features leave, and what CPUID says of the area for them: SDM vol. 1, 13.2. */
-static void derive_xstate(struct domain *d)
+static u64 derive_xstate(struct xen_cpuid_leaf *list, u32 count)
 {
-    const struct xen_cpuid_leaf *one = pv_cpuid_find(d, 1, 0), *seven = pv_cpuid_find(d, 7, 0);
+    const struct xen_cpuid_leaf *one = cpuid_find(list, count, 1, 0), *seven = cpuid_find(list, count, 7, 0);
     struct xen_cpuid_leaf *l;
     u64 mask = cpu.xcr0_mask;
-    u32 size = 576; /* legacy area and header */
+    u32 size = FPU_XSAVE_LEAST;
 
     if (!one || !(one->c >> 26 & 1)) /* XSAVE */
         mask = 0;
@@ -178,7 +179,7 @@ static void derive_xstate(struct domain *d)
     if (!seven || !(seven->b >> 16 & 1)) /* AVX512F */
         mask &= ~XCR0_AVX512;
     for (u32 sub = XSTATE_LEAVES; sub--;) {
-        l = pv_cpuid_find(d, 0xd, sub);
+        l = cpuid_find(list, count, 0xd, sub);
         if (!l || sub == 1)
             continue;
         if (sub > 1 && mask >> sub & 1)
@@ -190,39 +191,44 @@ static void derive_xstate(struct domain *d)
             l->b = l->c = size;
         }
     }
-    d->pv.xcr0_mask = mask;
+    return mask;
+}
+
+/* From what the domain has, or any guest may have. */
+static u32 list_of_domain(struct xen_cpuid_leaf *list, const struct domain *d)
+{
+    if (!d->pv.cpuid)
+        return list_leaves(list, pv_cpuid_offered);
+    memcpy(list, d->pv.cpuid, d->pv.nr_cpuid * sizeof(*list));
+    return d->pv.nr_cpuid;
 }
 
 long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
-    struct pv_domain old = d->pv;
 
     p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
     if (d->state != DOMAIN_CREATED)
         return -EEXIST; /* its kernel has looked */
     if (p->nr_leaves > MAX_LEAVES || p->nr_msrs > MAX_MSRS)
         return -E2BIG;
-    d->pv.cpuid = hv_alloc(MAX_LEAVES * sizeof(*d->pv.cpuid));
-    if (!d->pv.cpuid) {
-        d->pv.cpuid = old.cpuid;
+    struct xen_cpuid_leaf *list = hv_alloc(MAX_LEAVES * sizeof(*list));
+
+    if (!list)
         return -ENOMEM;
-    }
-    d->pv.nr_cpuid = list_leaves(d->pv.cpuid, pv_cpuid_offered);
-    if (old.cpuid)
-        memcpy(d->pv.cpuid, old.cpuid, old.nr_cpuid * sizeof(*old.cpuid));
-    long rc = apply_leaves(d, p);
+    u32 count = list_of_domain(list, d);
+    long rc = apply_leaves(list, count, p);
 
     if (!rc)
         rc = check_msrs(p);
     if (rc) {
-        hv_free(d->pv.cpuid);
-        d->pv.cpuid = old.cpuid;
-        d->pv.nr_cpuid = old.nr_cpuid;
+        hv_free(list);
         return rc;
     }
-    hv_free(old.cpuid);
-    derive_xstate(d);
+    d->pv.xcr0_mask = derive_xstate(list, count);
+    hv_free(d->pv.cpuid);
+    d->pv.cpuid = list;
+    d->pv.nr_cpuid = count;
     return 0;
 }
 
@@ -278,12 +284,11 @@ long sysctl_cpu_policy(void *arg)
 long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
-    struct xen_cpuid_leaf *list = NULL;
+    struct xen_cpuid_leaf *list = hv_alloc(MAX_LEAVES * sizeof(*list));
 
-    if (!d->pv.cpuid && !(list = hv_alloc(MAX_LEAVES * sizeof(*list))))
+    if (!list)
         return -ENOMEM;
-    u32 count = list ? list_leaves(list, pv_cpuid_offered) : d->pv.nr_cpuid;
-    int rc = copy_policy(list ? list : d->pv.cpuid, count, true, p->leaves, &p->nr_leaves, p->msrs, &p->nr_msrs);
+    int rc = copy_policy(list, list_of_domain(list, d), true, p->leaves, &p->nr_leaves, p->msrs, &p->nr_msrs);
 
     hv_free(list);
     return rc;

@@ -58,7 +58,6 @@ long domctl_get_context(struct vcpu *v, void *arg)
 struct xstate_head {
     u64 xcr0, xcr0_accum;
 };
-#define XSTATE_LEAST 576 /* an area's legacy region and its header */
 
 static u64 xstate_size(void) { return cpu.xsave ? sizeof(struct xstate_head) + cpu.xsave_size : 0; }
 
@@ -98,7 +97,7 @@ long domctl_set_xstate(struct vcpu *v, void *arg)
     const struct xen_domctl_vcpuextstate *x = arg;
     struct xstate_head head;
 
-    if (x->size < sizeof(head) + XSTATE_LEAST || x->size > xstate_size())
+    if (x->size < sizeof(head) + FPU_XSAVE_LEAST || x->size > xstate_size())
         return -EINVAL;
     char *image = hv_alloc(cpu.xsave_size); /* zeroed: components that are not sent are as after reset */
     long rc = !image ? -ENOMEM : copy_from_guest(&head, x->buffer, sizeof(head));

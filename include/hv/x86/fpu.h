@@ -7,6 +7,8 @@
 #define FCW_INIT 0x37f    /* as FNINIT leaves it (SDM vol. 1, 8.1.5) */
 #define MXCSR_INIT 0x1f80 /* as reset leaves it (SDM vol. 1, 10.2.3) */
 
+#define FPU_XSAVE_LEAST 576u /* an XSAVE area's legacy region and its header (SDM vol. 1, 13.4) */
+
 u64 fpu_area_size(void);        /* bytes */
 void fpu_area_init(void *area); /* as after FNINIT and reset */
 u32 fpu_mxcsr_mask(void);       /* asks this processor; its registers stay */

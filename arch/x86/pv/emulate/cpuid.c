@@ -8,6 +8,7 @@
 #include <hv/time.h>
 #include <hv/version.h>
 #include <hv/x86/cpu.h>
+#include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/speculation.h>
@@ -173,18 +174,19 @@ static force_inline void offered(u32 leaf, u32 sub, u32 o[4], u32 more_edx)
 
 void pv_cpuid_offered(u32 leaf, u32 sub, u32 o[4]) { offered(leaf, sub, o, 0); }
 
-struct xen_cpuid_leaf *pv_cpuid_find(const struct domain *d, u32 leaf, u32 sub)
+struct xen_cpuid_leaf *cpuid_find(struct xen_cpuid_leaf *list, u32 count, u32 leaf, u32 sub)
 {
-    for (u32 i = 0; i < d->pv.nr_cpuid; i++)
-        if (d->pv.cpuid[i].leaf == leaf && (d->pv.cpuid[i].subleaf == sub || d->pv.cpuid[i].subleaf == XEN_CPUID_NO_SUBLEAF))
-            return &d->pv.cpuid[i];
+    for (struct xen_cpuid_leaf *l = list; l < list + count; l++)
+        if (l->leaf == leaf && (l->subleaf == sub || l->subleaf == XEN_CPUID_NO_SUBLEAF))
+            return l;
     return NULL;
 }
 
 /* As the toolstack has it for this domain, which may have it end early. What it says nothing of is as the machine has it for guests. */
 static noinline void policy_leaf(const struct domain *d, u32 leaf, u32 sub, u32 o[4])
 {
-    const struct xen_cpuid_leaf *l = pv_cpuid_find(d, leaf, sub), *last = pv_cpuid_find(d, leaf & 0x80000000, 0);
+    const struct xen_cpuid_leaf *l = cpuid_find(d->pv.cpuid, d->pv.nr_cpuid, leaf, sub);
+    const struct xen_cpuid_leaf *last = cpuid_find(d->pv.cpuid, d->pv.nr_cpuid, leaf & 0x80000000, 0);
 
     if (last && leaf > last->a)
         o[0] = o[1] = o[2] = o[3] = 0;
@@ -214,7 +216,7 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 sub, u32 o[4])
         u32 native[4];
 
         cpuid_machine(leaf, sub, native);
-        o[1] = v->pv.xcr0 ? native[1] : 576;
+        o[1] = v->pv.xcr0 ? native[1] : FPU_XSAVE_LEAST;
     }
 }
 

@@ -20,7 +20,7 @@ void pv_cpuid(const struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);   /* out
 #define CPUID_LAST_EXT 0x80000021u
 void cpuid_machine(u32 leaf, u32 subleaf, u32 out[4]);
 void pv_cpuid_offered(u32 leaf, u32 subleaf, u32 out[4]);
-struct xen_cpuid_leaf *pv_cpuid_find(const struct domain *d, u32 leaf, u32 subleaf); /* in the domain's policy; NULL: not there */
+struct xen_cpuid_leaf *cpuid_find(struct xen_cpuid_leaf *list, u32 count, u32 leaf, u32 subleaf); /* in a policy; NULL: not there */
 void cpuid_tell_hidden(void);                                  /* boot: which of the processor's features guests do not see */
 bool pv_rdmsr(struct vcpu *v, u32 msr, u64 *val);              /* false: #GP */
 bool pv_wrmsr(struct vcpu *v, u32 msr, u64 val) __may_preempt; /* false: #GP */
