@@ -134,6 +134,7 @@ void cpu_identify(void)
     cpu.x87_pointers_stay = cpu.amd && !(r.ebx >> 2 & 1); /* RstrFpErrPtrs */
     cpu.tcg = on_tcg();
     find_cpuid_faulting();
+    cpu_find_topology();
 }
 BOOT_STEP(cpu_identify, NEEDS(trap_stacks), GIVES(cpu_features), EVERYWHERE);
 

@@ -19,6 +19,7 @@ struct cpu_features {
     u64 cr4;             /* what every CPU runs with, but for a guest's own bits */
     u32 cpuid_fault_msr; /* whose bit makes CPUID raise #GP in ring 3; 0: nothing does */
     u64 cpuid_fault_bit;
+    u32 thread_bits, socket_bits; /* the lowest ones of APIC ids: a thread's number in its core, and in its socket */
 };
 extern struct cpu_features cpu;
 
@@ -26,7 +27,9 @@ extern struct cpu_features cpu;
 struct cpu_place {
     u32 core, socket;
 };
-struct cpu_place cpu_place(u32 apic_id); /* topology.c */
+/* topology.c */
+void cpu_find_topology(void);
+struct cpu_place cpu_place(u32 apic_id);
 
 void cpu_identify(void);        /* early: CPUID only */
 void cpu_enable_features(void); /* decides, for all CPUs; then loads */
