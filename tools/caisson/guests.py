@@ -222,7 +222,6 @@ def toolstack(cache):
     path = os.path.join(cache, f"xen-utils-{contents:08x}.cpio")
     if not os.path.exists(path):
         packages.ensure(TOOLS)
-        os.makedirs(cache, exist_ok=True)
         packages.step("downloading Debian's xen-utils")
         command = ["mmdebstrap", "-q", "--variant=extract", "--include=" + ",".join(PACKAGES), "bookworm", "-", packages.mirror()]
         source = subprocess.Popen(packages.as_root(command), stdout=subprocess.PIPE)
@@ -230,9 +229,7 @@ def toolstack(cache):
             chosen = _choose(archive)
         if source.wait():
             raise packages.Trouble("Debian's xen-utils cannot be had: is this Debian 12 with its usual package sources?")
-        with open(path + ".new", "wb") as f:
-            f.write(_archive(chosen))
-        os.rename(path + ".new", path)
+        images.write(path, _archive(chosen))
     return path
 
 
