@@ -113,12 +113,11 @@ static long run_in_turn(const struct subop *row, struct domain *d, struct xen_do
     return rc;
 }
 
-static long call(const struct subop *row, void *arg, void *whole)
+static long call(const struct subop *row, void *arg, __unused void *whole)
 {
     struct xen_domctl *op = container_of(arg, struct xen_domctl, u);
     struct domain *d __held_domain = domain_by_id(op->domain);
 
-    (void)whole;
     if (row->how == FINDS_IT)
         return row->on_domain(d, op);
     long rc = d ? run_in_turn(row, d, op) : -ESRCH;

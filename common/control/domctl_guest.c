@@ -4,11 +4,7 @@
 
 #include <hv/pv.h>
 
-long domctl_resume(struct domain *d, struct xen_domctl *op)
-{
-    (void)op;
-    return domain_resume(d);
-}
+long domctl_resume(struct domain *d, __unused struct xen_domctl *op) { return domain_resume(d); }
 
 /* Of the triggers PV guests have the NMI alone; the answers to others are Xen's. */
 long domctl_trigger(struct domain *d, struct xen_domctl *op)
@@ -60,24 +56,21 @@ long domctl_get_tsc(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-long domctl_set_address_size(struct domain *d, struct xen_domctl *op)
+long domctl_set_address_size(__unused struct domain *d, struct xen_domctl *op)
 {
     u32 size = op->u.address_size.size;
 
-    (void)d;
     return size == 64 ? 0 : size == 32 ? -EOPNOTSUPP : -EINVAL;
 }
 
-long domctl_get_address_size(struct domain *d, struct xen_domctl *op)
+long domctl_get_address_size(__unused struct domain *d, struct xen_domctl *op)
 {
-    (void)d;
     op->u.address_size.size = 64;
     return 0;
 }
 
 /* There are no shadow page tables, which a live migration would need. To turn off what is not on is an error, which toolstacks expect. */
-long domctl_shadow_op(struct domain *d, struct xen_domctl *op)
+long domctl_shadow_op(__unused struct domain *d, struct xen_domctl *op)
 {
-    (void)d;
     return op->u.shadow_op.op == XEN_DOMCTL_SHADOW_OP_OFF ? -EINVAL : -EOPNOTSUPP;
 }

@@ -71,9 +71,8 @@ long domctl_set_handle(struct domain *d, struct xen_domctl *op)
 
 long domctl_set_virq_owner(struct domain *d, struct xen_domctl *op) { return evtchn_set_virq_owner(d, op->u.set_virq_handler.virq); }
 
-long domctl_pause(struct domain *d, struct xen_domctl *op)
+long domctl_pause(struct domain *d, __unused struct xen_domctl *op)
 {
-    (void)op;
     int rc = d->controller_pauses < CONTROLLER_PAUSES_MAX ? domain_pause(d) : -EOVERFLOW;
 
     if (!rc)
@@ -81,9 +80,8 @@ long domctl_pause(struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-long domctl_unpause(struct domain *d, struct xen_domctl *op)
+long domctl_unpause(struct domain *d, __unused struct xen_domctl *op)
 {
-    (void)op;
     if (!d->controller_pauses)
         return -EINVAL;
     d->controller_pauses--;
@@ -91,11 +89,7 @@ long domctl_unpause(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-long domctl_destroy(struct domain *d, struct xen_domctl *op)
-{
-    (void)op;
-    return domain_kill(d);
-}
+long domctl_destroy(struct domain *d, __unused struct xen_domctl *op) { return domain_kill(d); }
 
 /* A code alone, without an end, is one that the guest has latched for later (SCHEDOP_shutdown_code). */
 static u32 state_flags(const struct domain *d)
@@ -144,9 +138,8 @@ void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *in
 }
 
 /* Describes the domain with this id or, as the ABI has it, the one with the next higher id: toolstacks walk all domains so. */
-long domctl_info(struct domain *exact, struct xen_domctl *op)
+long domctl_info(__unused struct domain *exact, struct xen_domctl *op)
 {
-    (void)exact;
     struct domain *d = op->domain < DOMID_FIRST_RESERVED ? domain_from_id(op->domain) : NULL;
 
     if (!d)

@@ -105,18 +105,16 @@ long domctl_scheduler_op(struct domain *d, struct xen_domctl *op)
 }
 
 /* The machine is one node, number 0. */
-long domctl_set_node_affinity(struct domain *d, struct xen_domctl *op)
+long domctl_set_node_affinity(__unused struct domain *d, struct xen_domctl *op)
 {
     cpuset_t nodes;
     int rc = read_set(&op->u.nodeaffinity.nodemap, &nodes);
 
-    (void)d;
     return rc ? rc : cpuset_test(nodes, 0) ? 0 : -EINVAL;
 }
 
-long domctl_get_node_affinity(struct domain *d, struct xen_domctl *op)
+long domctl_get_node_affinity(__unused struct domain *d, struct xen_domctl *op)
 {
-    (void)d;
     return cpumap_write(&op->u.nodeaffinity.nodemap, cpuset_of(0));
 }
 

@@ -339,7 +339,7 @@ int domain_kill(struct domain *d)
     if (d == hardware_domain || d == current->domain)
         return -EINVAL;
     advance_alone(d, DOMAIN_DYING);
-    for (; d->kill_step < ARRAY_SIZE(steps); d->kill_step++, d->kill_port = 0) {
+    for (; d->kill_step < ARRAY_SIZE(steps); d->kill_step++, d->kill_index = 0) {
         int rc = steps[d->kill_step](d);
 
         if (rc)

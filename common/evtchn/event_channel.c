@@ -585,13 +585,13 @@ static bool reset_claim(struct domain *d)
 
 int evtchn_destroy(struct domain *d)
 {
-    if (!d->kill_port++)
+    if (!d->kill_index++)
         for (u32 turns = 0; !reset_claim(d);)
             preempt_wait(&turns); /* dom0 resets it at this moment */
     give_virqs_back(d);
-    for (; d->kill_port < READ_ONCE(d->nr_ports); d->kill_port++) {
-        close_in_domain(d, d->kill_port);
-        if (d->kill_port % 64 == 0 && domain_work_point())
+    for (; d->kill_index < READ_ONCE(d->nr_ports); d->kill_index++) {
+        close_in_domain(d, d->kill_index);
+        if (d->kill_index % 64 == 0 && domain_work_point())
             return -ERESTART;
     }
     evtchn_fifo_reset(d);

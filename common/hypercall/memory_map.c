@@ -119,11 +119,7 @@ long machphys_mfn_list(void *arg)
     return 0;
 }
 
-long maximum_ram_page(void *arg)
-{
-    (void)arg;
-    return (long)max_mfn;
-}
+long maximum_ram_page(__unused void *arg) { return (long)max_mfn; }
 
 /* What the guest itself has said. */
 long maximum_gpfn(void *arg)

@@ -154,11 +154,7 @@ static long current_reservation(void *arg) { return reservation(*(const domid_t 
 static long maximum_reservation(void *arg) { return reservation(*(const domid_t *)arg, true); }
 
 /* Pages that guests share behind their backs, and what that saves. */
-static long nothing_shared(void *arg)
-{
-    (void)arg;
-    return 0;
-}
+static long nothing_shared(__unused void *arg) { return 0; }
 
 /* No domain has a topology of memory. */
 static long get_vnumainfo(void *arg)

@@ -9,18 +9,16 @@
 
 #define POLL_MAX_PORTS 128
 
-static long op_yield(void *arg)
+static long op_yield(__unused void *arg)
 {
-    (void)arg;
     current->sched.yields = true;
     softirq_raise(SOFTIRQ_SCHEDULE);
     return 0;
 }
 
-static long op_block(void *arg)
+static long op_block(__unused void *arg)
 {
     struct vcpu *v = current;
-    (void)arg;
 
     if (v->info) {
         WRITE_ONCE(v->info->evtchn_upcall_mask, 0);

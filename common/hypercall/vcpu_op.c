@@ -37,18 +37,16 @@ static long op_initialise(struct vcpu *v, void *arg)
     return rc;
 }
 
-static long op_up(struct vcpu *v, void *arg)
+static long op_up(struct vcpu *v, __unused void *arg)
 {
-    (void)arg;
     if (!__atomic_load_n(&v->initialised, __ATOMIC_ACQUIRE))
         return -EINVAL;
     vcpu_start(v);
     return 0;
 }
 
-static long op_down(struct vcpu *v, void *arg)
+static long op_down(struct vcpu *v, __unused void *arg)
 {
-    (void)arg;
     vcpu_pause_flag_set(v, PAUSE_DOWN);
     for (u32 i = 0; i < v->domain->max_vcpus; i++)
         if (v->domain->vcpu[i] && !(v->domain->vcpu[i]->pause_flags & PAUSE_DOWN))
@@ -57,11 +55,7 @@ static long op_down(struct vcpu *v, void *arg)
     return 0;
 }
 
-static long op_is_up(struct vcpu *v, void *arg)
-{
-    (void)arg;
-    return !(v->pause_flags & PAUSE_DOWN);
-}
+static long op_is_up(struct vcpu *v, __unused void *arg) { return !(v->pause_flags & PAUSE_DOWN); }
 
 static long op_get_runstate(struct vcpu *v, void *arg)
 {
@@ -91,9 +85,8 @@ static long op_set_periodic(struct vcpu *v, void *arg)
     return 0;
 }
 
-static long op_stop_periodic(struct vcpu *v, void *arg)
+static long op_stop_periodic(struct vcpu *v, __unused void *arg)
 {
-    (void)arg;
     vcpu_set_period(v, VCPU_NO_PERIOD);
     return 0;
 }
@@ -112,9 +105,8 @@ static long op_set_singleshot(struct vcpu *v, void *arg)
     return 0;
 }
 
-static long op_stop_singleshot(struct vcpu *v, void *arg)
+static long op_stop_singleshot(struct vcpu *v, __unused void *arg)
 {
-    (void)arg;
     if (v != current)
         return -EINVAL;
     timer_stop(&v->singleshot_timer);
@@ -187,9 +179,8 @@ static long op_register_time(struct vcpu *v, void *arg)
     return 0;
 }
 
-static long op_send_nmi(struct vcpu *v, void *arg)
+static long op_send_nmi(struct vcpu *v, __unused void *arg)
 {
-    (void)arg;
     vcpu_add_nmis(v, 1);
     return 0;
 }

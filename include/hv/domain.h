@@ -122,7 +122,7 @@ struct domain {
     enum domain_state state; /* may be read without it */
     u32 pauses;
     u32 shutdown_code;            /* SHUTDOWN_*, of the ABI; SHUTDOWN_NONE */
-    u32 kill_step, kill_port;     /* where domain_kill() goes on: one caller at a time */
+    u32 kill_step, kill_index;    /* where domain_kill() goes on: one caller at a time */
     struct page_info *kill_frame; /* held */
 
     char crash_reason[160];

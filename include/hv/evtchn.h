@@ -5,7 +5,7 @@
 #include <hv/domain.h>
 
 int evtchn_init_domain(struct domain *d); /* 0, -ENOMEM */
-/* Closes all ports, for good: 0, or -ERESTART where domain_work_point() says so (kill_port keeps the place). */
+/* Closes all ports, for good: 0, or -ERESTART where domain_work_point() says so (kill_index keeps the place). */
 int evtchn_destroy(struct domain *d) __may_preempt __must_check;
 void evtchn_free_domain(struct domain *d); /* no reference to the domain is left */
 /* Raises a VIRQ of d: per-vCPU ones for v, global ones (v NULL) for the domain's vCPU 0 binding. */
