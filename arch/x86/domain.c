@@ -2,7 +2,6 @@
 /* What common code asks of a kind of guest. There is one kind, so each question has one answer. */
 #include <hv/arch.h>
 #include <hv/pv.h>
-#include <hv/softirq.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
 

@@ -2,8 +2,6 @@
 /* The hypercalls that exist, by number: it names handlers of all layers. The others: not_offered.c. */
 #include <hv/domain.h>
 #include <hv/hypercall.h>
-#include <hv/x86/percpu.h>
-#include <public/xen.h>
 
 /* Called with six arguments in registers; handlers look at those that they have (System V ABI: a guest_ptr_t is passed as a u64). */
 #define HANDLER(name) ((hypercall_fn)(void *)do_##name)

@@ -8,15 +8,11 @@
 #include <hv/dom0.h>
 #include <hv/domain.h>
 #include <hv/efi.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
-#include <hv/sched.h>
 #include <hv/serial.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
 #include <hv/system_state.h>
 #include <hv/trap_test.h>
 #include <hv/version.h>
@@ -26,7 +22,6 @@
 #include <hv/x86/local_apic.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>

@@ -8,7 +8,6 @@
 
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>

@@ -4,7 +4,6 @@
 
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/softirq.h>
 
 /* subop.how */
 enum {

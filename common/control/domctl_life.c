@@ -3,9 +3,6 @@
 #include "domctl.h"
 
 #include <hv/evtchn.h>
-#include <hv/grant.h>
-#include <hv/lib.h>
-#include <hv/softirq.h>
 #include <hv/x86/speculation.h>
 
 #define CONTROLLER_PAUSES_MAX 255

@@ -3,8 +3,6 @@
 #include "domctl.h"
 
 #include <hv/guest_access.h>
-#include <hv/softirq.h>
-#include <hv/x86/page_type.h>
 
 #define FRAMES_MAX 1024
 

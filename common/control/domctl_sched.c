@@ -3,8 +3,6 @@
 #include "domctl.h"
 
 #include <hv/guest_access.h>
-#include <hv/sched.h>
-#include <hv/softirq.h>
 
 static u64 bytes_of(const struct xenctl_bitmap *map) { return (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8; }
 

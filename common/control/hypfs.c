@@ -4,7 +4,6 @@
 #include <hv/domain.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 #include <hv/recorder.h>
 #include <hv/version.h>
 #include <public/hypfs.h>

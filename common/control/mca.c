@@ -13,11 +13,9 @@
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <public/mca.h>
 

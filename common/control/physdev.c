@@ -5,7 +5,6 @@
 #include <hv/hypercall.h>
 #include <hv/pirq.h>
 #include <hv/x86/io_apic.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/pv/trap.h>
 #include <public/physdev.h>
 

@@ -5,7 +5,6 @@
 #include <hv/console.h>
 #include <hv/domain.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 #include <hv/printk.h>
 #include <hv/serial.h>
 #include <hv/smp.h>

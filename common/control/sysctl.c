@@ -9,9 +9,7 @@
 #include <hv/console.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/sched.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
 
 static long readconsole(void *arg)
 {

@@ -4,10 +4,8 @@
 
 #include <hv/domain.h>
 #include <hv/guest_access.h>
-#include <hv/mm.h>
 #include <hv/pci.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 
 #define NODE 0u

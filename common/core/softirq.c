@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Softirqs: bits of percpu.softirq_pending, set by any CPU and served by their own one; preemption points. */
 #include <hv/domain.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
-#include <hv/softirq.h>
 #include <hv/x86/local_apic.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/vectors.h>
 

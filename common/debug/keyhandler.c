@@ -4,17 +4,12 @@
 #include <hv/console.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fatal.h>
-#include <hv/x86/page_type.h>
-#include <hv/x86/percpu.h>
 
 extern const struct keyhandler __keyhandlers_start[], __keyhandlers_end[];
 

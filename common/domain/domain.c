@@ -5,11 +5,7 @@
 #include <hv/console.h>
 #include <hv/evtchn.h>
 #include <hv/grant.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/softirq.h>
-#include <hv/x86/page_type.h>
 #include <hv/x86/speculation.h>
 #include <hv/x86/tlb.h>
 

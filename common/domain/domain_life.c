@@ -14,16 +14,12 @@
 #include <hv/console.h>
 #include <hv/evtchn.h>
 #include <hv/grant.h>
-#include <hv/lib.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
 #include <hv/system_state.h>
 #include <hv/trap_test.h>
-#include <hv/x86/page_type.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/tlb.h>
 
 /* life_lock held. False: it is there already, or past it. */

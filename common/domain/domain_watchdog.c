@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A domain's watchdogs (SCHEDOP_watchdog): one that is not set anew in time ends its domain. */
 #include <hv/domain.h>
-#include <hv/lib.h>
-#include <hv/nospec.h>
 #include <hv/printk.h>
 
 #define NS_PER_SEC 1000000000ULL

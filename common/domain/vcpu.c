@@ -3,10 +3,7 @@
 #include <hv/arch.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
-#include <hv/lib.h>
-#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/page_type.h>
 #include <hv/x86/vectors.h>
 
 #define VCPU_TIMERS 4 /* periodic, singleshot, poll, slice */

@@ -9,11 +9,8 @@
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
-#include <hv/softirq.h>
-#include <hv/x86/percpu.h>
 
 struct evtchn *evtchn_from_port(struct domain *d, u32 port)
 {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The 2-level ABI: bitmaps in shared_info, a selector word per vCPU. Ports that the bitmaps have no bit for are passed over. */
 #include <hv/evtchn.h>
-#include <hv/lib.h>
-#include <hv/nospec.h>
 
 /*
  * An event sets three bits, from the port outwards; the guest looks at them from the vCPU inwards.

@@ -6,9 +6,6 @@
  * as indices.
  */
 #include <hv/evtchn.h>
-#include <hv/lib.h>
-#include <hv/nospec.h>
-#include <hv/x86/page_type.h>
 
 #define PENDING (1u << EVTCHN_FIFO_PENDING)
 #define MASKED (1u << EVTCHN_FIFO_MASKED)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Copies between frames of the caller's and granted ones, or between two granted ones. Each side is held, and pinned, for the copy alone. */
-#include <hv/lib.h>
-#include <hv/softirq.h>
 #include "grant.h"
 
 struct side {

@@ -11,7 +11,6 @@
  * the mapper's CPUs flush once, then the pins go.
  */
 #include <hv/arch.h>
-#include <hv/softirq.h>
 #include "grant.h"
 
 #define KINDS (GNTMAP_device_map | GNTMAP_host_map)

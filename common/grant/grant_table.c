@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Grant tables, version 1: the frames and their sizes, and the table of operations. Lock: grant_lock, for more frames. */
 #include <hv/hypercall.h>
-#include <hv/softirq.h>
-#include <hv/x86/page_type.h>
 #include "grant.h"
 
 static int grant_grow_table(struct domain *d, u32 frames)

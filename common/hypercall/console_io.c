@@ -5,7 +5,6 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/printk.h>
-#include <hv/softirq.h>
 
 /* A full UART takes a millisecond for as much: others that print wait no longer, and interrupts come in between. */
 #define PIECE 16

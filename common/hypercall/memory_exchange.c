@@ -3,9 +3,7 @@
 #include "memory_op.h"
 
 #include <hv/guest_access.h>
-#include <hv/softirq.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/page_type.h>
 
 struct exchange {
     struct xen_memory_exchange op;

@@ -3,9 +3,7 @@
 #include "memory_op.h"
 
 #include <hv/guest_access.h>
-#include <hv/softirq.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/page_type.h>
 
 #define GUEST_MAX_ORDER 9 /* what a domain may ask for in one extent (XSA-31) that has neither devices nor other domains in its care */
 #define HARDWARE_MAX_ORDER 12

@@ -2,8 +2,6 @@
 /* multicall: several hypercalls in one entry. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
-#include <hv/softirq.h>
 #include <hv/x86/pv/trap.h>
 
 static long one_call(const struct multicall_entry *e)

@@ -5,10 +5,7 @@
  */
 #include <hv/domain.h>
 #include <hv/hypercall.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
-#include <hv/x86/percpu.h>
-#include <public/xen.h>
 
 #define WHOLE 0xffff /* the hypercall, whatever the operation */
 

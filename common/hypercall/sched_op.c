@@ -3,9 +3,6 @@
 #include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
-#include <hv/printk.h>
-#include <hv/softirq.h>
 
 #define POLL_MAX_PORTS 128
 

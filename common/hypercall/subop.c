@@ -3,7 +3,6 @@
 #include <hv/domain.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 
 static bool may_call(u8 who)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* vcpu_op: secondary vCPUs, timers, shared areas. */
 #include <hv/acpi.h>
+#include <hv/domain.h>
 #include <hv/arch.h>
-#include <hv/evtchn.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/x86/page_type.h>

@@ -8,7 +8,6 @@
 #include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/panic.h>
-#include <hv/printk.h>
 
 #define MAX_RESERVED (BOOT_MAX_MEMORY_RANGES + 64) /* one in each range that something is taken from, modules, badpage= */
 

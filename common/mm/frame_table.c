@@ -3,8 +3,6 @@
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/domain.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/x86/page_table.h>
 

@@ -2,7 +2,6 @@
 /* Idle vCPUs: what `current` is before and between guests. They are on no queue. */
 #include <hv/boot_step.h>
 #include <hv/domain.h>
-#include <hv/sched.h>
 #include <hv/x86/cpu.h>
 
 static struct vcpu boot_idle;

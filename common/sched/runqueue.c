@@ -2,8 +2,6 @@
 /* The queues: order, virtual time, and which CPU a vCPU is put on. */
 #include "runqueue.h"
 
-#include <hv/lib.h>
-#include <hv/softirq.h>
 #include <hv/x86/processor.h>
 
 /* A vCPU that wakes is at most this far behind its queue's virtual time: enough to run at once, not to claim all the time that it slept. */

@@ -9,12 +9,8 @@
 #include <hv/boot_step.h>
 #include <hv/console.h>
 #include <hv/guest_access.h>
-#include <hv/lib.h>
-#include <hv/nospec.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>

@@ -13,8 +13,6 @@
 #include <hv/console.h>
 #include <hv/cpio.h>
 #include <hv/dom0.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/smp.h>
 #include <hv/x86/cpu.h>

@@ -2,7 +2,6 @@
 /* dom0_mem= and dom0_max_vcpus=: Xen's syntax, and what becomes of them on this machine. */
 #include <hv/cmdline.h>
 #include <hv/dom0.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 
 /* [-][SIZE][+][PERCENT%]; all 0: not given. */

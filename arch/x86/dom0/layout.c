@@ -4,7 +4,6 @@
  * offsets, which are small, and an address is looked at before one is added to it.
  */
 #include <hv/dom0.h>
-#include <hv/lib.h>
 #include <hv/x86/page_table.h>
 
 #define SPARE_BYTES KiB(512)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The Linux boot header (Documentation/x86/boot.rst): where a bzImage keeps its payload. */
 #include <hv/dom0.h>
-#include <hv/lib.h>
 
 int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char **why)
 {

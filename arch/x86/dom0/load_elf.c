@@ -2,7 +2,6 @@
 /* ELF64 executables and their "Xen" notes. Every offset is checked against the file (XSA-55). */
 #include <elf.h>
 #include <hv/dom0.h>
-#include <hv/lib.h>
 
 static bool inside(u64 offset, u64 length, u64 size) { return offset <= size && length <= size - offset; }
 

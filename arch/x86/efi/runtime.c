@@ -11,10 +11,8 @@
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/efi.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
-#include <hv/softirq.h>
 #include <hv/watchdog.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/fpu.h>

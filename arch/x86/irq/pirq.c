@@ -12,16 +12,11 @@
 #include <hv/acpi.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
-#include <hv/lib.h>
-#include <hv/nospec.h>
 #include <hv/pci.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
-#include <hv/softirq.h>
-#include <hv/time.h>
 #include <hv/x86/io_apic.h>
 #include <hv/x86/local_apic.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <public/physdev.h>
 

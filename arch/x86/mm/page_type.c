@@ -14,11 +14,8 @@
  * A frame changes type only after every CPU has flushed what it may remember of the old one: the
  * type stays when the last reference goes, and when a validation is refused, to say that there was one.
  */
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/domain.h>
-#include <hv/softirq.h>
 #include <hv/x86/page_ref.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>

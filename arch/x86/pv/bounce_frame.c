@@ -3,13 +3,8 @@
  * Entering the guest's kernel: the frames of the ABI (exceptions, SYSCALL, events, failsafe),
  * and the last check before every return to a guest.
  */
-#include <hv/evtchn.h>
 #include <hv/guest_access.h>
-#include <hv/panic.h>
-#include <hv/printk.h>
 #include <hv/pv.h>
-#include <hv/softirq.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>

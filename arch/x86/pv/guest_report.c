@@ -4,7 +4,6 @@
  * hypervisor gave it up, and for a page fault the walk down to the missing level.
  */
 #include <hv/guest_access.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/x86/fatal.h>
 #include <hv/x86/processor.h>

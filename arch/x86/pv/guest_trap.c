@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest's own exceptions: emulated where the ABI promises it, else delivered to its handler; a guest without one is ended. */
 #include <hv/guest_access.h>
-#include <hv/nospec.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/x86/insn.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>

@@ -2,7 +2,6 @@
 /* Hypercalls that set a vCPU's traps, callbacks, stack and assists. */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>

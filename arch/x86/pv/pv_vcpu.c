@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* CPU state of PV vCPUs: creation, switching, end. What a guest or a toolstack says of it as a whole: vcpu_context.c. */
 #include <hv/guest_access.h>
-#include <hv/nospec.h>
-#include <hv/panic.h>
 #include <hv/pv.h>
-#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/processor.h>

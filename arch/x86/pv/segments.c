@@ -6,7 +6,6 @@
  */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/nospec.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/processor.h>

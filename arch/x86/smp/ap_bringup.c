@@ -9,12 +9,8 @@
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/sched.h>
 #include <hv/smp.h>
-#include <hv/time.h>
 #include <hv/trap_test.h>
 #include <hv/x86/ap_mailbox.h>
 #include <hv/x86/cet.h>
@@ -22,7 +18,6 @@
 #include <hv/x86/local_apic.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>

@@ -4,15 +4,10 @@
 #include <hv/boot_step.h>
 #include <hv/domain.h>
 #include <hv/evtchn.h>
-#include <hv/nospec.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
-#include <hv/sched.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
-#include <hv/time.h>
 #include <hv/x86/local_apic.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/vectors.h>

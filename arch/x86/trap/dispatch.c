@@ -6,16 +6,12 @@
  * Interrupts are off in both; the hypervisor turns them on only in the idle loop and at explicit
  * points. percpu.inside says what this CPU is in the middle of.
  */
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/pirq.h>
-#include <hv/softirq.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fatal.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>

@@ -7,14 +7,10 @@
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/domain.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/smp.h>
-#include <hv/softirq.h>
 #include <hv/system_state.h>
 #include <hv/watchdog.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 

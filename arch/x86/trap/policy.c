@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The trap matrix as the code asks it, and where this CPU stands in it. */
 #include <hv/domain.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/system_state.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/trap_policy.h>
 #include <hv/x86/vectors.h>
 #include "trap_matrix.h"

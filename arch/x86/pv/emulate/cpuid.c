@@ -3,9 +3,7 @@
  * CPUID as PV kernels see it: the machine's, less what a PV guest cannot use. Masks keep the
  * features that work without the hypervisor's help; what is not known is hidden.
  */
-#include <hv/lib.h>
 #include <hv/printk.h>
-#include <hv/time.h>
 #include <hv/version.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>

@@ -6,10 +6,8 @@
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/local_apic.h>
-#include <hv/x86/page_type.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
-#include <hv/x86/pv/trap.h>
 #include <hv/x86/speculation.h>
 #include <hv/x86/vectors.h>
 

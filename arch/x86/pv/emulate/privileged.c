@@ -4,7 +4,6 @@
  * registers, MSRs, and a few more. What is not listed gets its #GP.
  */
 #include <hv/guest_access.h>
-#include <hv/nospec.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/insn.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The TSC of guests: the processor's, unless a toolstack wants another rate, or one that is the same on another machine. */
-#include <hv/lib.h>
 #include <hv/pv.h>
-#include <hv/time.h>
 #include <public/domctl.h>
 
 /* Below, the multiplier of pvclock does not fit; above, products of some years do not. */

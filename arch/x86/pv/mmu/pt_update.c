@@ -6,8 +6,6 @@
  */
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/softirq.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>

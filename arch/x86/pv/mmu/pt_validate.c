@@ -5,9 +5,7 @@
  */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
-#include <hv/lib.h>
 #include <hv/pv.h>
-#include <hv/softirq.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/io_apic.h>
 #include <hv/x86/local_apic.h>
