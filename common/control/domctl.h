@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The operations of domctl that have files of their own. Each may act on any domain, its caller's too. */
-#ifndef CONTROL_DOMCTL_H
-#define CONTROL_DOMCTL_H
+#pragma once
 
 #include <hv/domain.h>
 #include <public/domctl.h>
@@ -54,5 +53,3 @@ long domctl_shadow_op(struct domain *d, struct xen_domctl *op);
 long domctl_irq_permission(struct domain *d, struct xen_domctl *op);
 long domctl_iomem_permission(struct domain *d, struct xen_domctl *op);
 long domctl_ioport_permission(struct domain *d, struct xen_domctl *op);
-
-#endif

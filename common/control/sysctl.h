@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The operations of sysctl that have files of their own. arg: the operation's member of the union. */
-#ifndef CONTROL_SYSCTL_H
-#define CONTROL_SYSCTL_H
+#pragma once
 
 #include <hv/types.h>
 #include <public/sysctl.h>
@@ -19,5 +18,3 @@ u32 cpu_featureset_word(u32 index, u32 n); /* index: XEN_SYSCTL_cpu_featureset_*
 long sysctl_cpu_levelling_caps(void *arg);
 long sysctl_cpu_featureset(void *arg);
 long sysctl_cpu_policy(void *arg);
-
-#endif

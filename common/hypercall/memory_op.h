@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the parts of memory_op have in common: memory_op.c, memory_exchange.c, memory_map.c. Handlers: struct subop in hypercall.h. */
-#ifndef COMMON_HYPERCALL_MEMORY_OP_H
-#define COMMON_HYPERCALL_MEMORY_OP_H
+#pragma once
 
 #include <hv/domain.h>
 #include <hv/hypercall.h>
@@ -30,5 +29,3 @@ long machphys_mfn_list(void *arg);
 long maximum_ram_page(void *arg);
 long maximum_gpfn(void *arg);
 long acquire_resource(void *arg);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Domains and their vCPUs. docs/locking.md has the order of the locks named here.
  */
-#ifndef HV_DOMAIN_H
-#define HV_DOMAIN_H
+#pragma once
 
 #include <hv/io_rights.h>
 #include <hv/lib.h>
@@ -337,5 +336,3 @@ void runstate_change(struct vcpu *v, int state, u64 now); /* state: RUNSTATE_*; 
 struct vcpu_runstate_info sched_runstate(struct vcpu *v); /* up to now, of one moment */
 /* info->time to the area that the guest has named, if any. v is current. */
 void vcpu_time_area_publish(struct vcpu *v) __may_preempt;
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PV guests: what a vCPU of theirs keeps, and its descriptor tables. Parts with a header of their own: hv/x86/pv/. */
-#ifndef HV_PV_H
-#define HV_PV_H
+#pragma once
 
 #include <hv/domain.h>
 #include <hv/x86/page_type.h>
@@ -76,5 +75,3 @@ static inline u64 pv_cr4_loaded(const struct vcpu *v) { return v->pv.cr4 | (unli
 /* ---- vcpu_context.c ---- */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check; /* as arch_vcpu_set_context() */
 void pv_get_context(const struct vcpu *v, struct vcpu_guest_context *c);
-
-#endif

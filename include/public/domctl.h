@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* domctl: operations of the toolstack on domains. What is here is what the hypervisor answers. */
-#ifndef PUBLIC_DOMCTL_H
-#define PUBLIC_DOMCTL_H
+#pragma once
 
 #include <public/xen.h>
 
@@ -259,5 +258,3 @@ struct xen_domctl {
         uint8_t pad[128];
     } u;
 };
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* event_channel_op and the FIFO event ABI */
-#ifndef PUBLIC_EVENT_CHANNEL_H
-#define PUBLIC_EVENT_CHANNEL_H
+#pragma once
 
 #include "xen.h"
 
@@ -102,5 +101,3 @@ struct evtchn_fifo_control_block {
     uint32_t ready, _rsvd;
     uint32_t head[EVTCHN_FIFO_MAX_QUEUES];
 };
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* hypfs: a tree of values, read by path. */
-#ifndef PUBLIC_HYPFS_H
-#define PUBLIC_HYPFS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -26,5 +25,3 @@ struct xen_hypfs_dirlistentry {
     uint16_t off_next; /* bytes to the next entry, 0: the last */
     char name[];
 };
-
-#endif

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* mca: machine-check records for dom0 and error injection. */
-#ifndef PUBLIC_MCA_H
-#define PUBLIC_MCA_H
+#pragma once
 
 #include <public/xen.h>
 
 #define XEN_MCA_INTERFACE_VERSION 0x01ecc003
 
 #define XEN_MC_fetch 1
-#define XEN_MC_notifydomain 2
 #define XEN_MC_physcpuinfo 3
 #define XEN_MC_msrinject 4
 #define XEN_MC_mceinject 5
@@ -20,7 +18,6 @@
 #define XEN_MC_ACK 4
 /* out */
 #define XEN_MC_OK 0
-#define XEN_MC_FETCHFAILED 1
 #define XEN_MC_NODATA 2
 
 #define MC_TYPE_GLOBAL 0
@@ -31,7 +28,6 @@
 #define MC_FLAG_RECOVERABLE (1 << 2)
 #define MC_FLAG_MCE (1 << 6)
 #define REC_ACTION_RECOVERED (1 << 0)
-#define REC_ACTION_NONE (1 << 1)
 #define MC_ACTION_PAGE_OFFLINE (1 << 0)
 
 struct mcinfo_common {
@@ -106,7 +102,6 @@ struct xen_mc_mceinject {
 #define XEN_MC_INJECT_TYPE_MASK 7
 #define XEN_MC_INJECT_TYPE_MCE 0
 #define XEN_MC_INJECT_TYPE_CMCI 1
-#define XEN_MC_INJECT_TYPE_LMCE 2
 #define XEN_MC_INJECT_CPU_BROADCAST 8
 struct xen_mc_inject_v2 {
     uint32_t flags;
@@ -123,5 +118,3 @@ struct xen_mc {
         struct xen_mc_inject_v2 mc_inject_v2;
     } u;
 };
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* memory_op */
-#ifndef PUBLIC_MEMORY_H
-#define PUBLIC_MEMORY_H
+#pragma once
 
 #include "xen.h"
 
@@ -67,5 +66,3 @@ struct e820entry {
     uint64_t addr, size;
     uint32_t type;
 } __attribute__((packed));
-
-#endif

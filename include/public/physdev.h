@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* physdev_op */
-#ifndef PUBLIC_PHYSDEV_H
-#define PUBLIC_PHYSDEV_H
+#pragma once
 
 #include "xen.h"
 
@@ -18,7 +17,6 @@
 #define PHYSDEVOP_manage_pci_remove 16
 #define PHYSDEVOP_manage_pci_add_ext 20
 #define PHYSDEVOP_setup_gsi 21
-#define PHYSDEVOP_get_free_pirq 23
 #define PHYSDEVOP_pci_mmcfg_reserved 24
 #define PHYSDEVOP_pci_device_add 25
 #define PHYSDEVOP_pci_device_remove 26
@@ -27,7 +25,6 @@ struct physdev_irq_status_query {
     uint32_t irq, flags;
 };
 #define XENIRQSTAT_needs_eoi 1
-#define XENIRQSTAT_shared 2
 struct physdev_set_iopl {
     uint32_t iopl;
 };
@@ -48,7 +45,6 @@ struct physdev_eoi {
 #define MAP_PIRQ_TYPE_MSI 0
 #define MAP_PIRQ_TYPE_GSI 1
 #define MAP_PIRQ_TYPE_MSI_SEG 3
-#define MAP_PIRQ_TYPE_MULTI_MSI 4
 struct physdev_map_pirq {
     domid_t domid;
     int type, index, pirq, bus, devfn, entry_nr;
@@ -70,5 +66,3 @@ struct physdev_pci_device_add {
         uint8_t bus, devfn;
     } physfn;
 };
-
-#endif

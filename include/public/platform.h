@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* platform_op */
-#ifndef PUBLIC_PLATFORM_H
-#define PUBLIC_PLATFORM_H
+#pragma once
 
 #include "xen.h"
 
@@ -144,5 +143,3 @@ struct xen_platform_op {
         uint64_t align;
     } u;
 };
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sysctl: operations of the toolstack on the machine as a whole. What is here is what the hypervisor answers. */
-#ifndef PUBLIC_SYSCTL_H
-#define PUBLIC_SYSCTL_H
+#pragma once
 
 #include <public/domctl.h>
 
@@ -159,17 +158,13 @@ struct xen_sysctl_pcitopoinfo {
 struct xen_sysctl_cpu_levelling_caps {
     uint32_t caps;
 };
-#define XEN_SYSCTL_cpu_featureset_raw 0
 #define XEN_SYSCTL_cpu_featureset_host 1
 #define XEN_SYSCTL_cpu_featureset_pv 2
-#define XEN_SYSCTL_cpu_featureset_pv_max 4
 struct xen_sysctl_cpu_featureset {
     uint32_t index, nr_features;
     XEN_GUEST_HANDLE_64(uint32) features; /* 0: only how many there are */
 };
 #define XEN_SYSCTL_cpu_policy_raw 0
-#define XEN_SYSCTL_cpu_policy_host 1
-#define XEN_SYSCTL_cpu_policy_pv_max 2
 #define XEN_SYSCTL_cpu_policy_pv_default 4
 struct xen_sysctl_cpu_policy {
     uint32_t index, nr_leaves, nr_msrs, _rsvd; /* numbers: room in, how many out */
@@ -201,5 +196,3 @@ struct xen_sysctl {
         uint8_t pad[128];
     } u;
 };
-
-#endif

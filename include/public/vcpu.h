@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* vcpu_op, sched_op */
-#ifndef PUBLIC_VCPU_H
-#define PUBLIC_VCPU_H
+#pragma once
 
 #include "xen.h"
 
@@ -94,5 +93,3 @@ struct sched_poll {
     unsigned int nr_ports;
     uint64_t timeout;
 };
-
-#endif

@@ -3,8 +3,7 @@
  * The Xen PV ABI (4.17, x86-64): numbers and layouts that guests depend on. Facts only; names
  * are the ABI's, so that tests/build compares them with the distribution's headers.
  */
-#ifndef PUBLIC_XEN_H
-#define PUBLIC_XEN_H
+#pragma once
 
 #include <stdint.h>
 
@@ -52,7 +51,6 @@ typedef struct {
 #define __HYPERVISOR_sysctl 35
 #define __HYPERVISOR_domctl 36
 #define __HYPERVISOR_kexec_op 37
-#define __HYPERVISOR_xenpmu_op 40
 #define __HYPERVISOR_hypfs_op 42
 #define __HYPERVISOR_mca 48
 #define __HYPERVISOR_arch_7 55
@@ -160,7 +158,6 @@ struct vcpu_time_info {
     int8_t tsc_shift;
     uint8_t flags, pad1[2];
 };
-#define XEN_PVCLOCK_TSC_STABLE_BIT 1
 
 struct arch_vcpu_info {
     unsigned long cr2, pad;
@@ -340,11 +337,6 @@ struct xen_feature_info {
 #define XEN_ELFNOTE_VIRT_BASE 3
 #define XEN_ELFNOTE_PADDR_OFFSET 4
 #define XEN_ELFNOTE_XEN_VERSION 5
-#define XEN_ELFNOTE_GUEST_OS 6
-#define XEN_ELFNOTE_LOADER 8
-#define XEN_ELFNOTE_FEATURES 10
 #define XEN_ELFNOTE_INIT_P2M 15
 #define XEN_ELFNOTE_MOD_START_PFN 16
 #define XEN_ELFNOTE_SUPPORTED_FEATURES 17
-
-#endif

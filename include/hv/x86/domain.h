@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a PV guest's domain and vCPUs have beside what every guest has: parts of struct domain and struct vcpu (domain.h). */
-#ifndef HV_X86_DOMAIN_H
-#define HV_X86_DOMAIN_H
+#pragma once
 
 #include <hv/spinlock.h>
 #include <hv/time.h>
@@ -89,5 +88,3 @@ struct pv_vcpu {
 
     struct vmce vmce;
 };
-
-#endif

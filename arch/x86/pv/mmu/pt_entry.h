@@ -4,8 +4,7 @@
  * every update and every entry of a table that is validated comes through here. `level` is a constant
  * or 2 to 4.
  */
-#ifndef PV_MMU_PT_ENTRY_H
-#define PV_MMU_PT_ENTRY_H
+#pragma once
 
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_ref.h>
@@ -116,5 +115,3 @@ static force_inline paddr_t pt_walk(mfn_t l4, u64 va, unsigned level)
         at = pt_descend(at, va, 2);
     return level < 2 ? pt_descend(at, va, 1) : at;
 }
-
-#endif
