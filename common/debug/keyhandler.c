@@ -9,7 +9,7 @@
 #include <hv/recorder.h>
 #include <hv/smp.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/fatal.h>
+#include <hv/x86/trap.h>
 
 extern const struct keyhandler __keyhandlers_start[], __keyhandlers_end[];
 

@@ -10,7 +10,7 @@
 #pragma once
 
 #include <hv/domain.h>
-#include <hv/nospec.h>
+#include <hv/lib.h>
 #include <hv/x86/processor.h>
 #include <public/grant_table.h>
 

@@ -2,7 +2,6 @@
 /* Weights and caps. A capped domain's vCPUs share a budget for each period; without one they are parked. */
 #include "runqueue.h"
 
-
 #define PERIOD_NS 10000000ULL
 #define CAP_SLICE_MIN_NS 500000ULL
 

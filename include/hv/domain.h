@@ -7,7 +7,6 @@
 #include <hv/io_rights.h>
 #include <hv/lib.h>
 #include <hv/mm.h>
-#include <hv/nospec.h>
 #include <hv/panic.h>
 #include <hv/sched.h>
 #include <hv/softirq.h>

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <hv/lib.h>
-#include <hv/nospec.h>
 #include <hv/spinlock.h>
 #include <hv/types.h>
 

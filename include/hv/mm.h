@@ -46,7 +46,7 @@ extern u64 total_ram_pages; /* RAM in the firmware's map */
 extern bool frame_chunks[]; /* these have a part of the frame table; written at boot */
 /*
  * Has a page_info. Frame numbers come from guests: cut to 32 bits they stay inside frame_chunks[], and inside the slot of the frame
- * table, where a processor predicts the check otherwise (Spectre v1, nospec.h).
+ * table, where a processor predicts the check otherwise (Spectre v1, lib.h).
  */
 static inline bool mfn_valid(mfn_t mfn) { return mfn <= max_mfn && frame_chunks[(u32)mfn / FRAMES_PER_CHUNK]; }
 static inline struct page_info *mfn_to_page(mfn_t mfn) { return FRAME_TABLE + (u32)mfn; }

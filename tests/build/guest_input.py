@@ -18,7 +18,7 @@ FOLDERS = ("common/hypercall common/control common/evtchn common/grant common/do
 ACCESSES = {
     "include/hv/guest_access.h": "masks", "arch/x86/mm/guest_copy.S": "masks",
     "arch/x86/pv/fast_paths.S": "masks: CMOV behind each comparison of a guest's RSP; other addresses were checked when they were set",
-    "include/hv/x86/trap_policy.h": "defines it", "include/hv/x86/percpu_asm.h": "defines it", "include/hv/x86/processor.h": "MSRs",
+    "include/hv/x86/percpu_asm.h": "defines it", "include/hv/x86/processor.h": "MSRs",
     "arch/x86/hypervisor.lds.S": "collects it", "arch/x86/cpu/features.c": "patches it", "arch/x86/trap/entry.S": "IRETQ",
     "arch/x86/pv/pv_vcpu.c": "selectors", "arch/x86/pv/segments.c": "selectors", "include/hv/x86/regs.h": "defines it",
 }

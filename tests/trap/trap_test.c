@@ -23,7 +23,6 @@
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/trap.h>
-#include <hv/x86/trap_policy.h>
 #include <hv/x86/vectors.h>
 #include "trap_matrix.h"
 

@@ -9,7 +9,7 @@
 #include <hv/recorder.h>
 #include <hv/smp.h>
 #include <hv/softirq.h>
-#include <hv/x86/fatal.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/page_type.h>
 
 #include "../../common/core/console_input.c"

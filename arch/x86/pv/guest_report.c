@@ -5,10 +5,9 @@
  */
 #include <hv/guest_access.h>
 #include <hv/printk.h>
-#include <hv/x86/fatal.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
-#include <hv/x86/trap_policy.h>
 #include <hv/x86/vectors.h>
 
 static void print_code(const struct cpu_user_regs *regs)

@@ -21,7 +21,7 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
-#include <hv/x86/trap_policy.h>
+#include <hv/x86/trap.h>
 
 /*
  * How the boot CPU (A) and the one that starts (B) speak through the mailbox:

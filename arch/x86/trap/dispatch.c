@@ -9,13 +9,11 @@
 #include <hv/pirq.h>
 #include <hv/trap_test.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/fatal.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
-#include <hv/x86/trap_policy.h>
 #include <hv/x86/vectors.h>
 #include "trap_matrix.h"
 

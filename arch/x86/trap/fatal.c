@@ -15,11 +15,10 @@
 #include <hv/version.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/fatal.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
-#include <hv/x86/trap_policy.h>
 #include <hv/x86/vectors.h>
 
 static u32 opt_panic_delay = 5;

@@ -15,7 +15,6 @@
 #include <hv/softirq.h>
 #include <hv/spinlock.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/fatal.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>

@@ -4,7 +4,7 @@
 #include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/system_state.h>
-#include <hv/x86/fatal.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/processor.h>
 

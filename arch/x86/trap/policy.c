@@ -2,7 +2,7 @@
 /* The trap matrix as the code asks it, and where this CPU stands in it. */
 #include <hv/domain.h>
 #include <hv/system_state.h>
-#include <hv/x86/trap_policy.h>
+#include <hv/x86/trap.h>
 #include <hv/x86/vectors.h>
 #include "trap_matrix.h"
 
