@@ -54,9 +54,8 @@ long domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
 
 long domctl_max_mem(struct domain *d, struct xen_domctl *op)
 {
-    spin_lock(&d->page_lock);
+    spin_lock_scope(&d->page_lock);
     d->max_pages = op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
-    spin_unlock(&d->page_lock);
     return 0;
 }
 

@@ -220,14 +220,13 @@ static bool urgent(const struct record *r) { return r->event.severity >= MC_OPTI
 
 static long mca_acknowledge(u64 id)
 {
-    spin_lock(&mca_lock);
+    spin_lock_scope(&mca_lock);
     for (u32 i = 0; i < nr_records; i++)
         if (records[i].id == id && records[i].fetched) {
             memmove(records + i, records + i + 1, sizeof(records[0]) * (nr_records - i - 1));
             nr_records--;
             break;
         }
-    spin_unlock(&mca_lock);
     return 0; /* an unknown id is one that had to make room */
 }
 
@@ -323,10 +322,9 @@ static long op_msrinject(void *arg)
 
     if (m->mcinj_cpunr || !m->mcinj_count || m->mcinj_count > MC_MSRINJ_MAXMSRS || (m->mcinj_flags & ~(u32)MC_MSRINJ_F_INTERPOSE))
         return -EINVAL;
-    spin_lock(&mca_lock);
+    spin_lock_scope(&mca_lock);
     for (u32 i = 0; i < m->mcinj_count && !rc; i++)
         rc = m->mcinj_msr[i].reg >> 32 ? -EINVAL : mc_interpose((u32)m->mcinj_msr[i].reg, m->mcinj_msr[i].value);
-    spin_unlock(&mca_lock);
     return rc;
 }
 

@@ -113,9 +113,8 @@ size_t console_read_dom0(char *buf, size_t size)
 {
     size_t n = 0;
 
-    spin_lock(&rx_lock);
+    spin_lock_scope(&rx_lock);
     while (n < size && rx_head != rx_tail)
         buf[n++] = rx[rx_head++ % RX_SIZE];
-    spin_unlock(&rx_lock);
     return n;
 }

@@ -101,11 +101,9 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
     u32 stamp = tlb_clock();
     mfn_t mfn = page_to_mfn(pg), last = mfn + count - 1;
 
-    spin_lock(&d->page_lock);
-    if (d->state >= DOMAIN_DYING || d->tot_pages > d->max_pages || count > d->max_pages - d->tot_pages) {
-        spin_unlock(&d->page_lock);
+    spin_lock_scope(&d->page_lock);
+    if (d->state >= DOMAIN_DYING || d->tot_pages > d->max_pages || count > d->max_pages - d->tot_pages)
         return -E2BIG;
-    }
     if (!d->tot_pages)
         domain_get(d); /* page_release_frame() gives it back with the last frame */
     d->tot_pages += count;
@@ -122,7 +120,6 @@ int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
         __atomic_store_n(&pg->ref_info, PGR_ALLOCATED | 1, __ATOMIC_RELEASE);
     }
     d->page_list = (u32)last;
-    spin_unlock(&d->page_lock);
     return 0;
 }
 

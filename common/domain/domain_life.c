@@ -33,26 +33,20 @@ static bool domain_state_advance(struct domain *d, enum domain_state to)
 
 static bool advance_alone(struct domain *d, enum domain_state to)
 {
-    spin_lock(&d->life_lock);
-    bool moved = domain_state_advance(d, to);
-
-    spin_unlock(&d->life_lock);
-    return moved;
+    spin_lock_scope(&d->life_lock);
+    return domain_state_advance(d, to);
 }
 
 bool domain_add_vcpu(struct vcpu *v)
 {
     struct domain *d = v->domain;
 
-    spin_lock(&d->life_lock);
-    bool fits = d->state == DOMAIN_CREATED;
-
-    if (fits) {
-        v->pause_flags += d->pauses * PAUSE_ONE;
-        __atomic_store_n(&d->vcpu[v->id], v, __ATOMIC_RELEASE);
-    }
-    spin_unlock(&d->life_lock);
-    return fits;
+    spin_lock_scope(&d->life_lock);
+    if (d->state != DOMAIN_CREATED)
+        return false;
+    v->pause_flags += d->pauses * PAUSE_ONE;
+    __atomic_store_n(&d->vcpu[v->id], v, __ATOMIC_RELEASE);
+    return true;
 }
 
 /* ---- pauses ---- */
@@ -183,10 +177,9 @@ static void tell_end(struct domain *d)
 
 void domain_latch_shutdown_code(struct domain *d, u32 code)
 {
-    spin_lock(&d->life_lock);
+    spin_lock_scope(&d->life_lock);
     if (d->shutdown_code == SHUTDOWN_NONE)
         d->shutdown_code = code;
-    spin_unlock(&d->life_lock);
 }
 
 void domain_shutdown(struct domain *d, u32 reason)
@@ -350,12 +343,11 @@ int domain_kill(struct domain *d)
 
 static bool crash_to_deal_with(struct domain *d)
 {
-    spin_lock(&d->life_lock);
+    spin_lock_scope(&d->life_lock);
     bool first = d->state == DOMAIN_CRASHED && domain_state_advance(d, DOMAIN_SHUT_DOWN);
 
     if (first)
         note_end(d, SHUTDOWN_crash);
-    spin_unlock(&d->life_lock);
     return first;
 }
 

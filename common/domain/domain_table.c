@@ -58,13 +58,10 @@ struct domain *domain_by_id(domid_t id)
 
     if (id == DOMID_SELF || id == self->id)
         return self;
-    spin_lock(&table_lock);
+    spin_lock_scope(&table_lock);
     struct domain *d = *link_of(id);
 
-    if (d && !get_unless_gone(d))
-        d = NULL;
-    spin_unlock(&table_lock);
-    return d;
+    return d && get_unless_gone(d) ? d : NULL;
 }
 
 int domain_of_frames(domid_t id, struct domain **d)
@@ -96,11 +93,8 @@ static struct domain *first_held(struct domain *d)
 
 struct domain *domain_from_id(u32 id)
 {
-    spin_lock(&table_lock);
-    struct domain *d = first_held(*link_by_id(id));
-
-    spin_unlock(&table_lock);
-    return d;
+    spin_lock_scope(&table_lock);
+    return first_held(*link_by_id(id));
 }
 
 struct domain *domain_next(struct domain *d)
@@ -126,32 +120,25 @@ static domid_t unused_id(void)
 
 int domain_table_add(struct domain *d, domid_t wanted)
 {
-    int rc = 0;
-
-    spin_lock(&table_lock);
+    spin_lock_scope(&table_lock);
     d->id = wanted == DOMID_INVALID ? unused_id() : wanted;
-    struct domain **at = link_of(d->id);
-
     if (wanted == DOMID_INVALID && !d->id)
-        rc = -ENOSPC;
-    else if (*at)
-        rc = -EEXIST;
-    else {
-        struct domain **before = link_by_id(d->id);
+        return -ENOSPC;
+    struct domain **at = link_of(d->id), **before = link_by_id(d->id);
 
-        d->next_by_id = *before;
-        *before = *at = d;
-        d->serial = ++last_serial;
-    }
-    spin_unlock(&table_lock);
-    return rc;
+    if (*at)
+        return -EEXIST;
+    d->next_by_id = *before;
+    *before = *at = d;
+    d->serial = ++last_serial;
+    return 0;
 }
 
 struct domain *domain_table_take_unheld(void)
 {
     struct domain **at = &by_id;
 
-    spin_lock(&table_lock);
+    spin_lock_scope(&table_lock);
     while (*at && READ_ONCE((*at)->refs))
         at = &(*at)->next_by_id;
     struct domain *d = *at;
@@ -160,6 +147,5 @@ struct domain *domain_table_take_unheld(void)
         *at = d->next_by_id;
         *link_of(d->id) = d->next_in_chain;
     }
-    spin_unlock(&table_lock);
     return d;
 }

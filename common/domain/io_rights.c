@@ -63,11 +63,8 @@ int io_rights_iomem(struct io_rights *r, mfn_t first, mfn_t last, bool allow)
 {
     if (first > last || last > MAX_IOMEM)
         return -EINVAL;
-    spin_lock(&r->lock);
-    int rc = allow ? iomem_allow(r, first, last) : iomem_refuse(r, first, last);
-
-    spin_unlock(&r->lock);
-    return rc;
+    spin_lock_scope(&r->lock);
+    return allow ? iomem_allow(r, first, last) : iomem_refuse(r, first, last);
 }
 
 static void set_bit(u64 *bits, u32 n, bool to)
@@ -97,11 +94,9 @@ int io_rights_pirq(struct io_rights *r, u32 pirq, bool allow)
 
 bool io_rights_has_iomem(struct io_rights *r, mfn_t first, mfn_t last)
 {
-    bool has = false;
-
-    spin_lock(&r->lock);
-    for (u32 i = 0; i < r->nr_iomem && !has; i++)
-        has = r->iomem[i].first <= first && last <= r->iomem[i].last;
-    spin_unlock(&r->lock);
-    return has;
+    spin_lock_scope(&r->lock);
+    for (u32 i = 0; i < r->nr_iomem; i++)
+        if (r->iomem[i].first <= first && last <= r->iomem[i].last)
+            return true;
+    return false;
 }

@@ -207,10 +207,9 @@ int evtchn_any_pending(struct domain *d, const u32 *ports, u32 n)
 {
     int found = 0;
 
-    spin_lock(&d->event_lock); /* evtchn_fifo_reset() gives the frames of event words back to the guest */
+    spin_lock_scope(&d->event_lock); /* evtchn_fifo_reset() gives the frames of event words back to the guest */
     for (u32 i = 0; i < n && !found; i++)
         found = port_in_use(d, ports[i]) ? port_pending(d, ports[i]) : -EINVAL;
-    spin_unlock(&d->event_lock);
     return found;
 }
 
@@ -234,23 +233,20 @@ int evtchn_set_virq_owner(struct domain *d, u32 virq)
 {
     if (virq >= NR_VIRQS || !virq_is_global(virq))
         return -EINVAL;
-    spin_lock(&virq_owner_lock);
-    int rc = d->state >= DOMAIN_DYING ? -EINVAL : 0; /* evtchn_destroy() looks for what it has */
-
-    if (!rc)
-        give_virq((u32)index_nospec(virq, NR_VIRQS), d == hardware_domain ? NULL : d);
-    spin_unlock(&virq_owner_lock);
-    return rc;
+    spin_lock_scope(&virq_owner_lock);
+    if (d->state >= DOMAIN_DYING) /* evtchn_destroy() looks for what it has */
+        return -EINVAL;
+    give_virq((u32)index_nospec(virq, NR_VIRQS), d == hardware_domain ? NULL : d);
+    return 0;
 }
 
 /* Back to dom0: d goes. */
 static void give_virqs_back(const struct domain *d)
 {
-    spin_lock(&virq_owner_lock);
+    spin_lock_scope(&virq_owner_lock);
     for (u32 virq = 0; virq < NR_VIRQS; virq++)
         if (virq_owners[virq] == d)
             give_virq(virq, NULL);
-    spin_unlock(&virq_owner_lock);
 }
 
 void evtchn_send_global_virq(u32 virq)
@@ -271,22 +267,20 @@ void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq)
 {
     if (!v)
         v = d->vcpu[0];
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     u32 port = v ? v->virq_port[virq] : 0;
 
     if (port)
         set_pending(d, evtchn_from_port(d, port), port);
-    spin_unlock(&d->event_lock);
 }
 
 void evtchn_send_pirq(struct domain *d, u32 port)
 {
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, port);
 
     if (c && c->state == ECS_PIRQ)
         set_pending(d, c, port);
-    spin_unlock(&d->event_lock);
 }
 
 /* ---- operations ---- */
@@ -297,7 +291,6 @@ static force_inline long op_send(void *arg)
     struct domain *d = current->domain;
     u32 port = ((struct evtchn_send *)arg)->port;
     long rc = 0;
-
     struct domain *second;
     struct evtchn *c = lock_with_partner(d, port, &second);
 
@@ -320,20 +313,19 @@ static long op_alloc_unbound(void *arg)
 
     if (denied)
         return denied;
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     int port = port_alloc(d);
 
-    if (port > 0) {
-        struct evtchn *c = evtchn_from_port(d, (u32)port);
+    if (port < 0)
+        return port;
+    struct evtchn *c = evtchn_from_port(d, (u32)port);
 
-        c->state = ECS_UNBOUND;
-        c->unbound.domain = remote ? remote->id : op->remote_dom;
-        c->unbound.serial = remote ? remote->serial : 0;
-        c->vcpu = 0;
-        op->port = (u32)port;
-    }
-    spin_unlock(&d->event_lock);
-    return port < 0 ? port : 0;
+    c->state = ECS_UNBOUND;
+    c->unbound.domain = remote ? remote->id : op->remote_dom;
+    c->unbound.serial = remote ? remote->serial : 0;
+    c->vcpu = 0;
+    op->port = (u32)port;
+    return 0;
 }
 
 /* The domain of that id when the port was made or closed, or the first one after that: not a later one that has got its id. */
@@ -344,40 +336,37 @@ static bool unbound_for(struct evtchn *c, const struct domain *d)
     return c->unbound.domain == d->id && c->unbound.serial == d->serial;
 }
 
+static void link_to(struct evtchn *c, struct domain *remote, u32 remote_port)
+{
+    domain_get(remote);
+    c->state = ECS_INTERDOMAIN;
+    c->remote.dom = remote;
+    c->remote.port = remote_port;
+}
+
 static long op_bind_interdomain(void *arg)
 {
     struct evtchn_bind_interdomain *op = arg;
     struct domain *d = current->domain, *remote __held_domain = domain_by_id(op->remote_dom);
-    long rc = -EINVAL;
 
     if (!remote)
         return d->is_control ? -ESRCH : -EINVAL; /* for others no port is like no domain */
     lock_two(d, remote);
     struct evtchn *rchn = port_in_use(remote, op->remote_port);
+    int port = rchn && rchn->state == ECS_UNBOUND && unbound_for(rchn, d) ? port_alloc(d) : -EINVAL;
 
-    if (rchn && rchn->state == ECS_UNBOUND && unbound_for(rchn, d)) {
-        int port = port_alloc(d);
+    if (port > 0) {
+        struct evtchn *c = evtchn_from_port(d, (u32)port);
 
-        rc = port < 0 ? port : 0;
-        if (!rc) {
-            struct evtchn *c = evtchn_from_port(d, (u32)port);
-
-            c->state = ECS_INTERDOMAIN;
-            c->remote.dom = remote;
-            c->remote.port = op->remote_port;
-            c->vcpu = 0;
-            rchn->state = ECS_INTERDOMAIN;
-            rchn->remote.dom = d;
-            rchn->remote.port = (u32)port;
-            domain_get(remote);
-            domain_get(d);
-            op->local_port = (u32)port;
-            /* The remote may have sent before it was bound: those events were lost. */
-            set_pending(d, c, (u32)port);
-        }
+        link_to(c, remote, op->remote_port);
+        link_to(rchn, d, (u32)port);
+        c->vcpu = 0;
+        op->local_port = (u32)port;
+        /* The remote may have sent before it was bound: those events were lost. */
+        set_pending(d, c, (u32)port);
     }
     unlock_two(d, remote);
-    return rc;
+    return MIN(port, 0);
 }
 
 /* A new port of vCPU `vcpu`, in this state, for this VIRQ or PIRQ. 0; -ENOENT: no such vCPU; -EEXIST: the VIRQ has one; and what is out of room. */
@@ -385,32 +374,31 @@ static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_
 {
     struct domain *d = current->domain;
     struct vcpu *v = domain_vcpu(d, vcpu);
-    long rc = 0;
 
     if (!v)
         return -ENOENT;
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     if (state == ECS_VIRQ && v->virq_port[value])
-        rc = -EEXIST;
-    int port = rc ? 0 : port_alloc(d);
+        return -EEXIST;
+    int port = port_alloc(d);
 
     if (port < 0)
-        rc = port;
-    if (!rc && state == ECS_PIRQ)
-        rc = pirq_bind(d, value, (u32)port);
-    if (!rc) {
-        struct evtchn *c = evtchn_from_port(d, (u32)port);
+        return port;
+    int rc = state == ECS_PIRQ ? pirq_bind(d, value, (u32)port) : 0;
 
-        c->state = (u8)state;
-        c->vcpu = vcpu;
-        c->irq = value;
-        if (state == ECS_VIRQ)
-            v->virq_port[value] = (u32)port;
-        *port_out = (u32)port;
-    } else if (port > 0)
+    if (rc) {
         free_append(d, (u32)port);
-    spin_unlock(&d->event_lock);
-    return rc;
+        return rc;
+    }
+    struct evtchn *c = evtchn_from_port(d, (u32)port);
+
+    c->state = (u8)state;
+    c->vcpu = vcpu;
+    c->irq = value;
+    if (state == ECS_VIRQ)
+        v->virq_port[value] = (u32)port;
+    *port_out = (u32)port;
+    return 0;
 }
 
 static long op_bind_virq(void *arg)
@@ -491,64 +479,56 @@ static long op_status(void *arg)
                                        EVTCHNSTAT_pirq,   EVTCHNSTAT_virq,   EVTCHNSTAT_ipi };
     struct evtchn_status *op = arg;
     struct domain *d __held_domain = NULL;
-    long rc = 0, denied = domain_for_caller(op->dom, &d);
+    long denied = domain_for_caller(op->dom, &d);
 
     if (denied)
         return denied;
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     struct evtchn *c = evtchn_from_port(d, op->port);
 
     if (!c)
-        rc = -EINVAL;
-    else {
-        op->status = public_state[c->state];
-        op->vcpu = c->vcpu;
-        if (c->state == ECS_UNBOUND)
-            op->u.unbound.dom = c->unbound.domain;
-        else if (c->state == ECS_INTERDOMAIN) {
-            op->u.interdomain.dom = c->remote.dom->id;
-            op->u.interdomain.port = c->remote.port;
-        } else if (c->state == ECS_PIRQ || c->state == ECS_VIRQ)
-            op->u.pirq = c->irq;
-    }
-    spin_unlock(&d->event_lock);
-    return rc;
+        return -EINVAL;
+    op->status = public_state[c->state];
+    op->vcpu = c->vcpu;
+    if (c->state == ECS_UNBOUND)
+        op->u.unbound.dom = c->unbound.domain;
+    else if (c->state == ECS_INTERDOMAIN) {
+        op->u.interdomain.dom = c->remote.dom->id;
+        op->u.interdomain.port = c->remote.port;
+    } else if (c->state == ECS_PIRQ || c->state == ECS_VIRQ)
+        op->u.pirq = c->irq;
+    return 0;
 }
 
 static long op_bind_vcpu(void *arg)
 {
     struct evtchn_bind_vcpu *op = arg;
     struct domain *d = current->domain;
-    long rc = 0;
 
     if (!domain_vcpu(d, op->vcpu))
         return -ENOENT;
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, op->port);
 
     if (!c || c->state == ECS_IPI || (c->state == ECS_VIRQ && !virq_is_global(c->irq)))
-        rc = -EINVAL;
-    else
-        c->vcpu = op->vcpu;
-    spin_unlock(&d->event_lock);
-    return rc;
+        return -EINVAL;
+    c->vcpu = op->vcpu;
+    return 0;
 }
 
 static long op_unmask(void *arg)
 {
     u32 port = ((struct evtchn_unmask *)arg)->port;
     struct domain *d = current->domain;
-    long rc = 0;
 
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, port);
 
     if (!c)
-        rc = -EINVAL;
-    else if (d->fifo ? evtchn_fifo_unmask(d, c, port) : evtchn_2l_unmask(d, port))
+        return -EINVAL;
+    if (d->fifo ? evtchn_fifo_unmask(d, c, port) : evtchn_2l_unmask(d, port))
         set_pending(d, c, port);
-    spin_unlock(&d->event_lock);
-    return rc;
+    return 0;
 }
 
 /*
@@ -572,11 +552,10 @@ static bool drop_last_page(struct domain *d)
 /* Only one reset at a time. From here on port_alloc() refuses. */
 static bool reset_claim(struct domain *d)
 {
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     bool claimed = !d->evtchn_resetting;
 
     d->evtchn_resetting = true;
-    spin_unlock(&d->event_lock);
     return claimed;
 }
 
@@ -619,11 +598,10 @@ static long op_reset(void *arg)
     while (drop_last_page(d))
         preempt_point();
     evtchn_fifo_reset(d);
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     d->free_first = d->free_last = 0;
     free_append_range(d, 1, d->nr_ports);
     d->evtchn_resetting = false;
-    spin_unlock(&d->event_lock);
     return 0;
 }
 
@@ -635,19 +613,16 @@ static long op_set_priority(void *arg)
 {
     struct evtchn_set_priority *op = arg;
     struct domain *d = current->domain;
-    long rc = 0;
 
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, op->port);
 
     if (!d->fifo)
-        rc = -ENOSYS;
-    else if (!c || op->priority >= EVTCHN_FIFO_MAX_QUEUES)
-        rc = -EINVAL;
-    else
-        c->priority = (u8)op->priority;
-    spin_unlock(&d->event_lock);
-    return rc;
+        return -ENOSYS;
+    if (!c || op->priority >= EVTCHN_FIFO_MAX_QUEUES)
+        return -EINVAL;
+    c->priority = (u8)op->priority;
+    return 0;
 }
 
 static const struct subop rows[] = {
@@ -685,19 +660,16 @@ void evtchn_print(struct domain *d)
 
     printk("d%u: %s, %u ports\n", d->id, d->fifo ? "FIFO" : "2-level", d->nr_ports);
     for (u32 port = 1; port < READ_ONCE(d->nr_ports); port++) {
-        spin_lock(&d->event_lock);
+        spin_lock_scope(&d->event_lock);
         struct evtchn *c = port_in_use(d, port);
 
-        if (c) {
-            bool linked = c->state == ECS_INTERDOMAIN, numbered = c->state == ECS_PIRQ || c->state == ECS_VIRQ;
-            domid_t peer = linked ? c->remote.dom->id : c->state == ECS_UNBOUND ? c->unbound.domain : d->id;
+        if (!c)
+            continue;
+        bool linked = c->state == ECS_INTERDOMAIN, numbered = c->state == ECS_PIRQ || c->state == ECS_VIRQ;
+        domid_t peer = linked ? c->remote.dom->id : c->state == ECS_UNBOUND ? c->unbound.domain : d->id;
+        u32 number = linked ? c->remote.port : numbered ? c->irq : 0;
 
-            printk("  port %u: %s %u of d%u, v%u, prio %u%s\n", port, names[c->state],
-                   linked   ? c->remote.port :
-                   numbered ? c->irq :
-                              0,
-                   peer, c->vcpu, c->priority, port_pending(d, port) ? ", pending" : "");
-        }
-        spin_unlock(&d->event_lock);
+        printk("  port %u: %s %u of d%u, v%u, prio %u%s\n", port, names[c->state], number, peer, c->vcpu, c->priority,
+               port_pending(d, port) ? ", pending" : "");
     }
 }

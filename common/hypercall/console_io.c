@@ -12,7 +12,7 @@
 /* Kernels print here before they have a console of their own. What does not fit in a line goes on in the next one. */
 static void add_to_line(struct domain *d, const char *s, u64 n)
 {
-    spin_lock(&d->line_lock);
+    spin_lock_scope(&d->line_lock);
     for (u64 i = 0; i < n; i++) {
         if (s[i] != '\n' && s[i] != '\r')
             d->line[d->line_used++] = log_char(s[i]);
@@ -21,7 +21,6 @@ static void add_to_line(struct domain *d, const char *s, u64 n)
         printk(GUEST_DEBUG "d%u: %.*s\n", d->id, (int)d->line_used, d->line);
         d->line_used = 0;
     }
-    spin_unlock(&d->line_lock);
 }
 
 static long console_out(guest_ptr_t guest, u64 count)

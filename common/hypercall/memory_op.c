@@ -128,13 +128,10 @@ static long claim_pages(void *arg)
 
     if (rc)
         return rc;
-    spin_lock(&d->page_lock);
+    spin_lock_scope(&d->page_lock);
     if (n && (d->state >= DOMAIN_DYING || d->claim || n <= d->tot_pages || n > d->max_pages))
-        rc = -EINVAL;
-    else
-        rc = page_claim(&d->claim, n ? n - d->tot_pages : 0, low_kept(d));
-    spin_unlock(&d->page_lock);
-    return rc;
+        return -EINVAL;
+    return page_claim(&d->claim, n ? n - d->tot_pages : 0, low_kept(d));
 }
 
 static long reservation(domid_t id, bool maximum)

@@ -260,18 +260,17 @@ void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
 /* Takes the first vCPU off queue `from` that may run on c and has waited since `before`. */
 static struct vcpu *rq_take_waiting(struct runqueue *from, struct percpu *c, u64 before)
 {
-    struct vcpu *found = NULL;
+    spin_lock_scope(&from->lock);
+    for (struct vcpu **at = &from->head; *at; at = &(*at)->sched.next) {
+        struct vcpu *v = *at;
 
-    spin_lock(&from->lock);
-    for (struct vcpu **at = &from->head; *at && !found; at = &(*at)->sched.next)
-        if (sched_may_run_on(*at, c) && (*at)->sched.runnable_since <= before) {
-            found = *at;
+        if (sched_may_run_on(v, c) && v->sched.runnable_since <= before) {
             rq_unlink(from, at);
-            set_out(from, found, c);
-            break;
+            set_out(from, v, c);
+            return v;
         }
-    spin_unlock(&from->lock);
-    return found;
+    }
+    return NULL;
 }
 
 void sched_steal(struct percpu *c, bool idle, u64 now)

@@ -436,7 +436,7 @@ static void print_runqueues(void)
     for_each_cpu(c, cpuset_read(&cpus_schedulable)) {
         struct runqueue *rq = rq_of(c);
 
-        spin_lock(&rq->lock);
+        spin_lock_scope(&rq->lock);
         printk("CPU %u: %lu switches, %lu wake-ups, latency mean %lu us, worst %lu us", c->id, rq->nr_switches, rq->nr_wakes,
                rq->nr_wakes ? rq->wake_ns_total / rq->nr_wakes / 1000 : 0, rq->wake_ns_worst / 1000);
         if (rq->running)
@@ -445,7 +445,6 @@ static void print_runqueues(void)
             printk(", d%u:v%u %+ld us", v->domain->id, v->id, (s64)(v->sched.vtime - rq->vtime) / 1000);
         printk("\n");
         rq->nr_wakes = rq->wake_ns_total = rq->wake_ns_worst = 0;
-        spin_unlock(&rq->lock);
     }
 }
 KEYHANDLER(

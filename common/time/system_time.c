@@ -29,18 +29,17 @@ void wallclock_set(u64 sec, u32 nsec, u64 system_time)
     bool borrow = rest < up_nsec;
     bool before_1970 = whole < up_sec + borrow; /* the ABI's seconds have no sign: guests would read 2106 */
 
-    spin_lock(&wallclock_lock);
+    spin_lock_scope(&wallclock_lock);
     wc_sec = before_1970 ? 0 : whole - up_sec - borrow;
     wc_nsec = before_1970 ? 0 : (u32)(rest + borrow * NS_PER_SEC - up_nsec);
     timestamp_set_wallclock(wc_sec, wc_nsec);
-    spin_unlock(&wallclock_lock);
 }
 
 void wallclock_publish(struct domain *d)
 {
     struct shared_info *s = d->shared_info;
 
-    spin_lock(&wallclock_lock);
+    spin_lock_scope(&wallclock_lock);
     /* The guest reads version, values, version: an odd one, or two that differ, and it reads again. So the values change between two stores. */
     u32 version = (s->wc_version + 1) | 1;
 
@@ -55,7 +54,6 @@ void wallclock_publish(struct domain *d)
     s->wc_nsec = wc_nsec;
     wmb();
     WRITE_ONCE(s->wc_version, version + 1);
-    spin_unlock(&wallclock_lock);
 }
 
 void vcpu_time_publish(struct vcpu *v)

@@ -288,11 +288,10 @@ static void print_timers(void)
     for_each_cpu(c, cpuset_read(&cpus_online)) {
         struct timer_heap *h = heaps[c->id];
 
-        spin_lock(&h->lock);
+        spin_lock_scope(&h->lock);
         for (u32 i = 0; i < h->size; i++)
             printk("  CPU %u: %+ld us: fn %p data %p\n", c->id, (s64)(h->at[i]->expires - now) / 1000, (void *)h->at[i]->fn,
                    h->at[i]->data);
-        spin_unlock(&h->lock);
     }
 }
 KEYHANDLER('a', print_timers, "timers",

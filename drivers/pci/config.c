@@ -11,23 +11,19 @@ static void pci_config_select(u16 bdf, u16 reg) { outl(0xcf8, 0x80000000u | ((u3
 u32 pci_config_read(u16 bdf, u16 reg, unsigned bytes)
 {
     u16 port = (u16)(0xcfc + (reg & 3));
-    u32 v;
 
-    spin_lock(&config_lock);
+    spin_lock_scope(&config_lock);
     pci_config_select(bdf, reg);
-    v = port_in(port, bytes);
-    spin_unlock(&config_lock);
-    return v;
+    return port_in(port, bytes);
 }
 
 void pci_config_write(u16 bdf, u16 reg, unsigned bytes, u32 value)
 {
     u16 port = (u16)(0xcfc + (reg & 3));
 
-    spin_lock(&config_lock);
+    spin_lock_scope(&config_lock);
     pci_config_select(bdf, reg);
     port_out(port, bytes, value);
-    spin_unlock(&config_lock);
 }
 
 u8 pci_find_capability(u16 bdf, u8 id)

@@ -37,3 +37,12 @@ typedef struct {
 
 void spin_lock(spinlock_t *lock);   /* interrupts are off. Serves TLB flushes while it waits */
 void spin_unlock(spinlock_t *lock); /* by the CPU that has it; any order of release */
+
+/* A declaration, one in a block: takes the lock, which is released at the end of the block, however that is left. */
+#define spin_lock_scope(lock) spinlock_t *const held_in_scope __attribute__((cleanup(spin_unlock_at))) = spin_locked(lock)
+static inline spinlock_t *spin_locked(spinlock_t *lock)
+{
+    spin_lock(lock);
+    return lock;
+}
+static inline void spin_unlock_at(spinlock_t *const *lock) { spin_unlock(*lock); }

@@ -126,14 +126,13 @@ int io_apic_route(u32 gsi, const struct gsi_route *r)
 
     if (!a)
         return -ENODEV;
-    spin_lock(&io_apic_lock);
+    spin_lock_scope(&io_apic_lock);
     /* Edge-triggered in between: that clears Remote IRR if another CPU has accepted a level, whose EOI will not match the new entry. */
     write_reg(a, 0x10 + 2 * pin, REDIR_MASKED);
     write_reg(a, 0x11 + 2 * pin, (u32)r->apic_id << 24);
     write_reg(a, 0x10 + 2 * pin,
               (r->nmi ? REDIR_NMI : r->vector) | (r->level ? REDIR_LEVEL : 0) | (r->active_low ? REDIR_ACTIVE_LOW : 0) |
                   (r->masked ? REDIR_MASKED : 0));
-    spin_unlock(&io_apic_lock);
     return 0;
 }
 
@@ -144,11 +143,10 @@ void io_apic_mask(u32 gsi, bool masked)
 
     if (!a)
         return;
-    spin_lock(&io_apic_lock);
+    spin_lock_scope(&io_apic_lock);
     u32 low = read_reg(a, 0x10 + 2 * pin);
 
     write_reg(a, 0x10 + 2 * pin, masked ? low | REDIR_MASKED : low & ~REDIR_MASKED);
-    spin_unlock(&io_apic_lock);
 }
 
 u32 io_apic_read_guest(u64 base, u32 reg, bool *ok)
@@ -157,11 +155,8 @@ u32 io_apic_read_guest(u64 base, u32 reg, bool *ok)
     for (u32 i = 0; i < nr_io_apics; i++)
         if (io_apics[i].base == base && reg < 0x10 + 2 * io_apics[i].pins) {
             *ok = true;
-            spin_lock(&io_apic_lock);
-            u32 v = read_reg(&io_apics[i], reg);
-
-            spin_unlock(&io_apic_lock);
-            return v;
+            spin_lock_scope(&io_apic_lock);
+            return read_reg(&io_apics[i], reg);
         }
     return 0;
 }

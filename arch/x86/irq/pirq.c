@@ -39,6 +39,8 @@ static struct pirq pirqs[MAX_PIRQS];
 static spinlock_t irq_lock = SPINLOCK_INIT(LOCK_IRQ);
 static u32 nr_gsis;
 
+static bool has_vector(const struct pirq *p) { return p->kind == PIRQ_GSI || p->kind == PIRQ_MSI; }
+
 /* Its number is below MAX_PIRQS; of a guest's it has been checked. */
 static struct pirq *pirq_at(u32 n) { return &pirqs[index_nospec(n, MAX_PIRQS)]; }
 
@@ -155,20 +157,19 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low)
 {
     if (gsi >= nr_gsis)
         return -EINVAL;
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(gsi);
     int rc = p->bound ? -EEXIST : gsi_prepare(gsi);
 
-    if (!rc) {
-        struct pirq was = *p;
+    if (rc)
+        return rc;
+    struct pirq was = *p;
 
-        p->level = level;
-        p->active_low = active_low;
-        rc = gsi_apply(gsi, true);
-        if (rc)
-            *p = was;
-    }
-    spin_unlock(&irq_lock);
+    p->level = level;
+    p->active_low = active_low;
+    rc = gsi_apply(gsi, true);
+    if (rc)
+        *p = was;
     return rc;
 }
 
@@ -178,7 +179,7 @@ int pirq_map_gsi(struct domain *d, u32 gsi)
         return d->is_hardware ? -EINVAL : -EPERM;
     if (!io_rights_has_pirq(&d->io, gsi))
         return -EPERM;
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(gsi);
     int rc = gsi_prepare(gsi);
 
@@ -186,7 +187,6 @@ int pirq_map_gsi(struct domain *d, u32 gsi)
         rc = pirq_claim(p, d);
     if (!rc)
         p->mapped = true;
-    spin_unlock(&irq_lock);
     return rc ? rc : (int)gsi;
 }
 
@@ -226,10 +226,9 @@ int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix)
 
     if (!d->is_hardware) /* devices are nobody else's; map_pirq's row cannot say it, GSIs are given one by one */
         return -EPERM;
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     int n = free_pirq(), rc = n < 0 ? n : msi_prepare(d, (u32)n, &t);
 
-    spin_unlock(&irq_lock);
     return rc ? rc : n;
 }
 
@@ -247,24 +246,21 @@ int pirq_unmap(struct domain *d, u32 n)
 
     if (rc)
         return rc;
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(n);
 
     if (!p->mapped || p->owner != d)
-        rc = -EINVAL;
-    else if (p->bound)
-        rc = -EBUSY;
-    else {
-        p->mapped = false;
-        pirq_disclaim(p);
-        if (p->kind == PIRQ_MSI) {
-            msi_disable(&p->msi);
-            vector_free(p->at);
-            p->kind = PIRQ_FREE;
-        }
+        return -EINVAL;
+    if (p->bound)
+        return -EBUSY;
+    p->mapped = false;
+    pirq_disclaim(p);
+    if (p->kind == PIRQ_MSI) {
+        msi_disable(&p->msi);
+        vector_free(p->at);
+        p->kind = PIRQ_FREE;
     }
-    spin_unlock(&irq_lock);
-    return rc;
+    return 0;
 }
 
 void pirqs_release(struct domain *d)
@@ -282,33 +278,33 @@ int pirq_bind(struct domain *d, u32 n, u32 port)
 
     if (rc)
         return rc;
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(n);
 
     if (n < nr_gsis)
         rc = gsi_prepare(n);
-    if (!rc && p->kind == PIRQ_FREE)
-        rc = -EINVAL;
-    if (!rc && p->bound)
-        rc = -EEXIST;
-    if (!rc)
-        rc = pirq_claim(p, d);
+    if (rc)
+        return rc;
+    if (p->kind == PIRQ_FREE)
+        return -EINVAL;
+    if (p->bound)
+        return -EEXIST;
+    rc = pirq_claim(p, d);
     if (!rc && p->kind == PIRQ_GSI)
         rc = gsi_apply(n, false); /* what comes at once waits for irq_lock */
     if (rc) {
         pirq_disclaim(p);
-    } else {
-        p->port = port;
-        p->bound = true;
-        p->awaiting_eoi = false;
+        return rc;
     }
-    spin_unlock(&irq_lock);
-    return rc;
+    p->port = port;
+    p->bound = true;
+    p->awaiting_eoi = false;
+    return 0;
 }
 
 void pirq_unbind(struct domain *d, u32 n)
 {
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(n);
 
     if (p->bound && p->owner == d) {
@@ -317,7 +313,6 @@ void pirq_unbind(struct domain *d, u32 n)
             io_apic_mask(n, true);
         pirq_disclaim(p);
     }
-    spin_unlock(&irq_lock);
 }
 
 int pirq_eoi(struct domain *d, u32 n)
@@ -326,7 +321,7 @@ int pirq_eoi(struct domain *d, u32 n)
 
     if (rc)
         return rc;
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(n);
 
     if (p->kind == PIRQ_GSI && p->owner == d && p->awaiting_eoi) {
@@ -334,7 +329,6 @@ int pirq_eoi(struct domain *d, u32 n)
         if (p->bound)
             io_apic_mask(n, false);
     }
-    spin_unlock(&irq_lock);
     return 0;
 }
 
@@ -397,12 +391,10 @@ static int pirq_move_vector(u32 n)
 
 static int move_from(u32 n, const struct percpu *c)
 {
-    spin_lock(&irq_lock);
-    bool there = (pirqs[n].kind == PIRQ_GSI || pirqs[n].kind == PIRQ_MSI) && pirqs[n].at.cpu == c->id;
-    int rc = there ? pirq_move_vector(n) : 0;
+    spin_lock_scope(&irq_lock);
+    bool there = has_vector(&pirqs[n]) && pirqs[n].at.cpu == c->id;
 
-    spin_unlock(&irq_lock);
-    return rc;
+    return there ? pirq_move_vector(n) : 0;
 }
 
 /* Each step is whole: where one fails, what has been moved stays where it is now and holds one vector, as before. */
@@ -431,16 +423,14 @@ void irq_drain(void)
         cpu_relax();
         irq_disable();
     }
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     vectors_forget(this_cpu());
-    spin_unlock(&irq_lock);
 }
 
 void irq_return_to_cpu(const struct percpu *c)
 {
-    spin_lock(&irq_lock);
+    spin_lock_scope(&irq_lock);
     vectors_open(c);
-    spin_unlock(&irq_lock);
 }
 
 void pirqs_print(void)
@@ -448,11 +438,10 @@ void pirqs_print(void)
     for (u32 i = 0; i < MAX_PIRQS; i++) {
         const struct pirq *p = &pirqs[i];
 
-        spin_lock(&irq_lock); /* without it the owner may go meanwhile */
-        if ((p->kind == PIRQ_GSI || p->kind == PIRQ_MSI) && (p->bound || p->count))
+        spin_lock_scope(&irq_lock); /* without it the owner may go meanwhile */
+        if (has_vector(p) && (p->bound || p->count))
             printk("  pirq %3u %s d%d CPU %u vector %02x %s %s port %u count %lu%s\n", i, p->kind == PIRQ_GSI ? "GSI" : "MSI",
                    p->owner ? p->owner->id : -1, p->at.cpu, p->at.vector, p->level ? "level" : "edge", p->bound ? "bound" : "unbound",
                    p->port, p->count, p->awaiting_eoi ? " awaiting EOI" : "");
-        spin_unlock(&irq_lock);
     }
 }

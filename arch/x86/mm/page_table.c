@@ -152,7 +152,7 @@ int hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
 
 void hv_unmap(u64 va, u64 size)
 {
-    spin_lock(&hv_map_lock);
+    spin_lock_scope(&hv_map_lock);
     for (; size; size -= PAGE_SIZE, va += PAGE_SIZE) {
         pte_t *e = entry_for(va, 1, 0);
 
@@ -160,7 +160,6 @@ void hv_unmap(u64 va, u64 size)
             WRITE_ONCE(*e, 0);
         invlpg(va);
     }
-    spin_unlock(&hv_map_lock);
 }
 
 static void hv_free_tables(pte_t entry, unsigned level)
@@ -197,10 +196,9 @@ static void drop_early(pte_t *t, unsigned level)
 
 void hv_drop_early(unsigned slot)
 {
-    spin_lock(&hv_map_lock);
+    spin_lock_scope(&hv_map_lock);
     if (hv_l4[slot] & PTE_PRESENT)
         drop_early(table_virt(hv_l4[slot] & PTE_ADDR_MASK), 3);
-    spin_unlock(&hv_map_lock);
 }
 
 pte_t hv_lookup(u64 va)

@@ -76,11 +76,10 @@ void vmap_give_back(u64 va, u64 size)
     u32 first = (u32)((va - VMAP_VIRT_START) / UNIT);
 
     hv_unmap(va, size);
-    spin_lock(&vmap_lock);
+    spin_lock_scope(&vmap_lock);
     vmap_mark_units(taken, first, units_of(size), false);
     vmap_mark_units(stale, first, units_of(size), true);
     nr_stale += units_of(size);
-    spin_unlock(&vmap_lock);
 }
 
 u64 vmap_reserve_for_cpus(u64 size, u64 align)

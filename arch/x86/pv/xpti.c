@@ -173,10 +173,9 @@ void xpti_load_l4(struct vcpu *v, bool user, mfn_t mfn)
     const pte_t *l4 = mfn ? mfn_to_virt(mfn) : NULL;
     pte_t *copy = v->pv.xpti.l4[user];
 
-    spin_lock(&v->pv.xpti.lock);
+    spin_lock_scope(&v->pv.xpti.lock);
     copy_slots(copy, l4, 0, HV_SLOT_FIRST);
     copy_slots(copy, l4, HV_SLOT_LAST + 1, PT_ENTRIES);
-    spin_unlock(&v->pv.xpti.lock);
 }
 
 /*
@@ -193,11 +192,10 @@ void xpti_l4_changed(const struct domain *d, const pte_t *entry)
 
         if (!v)
             continue;
-        spin_lock(&v->pv.xpti.lock);
+        spin_lock_scope(&v->pv.xpti.lock);
         if (v->pv.kernel_l4 == mfn)
             v->pv.xpti.l4[0][slot] = READ_ONCE(*entry);
         if (v->pv.user_l4 == mfn)
             v->pv.xpti.l4[1][slot] = READ_ONCE(*entry);
-        spin_unlock(&v->pv.xpti.lock);
     }
 }

@@ -65,10 +65,9 @@ static spinlock_t poll_lock = SPINLOCK_INIT(LOCK_LEAF); /* CPUs share banks and 
 bool mc_event_take(struct mc_event *e)
 {
     u32 id = this_cpu()->id;
-    bool found = false;
 
-    spin_lock(&poll_lock);
-    for (u32 i = 0; i < MAX_EVENTS && !found; i++) {
+    spin_lock_scope(&poll_lock);
+    for (u32 i = 0; i < MAX_EVENTS; i++) {
         if (__atomic_load_n(&events[i].full, __ATOMIC_ACQUIRE) != 1)
             continue;
         /* An event that hit a guest is taken by the CPU whose `current` that guest is. */
@@ -76,10 +75,9 @@ bool mc_event_take(struct mc_event *e)
             continue;
         *e = events[i].event;
         __atomic_store_n(&events[i].full, 0, __ATOMIC_RELEASE);
-        found = true;
+        return true;
     }
-    spin_unlock(&poll_lock);
-    return found;
+    return false;
 }
 
 /* ---- access to the banks, with injected values in front of them ---- */
@@ -261,7 +259,7 @@ static bool read_bank(u32 bank, struct mc_event *e)
 
 void machine_check_poll(void)
 {
-    spin_lock(&poll_lock);
+    spin_lock_scope(&poll_lock);
     for (u32 i = 0; i < nr_banks; i++) {
         struct mc_event e = { .restartable = true };
 
@@ -271,7 +269,6 @@ void machine_check_poll(void)
         put_event(&e);
         mc_clear(bank_msr(i, REG_STATUS));
     }
-    spin_unlock(&poll_lock);
 }
 
 /*
