@@ -34,7 +34,6 @@ static int parse_mmap(struct boot_info *bi, const struct tag *t)
     if (t->size < 16)
         return refuse("memory map tag too short");
     u32 entry_size = read_u32(p + 8);
-
     if (entry_size < 24 || entry_size > 1024)
         return refuse("memory map entry size is absurd");
     for (u32 off = 16; off + entry_size <= t->size; off += entry_size)
@@ -91,7 +90,6 @@ int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
     if (max_size < 16)
         return refuse("structure too short");
     u32 total = read_u32(mbi);
-
     if (total < 16 || total > max_size)
         return refuse("total size is absurd");
     for (u32 off = 8; off + sizeof(struct tag) <= total;) {

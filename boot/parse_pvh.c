@@ -37,12 +37,10 @@ int pvh_parse(struct boot_info *bi, paddr_t at)
     bi->rsdp = si->rsdp;
 
     const struct pvh_memmap_entry *e = phys_to_virt(si->memmap);
-
     for (u32 i = 0; i < MIN(si->memmap_entries, MAX_MAP_ENTRIES); i++, e++)
         boot_info_add_e820(bi, e->addr, e->size, e->type);
 
     const struct pvh_module *m = phys_to_virt(si->modlist);
-
     for (u32 i = 0; i < MIN(si->nr_modules, 2u * BOOT_MAX_MODULES); i++, m++)
         if (!boot_info_add_module(bi, m->paddr, m->paddr + m->size, m->cmdline ? phys_to_virt(m->cmdline) : "", m->cmdline ? MAX_LINE : 1))
             return -EINVAL;

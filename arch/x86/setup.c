@@ -56,7 +56,6 @@ static int read_boot_information(void)
         return pvh_parse(bi, boot_information);
     }
     bool efi = boot_protocol == BOOT_PROTO_MULTIBOOT2_EFI;
-
     bi->platform = efi ? PLATFORM_EFI : PLATFORM_BIOS;
     rc = multiboot2_parse(bi, phys_to_virt(boot_information), MBI_MAX_SIZE);
     if (rc)
@@ -156,7 +155,6 @@ static void early_boot(void)
     serial_register();                /* a panic finds com1, whatever was not done yet */
     cpu_identify();                   /* CPUID only; page sizes and address width for what follows */
     int rc = read_boot_information();
-
     cmdline_parse(boot_info.cmdline); /* before what it sets; what it says appears with the first console */
     boot_info_sort_memory(&boot_info);
     consoles_start_serial();

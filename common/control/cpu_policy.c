@@ -41,7 +41,6 @@ static u32 list_leaves(struct xen_cpuid_leaf *list, leaf_source source)
     for (u32 base = 0; base <= 0x80000000; base += 0x80000000) {
         source(base, 0, last);
         u32 end = MIN(last[0], base ? CPUID_LAST_EXT : CPUID_LAST_BASIC);
-
         for (u32 leaf = base; leaf <= end; leaf++)
             for (u32 sub = 0; sub < MAX(subleaves(leaf), 1u); sub++, n++) {
                 list[n].leaf = leaf;
@@ -118,7 +117,6 @@ static int apply_leaves(struct xen_cpuid_leaf *list, u32 count, struct xen_domct
             return -EFAULT;
         struct xen_cpuid_leaf *l = cpuid_find(list, count, said.leaf, said.subleaf);
         int rc = !l || l->subleaf != said.subleaf ? (may_be_left_out(&said) ? 0 : -ERANGE) : apply_leaf(l, &said);
-
         if (rc) {
             p->err_leaf = said.leaf;
             p->err_subleaf = said.subleaf;
@@ -150,7 +148,6 @@ static int check_msrs(struct xen_domctl_cpu_policy *p)
         if (copy_from_guest(&said, guest_ptr_index(p->msrs, i, sizeof(said)), sizeof(said)))
             return -EFAULT;
         bool ok = false;
-
         for (u32 n = 0; n < MAX_MSRS && !ok; n++) {
             msr_entry(&is, n, true);
             ok = is.idx == said.idx && is.val == said.val && !said.flags;
@@ -212,12 +209,10 @@ long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)
     if (p->nr_leaves > MAX_LEAVES || p->nr_msrs > MAX_MSRS)
         return -E2BIG;
     struct xen_cpuid_leaf *list = hv_alloc(MAX_LEAVES * sizeof(*list));
-
     if (!list)
         return -ENOMEM;
     u32 count = list_of_domain(list, d);
     long rc = apply_leaves(list, count, p);
-
     if (!rc)
         rc = check_msrs(p);
     if (rc) {
@@ -268,11 +263,9 @@ long sysctl_cpu_policy(void *arg)
     struct xen_sysctl_cpu_policy *op = arg;
     leaf_source source;
     int rc = op->_rsvd ? -EINVAL : source_of(op->index, &source);
-
     if (rc)
         return rc;
     struct xen_cpuid_leaf *list = hv_alloc(MAX_LEAVES * sizeof(*list));
-
     if (!list)
         return -ENOMEM;
     rc = copy_policy(list, list_leaves(list, source), source != cpuid_machine, op->leaves, &op->nr_leaves, op->msrs, &op->nr_msrs);
@@ -288,7 +281,6 @@ long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op)
     if (!list)
         return -ENOMEM;
     int rc = copy_policy(list, list_of_domain(list, d), true, p->leaves, &p->nr_leaves, p->msrs, &p->nr_msrs);
-
     hv_free(list);
     return rc;
 }
@@ -302,7 +294,6 @@ u32 cpu_featureset_word(u32 index, u32 n)
                                        { 0x80000008, 0, 1 }, { 7, 0, 3 }, { 7, 1, 0 },          { 0x80000021, 0, 0 } };
     leaf_source source;
     u32 words[4];
-
     if (n >= CPU_FEATURESET_WORDS || source_of(index, &source))
         return 0;
     source(places[n].leaf, places[n].sub, words);
@@ -315,7 +306,6 @@ long sysctl_cpu_featureset(void *arg)
     u32 room = op->features.va ? op->nr_features : 0;
     leaf_source source;
     int rc = source_of(op->index, &source);
-
     for (u32 n = 0; n < MIN(room, (u32)CPU_FEATURESET_WORDS) && !rc; n++) {
         u32 word = cpu_featureset_word(op->index, n);
 

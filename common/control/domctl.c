@@ -73,7 +73,6 @@ static long run_paused(const struct subop *row, struct domain *d, void *arg)
         return -EINVAL; /* its state is in use */
     bool alone = row->how == ON_VCPU_ALONE;
     long rc = alone ? domain_pause(d) : vcpu_pause(v);
-
     if (rc)
         return rc;
     rc = row->on_vcpu(v, arg);
@@ -120,7 +119,6 @@ static long call(const struct subop *row, void *arg, __unused void *whole)
     if (row->how == FINDS_IT)
         return row->on_domain(d, op);
     long rc = d ? run_in_turn(row, d, op) : -ESRCH;
-
     return rc == -ERESTART ? hypercall_again(__HYPERVISOR_domctl, NULL, 0) : rc;
 }
 

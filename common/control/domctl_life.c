@@ -31,7 +31,6 @@ long domctl_create(struct domain *d, struct xen_domctl *op)
         return -EINVAL;
     memcpy(config.handle, c->handle, sizeof(config.handle));
     int rc = domain_create(op->domain && op->domain < DOMID_FIRST_RESERVED ? op->domain : DOMID_INVALID, &config, &d);
-
     if (!rc) {
         spec_warn_of_guests();
         op->domain = d->id;

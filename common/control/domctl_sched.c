@@ -54,7 +54,6 @@ long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
     if (rc)
         return rc;
     cpuset_t hard = v->sched.hard_affinity, soft = v->sched.soft_affinity, usable = cpuset_read(&cpus_online);
-
     if (x->flags & XEN_VCPUAFFINITY_HARD)
         rc = read_set(&x->cpumap_hard, &hard);
     if (!rc && (x->flags & XEN_VCPUAFFINITY_SOFT))
@@ -124,7 +123,6 @@ long domctl_vcpu_info(struct domain *d, struct xen_domctl *op)
     if (!v)
         return x->vcpu < d->max_vcpus ? -ESRCH : -EINVAL;
     u32 paused = READ_ONCE(v->pause_flags);
-
     *x = (struct xen_domctl_getvcpuinfo){ .vcpu = x->vcpu,
                                           .online = !(paused & PAUSE_DOWN),
                                           .blocked = paused & (PAUSE_BLOCKED | PAUSE_POLL) ? 1 : 0,

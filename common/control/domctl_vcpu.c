@@ -44,12 +44,10 @@ long domctl_get_context(struct vcpu *v, void *arg)
     if (!v->initialised)
         return -ENODATA;
     struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
-
     if (!c)
         return -ENOMEM;
     pv_get_context(v, c);
     long rc = copy_to_guest(x->ctxt, c, sizeof(*c));
-
     hv_free(c);
     return rc;
 }
@@ -101,7 +99,6 @@ long domctl_set_xstate(struct vcpu *v, void *arg)
         return -EINVAL;
     char *image = hv_alloc(cpu.xsave_size); /* zeroed: components that are not sent are as after reset */
     long rc = !image ? -ENOMEM : copy_from_guest(&head, x->buffer, sizeof(head));
-
     if (!rc)
         rc = copy_from_guest(image, guest_ptr_add(x->buffer, sizeof(head)), x->size - sizeof(head));
     if (!rc)
@@ -181,7 +178,6 @@ long domctl_set_msrs(struct vcpu *v, void *arg)
         if (msr.reserved)
             return -EINVAL;
         u64 *field = vmce_field(&state, msr.index);
-
         if (field)
             *field = msr.value;
         else if (msr.index == MSR_TSC_AUX && !(msr.value >> 32))
@@ -192,7 +188,6 @@ long domctl_set_msrs(struct vcpu *v, void *arg)
             return -EINVAL;
     }
     int rc = vmce_set_state(v, &state);
-
     if (!rc) {
         v->pv.tsc_aux = tsc_aux;
         v->pv.spec_ctrl = spec_ctrl;

@@ -23,7 +23,6 @@ static long vendor(struct xenpf_efi_info *info)
     n = MIN(n, room - 1);
     u16 end = 0;
     guest_ptr_t to = info->u.vendor.name;
-
     return copy_to_guest(to, efi_info.vendor, n * sizeof(u16)) || copy_to_guest(guest_ptr_index(to, n, sizeof(u16)), &end, sizeof(end)) ?
                -EFAULT :
                0;
@@ -71,7 +70,6 @@ static long get_time(struct xenpf_efi_runtime_call *c)
     } capabilities = { 0 };
 
     long rc = efi_call(EFI_GET_TIME, &c->status, (u64[5]){ (u64)&c->u.get_time.time, (u64)&capabilities });
-
     c->u.get_time.resolution = capabilities.resolution;
     c->u.get_time.accuracy = capabilities.accuracy;
     c->misc = capabilities.sets_to_zero ? XEN_EFI_GET_TIME_SET_CLEARS_NS : 0;
@@ -126,7 +124,6 @@ static long get_variable(struct xenpf_efi_runtime_call *c)
     u16 *name = name_from_guest(c->u.variable.name);
     void *data = name ? hv_alloc(room) : NULL;
     long rc = !name ? -EINVAL : !data ? -ENOMEM : 0;
-
     if (!rc)
         rc = efi_call(EFI_GET_VARIABLE, &c->status,
                       (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, (u64)&attributes, (u64)&size, (u64)data });
@@ -148,7 +145,6 @@ static long set_variable(struct xenpf_efi_runtime_call *c)
     u16 *name = name_from_guest(c->u.variable.name);
     void *data = name ? hv_alloc(size) : NULL;
     long rc = !name ? -EINVAL : !data ? -ENOMEM : copy_from_guest(data, c->u.variable.data, size);
-
     if (!rc)
         rc = efi_call(EFI_SET_VARIABLE, &c->status, (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, c->misc, size, (u64)data });
     hv_free(data);

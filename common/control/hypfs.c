@@ -94,7 +94,6 @@ static long hypfs_read(const char *path, guest_ptr_t out, u64 size)
     if (!n)
         return -ENOENT;
     struct xen_hypfs_direntry e = hypfs_describe(n);
-
     if (size < sizeof(e) || copy_to_guest(out, &e, sizeof(e)))
         return size < sizeof(e) ? -EINVAL : -EFAULT;
     if (size - sizeof(e) < e.content_len)

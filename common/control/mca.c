@@ -191,7 +191,6 @@ static void mca_describe(const struct record *r, struct mc_info *mi)
 
     memset(mi, 0, sizeof(*mi));
     struct mcinfo_global *g = mca_append_record(mi, &used, MC_TYPE_GLOBAL, sizeof(*g));
-
     g->mc_domid = r->running;
     g->mc_vcpuid = (u16)r->vcpu;
     g->mc_coreid = (u16)e->cpu;
@@ -199,7 +198,6 @@ static void mca_describe(const struct record *r, struct mc_info *mi)
     g->mc_flags = MC_FLAG_MCE | (e->severity == MC_CORRECTED ? MC_FLAG_CORRECTABLE : MC_FLAG_UNCORRECTABLE | MC_FLAG_RECOVERABLE);
     g->mc_gstatus = e->mcg_status;
     struct mcinfo_bank *b = mca_append_record(mi, &used, MC_TYPE_BANK, sizeof(*b));
-
     b->mc_bank = (u16)e->bank;
     b->mc_domid = r->owner;
     b->mc_status = e->status;
@@ -209,7 +207,6 @@ static void mca_describe(const struct record *r, struct mc_info *mi)
     if (!r->retired)
         return;
     struct mcinfo_recovery *rec = mca_append_record(mi, &used, MC_TYPE_RECOVERY, sizeof(*rec));
-
     rec->mc_bank = (u16)e->bank;
     rec->action_flags = REC_ACTION_RECOVERED;
     rec->action_types = MC_ACTION_PAGE_OFFLINE;

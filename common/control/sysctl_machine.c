@@ -113,7 +113,6 @@ long sysctl_pcitopoinfo(void *arg)
         if (copy_from_guest(&dev, guest_ptr_index(op->devs, i, sizeof(dev)), sizeof(dev)))
             return -EFAULT;
         u32 node = node_of(&dev);
-
         if (copy_to_guest(guest_ptr_index(op->nodes, i, sizeof(node)), &node, sizeof(node)))
             return -EFAULT;
         preempt_point();

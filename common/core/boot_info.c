@@ -19,7 +19,6 @@ static paddr_t reachable_end(paddr_t start, paddr_t end)
     if (end <= limit)
         return end;
     bool sound = end <= ADDRESSES_END && start < limit;
-
     printk(LOG_WARN "Memory map: RAM at %lx to %lx cannot be: it is %s\n", start, end,
            sound ? "cut where the processor's addresses end" : "left out");
     return sound ? limit : start;
@@ -70,7 +69,6 @@ bool boot_info_add_module(struct boot_info *bi, paddr_t start, paddr_t end, cons
         return true;
     }
     struct boot_module *m = &bi->modules[bi->nr_modules++];
-
     m->start = start;
     m->end = end;
     boot_info_copy_line(m->cmdline, sizeof(m->cmdline), cmdline, size, "of a module");

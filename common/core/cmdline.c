@@ -113,7 +113,6 @@ static void apply_word(char *word)
         *equals = 0;
     const struct option *o = find_option(word);
     const char *reason = option_absence(word);
-
     if (!o && positive) {
         o = find_option(positive);
         value = "no";

@@ -58,7 +58,6 @@ static int parse_console(const char *value, void *var)
             word[4] = 0;
         }
         int i = word_index(word, names, ARRAY_SIZE(names));
-
         if (i < 0) {
             printk(LOG_WARN "console=: there is no '%s' here; com1, com2, vga and none are known\n", word);
             continue;
@@ -240,7 +239,6 @@ void console_replay(void)
 {
     spin_lock(&console_lock);
     u64 end = ring_end, start = end > RING_SIZE ? end - RING_SIZE : 0;
-
     for (u64 i = 0; i < MIN(end, (u64)BOOT_LOG_SIZE); i++)
         console_replay_char(boot_log[i]);
     /* What both hold is shown once. */

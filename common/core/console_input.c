@@ -44,7 +44,6 @@ static bool in_sequence(char c)
 {
     static enum { NONE, AFTER_ESC, ONE_MORE, PARAMETERS, STRING } at;
     bool inside = at != NONE || c == ESC;
-
     if (c == ESC)
         at = AFTER_ESC;
     else if (at == AFTER_ESC)
@@ -94,13 +93,11 @@ char console_next_key(void)
 {
     spin_lock(&rx_lock);
     char key = keys_head != keys_tail ? keys[keys_head++ % sizeof(keys)] : 0;
-
     if (!key && said_to_dom0 != to_dom0) /* behind the last: a switch that found no room */
         key = CONSOLE_SWITCH;
     if (key == CONSOLE_SWITCH)
         said_to_dom0 = !said_to_dom0;
     bool dom0 = said_to_dom0;
-
     spin_unlock(&rx_lock);
     if (key == CONSOLE_SWITCH)
         say_where_input_goes(dom0);

@@ -22,7 +22,6 @@ const char *panic_code_name(enum panic_code code)
     };
 
     u32 vector = (u32)code - PANIC_TRAP(0);
-
     if (code < PANIC_CODE_COUNT)
         return codes[code].name;
     return vector < 32 ? traps[vector] : "T20"; /* an interrupt */

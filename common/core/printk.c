@@ -22,7 +22,6 @@ static int parse_level(const char *value, void *var)
 
     copy_bounded(first, sizeof(first), value, slash ? (size_t)(slash - value) : strlen(value));
     int i = word_index(first, level_names, ARRAY_SIZE(level_names));
-
     if (i < 0 || (slash && word_index(slash + 1, level_names, ARRAY_SIZE(level_names)) < 0))
         return -EINVAL;
     *(int *)var = MIN(i, 4) - 1; /* "all" is "debug" */
@@ -63,7 +62,6 @@ static void refill_tokens(void)
         want = (u32)MIN((u64)GUEST_BURST, left + add);
     while (!__atomic_compare_exchange_n(&guest_tokens, &left, want, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     u32 dropped = want > 1 ? __atomic_exchange_n(&guest_dropped, 0, __ATOMIC_RELAXED) : 0;
-
     if (dropped)
         printk(LOG_WARN "%u messages about guests were suppressed\n", dropped);
 }
@@ -107,7 +105,6 @@ void vprintk(const char *fmt, va_list ap)
     }
     size_t n = strlen(text);
     u32 where = show ? CONSOLE_SINKS | CONSOLE_MESSAGES : 0;
-
     if (!n)
         return;
     if (at_line_start) {

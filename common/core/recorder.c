@@ -115,7 +115,6 @@ void recorder_look(void *place)
         return;
     /* It is told once, also if the next records are kept elsewhere or nowhere. */
     struct record_head head = r->head;
-
     r->head.magic = 0;
     if (previous.magic)
         return;

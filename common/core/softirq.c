@@ -53,7 +53,6 @@ void softirq_process(void)
             return;
         ASSERT(c->locks_held == 0);
         unsigned nr = bit_first(pending);
-
         __atomic_fetch_and(&c->softirq_pending, ~(1u << nr), __ATOMIC_RELAXED);
         handlers[nr]();
     }

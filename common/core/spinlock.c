@@ -66,7 +66,6 @@ void spin_lock(spinlock_t *lock)
     ASSERT(!(c->inside & INSIDE_NO_LOCKS));
     check_order(c, lock);
     u16 ticket = __atomic_fetch_add(&lock->tail, 1, __ATOMIC_ACQUIRE);
-
     if (likely(__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) == ticket))
         taken(c, lock);
     else

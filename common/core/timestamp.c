@@ -41,7 +41,6 @@ static void civil_from_days(u64 days, u64 *y, u64 *m, u64 *d)
         of_year = 365 * year + year / 4 - year / 100 + year / 400;
     } while (of_year > since);
     u64 day = since - of_year, month = (5 * day + 2) / 153;
-
     *d = day - (153 * month + 2) / 5 + 1;
     *m = month < 10 ? month + 3 : month - 9;
     *y = year + (month >= 10);
@@ -53,7 +52,6 @@ static size_t print_date(char *buf, size_t size, u64 ns, bool ms)
 
     civil_from_days(ns / NS_PER_SEC / 86400, &y, &m, &d);
     size_t n = (size_t)hv_snprintf(buf, size, "[%04lu-%02lu-%02lu %02lu:%02lu:%02lu", y, m, d, s / 3600, s / 60 % 60, s % 60);
-
     return n + (size_t)hv_snprintf(buf + n, size - n, ms ? ".%03lu] " : "] ", ns / 1000000 % 1000);
 }
 

@@ -19,7 +19,6 @@ static struct domain *struct_alloc(void)
     if (!pg)
         return NULL;
     struct domain *d = memset(page_to_virt(pg), 0, STRUCT_PAGES << PAGE_SHIFT);
-
     d->life_lock = d->line_lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
     d->page_lock = (spinlock_t)SPINLOCK_INIT(LOCK_PAGE_LIST);
     d->event_lock = (spinlock_t)SPINLOCK_INIT(LOCK_EVENT);
@@ -70,7 +69,6 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     sched_domain_init(d);
     domain_watchdog_init(d);
     int rc = domain_allocate_parts(d);
-
     if (!rc)
         rc = domain_table_add(d, id);
     if (rc)

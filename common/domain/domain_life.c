@@ -79,7 +79,6 @@ int vcpu_pause(struct vcpu *v)
 {
     pause_begin(v);
     int rc = pause_wait(v);
-
     if (rc)
         vcpu_unpause(v);
     return rc;
@@ -186,7 +185,6 @@ void domain_shutdown(struct domain *d, u32 reason)
 {
     spin_lock(&d->life_lock);
     bool first = d->state < DOMAIN_CRASHED && domain_state_advance(d, DOMAIN_SHUT_DOWN); /* a crash before it decides */
-
     if (first)
         note_end(d, d->shutdown_code != SHUTDOWN_NONE ? d->shutdown_code : reason);
     spin_unlock(&d->life_lock);
@@ -223,7 +221,6 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_end(ap);
     spin_lock(&d->life_lock);
     bool first = domain_state_advance(d, DOMAIN_CRASHED);
-
     if (first)
         strlcpy(d->crash_reason, why, sizeof(d->crash_reason));
     spin_unlock(&d->life_lock);
@@ -345,7 +342,6 @@ static bool crash_to_deal_with(struct domain *d)
 {
     spin_lock_scope(&d->life_lock);
     bool first = d->state == DOMAIN_CRASHED && domain_state_advance(d, DOMAIN_SHUT_DOWN);
-
     if (first)
         note_end(d, SHUTDOWN_crash);
     return first;

@@ -60,7 +60,6 @@ struct domain *domain_by_id(domid_t id)
         return self;
     spin_lock_scope(&table_lock);
     struct domain *d = *link_of(id);
-
     return d && get_unless_gone(d) ? d : NULL;
 }
 
@@ -101,7 +100,6 @@ struct domain *domain_next(struct domain *d)
 {
     spin_lock(&table_lock);
     struct domain *next = first_held(d->next_by_id); /* d is held, so it is still linked */
-
     spin_unlock(&table_lock);
     domain_put(d);
     return next;
@@ -125,7 +123,6 @@ int domain_table_add(struct domain *d, domid_t wanted)
     if (wanted == DOMID_INVALID && !d->id)
         return -ENOSPC;
     struct domain **at = link_of(d->id), **before = link_by_id(d->id);
-
     if (*at)
         return -EEXIST;
     d->next_by_id = *before;
@@ -142,7 +139,6 @@ struct domain *domain_table_take_unheld(void)
     while (*at && READ_ONCE((*at)->refs))
         at = &(*at)->next_by_id;
     struct domain *d = *at;
-
     if (d) {
         *at = d->next_by_id;
         *link_of(d->id) = d->next_in_chain;

@@ -47,7 +47,6 @@ static int iomem_refuse(struct io_rights *r, mfn_t first, mfn_t last)
         if (was.first > last || first > was.last)
             continue;
         bool before = was.first<first, after = was.last> last;
-
         if (before && after && r->nr_iomem == MAX_IOMEM_RANGES)
             return -ENOSPC;
         io_rights_drop_range(r, i);

@@ -67,7 +67,6 @@ static int evtchn_grow_table(struct domain *d)
     if (first >= port_limit(d))
         return -ENOSPC;
     struct evtchn *page = hv_alloc(EVTCHNS_PER_PAGE * sizeof(*page));
-
     if (!page)
         return -ENOMEM;
     for (u32 i = 0; i < EVTCHNS_PER_PAGE; i++)
@@ -136,7 +135,6 @@ static struct evtchn *lock_with_partner(struct domain *d, u32 port, struct domai
         *partner = d;
         spin_lock(&d->event_lock);
         struct evtchn *c = port_in_use(d, port);
-
         if (!c || c->state != ECS_INTERDOMAIN || c->remote.dom == d)
             return c;
         *partner = c->remote.dom;
@@ -149,7 +147,6 @@ static struct evtchn *lock_with_partner(struct domain *d, u32 port, struct domai
         lock_two(d, *partner);
         c = port_in_use(d, port);
         bool bound = c && c->state == ECS_INTERDOMAIN && c->remote.dom == *partner;
-
         if (!bound)
             unlock_two(d, *partner);
         domain_put(*partner);
@@ -253,7 +250,6 @@ void evtchn_send_global_virq(u32 virq)
 {
     spin_lock(&virq_owner_lock);
     struct domain *d = virq_owners[virq] ? virq_owners[virq] : hardware_domain;
-
     if (d)
         domain_get(d); /* it may stop being the owner, and go */
     spin_unlock(&virq_owner_lock);
@@ -269,7 +265,6 @@ void evtchn_send_virq(struct domain *d, struct vcpu *v, u32 virq)
         v = d->vcpu[0];
     spin_lock_scope(&d->event_lock);
     u32 port = v ? v->virq_port[virq] : 0;
-
     if (port)
         set_pending(d, evtchn_from_port(d, port), port);
 }
@@ -278,7 +273,6 @@ void evtchn_send_pirq(struct domain *d, u32 port)
 {
     spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, port);
-
     if (c && c->state == ECS_PIRQ)
         set_pending(d, c, port);
 }
@@ -315,11 +309,9 @@ static long op_alloc_unbound(void *arg)
         return denied;
     spin_lock_scope(&d->event_lock);
     int port = port_alloc(d);
-
     if (port < 0)
         return port;
     struct evtchn *c = evtchn_from_port(d, (u32)port);
-
     c->state = ECS_UNBOUND;
     c->unbound.domain = remote ? remote->id : op->remote_dom;
     c->unbound.serial = remote ? remote->serial : 0;
@@ -354,7 +346,6 @@ static long op_bind_interdomain(void *arg)
     lock_two(d, remote);
     struct evtchn *rchn = port_in_use(remote, op->remote_port);
     int port = rchn && rchn->state == ECS_UNBOUND && unbound_for(rchn, d) ? port_alloc(d) : -EINVAL;
-
     if (port > 0) {
         struct evtchn *c = evtchn_from_port(d, (u32)port);
 
@@ -381,17 +372,14 @@ static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_
     if (state == ECS_VIRQ && v->virq_port[value])
         return -EEXIST;
     int port = port_alloc(d);
-
     if (port < 0)
         return port;
     int rc = state == ECS_PIRQ ? pirq_bind(d, value, (u32)port) : 0;
-
     if (rc) {
         free_append(d, (u32)port);
         return rc;
     }
     struct evtchn *c = evtchn_from_port(d, (u32)port);
-
     c->state = (u8)state;
     c->vcpu = vcpu;
     c->irq = value;
@@ -485,7 +473,6 @@ static long op_status(void *arg)
         return denied;
     spin_lock_scope(&d->event_lock);
     struct evtchn *c = evtchn_from_port(d, op->port);
-
     if (!c)
         return -EINVAL;
     op->status = public_state[c->state];
@@ -509,7 +496,6 @@ static long op_bind_vcpu(void *arg)
         return -ENOENT;
     spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, op->port);
-
     if (!c || c->state == ECS_IPI || (c->state == ECS_VIRQ && !virq_is_global(c->irq)))
         return -EINVAL;
     c->vcpu = op->vcpu;
@@ -523,7 +509,6 @@ static long op_unmask(void *arg)
 
     spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, port);
-
     if (!c)
         return -EINVAL;
     if (d->fifo ? evtchn_fifo_unmask(d, c, port) : evtchn_2l_unmask(d, port))
@@ -554,7 +539,6 @@ static bool reset_claim(struct domain *d)
 {
     spin_lock_scope(&d->event_lock);
     bool claimed = !d->evtchn_resetting;
-
     d->evtchn_resetting = true;
     return claimed;
 }
@@ -616,7 +600,6 @@ static long op_set_priority(void *arg)
 
     spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, op->port);
-
     if (!d->fifo)
         return -ENOSYS;
     if (!c || op->priority >= EVTCHN_FIFO_MAX_QUEUES)
@@ -662,13 +645,11 @@ void evtchn_print(struct domain *d)
     for (u32 port = 1; port < READ_ONCE(d->nr_ports); port++) {
         spin_lock_scope(&d->event_lock);
         struct evtchn *c = port_in_use(d, port);
-
         if (!c)
             continue;
         bool linked = c->state == ECS_INTERDOMAIN, numbered = c->state == ECS_PIRQ || c->state == ECS_VIRQ;
         domid_t peer = linked ? c->remote.dom->id : c->state == ECS_UNBOUND ? c->unbound.domain : d->id;
         u32 number = linked ? c->remote.port : numbered ? c->irq : 0;
-
         printk("  port %u: %s %u of d%u, v%u, prio %u%s\n", port, names[c->state], number, peer, c->vcpu, c->priority,
                port_pending(d, port) ? ", pending" : "");
     }

@@ -76,7 +76,6 @@ void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port)
 
     /* An event that moved to another queue must not be taken for the tail of its old one. */
     struct vcpu *last_v = d->vcpu[c->last_vcpu];
-
     if (last_v && (last_v != v || c->last_priority != c->priority) && last_v->fifo_queues[c->last_priority].tail == port)
         last_v->fifo_queues[c->last_priority].tail = 0;
     c->last_vcpu = v->id;
@@ -85,7 +84,6 @@ void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port)
     struct fifo_queue *q = &v->fifo_queues[c->priority];
     u32 *tail = q->tail ? word_of(d, q->tail) : NULL;
     bool appended = q->tail != port && tail && set_link(tail, port);
-
     if (!appended)
         WRITE_ONCE(v->fifo_control->head[c->priority], port);
     q->tail = port;
@@ -134,11 +132,9 @@ int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
         return -EINVAL;
     op->link_bits = EVTCHN_FIFO_LINK_BITS;
     int rc = page_get_and_type(op->control_gfn, d, PGT_WRITABLE);
-
     if (rc)
         return rc;
     struct page_info *pg = mfn_to_page(op->control_gfn), *old;
-
     spin_lock(&d->event_lock);
     if (!d->fifo) {
         d->fifo = true;
@@ -163,7 +159,6 @@ int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array 
     if (rc)
         return rc;
     struct page_info *pg = mfn_to_page(op->array_gfn);
-
     spin_lock(&d->event_lock);
     if (!d->fifo || d->fifo_nr_pages == FIFO_MAX_PAGES) {
         rc = d->fifo ? -ENOSPC : -EOPNOTSUPP;

@@ -27,7 +27,6 @@ static inline long __may_preempt __must_check grant_list_point(struct grant_list
     if (done == l->count)
         return 0;
     long rc = domain_work_point();
-
     if (rc)
         *l = (struct grant_list){ guest_ptr_index(l->at, done, size), l->count - done };
     return rc;

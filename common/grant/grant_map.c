@@ -45,7 +45,6 @@ static force_inline int16_t map_one(struct arch_walk *w, struct domain *d, struc
     if (unlikely(!(op->flags & KINDS)))
         return GNTST_bad_gntref;
     struct grant_mapping *m = maptrack_new(d, &handle);
-
     if (unlikely(!m))
         return GNTST_no_device_space;
     int16_t status = grant_pin(granter, op->ref, d->id, writes(op->flags), &mfn);
@@ -121,7 +120,6 @@ static force_inline int16_t unmap_one(struct arch_walk *w, struct domain *d, con
     if (unlikely(!m))
         return GNTST_bad_handle;
     bool device = !replace && op->dev_bus_addr && (flags & GNTMAP_device_map), host = op->host_addr && (flags & GNTMAP_host_map);
-
     if (device && op->dev_bus_addr != (u64)m->mfn << PAGE_SHIFT)
         status = GNTST_bad_dev_addr;
     else if (host)
@@ -145,7 +143,6 @@ static void unmap_end(struct domain *d, const struct unmapped *u)
     if (u->flags & KINDS & ~u->gone)
         return;
     struct domain *granter = mfn_to_virt(m->granter);
-
     grant_unpin(granter, m->ref, writes(u->flags));
     maptrack_give(d, u->handle, m);
     domain_put(granter);
@@ -169,7 +166,6 @@ static long unmap_list(struct grant_list *list, bool replace)
             if (rc)
                 break;
             struct unmapped *u = done + n;
-
             op.status = unmap_one(&walk, d, &op, replace, u);
             flush |= u->gone & GNTMAP_host_map;
             n += u->gone != 0;

@@ -29,7 +29,6 @@ int grant_shared_frame(struct domain *d, u32 n, mfn_t *mfn)
 {
     spin_lock(&d->grant_lock);
     int rc = n >= d->max_grant_frames || d->state >= DOMAIN_DYING ? -EINVAL : grant_grow_table(d, n + 1);
-
     if (!rc)
         *mfn = virt_to_mfn(d->grant_frames[index_nospec(n, GRANT_MAX_FRAMES)]);
     spin_unlock(&d->grant_lock);
@@ -183,6 +182,5 @@ long do_grant_table_op(u64 cmd, guest_ptr_t list, u64 count)
     if ((s32)count < 0)
         return -EINVAL;
     long rc = likely((u32)cmd < ARRAY_SIZE(rows) && row->how == ALL_AT_ONCE) ? row->run(&l) : one_by_one((u32)cmd, &l);
-
     return likely(rc != -ERESTART) ? rc : rest_again(cmd, &l);
 }

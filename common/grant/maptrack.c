@@ -16,7 +16,6 @@ static bool maptrack_grow(struct domain *d)
     if (!d->maptrack_frames)
         d->maptrack_frames = hv_alloc_page();
     struct grant_mapping *page = d->maptrack_frames ? hv_alloc_page() : NULL;
-
     if (!page)
         return false;
     for (u32 i = 0; i + 1 < MAPPINGS_PER_PAGE; i++)

@@ -75,7 +75,6 @@ static force_inline struct grant_mapping *__must_check maptrack_claim(struct dom
     if (handle / MAPPINGS_PER_PAGE >= frames)
         return NULL;
     struct grant_mapping *m = mapping_of(d, (u32)index_nospec(handle, (u64)frames * MAPPINGS_PER_PAGE));
-
     *flags = __atomic_exchange_n(&m->flags, 0, __ATOMIC_ACQ_REL);
     return *flags ? m : NULL;
 }

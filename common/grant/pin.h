@@ -89,7 +89,6 @@ static force_inline int16_t __must_check grant_pin(const struct domain *granter,
     u32 *pins = pins_of(granter, ref), x = pins_lock(pins);
     bool full = (x & PIN_USES) == PIN_USES;
     u64 entry = full ? 0 : entry_mark(entry_of(granter, ref), to, write);
-
     pins_unlock(pins, entry ? x + pin_of(write) : x);
     *mfn = entry >> ENTRY_FRAME_SHIFT;
     return entry ? GNTST_okay : full ? GNTST_no_space : GNTST_general_error;
@@ -115,7 +114,6 @@ static inline int16_t __must_check grant_swap(const struct domain *d, u32 a, u32
         return GNTST_okay;
     u32 *first = pins_of(d, MIN(a, b)), *second = pins_of(d, MAX(a, b)), x = pins_lock(first), y = pins_lock(second);
     bool unused = !((x | y) & PIN_USES);
-
     if (unused)
         *entry_of(d, b) = __atomic_exchange_n(entry_of(d, a), READ_ONCE(*entry_of(d, b)), __ATOMIC_SEQ_CST);
     pins_unlock(second, y);

@@ -54,7 +54,6 @@ static long console_in(guest_ptr_t guest, u64 count)
     if (!current->domain->is_hardware)
         return -EPERM;
     size_t n = console_read_dom0(buf, MIN(count, sizeof(buf)));
-
     return copy_to_guest(guest, buf, n) ? -EFAULT : (long)n;
 }
 

@@ -31,7 +31,6 @@ static long exchange_check(const struct xen_memory_exchange *e)
     if (!array_ok(in) || !array_ok(out))
         return -EFAULT;
     unsigned big = MAX(in->extent_order, out->extent_order);
-
     return (in->nr_extents << in->extent_order) & ((1ULL << big) - 1) ? -EINVAL : 0;
 }
 
@@ -45,7 +44,6 @@ static bool frame_claim(struct domain *d, mfn_t mfn)
         return false;
     struct page_info *pg = mfn_to_page(mfn);
     u64 seen = READ_ONCE(pg->ref_info), kept = seen & PGR_UNCACHED;
-
     if (seen == (kept | PGR_ALLOCATED | 2) && !(READ_ONCE(pg->type_info) & PGT_COUNT_MASK) &&
         __atomic_compare_exchange_n(&pg->ref_info, &seen, kept | 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return true;
@@ -119,7 +117,6 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
         return -EFAULT;
     u64 claimed = claim_chunk(x);
     struct page_info *fresh = claimed == nr ? fresh_frames(x, chunk, &rc) : NULL;
-
     if (!fresh) {
         exchange_unclaim(x, claimed);
         return rc;

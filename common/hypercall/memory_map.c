@@ -37,7 +37,6 @@ long machine_memory_map(void *arg)
         return -ENOMEM;
     m->nr_entries = machine_map(map, MIN(m->nr_entries, MACHINE_MAP_MAX));
     long rc = copy_to_guest(m->buffer, map, m->nr_entries * sizeof(*map));
-
     hv_free(map);
     return rc;
 }
@@ -64,7 +63,6 @@ long memory_map(void *arg)
     spin_unlock(&d->page_lock);
     m->nr_entries = MIN(m->nr_entries, copy->nr_entries);
     long rc = !copy->nr_entries ? -ENOSYS : copy_to_guest(m->buffer, copy->entries, m->nr_entries * sizeof(copy->entries[0]));
-
     hv_free(copy);
     return rc;
 }
@@ -79,7 +77,6 @@ long set_memory_map(void *arg)
     if (rc)
         return rc;
     struct memory_map *map = hv_alloc(sizeof(*map));
-
     if (!map)
         return -ENOMEM;
     map->nr_entries = n;
@@ -87,7 +84,6 @@ long set_memory_map(void *arg)
     if (!rc) {
         spin_lock(&d->page_lock);
         struct memory_map *old = d->memory_map;
-
         d->memory_map = map;
         map = old;
         spin_unlock(&d->page_lock);

@@ -49,7 +49,6 @@ static long release_frame(struct domain *d, mfn_t mfn)
         return -EINVAL;
     struct page_info *pg = mfn_to_page(mfn);
     long rc = -EINVAL;
-
     if (!(pg->ref_info & PGR_SPECIAL) && (__atomic_fetch_and(&pg->ref_info, ~PGR_ALLOCATED, __ATOMIC_ACQ_REL) & PGR_ALLOCATED)) {
         page_put(pg);
         rc = 0;
@@ -83,7 +82,6 @@ static long add_extents(const struct xen_memory_reservation *r, u64 *start, bool
         if (d->state >= DOMAIN_DYING || d->tot_pages + (1ULL << r->extent_order) > d->max_pages)
             break;
         struct page_info *pg = memory_alloc(d, r->extent_order, r->mem_flags);
-
         if (!pg || !memory_give(d, pg, r->extent_order, gpfn))
             break;
         mfn = page_to_mfn(pg);
@@ -193,7 +191,6 @@ static long call(const struct subop *row, void *arg, void *start)
     if (row->on_extents(arg, done) != -ERESTART)
         return (long)*done;
     const u64 cmd = (u64)(row - rows) | *done << MEMOP_EXTENT_SHIFT;
-
     return hypercall_again(__HYPERVISOR_memory_op, &cmd, 1);
 }
 

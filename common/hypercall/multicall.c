@@ -45,7 +45,6 @@ long do_multicall(guest_ptr_t list, u64 count)
     if ((!list.va && (u32)count) || !guest_range_ok(list.va, (u32)count * sizeof(struct multicall_entry)))
         return -EFAULT; /* a list at 0 could not be told from none in vcpu.batch */
     long rc = run_batch(v, list, (u32)count);
-
     v->batch = GUEST_NULL;
     return rc;
 }

@@ -42,7 +42,6 @@ static long op_poll(void *arg)
     if (copy_from_guest(ports, p->ports, p->nr_ports * sizeof(u32)))
         return -EFAULT;
     int pending = evtchn_any_pending(v->domain, ports, p->nr_ports);
-
     if (pending)
         return pending < 0 ? pending : 0; /* there is nothing to wait for */
     timer_stop(&v->poll_timer);           /* of an earlier poll that an event ended */

@@ -39,7 +39,6 @@ long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, 
         cmd = versioned->cmd;
     }
     long rc = subop_find(table, cmd, &row);
-
     if (rc)
         return rc;
     if (!table->version) {

@@ -122,11 +122,9 @@ static long op_register_info(struct vcpu *v, void *arg)
     if (v->info_page)
         return -EINVAL;
     int rc = page_get_and_type(r->mfn, v->domain, PGT_WRITABLE);
-
     if (rc)
         return rc;
     struct vcpu_info *area = (void *)((char *)mfn_to_virt(r->mfn) + r->offset);
-
     spin_lock(&v->domain->event_lock);
     if (v->info_page) { /* another vCPU was faster */
         spin_unlock(&v->domain->event_lock);
@@ -160,7 +158,6 @@ static long op_get_physid(struct vcpu *v, void *arg)
     if (v->domain != hardware_domain || cpuset_count(hard) != 1)
         return -EINVAL;
     u32 apic_id = cpu_table[cpuset_first(hard)]->apic_id;
-
     *(struct vcpu_get_physid *)arg = (struct vcpu_get_physid){ apic_id | (u64)acpi_id_of(apic_id) << 32 };
     return 0;
 }

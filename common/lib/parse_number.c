@@ -32,7 +32,6 @@ bool copy_words(char *dst, size_t dst_size, const void *src, size_t src_size)
         return true;
     /* A word that ends just where the room does is whole. */
     bool whole = ((const char *)src)[n - 1] == ' ';
-
     for (n--; n && !whole && dst[n - 1] != ' '; n--)
         ;
     dst[n] = 0;
@@ -70,7 +69,6 @@ u64 parse_size(const char *s, const char **end)
 
     p += suffix != NULL;
     bool fits = number && v << shift >> shift == v;
-
     if (end)
         *end = fits ? p : s;
     return fits ? v << shift : 0;

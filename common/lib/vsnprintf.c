@@ -169,7 +169,6 @@ int hv_snprintf(char *buf, size_t size, const char *fmt, ...)
 
     va_start(ap, fmt);
     int n = hv_vsnprintf(buf, size, fmt, ap);
-
     va_end(ap);
     return n;
 }

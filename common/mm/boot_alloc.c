@@ -82,7 +82,6 @@ paddr_t boot_alloc_filled(u64 size, u64 align, u8 with)
         if (r->type != E820_RAM || r->start >= GiB(512))
             continue;
         paddr_t at = find_below(ROUND_UP(r->start, PAGE_SIZE), ROUND_DOWN(MIN(r->end, GiB(512)), PAGE_SIZE), size, align);
-
         if (at) {
             boot_alloc_reserve(at, at + size);
             memset(phys_to_virt(at), with, size);

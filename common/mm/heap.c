@@ -56,7 +56,6 @@ static struct header *small_alloc(unsigned shift)
         }
     }
     struct free_block *b = small_free[shift];
-
     if (b)
         small_free[shift] = b->next;
     spin_unlock(&small_lock);
@@ -104,7 +103,6 @@ void hv_free(void *p)
     }
     struct free_block *b = (struct free_block *)h;
     unsigned shift = bit_first(h->size);
-
     spin_lock(&small_lock);
     b->next = small_free[shift];
     small_free[shift] = b;

@@ -80,7 +80,6 @@ static struct page_info *alloc_in_zone(unsigned zone, unsigned order)
     unsigned o = order + bit_first(fits);
     mfn_t mfn = free_lists[zone][o];
     u32 stamp = mfn_to_page(mfn)->tlb_stamp;
-
     list_remove(mfn, o);
     /* Give back lower halves: what is left for others is contiguous. */
     while (o > order) {
@@ -110,7 +109,6 @@ struct page_info *page_alloc_for(unsigned order, unsigned address_bits, u64 low_
     }
     spin_lock(&heap_lock);
     u64 own = claim ? MIN(*claim, 1ULL << order) : 0;
-
     if (free_pages + own < claimed_pages + (1ULL << order))
         top = ~0u; /* no zone: the rest is claimed by others */
     for (unsigned zone = top + 1; zone-- && !pg;) {
@@ -139,7 +137,6 @@ static void free_block(mfn_t mfn, unsigned order)
         if (!buddy || !mfn_valid(buddy) || zone_of(buddy) != zone_of(mfn))
             break;
         struct page_info *b = mfn_to_page(buddy);
-
         if (!(b->ref_info & PGR_FREE) || b->type_info != order)
             break;
         list_remove(buddy, order);
@@ -199,7 +196,6 @@ bool page_take_free(mfn_t mfn)
     spin_lock(&heap_lock);
     int order = free_order(mfn);
     bool found = order >= 0;
-
     if (found) {
         mfn_t head = mfn & ~((1ULL << order) - 1);
         u32 stamp = mfn_to_page(head)->tlb_stamp;
@@ -282,7 +278,6 @@ struct page_info *page_alloc_contiguous(u64 count)
         return NULL;
     unsigned order = count == 1 ? 0 : bit_last(count - 1) + 1;
     struct page_info *pg = page_alloc(order, 0);
-
     if (pg)
         page_free_range(page_to_mfn(pg) + count, (1ULL << order) - count);
     return pg;
@@ -295,7 +290,6 @@ int page_claim(u64 *claim, u64 frames, u64 low_kept)
     spin_lock(&heap_lock);
     u64 others = claimed_pages - *claim + MIN(low_kept, low_free_pages);
     bool fits = !frames || (others <= free_pages && frames <= free_pages - others);
-
     if (fits) {
         claimed_pages += frames - *claim;
         *claim = frames;

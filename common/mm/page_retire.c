@@ -68,7 +68,6 @@ enum frame_owner frame_owner(mfn_t mfn)
         return FRAME_NONE;
     const struct page_info *pg = mfn_to_page(mfn);
     u64 refs = READ_ONCE(pg->ref_info);
-
     if (refs & PGR_BROKEN && !pg->owner)
         return FRAME_RETIRED;
     if (pg->owner)

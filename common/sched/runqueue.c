@@ -18,7 +18,6 @@ int sched_init_cpu(struct percpu *c)
     if (queues[c->id])
         return 0;
     struct runqueue *rq = hv_alloc(sizeof(*rq));
-
     if (!rq)
         return -ENOMEM;
     rq->lock = (spinlock_t)SPINLOCK_INIT(LOCK_RUNQUEUE);
@@ -133,7 +132,6 @@ static struct percpu *claim_idle(cpuset_t set, const struct percpu *last)
         if (cpuset_empty(idle))
             return NULL;
         u32 number = cpuset_test(idle, last->id) ? last->id : cpuset_first(idle);
-
         if (cpuset_clear_atomic(&cpus_idle, number))
             return cpu_table[number];
     }
@@ -208,7 +206,6 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
     v->sched.vtime = v->sched.vtime > v->sched.moved_from ? rq->vtime + (v->sched.vtime - v->sched.moved_from) :
                                                             rq->vtime - MIN(rq->vtime, v->sched.moved_from - v->sched.vtime);
     bool preempt = rq_add_vcpu(rq, v);
-
     spin_unlock(&rq->lock);
     if (preempt)
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
@@ -229,7 +226,6 @@ void sched_vacate(struct percpu *c)
     for (;;) {
         spin_lock(&rq->lock);
         struct vcpu *v = rq_pop(rq);
-
         if (!v)
             break;
         sched_place(rq, v, system_time_ns());

@@ -53,7 +53,6 @@ void vcpu_time_area_publish(struct vcpu *v)
     /* Other vCPUs may read it meanwhile: its version is odd until all of it is there. */
     copy.version |= 1;
     bool written = guest_kernel_write(v, v->time_guest, &copy.version, sizeof(copy.version));
-
     wmb();
     written = written && guest_kernel_write(v, v->time_guest, &copy, sizeof(copy));
     wmb();
@@ -278,7 +277,6 @@ static bool look_elsewhere(struct percpu *c, const struct runqueue *rq, const st
     if (gives_up)
         cpuset_set_atomic(&cpus_idle, c->id);
     u64 now = system_time_ns();
-
     if (gives_up || now >= prev->sched.slice_end)
         sched_steal(c, gives_up, now);
     return gives_up;
@@ -303,7 +301,6 @@ void schedule(void)
 
     ASSERT(c->locks_held == 0 && !irqs_enabled());
     bool known_idle = look_elsewhere(c, rq, prev);
-
     spin_lock(&rq->lock);
     now = system_time_ns(); /* under the lock: it only grows for all that the lock guards */
     if (!prev->is_idle)
@@ -350,7 +347,6 @@ static void apply_affinity(struct runqueue *rq, struct vcpu *v, cpuset_t hard, c
         rq_call_idle(v); /* perhaps it may run there now */
     struct percpu *c = v->cpu;
     bool leave = v->sched.state == SCHED_RUNNING && !sched_may_run_on(v, c);
-
     spin_unlock(&rq->lock);
     if (leave)
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
@@ -361,7 +357,6 @@ int sched_set_affinity(struct vcpu *v, cpuset_t hard, cpuset_t soft)
     if (cpuset_empty(cpuset_and(hard, cpuset_read(&cpus_schedulable))))
         return -EINVAL;
     struct runqueue *rq = rq_lock_of(v);
-
     if (!cpuset_empty(v->sched.before_pin)) {
         spin_unlock(&rq->lock);
         return -EBUSY;

@@ -42,11 +42,9 @@ void wallclock_publish(struct domain *d)
     spin_lock_scope(&wallclock_lock);
     /* The guest reads version, values, version: an odd one, or two that differ, and it reads again. So the values change between two stores. */
     u32 version = (s->wc_version + 1) | 1;
-
     WRITE_ONCE(s->wc_version, version);
     wmb();
     u64 sec = wc_sec + (u64)d->time_offset;
-
     if (d->time_offset < 0 && sec > wc_sec)
         sec = 0; /* before 1970 */
     s->wc_sec = (u32)sec;

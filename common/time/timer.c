@@ -35,7 +35,6 @@ static int make_room(struct timer_heap *h, u32 capacity)
     if (READ_ONCE(h->capacity) >= capacity)
         return 0;
     struct timer **slots = hv_alloc(capacity * sizeof(*slots)), **unused = slots;
-
     if (!slots)
         return -ENOMEM;
     spin_lock(&h->lock);
@@ -74,7 +73,6 @@ int timers_init_cpu(struct percpu *c)
     if (heaps[c->id])
         return 0;
     struct timer_heap *h = hv_alloc(sizeof(*h));
-
     if (!h)
         return -ENOMEM;
     h->lock = (spinlock_t)SPINLOCK_INIT(LOCK_LEAF);
@@ -233,7 +231,6 @@ void timers_move_away(struct percpu *to)
     for (;;) {
         spin_lock(&own->lock);
         struct timer *t = own->size ? own->at[0] : NULL;
-
         if (t) {
             heap_remove(own, t);
             t->heap = h;

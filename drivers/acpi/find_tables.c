@@ -73,7 +73,6 @@ static paddr_t choose_rsdp(paddr_t named)
     if (named)
         printk(LOG_WARN "ACPI: the RSDP at %lx %s\n", named, is_one ? "has a wrong checksum" : "is none");
     paddr_t found = boot_info.platform == PLATFORM_EFI ? 0 : find_rsdp_bios();
-
     return found || !is_one ? found : named;
 }
 
@@ -89,7 +88,6 @@ static bool use_root(paddr_t pa, const char *signature, u32 step, bool any_sum)
         return false;
     }
     bool sound = acpi_checksum_ok(r->table, r->length);
-
     if (!sound && !nr_roots)
         printk(LOG_WARN "ACPI: the %s at %lx has a wrong checksum%s\n", signature, pa, any_sum ? " and is used all the same" : "");
     nr_roots += sound || any_sum;
@@ -129,7 +127,6 @@ static const u8 *find_in(const struct root *r, const char *signature, u32 *lengt
         if (!head || memcmp(head, signature, 4))
             continue;
         const u8 *t = map_table(pa, &len);
-
         if (!t && r == roots) /* the other root names the same */
             printk(LOG_WARN "ACPI: table %s at %lx has an absurd length and is not used\n", signature, pa);
         if (!t || (*unsound && !acpi_checksum_ok(t, len)))

@@ -35,7 +35,6 @@ int acpi_parse_spcr(struct acpi_spcr *s, const void *table, u32 length)
         return 0;
     }
     bool io = address.space == 1;
-
     if (address.space > 1 || (io ? !uart_ports_sound(address.address) : address.address < 0x10000 || address.address & 3))
         return -EINVAL;
     *s = (struct acpi_spcr){

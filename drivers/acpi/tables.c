@@ -75,7 +75,6 @@ static void use_cpu(struct acpi_info *a, u32 apic_id, u32 acpi_id, u32 flags)
             return;
         }
     u32 at = cpu_slot(a, flags & 1);
-
     if (at == ACPI_MAX_CPUS) {
         left_out(a, LOG_WARN "ACPI: more than %u processors: APIC id %u is left out\n", ACPI_MAX_CPUS, apic_id);
         return;

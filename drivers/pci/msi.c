@@ -42,7 +42,6 @@ static int msix_entry_write(const struct msi_target *t, u8 cap, u32 addr, u32 da
         return -EINVAL;
 
     volatile u32 *e = hv_ioremap(base, MSIX_ENTRY_BYTES);
-
     if (!e)
         return -ENOMEM;
     e[3] = 1;
@@ -66,7 +65,6 @@ int msi_program(const struct msi_target *t, u8 vector, u8 apic_id)
 
     u16 control = (u16)pci_config_read(t->bdf, cap + 2u, 2);
     bool wide = control & 0x80;
-
     pci_config_write(t->bdf, cap + 4u, 4, addr);
     if (wide)
         pci_config_write(t->bdf, cap + 8u, 4, 0);
@@ -97,6 +95,5 @@ bool msi_message_at(u16 bdf, u16 reg, unsigned bytes)
     if (!cap)
         return false;
     bool wide = pci_config_read(bdf, cap + 2u, 2) & 0x80;
-
     return reg + bytes > cap + 4u && reg < cap + (wide ? 14u : 10u);
 }

@@ -41,7 +41,6 @@ static bool use_card(u16 bdf, struct uart_place *place)
     if (!find_bar(bdf, &place->base))
         return false;
     u32 decode = uart_in_memory(place) ? COMMAND_MEMORY : COMMAND_IO;
-
     pci_config_write(bdf, REG_COMMAND, 2, pci_config_read(bdf, REG_COMMAND, 2) | decode);
     place->on_card = true;
     place->bdf = bdf;

@@ -35,7 +35,6 @@ static bool take_baud(struct com_option *o, const struct word *w, const char *s)
         return true;
     }
     u64 baud = parse_u64(s, &end);
-
     if (!baud || baud > w->max || (*end && (*end != '/' || !com_parse_number(end + 1, w->max, &base))))
         return false;
     o->baud = (u32)baud;
@@ -126,7 +125,6 @@ static bool com_hex_field(const char **s, u32 max, char end, u32 *v)
             return false;
     }
     bool some = p > *s;
-
     *s = p + 1;
     return some;
 }

@@ -54,7 +54,6 @@ static force_inline u8 reg_read(const struct uart *u, u32 reg)
     if (!p->regs)
         return inb((u16)(p->base + reg));
     volatile void *at = (volatile u8 *)p->regs + (reg << p->shift);
-
     return p->width == 4 ? (u8) * (volatile u32 *)at : *(volatile u8 *)at;
 }
 
@@ -67,7 +66,6 @@ static force_inline void reg_write(const struct uart *u, u32 reg, u8 v)
         return;
     }
     volatile void *at = (volatile u8 *)p->regs + (reg << p->shift);
-
     if (p->width == 4)
         *(volatile u32 *)at = v;
     else
@@ -79,7 +77,6 @@ static bool uart_answers(const struct uart *u)
 {
     reg_write(u, UART_IER, IER_ALL);
     bool ones = (reg_read(u, UART_IER) & IER_ALL) == IER_ALL;
-
     reg_write(u, UART_IER, 0);
     return ones && !(reg_read(u, UART_IER) & IER_ALL) && reg_read(u, UART_LSR) != 0xff;
 }

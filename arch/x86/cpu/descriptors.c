@@ -54,7 +54,6 @@ void cpu_init_descriptors(struct percpu *c)
     wrmsr(MSR_STAR, ((u64)SEL_GUEST_CS32 << 48) | ((u64)SEL_HV_CS64 << 32));
     wrmsr(MSR_FMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC);
     u64 unused;
-
     if (rdmsr_safe(MSR_SYSENTER_CS, &unused))
         wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER raises #GP: its callback is refused to guests */
 }

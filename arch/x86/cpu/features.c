@@ -122,7 +122,6 @@ void cpu_identify(void)
         cpu.xsaveopt = cpuid_count(13, 1).eax & 1;
     }
     u64 misc = 1;
-
     cpu.fast_strings = !cpu.intel || !rdmsr_safe(MSR_MISC_ENABLE, &misc) || misc & 1;
     r = cpuid_count(0x80000001, 0);
     cpu.page1gb = r.edx >> 26 & 1;

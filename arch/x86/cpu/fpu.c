@@ -88,7 +88,6 @@ void fpu_get_legacy(void *area, void *image)
         return;
     /* XSAVEOPT leaves in memory what it was of components that have their reset value now. MXCSR is always there. */
     u32 present = read_u32(p + LEGACY_SIZE);
-
     if (!(present & XCR0_X87)) {
         memset(out, 0, MXCSR_OFFSET);
         memset(out + X87_REGISTERS, 0, XMM_REGISTERS - X87_REGISTERS);

@@ -78,7 +78,6 @@ static void allocate_pages(struct build *b, u64 count)
     while (count) {
         order = MIN(order, bit_last(count));
         struct page_info *pg = page_alloc(order, 0);
-
         if (!pg) {
             if (!order--)
                 panic(PANIC_BESIDE_DOM0, "too little memory for dom0: lower dom0_mem= or give the machine more");
@@ -186,7 +185,6 @@ static mfn_t build_tables(struct build *b)
 
     b->next_table_pfn = first;
     pte_t *l4 = table_new(b, &l4_pfn);
-
     for (u64 va = at->v_start; va < at->v_end; va += PAGE_SIZE)
         map_page(b, l4, va, make_pte(b->p2m[va_to_pfn(b, va)], TABLE_FLAGS));
     for (u64 i = 0; i < at->nr_tables; i++)
@@ -324,7 +322,6 @@ static void unpack_kernel(struct build *b)
         panic(PANIC_NO_KERNEL,
               "no dom0 kernel was loaded. Add a line such as 'module2 /boot/vmlinuz-6.1.0 console=hvc0' to the GRUB entry");
     int rc = bzimage_find_payload(module_data(m), module_bytes(m), &p, &why);
-
     if (!rc && p.unpacked_size) {
         u64 start = rdtsc();
 
@@ -394,7 +391,6 @@ static void choose_size(struct build *b)
     if (dom0_layout(&b->elf, module_bytes(b->initrd), b->nr_pages, &b->at, &why))
         panic(PANIC_KERNEL, "dom0 kernel: %s", why);
     u64 needed = b->at.nr_used + MIN_PAGES / 4;
-
     if (b->nr_pages < needed)
         panic(PANIC_DOM0_MEMORY,
               "too little memory for dom0: %lu MiB where its kernel needs %lu MiB. Raise dom0_mem= or give the machine more",
@@ -409,13 +405,11 @@ void build_dom0(void)
     b.initrd = find_initrd();
     choose_size(&b);
     u32 cpus = smp_online_count(), vcpus = dom0_choose_vcpus(cpus);
-
     const struct domain_config config = { .max_vcpus = vcpus,
                                           .max_ports = EVTCHN_FIFO_NR_CHANNELS,
                                           .max_grant_frames = GRANT_MAX_FRAMES,
                                           .max_maptrack_frames = MAPTRACK_MAX_FRAMES,
                                           .dom0 = true };
-
     if (domain_create(0, &config, &b.d))
         panic(PANIC_BESIDE_DOM0, "no memory for dom0's structures");
     hardware_domain = b.d;

@@ -83,7 +83,6 @@ static int unpack_zstd(const u8 *data, u64 size, u8 *out, u64 out_size)
 {
     ZSTD_DCtx *ctx = ZSTD_createDCtx();
     size_t n;
-
     if (!ctx)
         return -ENOMEM;
     n = ZSTD_decompressDCtx(ctx, out, out_size, data, size);
@@ -102,7 +101,6 @@ static int unpack_gzip(const u8 *data, u64 size, u8 *out, u64 out_size)
 {
     z_stream z = { .next_in = (u8 *)(u64)data /* zlib only reads */, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)out_size };
     int rc = inflateInit2(&z, 16 + MAX_WBITS);
-
     if (rc == Z_OK)
         rc = inflate(&z, Z_FINISH);
     inflateEnd(&z);
@@ -121,7 +119,6 @@ static int unpack_lz4(const u8 *data, u64 size, u8 *out, u64 out_size)
         if (block > size - in || block > LZ4_COMPRESSBOUND(LZ4_BLOCK))
             return -EIO;
         int n = LZ4_decompress_safe((const char *)data + in, (char *)out + done, (int)block, (int)MIN(out_size - done, LZ4_BLOCK));
-
         if (n <= 0)
             return -EIO;
         in += block;
@@ -137,7 +134,6 @@ static int run_library(int (*unpack)(const u8 *, u64, u8 *, u64), const u8 *data
 
     wrmsr(MSR_FS_BASE, (u64)tls);
     int rc = unpack(data, size, out, out_size);
-
     wrmsr(MSR_FS_BASE, 0);
     return rc;
 }
@@ -158,7 +154,6 @@ int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char
         [COMPRESSION_LZ4] = unpack_lz4,
     };
     enum compression c = compression_detect(data, size);
-
     *out = NULL;
     if (c == COMPRESSION_UNKNOWN || c == COMPRESSION_NONE)
         return refuse_kernel(why, -EOPNOTSUPP, "the kernel's compression is not one of xz, zstd, gzip, lz4: rebuild it with one of these");
@@ -166,7 +161,6 @@ int decompress(const u8 *data, u64 size, u64 unpacked_size, u8 **out, const char
         return refuse_kernel(why, -EIO, "the kernel's unpacked size makes no sense: the file is damaged, copy it again");
     *out = scratch_alloc(unpacked_size);
     int rc = *out ? run_library(formats[c], data, size, *out, unpacked_size) : -ENOMEM;
-
     if (rc) {
         scratch_free(*out);
         *out = NULL;

@@ -88,7 +88,6 @@ u64 dom0_choose_pages(u64 available, u64 *max_pages)
     }
     /* Some memory stays for what dom0's vCPUs need beside it, whatever was asked for. */
     u64 most = available - MIN(available / 16, MiB(4) >> PAGE_SHIFT);
-
     if (pages > most) {
         printk(LOG_WARN "dom0_mem: %lu MiB asked for, %lu MiB are free; dom0 gets %lu\n", pages >> 8, available >> 8, most >> 8);
         pages = most;

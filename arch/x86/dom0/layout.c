@@ -80,7 +80,6 @@ int dom0_layout(const struct elf_image *e, u64 initrd_bytes, u64 nr_pages, struc
     }
     l->start_info = start + (next << PAGE_SHIFT);
     bool sound = initrd_bytes < LOWER_HALF_END && guest_owns_range(start, (next << PAGE_SHIFT) + MiB(4)) && place_tables(l);
-
     l->nr_used = (l->v_end - start) >> PAGE_SHIFT;
     if (e->mod_start_pfn)
         l->initrd_pfn = layout_take_pages(&l->nr_used, l->nr_initrd_pages);

@@ -18,7 +18,6 @@ int bzimage_find_payload(const u8 *data, u64 size, struct payload *p, const char
     u16 version = (u16)(data[0x206] | data[0x207] << 8);
     u64 setup = data[0x1f1] ? data[0x1f1] : 4;
     u64 start = (setup + 1) * 512 + read_u32(data + 0x248), length = read_u32(data + 0x24c);
-
     if (version < 0x208)
         return refuse_kernel(why, -EINVAL, "the kernel's boot protocol is older than 2.08: use Linux 2.6.24 or newer");
     if (start > size || length > size - start || length < 8)

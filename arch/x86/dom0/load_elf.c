@@ -37,7 +37,6 @@ static void parse_notes(struct elf_image *e, const u8 *data, u64 start, u64 leng
 
         memcpy(&n, data + start + off, sizeof(n));
         u64 name = off + sizeof(n), desc = name + ROUND_UP((u64)n.n_namesz, 4), end = desc + n.n_descsz;
-
         if (end > length)
             return;
         if (n.n_namesz == 4 && !memcmp(data + start + name, "Xen", 4))
@@ -102,7 +101,6 @@ int elf_parse(const u8 *data, u64 size, struct elf_image *e, const char **why)
     for (u32 i = 0; i < h.e_phnum; i++) {
         Elf64_Phdr p;
         int rc = 0;
-
         memcpy(&p, data + h.e_phoff + i * sizeof(p), sizeof(p));
         if (p.p_type == PT_LOAD && p.p_memsz)
             rc = add_segment(e, &p, size, why);

@@ -22,7 +22,6 @@ bool efi_memory_map_entry(u32 n, struct efi_memory *m)
         return false;
     memcpy(&e, d->map + off, sizeof(e));
     u64 most = ~e.physical_start >> PAGE_SHIFT; /* pages up to the end of the addresses */
-
     *m = (struct efi_memory){ e.physical_start, MIN(e.number_of_pages, most) << PAGE_SHIFT, e.attribute, e.type };
     return true;
 }

@@ -120,7 +120,6 @@ static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
     this_cpu()->inside |= INSIDE_FIRMWARE;
     u64 cet = cet_suspend(); /* its exceptions do not return to where it was */
     u64 status = efi_enter(fn, args);
-
     cet_resume(cet);
     if (!this_cpu()->id)
         WRITE_ONCE(nmi_watchdog.last_beat, rdtsc()); /* the timers come soon */
@@ -137,7 +136,6 @@ long efi_call(enum efi_service service, u64 *status, const u64 args[5])
         preempt_point();
     /* Read anew each time: a firmware may move its functions. */
     u64 fn = efi_info.services_revision ? word(services + service) : 0;
-
     if (fn) {
         *status = call_firmware(current, fn, args);
         if (this_cpu()->firmware_faulted) {

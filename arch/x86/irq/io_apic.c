@@ -89,7 +89,6 @@ void io_apic_init(void)
         a->gsi_base = acpi.io_apics[i].gsi_base;
         a->registers = hv_ioremap(a->base, PAGE_SIZE);
         const char *why = a->registers ? io_apic_examine(a) : "cannot be mapped";
-
         if (why) {
             printk(LOG_WARN "I/O APIC at %lx %s; it is left out\n", a->base, why);
             continue;
@@ -145,7 +144,6 @@ void io_apic_mask(u32 gsi, bool masked)
         return;
     spin_lock_scope(&io_apic_lock);
     u32 low = read_reg(a, 0x10 + 2 * pin);
-
     write_reg(a, 0x10 + 2 * pin, masked ? low | REDIR_MASKED : low & ~REDIR_MASKED);
 }
 

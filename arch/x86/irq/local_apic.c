@@ -234,6 +234,5 @@ void apic_timer_program(u64 expires)
         return;
     }
     u64 ticks = (at > now ? at - now : 0) * ticks_per_ms / 1000000;
-
     apic_write(APIC_TIMER_INIT, (u32)MIN(MAX(ticks, 1ULL), 0xffffffffULL));
 }

@@ -98,7 +98,6 @@ static int route_ours(u32 irq, struct gsi_route r)
         return -EBUSY;
     r.apic_id = (u8)boot_percpu.apic_id;
     int rc = io_apic_route(gsi, &r);
-
     if (!rc)
         pirqs[gsi].kind = PIRQ_HYPERVISOR;
     return rc;
@@ -141,7 +140,6 @@ static int gsi_prepare(u32 gsi)
     if (p->kind == PIRQ_HYPERVISOR)
         return -EBUSY;
     int rc = pirq_place_vector(gsi, 0);
-
     if (rc)
         return rc;
     set_default_trigger(p, gsi);
@@ -160,11 +158,9 @@ int pirq_setup_gsi(u32 gsi, bool level, bool active_low)
     spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(gsi);
     int rc = p->bound ? -EEXIST : gsi_prepare(gsi);
-
     if (rc)
         return rc;
     struct pirq was = *p;
-
     p->level = level;
     p->active_low = active_low;
     rc = gsi_apply(gsi, true);
@@ -182,7 +178,6 @@ int pirq_map_gsi(struct domain *d, u32 gsi)
     spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(gsi);
     int rc = gsi_prepare(gsi);
-
     if (!rc)
         rc = pirq_claim(p, d);
     if (!rc)
@@ -210,7 +205,6 @@ static int msi_prepare(struct domain *d, u32 n, const struct msi_target *t)
     if (rc)
         return rc;
     struct pirq *p = pirq_at(n);
-
     *p = (struct pirq){ .kind = PIRQ_MSI, .at = p->at, .mapped = true, .msi = *t };
     rc = msi_apply(p);
     if (!rc)
@@ -228,7 +222,6 @@ int pirq_map_msi(struct domain *d, u16 bdf, u32 entry, bool msix)
         return -EPERM;
     spin_lock_scope(&irq_lock);
     int n = free_pirq(), rc = n < 0 ? n : msi_prepare(d, (u32)n, &t);
-
     return rc ? rc : n;
 }
 
@@ -248,7 +241,6 @@ int pirq_unmap(struct domain *d, u32 n)
         return rc;
     spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(n);
-
     if (!p->mapped || p->owner != d)
         return -EINVAL;
     if (p->bound)
@@ -280,7 +272,6 @@ int pirq_bind(struct domain *d, u32 n, u32 port)
         return rc;
     spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(n);
-
     if (n < nr_gsis)
         rc = gsi_prepare(n);
     if (rc)
@@ -306,7 +297,6 @@ void pirq_unbind(struct domain *d, u32 n)
 {
     spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(n);
-
     if (p->bound && p->owner == d) {
         p->bound = false;
         if (p->kind == PIRQ_GSI)
@@ -323,7 +313,6 @@ int pirq_eoi(struct domain *d, u32 n)
         return rc;
     spin_lock_scope(&irq_lock);
     struct pirq *p = pirq_at(n);
-
     if (p->kind == PIRQ_GSI && p->owner == d && p->awaiting_eoi) {
         p->awaiting_eoi = false;
         if (p->bound)
@@ -348,7 +337,6 @@ void pirq_dispatch(u32 n)
     struct pirq *p = pirq_at(n);
     struct domain *owner = p->bound ? p->owner : NULL;
     u32 port = p->port;
-
     if (owner)
         domain_get(owner); /* it may be unbound, and end, before the event is sent */
     p->count++;
@@ -393,7 +381,6 @@ static int move_from(u32 n, const struct percpu *c)
 {
     spin_lock_scope(&irq_lock);
     bool there = has_vector(&pirqs[n]) && pirqs[n].at.cpu == c->id;
-
     return there ? pirq_move_vector(n) : 0;
 }
 

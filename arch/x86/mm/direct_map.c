@@ -21,7 +21,6 @@ bool direct_map_fault(u64 va)
     if (booted_past(PHASE_BOOT) || va < DIRECTMAP_VIRT_START || va >= DIRECTMAP_VIRT_END || (va - DIRECTMAP_VIRT_START) >> cpu.phys_bits)
         return false;
     u64 block = ROUND_DOWN(va, MiB(2));
-
     return hv_map(block, block - DIRECTMAP_VIRT_START, MiB(2), HV_RW | PTE_EARLY) == 0;
 }
 
@@ -94,7 +93,6 @@ int direct_map_add(paddr_t pa, u64 size)
     if (end > DIRECTMAP_VIRT_END - DIRECTMAP_VIRT_START || end < start)
         return -EINVAL;
     int rc = 0;
-
     for (; start < end && !rc; start += PAGE_SIZE) {
         pte_t e = hv_lookup(DIRECTMAP_VIRT_START + start);
 

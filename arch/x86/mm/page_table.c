@@ -85,7 +85,6 @@ static bool hv_split_large(pte_t *slot, unsigned level)
     pte_t *t = table_virt(pa), old = *slot;
     u64 step = 1ULL << PT_SHIFT(level - 1), start = old & PTE_ADDR_MASK & ~PTE_PAT_LARGE;
     u64 flags = leaf_flags(old & PTE_PAT_LARGE ? PTE_PAT : 0, level - 1) | (old & ~(PTE_ADDR_MASK | PTE_PSE));
-
     for (unsigned i = 0; i < PT_ENTRIES; i++)
         t[i] = (start + i * step) | flags;
     *slot = pa | PTE_PRESENT | PTE_RW | PTE_ACCESSED | (old & PTE_USER);
@@ -136,7 +135,6 @@ int hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
         unsigned level = best_level(va, pa, size);
         u64 page = 1ULL << PT_SHIFT(level);
         pte_t *e = entry_for(va, level, flags & PTE_USER);
-
         if (!e)
             rc = -ENOMEM;
         /* A table below a new large mapping stays allocated: it happens a few times in boot only. */

@@ -57,7 +57,6 @@ static void page_release_frame(struct page_info *pg)
     }
     spin_lock(&d->page_lock);
     bool last = list_remove(d, pg);
-
     spin_unlock(&d->page_lock);
     if (pg->ref_info & PGR_UNCACHED)
         flush_cache_of(pg);
@@ -168,7 +167,6 @@ void page_put_type(struct page_info *pg)
             continue;
         }
         bool last = (x & PGT_COUNT_MASK) == 1;
-
         if (!__atomic_compare_exchange_n(&pg->type_info, &x, last ? (x | PGT_BUSY) & ~PGT_VALIDATED : x - 1, false, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
@@ -184,7 +182,6 @@ int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type)
         return -EINVAL;
     struct page_info *pg = mfn_to_page(mfn);
     int rc = type_get_quick(pg, type) ? 0 : page_get_type(pg, type);
-
     if (rc)
         page_put(pg);
     return rc;
@@ -235,7 +232,6 @@ int page_unpin(struct domain *d, mfn_t mfn)
         return -EINVAL;
     struct page_info *pg = mfn_to_page(mfn);
     bool was = page_type_unpin(pg);
-
     page_put(pg);
     return was ? 0 : -EINVAL;
 }
@@ -266,7 +262,6 @@ u32 page_free_unused(struct domain *d)
 
     spin_lock(&d->page_lock);
     u32 mfn = d->page_list;
-
     for (u32 passed = 0; mfn && n < ARRAY_SIZE(unused) && passed < LIST_STRIDE; passed++) {
         struct page_info *pg = mfn_to_page(mfn);
         u64 owners = PGR_ALLOCATED | 1;
@@ -312,7 +307,6 @@ void page_audit(struct domain *d)
         }
     }
     u64 owned = d->tot_pages;
-
     spin_unlock(&d->page_lock);
     printk("  unused %lu writable %lu L1 %lu L2 %lu L3 %lu L4 %lu descriptors %lu: audit %s, %lu bad\n", by_type[PGT_NONE],
            by_type[PGT_WRITABLE], by_type[PGT_L1], by_type[PGT_L2], by_type[PGT_L3], by_type[PGT_L4], by_type[PGT_SEGDESC],

@@ -77,7 +77,6 @@ static u64 tlb_ask_cpu(struct percpu *c, u32 what, u64 address)
     if (what)
         __atomic_fetch_or(&c->flush_what, what, __ATOMIC_SEQ_CST);
     u64 number = __atomic_add_fetch(&c->flush_asked, 1, __ATOMIC_SEQ_CST);
-
     local_apic_send(c->apic_id, VECTOR_FLUSH);
     return number;
 }
@@ -155,7 +154,6 @@ void tlb_serve(void)
         return;
     u32 what = __atomic_exchange_n(&c->flush_what, 0, __ATOMIC_SEQ_CST);
     u64 address = __atomic_exchange_n(&c->flush_address, 0, __ATOMIC_SEQ_CST);
-
     if (what & FLUSH_GLOBAL)
         tlb_flush_global();
     else if (what & FLUSH_GUEST)

@@ -60,7 +60,6 @@ u64 vmap_reserve(u64 size)
     if (nr_stale >= STALE_MAX)
         vmap_recycle_stale();
     u32 at = vmap_find_units(count);
-
     if (at == UNITS && nr_stale) {
         vmap_recycle_stale();
         at = vmap_find_units(count);
@@ -86,7 +85,6 @@ u64 vmap_reserve_for_cpus(u64 size, u64 align)
 {
     spin_lock(&vmap_lock);
     u64 va = ROUND_UP(cpus_next, align);
-
     cpus_next = va + size;
     spin_unlock(&vmap_lock);
     ASSERT(va + size <= VMAP_VIRT_END); /* boot: MAX_CPUS areas fit */

@@ -115,7 +115,6 @@ void syscall_from_guest(struct cpu_user_regs *regs)
         return;
     }
     const struct callback *cb = regs->cs == SEL_GUEST_CS32 ? &v->pv.syscall32_cb : &v->pv.syscall_cb;
-
     if (!cb->address) {
         regs->rip -= 2;
         pv_inject(regs, VEC_UD, 0);

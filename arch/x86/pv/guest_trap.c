@@ -70,7 +70,6 @@ static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs, u32 *
         return false;
     u32 n = (u8)in.imm;
     const struct trap_info *t = &v->pv.traps[index_nospec(n, ARRAY_SIZE(v->pv.traps))];
-
     *error = n * 8 + ERROR_IDT;
     if (!t->address || (!v->pv.guest_kernel_mode && (t->flags & TRAP_FLAG_DPL) != TRAP_FLAG_DPL))
         return false;

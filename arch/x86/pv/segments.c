@@ -130,7 +130,6 @@ bool pv_ldt_fault(struct vcpu *v, u64 offset)
     if (offset >= v->pv.ldt_entries * 8ULL || v->pv.ldt_frames[page] || !at)
         return false;
     pte_t e = READ_ONCE(*(pte_t *)phys_to_virt(at));
-
     if (!(e & PTE_PRESENT) || page_get_and_type(pte_mfn(e), v->domain, PGT_SEGDESC))
         return false;
     v->pv.ldt_frames[page] = pte_mfn(e);
@@ -176,7 +175,6 @@ long do_update_descriptor(u64 at, u64 descriptor)
     u64 info = READ_ONCE(pg->type_info);
     bool is_segdesc = (info & PGT_COUNT_MASK) && page_type_of(info) == PGT_SEGDESC;
     long rc = page_get_type(pg, is_segdesc ? PGT_SEGDESC : PGT_WRITABLE);
-
     if (!rc) {
         WRITE_ONCE(*(u64 *)phys_to_virt(at), desc);
         page_put_type(pg);

@@ -110,7 +110,6 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     if (v->initialised && !same_tables(v, c))
         return -EOPNOTSUPP;
     int rc = v->initialised ? 0 : take_tables(v, c);
-
     if (rc)
         return rc;
     if (!v->id) {

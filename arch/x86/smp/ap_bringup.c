@@ -78,7 +78,6 @@ static bool ap_prepare_cpu(struct percpu *c)
         return false;
     memcpy(c->gdt, boot_gdt, PAGE_SIZE);
     u64 *tss = c->gdt + (SEL_TSS & 0xff8) / 8;
-
     tss[0] = (sizeof(struct tss64) - 1) | ((base & 0xffffff) << 16) | DESC_TSS | ((base >> 24 & 0xff) << 56);
     tss[1] = base >> 32;
     c->tss.io_map_base = sizeof(struct tss64);

@@ -61,7 +61,6 @@ static int parse_list(struct spec_options *options, const char *list, const stru
         if (value)
             *value++ = 0;
         bool negated = !value && !strncmp(word, "no-", 3);
-
         if (parse_word(&new, words, negated ? word + 3 : word, value ? value : negated ? "no" : "yes"))
             return -EINVAL;
     }
@@ -78,7 +77,6 @@ int spec_options_parse(struct spec_options *o, const char *list)
     if (option_bool(list, &all))
         return parse_list(o, list, spec_words);
     struct spec_options new = all ? (struct spec_options)SPEC_OPTIONS_AUTO : (struct spec_options){ .xpti = SPEC_OFF };
-
     new.shadow_stacks = o->shadow_stacks; /* those are of cet= */
     new.branch_tracking = o->branch_tracking;
     *o = new;

@@ -148,7 +148,6 @@ bool tsc_measure_seconds(const char *name, bool (*tick)(struct clock_point *), s
         if (!tick(&c))
             break;
         struct tsc_rate first = rate_of_ticks(name, &a, &b, 1), second = rate_of_ticks(name, &b, &c, 1);
-
         if (i < 2 || !tsc_rate_makes_sense(&first) || !tsc_rates_agree(&first, &second))
             continue;
         *rate = rate_of_ticks(name, &a, &c, 2);
@@ -176,7 +175,6 @@ const struct tsc_rate *tsc_rate_choose(const struct tsc_rate *rates, u32 n, u32 
         if (!tsc_rate_makes_sense(&rates[i]))
             continue;
         u32 s = supporters(rates, n, &rates[i]);
-
         speaking++;
         if (s > most || (s == most && overlap(&rates[i], best, AGREE_PPM) && rates[i].high - rates[i].low < best->high - best->low)) {
             most = s;

@@ -35,7 +35,6 @@ static u32 pit_read(void)
 {
     outb(0x43, 0x80); /* latch channel 2 */
     u32 low = inb(0x42), high = inb(0x42);
-
     return 0u - (low | high << 8);
 }
 
@@ -79,7 +78,6 @@ static u64 hpet_start(void)
     if (!hpet)
         return 0;
     u32 period = hpet_reg(HPET_CAPABILITIES + 4);
-
     if (period < HPET_MIN_PERIOD || period > HPET_MAX_PERIOD) {
         hv_iounmap(hpet, HPET_SIZE);
         hpet = NULL;
@@ -144,7 +142,6 @@ static u64 hypervisor_hz(void)
         return 0;
     struct cpuid_regs r = cpuid_count(0x40000000, 0);
     u64 hz;
-
     if (is(&r, "Microsoft Hv"))
         return (cpuid_count(0x40000003, 0).eax & HYPERV_FREQUENCY_MSRS) && rdmsr_safe(MSR_HYPERV_TSC_HZ, &hz) ? hz : 0;
     if (is(&r, "XenVMMXenVMM") && r.eax >= 0x40000003)
@@ -158,7 +155,6 @@ static u64 processor_hz(void)
     if (cpu.max_leaf < 0x15)
         return 0;
     struct cpuid_regs r = cpuid_count(0x15, 0);
-
     return r.eax && r.ebx ? (u64)r.ecx * r.ebx / r.eax : 0;
 }
 

@@ -73,7 +73,6 @@ u64 cmos_read_time(void)
     bool binary = mode & BINARY;
     u32 second = decode(a[SECOND], binary), minute = decode(a[MINUTE], binary), hour = hour_of(a[HOUR], mode);
     u32 day = decode(a[DAY], binary), month = decode(a[MONTH], binary), year = decode(a[YEAR], binary);
-
     if (second > 60 || minute > 59 || hour > 23 || day < 1 || day > 31 || month < 1 || month > 12 || year > 99)
         return 0;
     year = whole_year(year, decode(a[CENTURY], binary));

@@ -86,7 +86,6 @@ static void print_doubts(const struct tsc_rate *rates, u32 n, const struct tsc_r
         if (rates[i].high && !tsc_rates_agree(&rates[i], used))
             print_rate(LOG_WARN, "TSC: not used: ", &rates[i], ", which nothing else supports");
     u64 ppm = (used->high - used->low) / 2 / (used->high / 1000000);
-
     if (ppm > DOUBTFUL_PPM)
         printk(LOG_WARN "TSC: its rate may be %lu ppm off; dom0's clock drifts by as much\n", ppm);
 }
@@ -131,7 +130,6 @@ void tsc_init(void)
     if (!rate.high)
         rate = rate_of_last_resort();
     u64 khz = tsc_rate_hz(&rate) / 1000;
-
     if (!khz)
         panic(PANIC_TSC,
               "the TSC's rate cannot be told: no HPET, PM timer, PIT or RTC counts, and neither CPUID nor a hypervisor states it");

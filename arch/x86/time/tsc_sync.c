@@ -32,7 +32,6 @@ s64 tsc_skew(const struct tsc_sample *samples, u32 n)
             best = &samples[i];
     u64 half = (best->after - best->before) / 2;
     s64 skew = (s64)(best->there - (best->before + half));
-
     return skew > (s64)half || skew < -(s64)half ? skew : 0;
 }
 

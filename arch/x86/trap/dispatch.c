@@ -154,7 +154,6 @@ void *trap_from_hypervisor(struct cpu_user_regs *regs)
 
     bool nmis_blocked = c->inside & INSIDE_NMI;
     u32 outcome = trap_outcome_now(vector, regs);
-
     trap_act(c, outcome, regs, vector);
     c->inside = before;
     return nmis_blocked ? frame_without_iret(regs) : NULL;
@@ -167,7 +166,6 @@ void trap_from_guest(struct cpu_user_regs *regs)
     trap_test_redirect(regs);
     u32 vector = regs->entry_vector & 0xff;
     u32 outcome = trap_outcome_now(vector, regs);
-
     trap_act(c, outcome, regs, vector);
     if (may[outcome].lock)
         return; /* perhaps on another CPU than before */

@@ -75,7 +75,6 @@ static void fatal_print_backtrace(u64 rsp)
             continue;
         }
         u64 word = *(const u64 *)va;
-
         if (word < (u64)__text_start || word >= (u64)__text_end)
             continue;
         printk("   [%s]\n", symbol_describe(word, name, sizeof(name)));
@@ -112,7 +111,6 @@ static void __noreturn fatal_end(void)
 {
     stage = STAGE_END;
     char line[80];
-
     if (opt_noreboot)
         strlcpy(line, "Halted (noreboot).", sizeof(line));
     else
@@ -207,7 +205,6 @@ void panic(enum panic_code code, const char *fmt, ...)
 {
     va_list ap;
     u64 rsp;
-
     va_start(ap, fmt);
     fatal_begin_report(NULL, code, fmt, ap);
     va_end(ap);

@@ -127,7 +127,6 @@ int mc_interpose(u32 msr, u64 value)
         msr = bank_msr(bank, reg);
     }
     struct injection *slot = injected_slot(msr);
-
     if (!slot)
         slot = injected_slot(0);
     if (!slot)
@@ -248,7 +247,6 @@ static bool read_bank(u32 bank, struct mc_event *e)
     if (e->status & MCI_STATUS_ADDRV)
         e->address = mc_read(bank_msr(bank, REG_ADDR));
     u64 ipid = smca ? rdmsr(bank_msr(bank, REG_IPID)) : 0;
-
     e->nr_frames = mc_frames(smca ? MC_ADDRESSES_SMCA : ser_p ? MC_ADDRESSES_SER : MC_ADDRESSES_ANY, e->status, e->misc, ipid);
     if (e->nr_frames) /* AMD has how exact it is in the upper bits */
         e->address &= (1ULL << cpu.phys_bits) - 1;
@@ -375,7 +373,6 @@ void machine_check_init(void)
     /* AMD: software-uncorrectable error containment and recovery (CPUID 8000_0007, EBX bit 1). */
     u32 amd_ras = cpu.amd && cpu.max_ext_leaf >= 0x80000007 ? cpuid_count(0x80000007, 0).ebx : 0;
     u64 ignored;
-
     amd_recovers = amd_ras & 2;
     smca = (amd_ras & 8) && rdmsr_safe(MSR_SMCA_MC0_CTL + REG_IPID, &ignored);
     nr_banks = count_banks((u32)(cap & MCG_CAP_COUNT));

@@ -100,7 +100,6 @@ void nmi_handle(struct cpu_user_regs *regs)
     if (this_cpu()->id)
         return;
     u8 reason = inb(PORT_NMI_STATUS);
-
     if (!(reason & (NMI_SERR | NMI_IOCHK)) && watchdog_tick(regs))
         return;
     if (opt_nmi == NMI_FATAL) {

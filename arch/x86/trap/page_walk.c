@@ -35,7 +35,6 @@ void page_walk_print(u64 cr3, u64 va, const char *loglvl)
         }
         pte_t e = table[PT_INDEX(va, l)];
         bool ram = (e & PTE_PRESENT) && in_ram(pte_mfn(e));
-
         printk("%s L%u[0x%03lx] = %016lx", loglvl, l, PT_INDEX(va, l), e);
         if (!(e & PTE_PRESENT))
             printk(" not present\n");

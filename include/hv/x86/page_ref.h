@@ -41,7 +41,6 @@ static force_inline bool type_put_quick(struct page_info *pg, bool writable)
     if ((x & PGT_BUSY) || (u32)x < (writable ? 1 : 2))
         return false;
     bool last = writable && (u32)x == 1;
-
     if (!__atomic_compare_exchange_n(&pg->type_info, &x, last ? x | PGT_BUSY : x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return false;
     if (last)

@@ -125,7 +125,6 @@ bool insn_decode_bytes(struct insn *in)
         in->opcode = OP_0F | b;
     }
     u8 a = attributes[in->opcode >= OP_0F][b];
-
     if (!a)
         return false;
     in->size = a & BYTE ? 1 : (a & CONTROL) || (in->rex & 8) ? 8 : in->op16 == (in->code != 2) ? 2 : 4;

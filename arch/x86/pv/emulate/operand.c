@@ -24,7 +24,6 @@ static u64 operand_descriptor(struct vcpu *v, u16 selector)
         return 0;
     }
     u64 d = READ_ONCE(*(const u64 *)(window + (selector & ~7u)));
-
     return d & DESC_PRESENT ? d : 0;
 }
 

@@ -33,7 +33,6 @@ static noinline bool iobitmap_permits(struct vcpu *v, u16 port, unsigned bytes)
     if (user)
         pv_toggle_mode(v);
     int rc = copy_from_guest(&bits, guest_ptr_add(v->pv.iobitmap, port / 8), (port & 7) + bytes > 8 ? 2 : 1);
-
     if (user)
         pv_toggle_mode(v);
     return !rc && !((bits >> (port & 7)) & ((1u << bytes) - 1));

@@ -70,7 +70,6 @@ int16_t pv_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 a
     if ((e & PTE_RW) && unlikely(!type_get_quick(pg, PGT_WRITABLE)) && pt_get_writable(pg))
         return GNTST_general_error;
     int rc = entry_replace(entry, 0, 0, e, &old);
-
     put_if_present(unlikely(rc) ? e : old);
     return rc ? GNTST_general_error : GNTST_okay;
 }
@@ -88,7 +87,6 @@ static noinline int16_t replace_by(paddr_t entry, pte_t mapped, u64 from)
     if (!at || ((READ_ONCE(*(pte_t *)phys_to_virt(entry)) ^ mapped) & SAME) || entry_replace(at, 0, 0, 0, &moved))
         return GNTST_general_error;
     int rc = entry_replace(entry, mapped, SAME, moved, &old);
-
     put_if_present(rc ? moved : old);
     return rc ? GNTST_general_error : GNTST_okay;
 }

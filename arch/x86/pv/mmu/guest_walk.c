@@ -11,7 +11,6 @@ static struct page_info *get_writable(struct vcpu *v, u64 va)
     if (!at)
         return NULL;
     pte_t e = READ_ONCE(*(pte_t *)phys_to_virt(at));
-
     if ((e & (PTE_PRESENT | PTE_RW)) != (PTE_PRESENT | PTE_RW) || page_get_and_type(pte_mfn(e), v->domain, PGT_WRITABLE))
         return NULL;
     return mfn_to_page(pte_mfn(e));

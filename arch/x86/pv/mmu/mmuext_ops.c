@@ -116,7 +116,6 @@ long do_mmuext_op(guest_ptr_t ops, u64 count, guest_ptr_t done_at, u64 domid)
         rc = done + 1 < nr_ops ? work_point(d, done) : 0;
     }
     const u64 rest[] = { guest_ptr_index(ops, done, sizeof(struct mmuext_op)).va, (nr_ops - done) | MMU_UPDATE_PREEMPTED };
-
     before += done;
     if (done_at.va && copy_to_guest(done_at, &before, sizeof(before)))
         return -EFAULT;

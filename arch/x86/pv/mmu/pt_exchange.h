@@ -22,7 +22,6 @@ static force_inline bool update_begin(const struct page_info *pg, owner_t table_
 
     (void)__atomic_exchange_n(&this_cpu()->updating, pg, __ATOMIC_SEQ_CST);
     u64 x = READ_ONCE(pg->type_info);
-
     return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK)) == settled && (u32)x && READ_ONCE(pg->owner) == table_owner);
 }
 

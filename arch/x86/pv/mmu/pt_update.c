@@ -55,7 +55,6 @@ static force_inline int pt_entry_exchange(struct domain *table_dom, unsigned lev
         return rc;
     *result = exchange_in_table(owner_of(table_dom), level, p, old, val);
     pte_t drop = *result == EXCHANGED ? old : val;
-
     if (level == 4 && xpti_active())
         xpti_l4_changed(table_dom, p); /* first: entry_put() may free the L3 table that the old entry named */
     if (!same && (drop & PTE_PRESENT))
@@ -223,11 +222,9 @@ static long update_va(u64 va, u64 val, u64 flags, struct domain *page_dom)
     if (!at)
         return -EINVAL;
     long rc = pt_entry_update(v->domain, 1, at, val, false, page_dom);
-
     if (rc == -EAGAIN)
         return -EINVAL; /* another vCPU took the table away meanwhile */
     int flushed = flush_after(va, flags);
-
     return rc ? rc : flushed;
 }
 

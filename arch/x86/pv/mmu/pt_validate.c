@@ -75,7 +75,6 @@ static force_inline int validate_entry(struct domain *d, unsigned level, pte_t *
     if (!(e & PTE_PRESENT))
         return l1tf_refused(d, e) ? -EPERM : 0;
     int rc = entry_get(d, level, adjusted, d);
-
     if (!rc && adjusted != e)
         WRITE_ONCE(*p, adjusted);
     return rc;
@@ -90,7 +89,6 @@ static force_inline int validate_entries(struct domain *d, unsigned level, pte_t
             if (hypervisor_slot(level, i) || (level > 1 && !table[i]))
                 continue;
             int rc = validate_entry(d, level, table + i);
-
             if (rc) {
                 put_range(table, level, i);
                 return rc;

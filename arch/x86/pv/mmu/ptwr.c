@@ -173,7 +173,6 @@ bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va)
         return false;
     struct page_info *pg = mfn_to_page(mfn);
     u64 info = READ_ONCE(pg->type_info);
-
     if (page_type_of(info) != PGT_L1 || !(info & PGT_COUNT_MASK))
         return false;
     if (!insn_decode(&in, regs) || !insn_is_memory(&in) || (va & 7) + in.size > 8)
