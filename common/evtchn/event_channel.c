@@ -545,7 +545,7 @@ static bool reset_claim(struct domain *d)
 
 int evtchn_destroy(struct domain *d)
 {
-    if (!d->kill_index++)
+    if (!d->kill_index++) /* called again: the port that it stopped behind is done */
         for (u32 turns = 0; !reset_claim(d);)
             preempt_wait(&turns); /* dom0 resets it at this moment */
     give_virqs_back(d);
