@@ -42,7 +42,7 @@ static int named(struct domain *d, const struct xen_domctl_vcpuaffinity *x, stru
     *v = domain_vcpu(d, x->vcpu);
     if (!*v)
         return -ESRCH;
-    return !x->flags || (x->flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)) ? -EINVAL : 0;
+    return !x->flags || (x->flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT | XEN_VCPUAFFINITY_FORCE)) ? -EINVAL : 0;
 }
 
 long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
@@ -53,6 +53,8 @@ long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
 
     if (rc)
         return rc;
+    if (x->flags & XEN_VCPUAFFINITY_FORCE)
+        (void)!sched_pin_override(v, -1); /* it need not be pinned */
     cpuset_t hard = v->sched.hard_affinity, soft = v->sched.soft_affinity, usable = cpuset_read(&cpus_online);
     if (x->flags & XEN_VCPUAFFINITY_HARD)
         rc = read_set(&x->cpumap_hard, &hard);

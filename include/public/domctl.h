@@ -103,6 +103,7 @@ struct xen_domctl_max_vcpus {
 
 #define XEN_VCPUAFFINITY_HARD 1
 #define XEN_VCPUAFFINITY_SOFT 2
+#define XEN_VCPUAFFINITY_FORCE 4 /* set: the vCPU's own SCHEDOP_pin_override ends first */
 struct xen_domctl_vcpuaffinity {
     uint32_t vcpu, flags;
     struct xenctl_bitmap cpumap_hard, cpumap_soft; /* in and out */

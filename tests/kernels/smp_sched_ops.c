@@ -56,6 +56,12 @@ static u32 running_on(void)
     return b >> 24;
 }
 
+static long set_affinity(u32 flags, u64 hard)
+{
+    smp_op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ 0, flags, { (u64)&hard, 64 }, { 0, 0 } };
+    return smp_domctl(XEN_DOMCTL_setvcpuaffinity);
+}
+
 static void pinning(void)
 {
     struct vcpu_get_physid id;
@@ -83,6 +89,17 @@ static void pinning(void)
         CHECK_EQ(pin(-20), 0);
         CHECK_EQ(affinity(), before);
     }
+    /* xl vcpu-pin -f */
+    CHECK_EQ(pin(0), 0);
+    CHECK_EQ(set_affinity(XEN_VCPUAFFINITY_FORCE | XEN_VCPUAFFINITY_HARD, 2), 0);
+    CHECK_EQ(running_on(), 1);
+    CHECK_EQ(affinity(), 2);
+    CHECK_EQ(pin(0), 0);
+    CHECK_EQ(set_affinity(XEN_VCPUAFFINITY_FORCE, 0), 0);
+    CHECK_EQ(affinity(), 2);
+    CHECK_EQ(set_affinity(XEN_VCPUAFFINITY_FORCE | XEN_VCPUAFFINITY_HARD, 3), 0); /* nor need there be one */
+    CHECK_EQ(affinity(), 3);
+    CHECK_EQ(set_affinity(8 | XEN_VCPUAFFINITY_HARD, 3), -22);
     CHECK_EQ(smp_pin(0, 2), 0);
     CHECK_EQ(vcpu_op(VCPUOP_get_physid, 0, &id), 0);
     CHECK_EQ((u32)id.phys_id, 1);
