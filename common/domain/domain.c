@@ -93,14 +93,14 @@ void domain_free(struct domain *d)
     struct_free(d);
 }
 
-int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count)
+int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count, u64 had)
 {
     owner_t owner = owner_of(d);
     u32 stamp = tlb_clock();
     mfn_t mfn = page_to_mfn(pg), last = mfn + count - 1;
 
     spin_lock_scope(&d->page_lock);
-    if (d->state >= DOMAIN_DYING || d->tot_pages > d->max_pages || count > d->max_pages - d->tot_pages)
+    if (d->state >= DOMAIN_DYING || d->tot_pages + count > MAX(d->max_pages, had))
         return -E2BIG;
     if (!d->tot_pages)
         domain_get(d); /* page_release_frame() gives it back with the last frame */

@@ -108,7 +108,7 @@ static struct page_info *fresh_frames(const struct exchange *x, u64 chunk, long 
 static long exchange_chunk(struct exchange *x, u64 chunk)
 {
     struct xen_memory_reservation *in = &x->op.in, *out = &x->op.out;
-    u64 gpfn, mfn, nr = 1ULL << x->chunk_order;
+    u64 gpfn, mfn, nr = 1ULL << x->chunk_order, had = READ_ONCE(x->d->tot_pages);
     long rc = -EINVAL;
 
     /* Read once: other vCPUs of the domain run meanwhile, and may write to the list. */
@@ -132,7 +132,7 @@ static long exchange_chunk(struct exchange *x, u64 chunk)
         if (copy_from_guest(&gpfn, slot, 8))
             gpfn = INVALID_M2P;
         mfn = page_to_mfn(fresh) + (i << out->extent_order);
-        if (memory_give(x->d, mfn_to_page(mfn), out->extent_order, gpfn) && copy_to_guest(slot, &mfn, 8))
+        if (memory_give(x->d, mfn_to_page(mfn), out->extent_order, gpfn, had) && copy_to_guest(slot, &mfn, 8))
             domain_crash(current->domain, "memory_exchange: the result array went away during the call");
     }
     return 0;

@@ -24,7 +24,13 @@ struct page_info *memory_alloc(struct domain *d, unsigned order, u32 mem_flags)
     return page_alloc_for(order, XENMEMF_ADDRESS_BITS(mem_flags), low_kept(d), &d->claim);
 }
 
-bool memory_give(struct domain *d, struct page_info *pg, unsigned order, u64 gpfn)
+static void m2p_set_all(struct page_info *pg, u64 n, u64 gpfn)
+{
+    for (u64 i = 0; i < n; i++)
+        m2p_set(page_to_mfn(pg + i), gpfn == INVALID_M2P ? INVALID_M2P : gpfn + i);
+}
+
+bool memory_give(struct domain *d, struct page_info *pg, unsigned order, u64 gpfn, u64 had)
 {
     u64 n = 1ULL << order;
 
@@ -33,13 +39,13 @@ bool memory_give(struct domain *d, struct page_info *pg, unsigned order, u64 gpf
         memset(page_to_virt(pg + i), 0, PAGE_SIZE);
         frame_done(i);
     }
-    if (domain_assign_pages(d, pg, n)) {
-        page_free(pg, order);
-        return false;
-    }
-    for (u64 i = 0; i < n; i++)
-        m2p_set(page_to_mfn(pg + i), gpfn == INVALID_M2P ? INVALID_M2P : gpfn + i);
-    return true;
+    /* First: once the domain has them another vCPU of it may give them back, and what is written then is another domain's. */
+    m2p_set_all(pg, n, gpfn);
+    if (!domain_assign_pages(d, pg, n, had))
+        return true;
+    m2p_set_all(pg, n, INVALID_M2P);
+    page_free(pg, order);
+    return false;
 }
 
 /* Takes the frame from its owner; freed when the last reference goes. */
@@ -82,7 +88,7 @@ static long add_extents(const struct xen_memory_reservation *r, u64 *start, bool
         if (d->state >= DOMAIN_DYING || d->tot_pages + (1ULL << r->extent_order) > d->max_pages)
             break;
         struct page_info *pg = memory_alloc(d, r->extent_order, r->mem_flags);
-        if (!pg || !memory_give(d, pg, r->extent_order, gpfn))
+        if (!pg || !memory_give(d, pg, r->extent_order, gpfn, 0))
             break;
         mfn = page_to_mfn(pg);
         if (r->extent_start.va && copy_to_guest(slot, &mfn, sizeof(mfn)))

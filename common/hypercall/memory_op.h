@@ -16,8 +16,11 @@ static inline void __may_preempt frame_done(u64 i)
 unsigned memory_max_order(void); /* of an extent that the caller may ask for */
 /* 2^order frames that the domain may be given; NULL. */
 struct page_info *memory_alloc(struct domain *d, unsigned order, u32 mem_flags);
-/* Clears them and gives them to the domain; gpfn: the first one's M2P entry, INVALID_M2P: none has one. False: it may not have them; they are freed. */
-bool memory_give(struct domain *d, struct page_info *pg, unsigned order, u64 gpfn) __may_preempt;
+/*
+ * Clears them and gives them to the domain; gpfn: the first one's M2P entry, INVALID_M2P: none has one. False: it may not have them (had: as
+ * domain_assign_pages()); they are freed.
+ */
+bool memory_give(struct domain *d, struct page_info *pg, unsigned order, u64 gpfn, u64 had) __may_preempt;
 
 long memory_exchange(void *arg) __may_preempt;
 

@@ -262,8 +262,11 @@ struct domain_config {
 int domain_create(domid_t id, const struct domain_config *config, struct domain **created) __must_check;
 void domain_free(struct domain *d); /* no reference and no pointer to it is left; parts of it may never have been there */
 
-/* Gives `count` frames from pg on (at least one) to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG, and none, over max_pages. */
-int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count) __must_check;
+/*
+ * Gives `count` frames from pg on (at least one) to the domain: owner, list, PGR_ALLOCATED with one reference. -E2BIG, and none, over max_pages, or
+ * over `had`, if that is more: what it had before it gave others for these, and a toolstack has set the limit below that.
+ */
+int domain_assign_pages(struct domain *d, struct page_info *pg, u64 count, u64 had) __must_check;
 /*
  * A hypervisor frame that d may map: PGT_WRITABLE: read-write (shared_info, grant table); PGT_NONE: read-only, and then it is not
  * given back.

@@ -248,6 +248,45 @@ static void churn(u64 arg)
     }
 }
 
+/* Its limit is set below what it has, as by a toolstack that wants some of it back: an exchange costs it nothing. */
+static void shrunk(u64 arg)
+{
+    u64 block = 0x100000, one = 0x101000, out[512];
+    struct xen_memory_exchange x = { { &block, 1, 9, 0, DOMID_SELF }, { out, 512, 0, 0, DOMID_SELF }, 0 };
+
+    (void)arg;
+    for (u32 i = 0; i < 512; i++)
+        out[i] = 0x100000 + i;
+    CHECK_EQ(reserve(XENMEM_populate_physmap, DOMID_SELF, &block, 1, 9), 1);
+    domu_box.words[0] = 1;
+    while (!((volatile u64 *)domu_box.words)[1])
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+    long had = of(XENMEM_current_reservation, DOMID_SELF);
+
+    CHECK(had > of(XENMEM_maximum_reservation, DOMID_SELF));
+    CHECK_EQ(memory_op(XENMEM_exchange, &x), 0);
+    CHECK_EQ(of(XENMEM_current_reservation, DOMID_SELF), had);
+    for (u32 i = 0; i < 512; i++)
+        CHECK_EQ(((u64 *)0xffff800000000000)[out[i]], 0x100000 + i);
+    CHECK_EQ(reserve(XENMEM_populate_physmap, DOMID_SELF, &one, 1, 0), 0);
+    CHECK_EQ(reserve(XENMEM_decrease_reservation, DOMID_SELF, out, 512, 0), 512);
+}
+
+static void above_the_limit(void)
+{
+    static struct domu g;
+
+    domu_new(&g, 1, shrunk, 0);
+    domain_set_max(g.id, g.nr_frames + 512);
+    CHECK_EQ(domu_unpause(&g), 0);
+    while (!g.box->words[0])
+        CHECK_EQ(domu_wait(&g, 1), DOMU_RUNS);
+    domain_set_max(g.id, g.nr_frames + 1);
+    g.box->words[1] = 1;
+    CHECK_EQ(domu_wait(&g, 60000), SHUTDOWN_poweroff);
+    domu_destroy(&g);
+}
+
 static void ended_meanwhile(void)
 {
     static struct domu g;
@@ -279,5 +318,6 @@ void test_main(void)
     }
     CHECK_EQ(free_frames(), before);
     drain();
+    above_the_limit();
     ended_meanwhile();
 }

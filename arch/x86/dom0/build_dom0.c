@@ -61,7 +61,7 @@ static void take_frames(struct build *b, struct page_info *pg, u64 count)
     u64 pfn = b->next_pfn;
 
     /* max_pages is not set yet: assignment cannot be refused. */
-    if (domain_assign_pages(b->d, pg, count))
+    if (domain_assign_pages(b->d, pg, count, 0))
         panic(PANIC_ASSERT, "dom0's frames cannot be assigned");
     for (mfn_t mfn = page_to_mfn(pg), end = mfn + count; mfn < end; mfn++, pfn++) {
         m2p_set(mfn, pfn);
