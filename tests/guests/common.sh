@@ -3,9 +3,9 @@
 
 LOGS=/var/log/xen/console
 
-# step TITLE FUNCTION: ended if it takes longer than anything should.
+# step TITLE FUNCTION ARGUMENT...: ended if it takes longer than anything should.
 step() {
-    ("$2") </dev/null >/tmp/step 2>&1 &
+    ("${@:2}") </dev/null >/tmp/step 2>&1 &
     local pid=$! began=$SECONDS
     while kill -0 $pid 2>/dev/null && [ $((SECONDS - began)) -lt 900 ]; do sleep 0.2; done
     kill -9 $pid 2>/dev/null && echo "not at an end after 900 s" >>/tmp/step

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -16,7 +17,7 @@ import zlib
 from . import images, packages
 
 TOOLS = ["mmdebstrap"]
-PACKAGES = ["xen-utils-4.17", "bash", "dash", "busybox-static", "iproute2", "mount", "util-linux", "dpkg", "grub-xen-bin"]
+PACKAGES = ["xen-utils-4.17", "bash", "dash", "busybox-static", "iproute2", "mount", "util-linux", "dpkg", "grub-xen-host"]
 PROGRAMS = re.compile(r"""
     usr/lib/(xen-4\.17/bin/(xl|oxenstored|xenconsoled?|xen-init-dom0|libxl-save-helper|xentop|xenpm|xen-diag|lsevtchn|xenctx)
             |xen-common/.*|grub-xen/grub-x86_64-xen\.bin)
@@ -247,11 +248,21 @@ def _drivers(kernel, names):
     return files | {"modules/order": (stat.S_IFREG | 0o644, " ".join(found).encode())}
 
 
+def _by(program):
+    return lambda data: subprocess.run([program, "-dc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+UNPACK = {b"\xfd7zX": lzma.decompress, b"\x28\xb5\x2f\xfd": _by("zstd"), b"\x02\x21\x4c\x18": _by("lz4")}
+
+
 def vmlinux(path, kernel):
-    """The ELF file in a bzImage that is packed with xz: made when the bzImage is newer. Its toolstack then need not unpack it."""
+    """The ELF file in a bzImage: made when the bzImage is newer. The toolstack then need not unpack it."""
     if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(kernel):
         data = open(kernel, "rb").read()
-        images.write_if_changed(path, lzma.LZMADecompressor().decompress(data[data.index(b"\xfd7zXZ\0"):]))
+        offset, length = struct.unpack_from("<II", data, 0x248)
+        offset += (data[0x1f1] + 1) * 512
+        packed = data[offset:offset + length - 4]  # the size of what is in it follows
+        images.write_if_changed(path, UNPACK[packed[:4]](packed))
     return path
 
 

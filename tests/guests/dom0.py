@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""The small dom0 with Debian's toolstack (tools/caisson/guests.py): it runs a script of steps, each of which is a test."""
+import re
+
+from caisson import guests, images
+from harness import BUILD, ELF, OUT, TOP, clean, linux, need, run_linux
+
+HERE = f"{TOP}/tests/guests"
+
+
+def script(name):
+    return open(f"{HERE}/{name}.sh").read()
+
+
+def steps(name):
+    """Rows for each=, one for each step of the script."""
+    return [{"step": title} for title in re.findall(r'^step "(.*)" \w+$', script(name), re.M)]
+
+
+def guest_files(version, formats=("vmlinux",)):
+    """Debian's kernel of that version in these formats, and its initrd: path in dom0 to file here. 6.1's names have no version."""
+    kernel, suffix = linux(version), "" if version == "6.1" else "-" + version
+    made = {"vmlinuz": lambda: kernel, "vmlinux": lambda: guests.vmlinux(f"{OUT}/vmlinux-{version}", kernel)}
+    files = {f"root/initrd{suffix}.img": guests.guest_initramfs(f"{OUT}/guest-{version}.cpio", kernel)}
+    return files | {f"root/{f}{suffix}": made[f]() for f in formats}
+
+
+def boot(name, text, files, smp=1):
+    """The console of a dom0 that runs the text behind common.sh, and switches the machine off at its end. name: of what is made for it."""
+    dom0 = guests.dom0_initramfs(f"{OUT}/guests-{name}-dom0.cpio", f"{BUILD}/cache", linux(), script("common") + text, files)
+    words = "noreboot loglvl=all guest_loglvl=all dom0_mem=448M,max:448M -- console=hvc0 quiet caisson.batch"
+    r = run_linux(("direct", ELF, images.bundle(f"{OUT}/guests-{name}.cpio", linux(), dom0), words), 2400, smp=smp, mem="2G")
+    clean(r)
+    return r
+
+
+def check(r, step):
+    """It has gone well in that run."""
+    failure = re.search(rf"guests: FAILED {re.escape(step)}\n(.*?)(?=guests: |$)", r.output.replace("\r", ""), re.S)
+    need(not failure, failure and failure[1])
+    need(f"guests: ok {step} " in r.output, "dom0 has not come to this step", r)
