@@ -36,14 +36,15 @@ WantedBy=multi-user.target
 """
 ISSUE = """Debian as dom0 on Caisson. root has no password here; 'poweroff' ends the machine.
 A guest is ready:
-  xl create -c /root/guest.cfg   starts it, in this terminal; Ctrl-] comes back here
-  xl list                        shows what runs, and for how long it has
+  xl create -c /root/guest.cfg   starts it, and shows its console; Ctrl-] comes back here
+  xl list                        shows what runs, and the CPU time that it has had
+  xl console guest               goes to its console again
   xl destroy guest               ends it
 
 """
 GUEST = """# A guest with Debian's kernel; docs/guests.md says more.
 name = "guest"
-kernel = "/vmlinuz"
+kernel = "/root/vmlinux"    # the ELF file inside /vmlinuz, which does as well, but is unpacked at each start
 ramdisk = "/initrd.img"
 extra = "root=/dev/xvda rw console=hvc0 quiet"
 memory = 256
@@ -60,6 +61,11 @@ FILES = {
     "etc/systemd/network/30-xenbr0.network": "[Match]\nName=xenbr0\n\n[Network]\nDHCP=yes\n",
     "etc/systemd/system/caisson-script.service": SERVICE,
     "etc/issue.d/caisson.issue": ISSUE,
+    # What bridges and disks report while guests come and go is in `dmesg`, not between what a person types.
+    "etc/sysctl.d/caisson.conf": "kernel.printk = 4 4 1 7\n",
+    # Debian's initrd holds the drivers of all machines: more than a guest of 256 MiB has room for, and half a minute for dom0.
+    "etc/initramfs-tools/conf.d/caisson": "MODULES=list\n",
+    "usr/share/initramfs-tools/modules.d/caisson": "virtio_pci\nvirtio_blk\nxen-blkfront\nxen-netfront\ncrc32c_generic\next4\n",
     "root/guest.cfg": GUEST,
 }
 UNITS = ["systemd-networkd", "ssh", "caisson-script"]
@@ -67,7 +73,7 @@ UNITS = ["systemd-networkd", "ssh", "caisson-script"]
 
 def root_disk(cache):
     """(image, kernel, initrd, key for ssh); made on the first call, in some minutes. The image is never written to."""
-    contents = zlib.crc32(repr((CONTENTS, FILES, UNITS, guests.ROOT)).encode())
+    contents = zlib.crc32(repr((CONTENTS, FILES, UNITS, guests.ROOT, guests.END)).encode())
     out = os.path.join(cache, f"debian-{contents:08x}")
     paths = [os.path.join(out, f) for f in ("root.img", "vmlinuz", "initrd.img", "id_ed25519")]
     if all(os.path.exists(p) for p in paths):
@@ -86,14 +92,19 @@ def root_disk(cache):
             with open(os.path.join(extra, name), "w") as f:
                 f.write(text)
         guests.root_disk(os.path.join(extra, "root", "guest.img"))
-        hooks = [f"sync-in {extra} /", 'chroot "$1" passwd -d root', f'chroot "$1" systemctl -q enable {" ".join(UNITS)}',
-                 'chown -R 0:0 "$1/root" "$1/etc/systemd" && chmod 700 "$1/root/.ssh"']
+        # Before the kernel is there, whose initrd some of the files are about; with root as their owner, whoever runs this.
+        early = [f"sync-in {extra} /", f'(cd {extra} && find . -print0) | (cd "$1" && xargs -0 chown 0:0)']
+        late = ['chroot "$1" passwd -d root', f'chroot "$1" systemctl -q enable {" ".join(UNITS)}',
+                'chroot "$1" systemctl -q mask e2scrub_reap', 'chmod 700 "$1/root/.ssh"']  # the first looks for LVM, at each boot
         _run(packages.as_root(["mmdebstrap", "-q", "--variant=minbase", "--include=" + ",".join(CONTENTS)] +
-                              [f"--customize-hook={h}" for h in hooks] + [SUITE, root, packages.mirror()]))
+                              [f"--essential-hook={h}" for h in early] + [f"--customize-hook={h}" for h in late] +
+                              [SUITE, root, packages.mirror()]))
         boot = os.path.join(root, "boot")
         for prefix, path in (("vmlinuz-", kernel), ("initrd.img-", initrd)):
             name = next(f for f in os.listdir(boot) if f.startswith(prefix))
             _run(packages.as_root(["install", "-m", "644", os.path.join(boot, name), path]))
+        guest_kernel = guests.vmlinux(os.path.join(work, "vmlinux"), kernel)
+        _run(packages.as_root(["install", "-m", "644", guest_kernel, os.path.join(root, "root", "vmlinux")]))
         # Last, and under its name only when whole.
         with open(image + ".new", "wb") as f:
             f.truncate(4 << 30)

@@ -85,22 +85,30 @@ while :; do
 done
 """
 
-# The first process of a guest that has a disk of its own: as much of a system as busybox is.
+# The first process of a guest that has a disk of its own: as much of a system as busybox is. An initrd may have mounted all three.
 ROOT = """#!/bin/busybox sh
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sysfs /sys
-/bin/busybox mountpoint -q /dev || /bin/busybox mount -t devtmpfs devtmpfs /dev
-export PATH=/bin HOME=/root TERM=${TERM:-linux}
+/bin/busybox mount -t proc proc /proc 2>/dev/null
+/bin/busybox mount -t sysfs sysfs /sys 2>/dev/null
+/bin/busybox mount -t devtmpfs devtmpfs /dev 2>/dev/null
+export PATH=/sbin:/bin HOME=/root TERM=${TERM:-linux} PS1='guest# '
 cd /root
 ip link set lo up
-ip link set eth0 up
-udhcpc -q -n -t 3 -i eth0 -s /etc/udhcpc.script
+# An initrd with udev gives the card a name of its own.
+for card in $(ls /sys/class/net | grep -v '^lo$'); do
+    ip link set $card up
+    udhcpc -q -n -t 3 -i $card -s /etc/udhcpc.script
+done
 echo
 echo "This is a guest beside dom0: $(uname -sr), $(nproc) vCPU, $(grep MemTotal /proc/meminfo | tr -s ' ' | cut -d' ' -f2) KiB."
-echo "'poweroff -f' ends it; Ctrl-] goes back to dom0, where 'xl console guest' comes here again."
+echo "'poweroff' ends it; Ctrl-] goes back to dom0, where 'xl console guest' comes here again."
 while :; do
     setsid cttyhack sh -l
 done
+"""
+# What the kernel runs when the toolstack asks it to end. There is no init to hand it on to.
+END = """#!/bin/sh
+sync
+exec busybox ${0##*/} -f
 """
 UDHCPC = """#!/bin/sh
 [ "$1" = bound ] || exit 0
@@ -119,7 +127,7 @@ def root_disk(path):
         for applet in subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True, check=True).stdout.split():
             if applet != "busybox":
                 os.symlink("busybox", f"{tree}/bin/{applet}")
-        for name, text in (("sbin/init", ROOT), ("etc/udhcpc.script", UDHCPC)):
+        for name, text in (("sbin/init", ROOT), ("sbin/poweroff", END), ("sbin/reboot", END), ("etc/udhcpc.script", UDHCPC)):
             with open(f"{tree}/{name}", "w") as f:
                 f.write(text)
             os.chmod(f.name, 0o755)
