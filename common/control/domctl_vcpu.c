@@ -14,7 +14,7 @@
 
 static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-    long rc = pv_set_context(v, c);
+    long rc = arch_vcpu_set_context(v, c);
 
     if (rc)
         return rc;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * All that common code asks of a kind of guest, which is PV: arch/x86/domain.c passes it on. A second kind would be told apart there.
- */
+/* All that common code asks of a kind of guest. There is one kind, PV, so arch/x86/pv answers. */
 #pragma once
 
 #include <hv/types.h>

@@ -2,6 +2,7 @@
 /* PV guests: what a vCPU of theirs keeps, and its descriptor tables. Parts with a header of their own: hv/x86/pv/. */
 #pragma once
 
+#include <hv/arch.h>
 #include <hv/domain.h>
 #include <hv/x86/page_type.h>
 #include <hv/x86/processor.h>
@@ -41,16 +42,7 @@ bool descriptor_check(u64 *desc); /* makes it one that a guest may have. False: 
 /* The frame is BUSY. 0; -EINVAL: it holds a descriptor that guests may not have. */
 int segdesc_page_validate(struct page_info *pg) __must_check;
 
-/* ---- pv_vcpu.c: context ---- */
-int pv_vcpu_init(struct vcpu *v) __must_check;     /* 0, -ENOMEM; for arch_vcpu_create() */
-int pv_domain_init(struct domain *d) __must_check; /* 0, -ENOMEM */
-/* Also what the above could not finish. */
-void pv_vcpu_free(struct vcpu *v);
-void pv_domain_free(struct domain *d);
-/* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. */
-void pv_domain_relinquish(struct domain *d) __may_preempt;
-void pv_state_save(struct vcpu *v); /* for arch_vcpu_save(): interrupts off, no lock held */
-void pv_state_load(struct vcpu *v); /* for arch_vcpu_load(): the same; v is current */
+/* ---- pv_vcpu.c: context. What common code calls: hv/arch.h ---- */
 /*
  * To be called behind a write to v->pv or v's descriptor window by another vCPU: the next load of v takes all registers from there, and
  * flushes its CPU's translations of the window.
@@ -73,5 +65,4 @@ u64 pv_tsc_read(const struct vcpu *v); /* what v's RDTSC gives; v is current */
 static inline u64 pv_cr4_loaded(const struct vcpu *v) { return v->pv.cr4 | (unlikely(v->domain->pv.tsc.emulated) ? CR4_TSD : 0); }
 
 /* ---- vcpu_context.c ---- */
-int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check; /* as arch_vcpu_set_context() */
 void pv_get_context(const struct vcpu *v, struct vcpu_guest_context *c);

@@ -4,7 +4,7 @@
  *
  * Stands for:
  *   arch/x86/mm/tlb.c: tlb_ask_cpu, tlb_serve, tlb_request_served, tlb_flush_others, cpus_with_guests, tlb_flush_cpus
- *   arch/x86/pv/mmu/address_space.c: pv_enter_address_space, pv_leave_address_space
+ *   arch/x86/pv/mmu/address_space.c: pv_enter_address_space, arch_cpu_leave_guests
  *
  * Two of three CPUs have an address of their own each, whose mapping they take away, flush and make anew; all three load
  * the address space and leave it, and have what is mapped in their TLBs. Requests are counted in C; here each CPU's is a
@@ -73,7 +73,7 @@ end:
 #ifdef LOADED_LATE
        loaded[me] = 1
 #endif
-    :: has[me] -> /* pv_leave_address_space() */
+    :: has[me] -> /* arch_cpu_leave_guests() */
 #ifdef LEFT_EARLY
        loaded[me] = 0;
 #endif

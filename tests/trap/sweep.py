@@ -23,7 +23,7 @@ DEBUG = f"{HV}/caisson.debug"
 WINDOWS = """trampoline_page entry_common entry_general from_guest exit_to_guest exit_sysret iret_to_guest guest_iretq iret_guest_fault
 from_hypervisor return_to_hypervisor return_nmis_blocked entry_ist ist_from_hypervisor syscall_entry syscall_general switch_stack
 vcpu_first_entry trap_from_guest trap_from_hypervisor nmi_unblock prepare_guest_return push_frame
-pv_bounce syscall_from_guest pv_hypercall do_iret pv_toggle_mode pv_load_address_space pv_state_load pv_state_save schedule schedule_tail
+pv_bounce syscall_from_guest pv_hypercall do_iret pv_toggle_mode pv_load_address_space arch_vcpu_load arch_vcpu_save schedule schedule_tail
 softirq_process guest_copy_raw_to guest_copy_raw_from console_write serial_write spin_lock spin_unlock irq_dispatch guest_trap_inject
 pv_emulate_exception page_fault general_protection""".split()
 

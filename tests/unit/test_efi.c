@@ -39,8 +39,8 @@ void fake_write_cr3(u64 v) { cr3 = v; }
 void fake_write_cr4(u64 v) { (void)v; }
 u64 fake_rdmsr(u32 msr) { return msr * 0UL; }
 void fake_wrmsr(u32 msr, u64 v) { assert_true(msr && !v); }
-void pv_leave_address_space(void) {}
-void pv_state_load(struct vcpu *v) { assert_true(v == current && fpu_kept == 0); }
+void arch_cpu_leave_guests(void) {}
+void arch_vcpu_load(struct vcpu *v) { assert_true(v == current && fpu_kept == 0); }
 void fpu_save(void *area)
 {
     (void)area;

@@ -45,11 +45,6 @@ void domain_share_page(struct domain *d, struct page_info *pg, enum page_type ty
     pg->type_info = (u64)type << PGT_TYPE_SHIFT | PGT_VALIDATED | 1;
     pg->ref_info = PGR_SPECIAL | 1;
 }
-int16_t arch_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 at, u32 flags)
-{
-    return pv_grant_map(w, owner, mfn, at, flags);
-}
-int16_t arch_grant_unmap(struct arch_walk *w, mfn_t mfn, u64 at, u32 flags, u64 from) { return pv_grant_unmap(w, mfn, at, flags, from); }
 int domain_work_point(void) { return restarts && --restarts ? -ERESTART : 0; }
 
 static struct grant_entry_v1 *entry(u32 ref)

@@ -115,7 +115,7 @@ static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
 
     fpu_save(v->pv.fpu_area);
     __asm__ volatile("fninit; ldmxcsr %0" ::"m"(mxcsr));
-    pv_leave_address_space();
+    arch_cpu_leave_guests();
     write_cr3(virt_to_phys(efi_l4));
     this_cpu()->inside |= INSIDE_FIRMWARE;
     u64 cet = cet_suspend(); /* its exceptions do not return to where it was */
@@ -126,7 +126,7 @@ static u64 call_firmware(struct vcpu *v, u64 fn, const u64 args[5])
     this_cpu()->inside &= ~INSIDE_FIRMWARE;
     write_cr3(image_to_phys(hv_l4));
     fpu_restore(v->pv.fpu_area, v->pv.xcr0);
-    pv_state_load(v);
+    arch_vcpu_load(v);
     return status;
 }
 

@@ -10,7 +10,24 @@
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/speculation.h>
 
-int pv_domain_init(struct domain *d)
+/* The toolstack may see the M2P table as it is mapped for guests: by frames, read-only. */
+static void share_m2p(void)
+{
+    mfn_t mfn;
+
+    for (u32 chunk = 0; m2p_chunk(chunk, &mfn); chunk++)
+        for (u32 i = 0; mfn && i < M2P_CHUNK_SIZE >> PAGE_SHIFT; i++)
+            domain_share_page(domain_xen, mfn_to_page(mfn + i), PGT_NONE);
+}
+
+void arch_domains_init(void)
+{
+    share_m2p();
+    softirq_register(SOFTIRQ_SELECTORS, pv_selectors_on_exit);
+    cpuid_tell_hidden();
+}
+
+int arch_domain_create(struct domain *d)
 {
     d->pv.xcr0_mask = cpu.xcr0_mask;
     d->pv.perdomain_l3 = hv_alloc_page();
@@ -27,7 +44,7 @@ int pv_domain_init(struct domain *d)
     return 0;
 }
 
-int pv_vcpu_init(struct vcpu *v)
+int arch_vcpu_create(struct vcpu *v)
 {
     v->pv.fpu_area = hv_alloc(fpu_area_size());
     if (!v->pv.fpu_area)
@@ -42,13 +59,13 @@ int pv_vcpu_init(struct vcpu *v)
     return xpti_init_vcpu(v);
 }
 
-void pv_vcpu_free(struct vcpu *v)
+void arch_vcpu_free(struct vcpu *v)
 {
     xpti_free_vcpu(v);
     hv_free(v->pv.fpu_area);
 }
 
-void pv_domain_free(struct domain *d)
+void arch_domain_free(struct domain *d)
 {
     for (unsigned i = 0; i < MAX_VIRT_CPUS / 16; i++)
         hv_free_page(d->pv.perdomain_l1[i]);
@@ -83,7 +100,7 @@ void pv_drop_tables(struct vcpu *v)
     pv_release_ldt(v);
 }
 
-void pv_domain_relinquish(struct domain *d)
+void arch_domain_relinquish(struct domain *d)
 {
     struct percpu *c;
     struct vcpu *v;
@@ -105,7 +122,7 @@ static void save_bases(struct pv_vcpu *p)
     p->gs_base_shadow = rdmsr(MSR_KERNEL_GS_BASE);
 }
 
-void pv_state_save(struct vcpu *v)
+void arch_vcpu_save(struct vcpu *v)
 {
     struct pv_vcpu *p = &v->pv;
 
@@ -195,7 +212,7 @@ void pv_selectors_on_exit(void)
                     "the failsafe callback's frame cannot be written to the guest's kernel stack");
 }
 
-void pv_state_load(struct vcpu *v)
+void arch_vcpu_load(struct vcpu *v)
 {
     struct percpu *c = this_cpu();
     struct pv_vcpu *p = &v->pv;

@@ -103,7 +103,7 @@ static void set_entries(struct vcpu *v, const struct vcpu_guest_context *c)
     v->pv.syscall_cb = (struct callback){ c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events };
 }
 
-int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     if (!context_ok(v, c))
         return -EINVAL;

@@ -34,7 +34,7 @@ void pv_enter_address_space(struct percpu *c, struct vcpu *v)
     load_gdt(PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT));
 }
 
-void pv_leave_address_space(void)
+void arch_cpu_leave_guests(void)
 {
     struct percpu *c = this_cpu();
 
@@ -83,7 +83,7 @@ int pv_set_user_base(struct vcpu *v, mfn_t mfn)
  * The CPUs that may have translations of these vCPUs of the domain: those whose curr_vcpu is one of them.
  *
  *   CPU A (here):              the guest has changed page tables; reads curr_vcpu
- *   CPU B (pv_state_load()):   curr_vcpu = v; loads CR3
+ *   CPU B (arch_vcpu_load()):  curr_vcpu = v; loads CR3
  *
  * If A does not see v, B's walks come after the change (a CR3 load is ordered behind the store). The other way round in either, B could keep a
  * translation of the old tables and not be asked to flush. Nor is v freed while A looks at its domain: domains_end().
@@ -116,7 +116,7 @@ int pv_flush_vcpus(const struct domain *d, guest_ptr_t guest_bitmap, u64 address
     return 0;
 }
 
-void pv_flush_caller(void)
+void arch_flush_caller(void)
 {
     cpuset_t others = cpuset_without(cpus_of(current->domain, ~0ULL), this_cpu()->id);
 

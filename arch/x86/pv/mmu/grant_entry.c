@@ -56,7 +56,7 @@ static force_inline void put_if_present(pte_t e)
         entry_put(1, e);
 }
 
-int16_t pv_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 at, u32 flags)
+int16_t arch_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 at, u32 flags)
 {
     pte_t e = entry_for(mfn, flags), old;
     paddr_t entry = entry_at(w, at, flags);
@@ -91,7 +91,7 @@ static noinline int16_t replace_by(paddr_t entry, pte_t mapped, u64 from)
     return rc ? GNTST_general_error : GNTST_okay;
 }
 
-int16_t pv_grant_unmap(struct arch_walk *w, mfn_t mfn, u64 at, u32 flags, u64 from)
+int16_t arch_grant_unmap(struct arch_walk *w, mfn_t mfn, u64 at, u32 flags, u64 from)
 {
     pte_t mapped = entry_for(mfn, flags), old;
     paddr_t entry = entry_at(w, at, flags);

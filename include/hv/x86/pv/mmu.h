@@ -30,9 +30,6 @@ int pv_set_kernel_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check;
 int pv_set_user_base(struct vcpu *v, mfn_t mfn) __may_preempt __must_check; /* loaded at the next exit to user mode */
 /* Flushes translations of the domain's vCPUs that the guest's bitmap names (NULL: all); address 0: all of them. */
 int pv_flush_vcpus(const struct domain *d, guest_ptr_t guest_bitmap, u64 address) __must_check;
-void pv_flush_caller(void); /* all translations of the caller's domain */
-/* This CPU goes to the hypervisor's own tables: nothing of a guest's is in use here any more. */
-void pv_leave_address_space(void);
 /* Machine address of the entry of `level` that va goes through in v's kernel tables, 0: none. */
 paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level);
 
@@ -47,10 +44,6 @@ void xpti_enter_cpu(struct percpu *c, struct vcpu *v); /* v ran elsewhere, or an
 void xpti_load_l4(struct vcpu *v, bool user, mfn_t mfn); /* mfn 0: none */
 /* An entry of an L4 table of d, not in the hypervisor's slots, has changed. */
 void xpti_l4_changed(const struct domain *d, const pte_t *entry);
-
-/* ---- grant_entry.c: as arch_grant_map() and arch_grant_unmap() ---- */
-int16_t pv_grant_map(struct arch_walk *w, struct domain *owner, mfn_t mfn, u64 at, u32 flags) __may_preempt __must_check;
-int16_t pv_grant_unmap(struct arch_walk *w, mfn_t mfn, u64 at, u32 flags, u64 from) __may_preempt __must_check;
 
 /* ---- ptwr.c ---- */
 /* A kernel's write to va hit a read-only page. True: done, or to be tried again; false: the #PF is the guest's. */
