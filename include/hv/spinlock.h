@@ -39,7 +39,7 @@ void spin_lock(spinlock_t *lock);   /* interrupts are off. Serves TLB flushes wh
 void spin_unlock(spinlock_t *lock); /* by the CPU that has it; any order of release */
 
 /* A declaration, one in a block: takes the lock, which is released at the end of the block, however that is left. */
-#define spin_lock_scope(lock) spinlock_t *const held_in_scope __attribute__((cleanup(spin_unlock_at))) = spin_locked(lock)
+#define spin_lock_scope(lock) spinlock_t *const held_in_scope __attribute__((cleanup(spin_unlock_at), unused)) = spin_locked(lock)
 static inline spinlock_t *spin_locked(spinlock_t *lock)
 {
     spin_lock(lock);
