@@ -88,19 +88,22 @@ static long run_paused(const struct subop *row, struct domain *d, void *arg)
  * for vCPUs of that domain, so it gets through, and the next one gets the turn, also if a third one waits for it meanwhile. Operations on the
  * caller's own domain take no turn: its own vCPUs cannot destroy it, and two of them would wait for each other.
  */
-static void turn_begin(struct domain *d)
+static int turn_begin(struct domain *d)
 {
-    for (u32 turns = 0; __atomic_exchange_n(&d->in_domctl, true, __ATOMIC_ACQUIRE);)
-        preempt_wait(&turns);
+    int rc = 0;
+
+    for (u32 turns = 0; !rc && __atomic_exchange_n(&d->in_domctl, true, __ATOMIC_ACQUIRE);)
+        rc = domain_wait_point(&turns);
+    return rc;
 }
 
 static long run_in_turn(const struct subop *row, struct domain *d, struct xen_domctl *op)
 {
     bool other = d != current->domain;
-    long rc;
+    long rc = other ? turn_begin(d) : 0;
 
-    if (other)
-        turn_begin(d);
+    if (rc)
+        return rc;
     /* A dying domain can only be destroyed on. */
     if (d->state >= DOMAIN_DYING && row->on_domain != domctl_destroy)
         rc = -ESRCH;

@@ -65,14 +65,25 @@ static void pause_begin(struct vcpu *v)
         softirq_raise_on(READ_ONCE(v->cpu), SOFTIRQ_PAUSE);
 }
 
-/* Waits until v is outside. -EBUSY if the caller itself is to be paused: two vCPUs that wait for each other's exit would wait for ever. */
+int domain_wait_point(u32 *turns)
+{
+    if (*turns >= TURNS_AT_LEAST && domain_work_point())
+        return -ERESTART;
+    preempt_wait(turns);
+    return 0;
+}
+
+/*
+ * Waits until v is outside. How long that takes is up to its guest, and two vCPUs that wait for each other's exit would wait for ever: so the
+ * caller gives up where it is to be paused itself, or its own events wait.
+ */
 static int pause_wait(struct vcpu *v)
 {
-    assert_may_preempt();
-    for (u32 turns = 0; !sched_is_outside(v); preempt_wait(&turns))
-        if (READ_ONCE(current->pause_flags))
-            return -EBUSY;
-    return 0;
+    int rc = 0;
+
+    for (u32 turns = 0; !rc && !sched_is_outside(v);)
+        rc = domain_wait_point(&turns);
+    return rc;
 }
 
 int vcpu_pause(struct vcpu *v)

@@ -276,11 +276,11 @@ void domain_share_page(struct domain *d, struct page_info *pg, enum page_type ty
 /* ---- domain_life.c ---- */
 /*
  * Paused: none of its vCPUs is in the hypervisor or gets there, until domain_unpause() has been called as often. Not of the caller's own
- * domain: -EINVAL. -EBUSY: as vcpu_pause(); nothing is paused then.
+ * domain: -EINVAL. -ERESTART: as vcpu_pause(); nothing is paused then.
  */
 int domain_pause(struct domain *d) __may_preempt __must_check;
 void domain_unpause(struct domain *d); /* takes life_lock, then the locks of run queues */
-/* A domain that has shut down goes on: its vCPUs return from the hypercall. 0, also if it has not; -EINVAL, -EBUSY: as domain_pause(). */
+/* A domain that has shut down goes on: its vCPUs return from the hypercall. 0, also if it has not; -EINVAL, -ERESTART: as domain_pause(). */
 int domain_resume(struct domain *d) __may_preempt __must_check;
 bool domain_add_vcpu(struct vcpu *v); /* for vcpu_create(); false: the domain has run already */
 /*
@@ -290,6 +290,12 @@ bool domain_add_vcpu(struct vcpu *v); /* for vcpu_create(); false: the domain ha
  */
 int domain_kill(struct domain *d) __may_preempt __must_check;
 int domain_work_point(void) __may_preempt __must_check; /* softirq.h has the rule */
+/*
+ * The same for a turn of a loop that waits for another vCPU (*turns: 0 at first). The first turns are not left: a vCPU that runs in its guest
+ * comes out meanwhile, so that a guest cannot keep a toolstack from getting on by sending it events without end.
+ */
+#define TURNS_AT_LEAST 512
+int domain_wait_point(u32 *turns) __may_preempt __must_check;
 void domain_life_init(void);
 /* The domain cannot go on: prints why and stops its vCPUs; the machine ends with dom0. Takes life_lock; the rest is a softirq's. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
@@ -321,7 +327,7 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag); /* and wakes v if it was t
 /*
  * Stops a vCPU other than the caller's at its exit to the guest, and waits for that: from then until vcpu_unpause() its
  * registers are those of an instruction boundary, and only the caller changes them.
- * -EBUSY: the caller itself is to be paused, perhaps by that very vCPU; nothing is paused then.
+ * -ERESTART: the caller itself is to be paused, perhaps by that very vCPU, or its events wait (domain_wait_point()); nothing is paused then.
  */
 int vcpu_pause(struct vcpu *v) __may_preempt __must_check;
 void vcpu_unpause(struct vcpu *v); /* as often as vcpu_pause() has returned 0 */

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Pauses of a domain: who waits for a guest's vCPU does not wait longer than its own guest can bear. */
+#include "fakes.h"
+
+#include <hv/softirq.h>
+
+static struct domain *dom0, *d;
+
+/* ---- neighbours ---- */
+static u32 waits, inside_for; /* turns that the caller has waited; and those that the guest's vCPU stays inside */
+static bool events;
+
+void preempt_wait(u32 *turns)
+{
+    ++*turns;
+    waits++;
+}
+bool sched_is_outside(struct vcpu *v)
+{
+    assert_ptr_equal(v, d->vcpu[0]);
+    return waits >= inside_for;
+}
+bool vcpu_has_pending(const struct vcpu *v)
+{
+    assert_ptr_equal(v, dom0->vcpu[0]);
+    return events;
+}
+void vcpu_wake(struct vcpu *v) { (void)v; }
+void vcpu_pause_flag_set(struct vcpu *v, u32 flag) { v->pause_flags |= flag; }
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset();
+    fake_memory_init();
+    d = fake_domain(1, false);
+    dom0 = fake_domain(0, true);
+    hardware_domain = dom0;
+    d->pauses = waits = inside_for = 0;
+    d->vcpu[0]->pause_flags = 0;
+    events = false;
+    return 0;
+}
+
+static void pauses_are_counted(void **state)
+{
+    (void)state;
+    for (u32 i = 1; i <= 3; i++) {
+        assert_int_equal(domain_pause(d), 0);
+        assert_int_equal(d->pauses, i);
+        assert_int_equal(d->vcpu[0]->pause_flags, i * PAUSE_ONE);
+    }
+    for (u32 i = 3; i--;) {
+        domain_unpause(d);
+        assert_int_equal(d->vcpu[0]->pause_flags, i * PAUSE_ONE);
+    }
+    assert_int_equal(domain_pause(dom0), -EINVAL);
+}
+
+/* Without events of its own the caller waits as long as it takes. */
+static void a_long_operation(void **state)
+{
+    (void)state;
+    inside_for = 100000;
+    assert_int_equal(domain_pause(d), 0);
+    assert_int_equal(waits, inside_for);
+}
+
+/* A guest that stays in the hypervisor does not keep its toolstack there, too. */
+static void events_of_the_caller(void **state)
+{
+    (void)state;
+    events = true;
+    inside_for = ~0u;
+    assert_int_equal(domain_pause(d), -ERESTART);
+    assert_true(waits < 10000);
+    assert_int_equal(d->pauses, 0);
+    assert_int_equal(d->vcpu[0]->pause_flags, 0);
+    assert_int_equal(vcpu_pause(d->vcpu[0]), -ERESTART);
+    assert_int_equal(d->vcpu[0]->pause_flags, 0);
+    assert_int_equal(domain_resume(d), -ERESTART);
+    assert_int_equal(domain_kill(d), -ERESTART);
+    assert_int_equal(d->state, DOMAIN_DYING);
+    assert_int_equal(d->vcpu[0]->pause_flags, PAUSE_SHUTDOWN);
+}
+
+/* Nor does one that sends events without end, and is outside as soon as a CPU has been interrupted. */
+static void events_without_end(void **state)
+{
+    (void)state;
+    events = true;
+    inside_for = 200;
+    assert_int_equal(domain_pause(d), 0);
+    assert_int_equal(d->vcpu[0]->pause_flags, PAUSE_ONE);
+}
+
+/* Two that wait for each other. */
+static void the_caller_is_paused(void **state)
+{
+    (void)state;
+    inside_for = ~0u;
+    current->pause_flags = PAUSE_ONE;
+    assert_int_equal(domain_pause(d), -ERESTART);
+    assert_int_equal(d->pauses, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(pauses_are_counted, setup),   cmocka_unit_test_setup(a_long_operation, setup),
+        cmocka_unit_test_setup(events_of_the_caller, setup), cmocka_unit_test_setup(events_without_end, setup),
+        cmocka_unit_test_setup(the_caller_is_paused, setup),
+    };
+
+    return cmocka_run_group_tests_name("domain life", tests, NULL, NULL);
+}
