@@ -43,6 +43,8 @@ static long console_out(guest_ptr_t guest, u64 count)
         }
         guest = guest_ptr_add(guest, n);
         count -= n;
+        if (count && domain_work_point())
+            return hypercall_again(__HYPERVISOR_console_io, (const u64[]){ CONSOLEIO_write, count, guest.va }, 3);
     }
     return 0;
 }

@@ -32,9 +32,10 @@ bool softirq_pending(void);                               /* something that this
  * it returns. No lock may be held. The calling vCPU keeps its stack: nothing is restarted, and a
  * pause of it takes effect only when its operation is over (docs/locking.md, Pausing).
  *
- * But the caller's own events wait as long: it gets no upcall before its hypercall ends. Where one call may take milliseconds and the ABI keeps
- * the progress (in its arguments, or, for destroydomain, in the domain), domain_work_point() (domain.h) stands instead, and the call is
- * left with -ERESTART while an event that the caller wants is pending: it goes back to its SYSCALL, takes the event, and calls again (domctl.c).
+ * But the caller's own events wait as long: it gets no upcall before its hypercall ends, and so does whoever pauses it. Where one call may take
+ * milliseconds and the ABI keeps the progress (in its arguments, or, for destroydomain, in the domain), domain_work_point() (domain.h) stands
+ * instead, and the call is left with -ERESTART while the caller is to stop or an event that it wants is pending: it goes back to its SYSCALL, takes
+ * the event, and calls again (domctl.c). So it is for all lists of operations: a guest's word alone makes them last for hours.
  */
 void preempt_point(void) __may_preempt;
 /* One turn of a loop that waits for another vCPU, which may need this CPU to go on. *turns: 0 at first. */

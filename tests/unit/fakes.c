@@ -100,6 +100,12 @@ WEAK void softirq_register(enum softirq nr, void (*fn)(void))
 }
 WEAK void preempt_point(void) {}
 WEAK int domain_work_point(void) { return 0; }
+WEAK long hypercall_again(u64 nr, const u64 *args, u32 count)
+{
+    (void)args;
+    (void)count;
+    return (long)nr;
+}
 WEAK void preempt_wait(u32 *turns) { ++*turns; }
 WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~(PAUSE_BLOCKED | PAUSE_POLL); }
 WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }

@@ -84,16 +84,6 @@ static long mmuext_apply_op(struct domain *d, const struct mmuext_op *op)
     }
 }
 
-/* Tables of others may be large ones: the call is left between two of them where an event waits (softirq.h). */
-static long work_point(const struct domain *d, u32 done)
-{
-    if (d != current->domain)
-        return domain_work_point();
-    if ((done & 15) == 15)
-        preempt_point();
-    return 0;
-}
-
 /* A call that is continued has MMU_UPDATE_PREEMPTED in its count, and what has been done before stands at done_at. */
 long do_mmuext_op(guest_ptr_t ops, u64 count, guest_ptr_t done_at, u64 domid)
 {
@@ -113,7 +103,7 @@ long do_mmuext_op(guest_ptr_t ops, u64 count, guest_ptr_t done_at, u64 domid)
             rc = mmuext_apply_op(d, &op);
         if (rc)
             break;
-        rc = done + 1 < nr_ops ? work_point(d, done) : 0;
+        rc = done + 1 < nr_ops && (d != current->domain || (done & 15) == 15) ? domain_work_point() : 0; /* tables of others may be large */
     }
     const u64 rest[] = { guest_ptr_index(ops, done, sizeof(struct mmuext_op)).va, (nr_ops - done) | MMU_UPDATE_PREEMPTED };
     before += done;

@@ -156,11 +156,16 @@ static long apply_update(const struct update_target *t, const struct mmu_update 
     }
 }
 
-/* rc: an error that the caller has found already, or 0. nr_updates keeps Xen's bit for a continued call, which is not needed here. */
+/*
+ * rc: an error that the caller has found already, or 0. A call that is continued has MMU_UPDATE_PREEMPTED in its count, and what has been done
+ * before stands at done_at.
+ */
 static force_inline long apply_updates(const struct update_target *t, guest_ptr_t updates, u64 nr_updates, guest_ptr_t done_at, long rc)
 {
-    u32 count = (u32)nr_updates & ~MMU_UPDATE_PREEMPTED, done = 0;
+    u32 count = (u32)nr_updates & ~MMU_UPDATE_PREEMPTED, done = 0, before = 0;
 
+    if (unlikely((u32)nr_updates & MMU_UPDATE_PREEMPTED) && done_at.va && copy_from_guest(&before, done_at, sizeof(before)))
+        return -EFAULT;
     for (; !rc && done < count; done++) {
         struct mmu_update u;
 
@@ -170,11 +175,16 @@ static force_inline long apply_updates(const struct update_target *t, guest_ptr_
         if (rc)
             break;
         if ((done & 63) == 63)
-            preempt_point();
+            rc = domain_work_point();
     }
-    if (done_at.va && copy_to_guest(done_at, &done, sizeof(done)))
+    before += done;
+    if (done_at.va && copy_to_guest(done_at, &before, sizeof(before)))
         return -EFAULT;
-    return rc;
+    if (likely(rc != -ERESTART))
+        return rc;
+    const u64 rest[] = { guest_ptr_index(updates, done, sizeof(struct mmu_update)).va, (count - done) | MMU_UPDATE_PREEMPTED };
+
+    return hypercall_again(__HYPERVISOR_mmu_update, rest, ARRAY_SIZE(rest));
 }
 
 /* Page tables or frames of other domains: domids has the domain of the frames below, that of the tables plus 1 above (0: the caller's). */

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that a guest makes to last for minutes: lists of two thousand million operations, for which three tables and one page are enough. Whoever
+ * pauses or destroys it does not wait for their end. Calls that are left in the middle, for a pause or an event, do all that they say.
+ */
+#include "domu.h"
+#include "grants.h"
+#include "smp.h"
+
+enum { STARTED, ENDED }; /* words of the box */
+#define LISTS (1UL << 39)
+#define LISTS_END (1UL << 40)
+#define SOME 70000u
+#define SOON 30000000000UL /* ns: what was waited for takes thousands of seconds */
+
+static struct domu g;
+static u64 *data;
+
+static u64 *table_of(const void *page, u64 flags)
+{
+    u64 *table = page_new();
+
+    for (u32 i = 0; i < 512; i++)
+        table[i] = va_to_mfn(page) << 12 | flags;
+    return table;
+}
+
+/* All addresses from LISTS to LISTS_END show one page, every word of which is `word`, or every second one `other`. */
+static void make_lists(u64 word, u64 other)
+{
+    void *page;
+
+    data = page_new();
+    for (u32 i = 0; i < 512; i++)
+        data[i] = i % 2 ? other : word;
+    page = table_of(data, WRITABLE & ~PTE_NX);
+    for (u32 level = 2; level < 4; level++) {
+        void *below = page;
+
+        page = table_of(below, WRITABLE & ~PTE_NX);
+        CHECK_EQ(make_ro(below), 0);
+    }
+    CHECK_EQ(make_ro(page), 0);
+    CHECK_EQ(mmu_update_one(va_to_mfn((void *)start_info->pt_base) << 12 | 8, va_to_mfn(page) << 12 | (WRITABLE & ~PTE_NX)), 0);
+}
+
+static u64 own_frame(void) { return va_to_mfn(domu_box.text) << 12; }
+
+static long many_updates(void)
+{
+    make_lists(own_frame() | MMU_MACHPHYS_UPDATE, 1);
+    return HYPERCALL4(__HYPERVISOR_mmu_update, LISTS, 0x7fffffff, 0, DOMID_SELF);
+}
+
+static long many_flushes(void)
+{
+    make_lists(MMUEXT_TLB_FLUSH_LOCAL, MMUEXT_TLB_FLUSH_LOCAL);
+    return HYPERCALL4(__HYPERVISOR_mmuext_op, LISTS, 0x7fffffff, 0, DOMID_SELF);
+}
+
+static long many_calls(void)
+{
+    make_lists(0, 0);
+    for (u32 i = 0; i < 512; i += 8)
+        data[i] = __HYPERVISOR_xen_version;
+    return HYPERCALL2(__HYPERVISOR_multicall, LISTS, 0xffffffff);
+}
+
+static long many_calls_of_many(void)
+{
+    make_lists(own_frame() | MMU_MACHPHYS_UPDATE, 1);
+    static struct multicall_entry m[2];
+
+    m[0] = m[1] = (struct multicall_entry){ .op = __HYPERVISOR_mmu_update, .args = { LISTS, 0x7fffffff, 0, DOMID_SELF } };
+    return HYPERCALL2(__HYPERVISOR_multicall, m, 2);
+}
+
+static long much_to_say(void)
+{
+    make_lists(0, 0);
+    return HYPERCALL3(__HYPERVISOR_console_io, CONSOLEIO_write, 0xffffffff, LISTS);
+}
+
+static long many_unmaps(void)
+{
+    make_lists(~0UL, ~0UL);
+    return HYPERCALL3(__HYPERVISOR_grant_table_op, GNTTABOP_unmap_grant_ref, LISTS, 0x7fffffff);
+}
+
+static long many_sizes(void)
+{
+    make_lists(0, 0);
+    return HYPERCALL3(__HYPERVISOR_grant_table_op, GNTTABOP_query_size, LISTS, 0x7fffffff);
+}
+
+static long (*const calls[])(void) = { many_updates, many_flushes, many_calls, many_calls_of_many, much_to_say, many_unmaps, many_sizes };
+
+static void calls_for_long(u64 which)
+{
+    domu_box.words[STARTED] = 1;
+    long rc = calls[which]();
+
+    domu_box.words[ENDED] = 1;
+    print("long call %u ended: 0x%lx\n", (u32)which, rc);
+}
+
+static void wait_for_start(void)
+{
+    for (u64 end = smp_time(0) + 60000000000UL; !g.box->words[STARTED] && smp_time(0) < end;)
+        smp_sleep_until(0, smp_time(0) + 1000000);
+    CHECK_EQ(g.box->words[STARTED], 1);
+    smp_sleep_until(0, smp_time(0) + 5000000);
+}
+
+static void nobody_waits(u64 which)
+{
+    domu_new(&g, 1, calls_for_long, which);
+    CHECK_EQ(domu_unpause(&g), 0);
+    wait_for_start();
+    for (u32 i = 0; i < 3; i++) {
+        u64 start = smp_time(0);
+
+        CHECK_EQ(domctl(XEN_DOMCTL_pausedomain, g.id), 0);
+        CHECK(smp_time(0) - start < SOON);
+        CHECK_EQ(domu_unpause(&g), 0);
+        smp_sleep_until(0, smp_time(0) + 2000000);
+    }
+    CHECK_EQ(g.box->words[ENDED], 0);
+    CHECK_EQ(domu_wait(&g, 0), DOMU_RUNS);
+    u64 start = smp_time(0);
+
+    domu_destroy(&g);
+    CHECK(smp_time(0) - start < SOON);
+}
+
+/* ---- left in the middle ---- */
+
+static void nothing(void) {}
+
+/* The list's end is the end of what is mapped. */
+static long updates_to_the_end(bool in_batch, u32 *done)
+{
+    struct multicall_entry m = { .op = __HYPERVISOR_mmu_update, .args = { LISTS_END - SOME * 16, SOME + 5, (u64)done, DOMID_SELF } };
+
+    if (!in_batch)
+        return HYPERCALL4(m.op, m.args[0], m.args[1], m.args[2], m.args[3]);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_multicall, &m, 1), 0);
+    return (long)m.result;
+}
+
+static void calls_in_parts(u64 in_batch)
+{
+    static struct multicall_entry batch[64];
+
+    make_lists(own_frame() | MMU_MACHPHYS_UPDATE, 1);
+    domu_box.words[STARTED] = 1;
+    ticks_begin(nothing);
+    for (u32 n = 0; n < 100 && (n < 4 || tick_count < 20); n++) {
+        u32 done = 0;
+
+        CHECK_EQ(updates_to_the_end(in_batch, &done), -14);
+        CHECK_EQ(done, SOME);
+        CHECK_EQ(HYPERCALL4(__HYPERVISOR_mmu_update, LISTS, SOME, &done, DOMID_SELF), 0);
+        CHECK_EQ(done, SOME);
+        for (u32 i = 0; i < 64; i++)
+            batch[i] = (struct multicall_entry){ .op = __HYPERVISOR_mmu_update, .args = { LISTS, 256, 0, DOMID_SELF }, .result = 77 };
+        CHECK_EQ(HYPERCALL2(__HYPERVISOR_multicall, batch, 64), 0);
+        for (u32 i = 0; i < 64; i++)
+            CHECK_EQ(batch[i].result, 0);
+    }
+    CHECK(tick_count >= 20);
+    ticks_end();
+    domu_box.words[ENDED] = 1;
+}
+
+static void parts(u64 in_batch)
+{
+    domu_new(&g, 1, calls_in_parts, in_batch);
+    CHECK_EQ(domu_unpause(&g), 0);
+    wait_for_start();
+    while (domu_wait(&g, 0) == DOMU_RUNS) {
+        CHECK_EQ(domctl(XEN_DOMCTL_pausedomain, g.id), 0);
+        CHECK_EQ(domu_unpause(&g), 0);
+        smp_sleep_until(0, smp_time(0) + 300000);
+    }
+    CHECK_EQ(domu_wait(&g, 0), SHUTDOWN_poweroff);
+    CHECK_EQ(g.box->words[ENDED], 1);
+    domu_destroy(&g);
+}
+
+void test_main(void)
+{
+    for (u64 which = 0; which < sizeof(calls) / sizeof(calls[0]); which++)
+        nobody_waits(which);
+    parts(false);
+    parts(true);
+}
