@@ -3,7 +3,7 @@
  * What a PV guest pays for. Under -icount shift=0 a TSC tick is an instruction; each line is the mean
  * of many rounds after a warm-up. Runs on any hypervisor of this ABI.
  */
-#include "domains.h"
+#include "domu.h"
 #include <public/grant_table.h>
 
 #define ROUNDS 200
@@ -15,7 +15,7 @@ static u64 overhead, ipi_port;
 static u8 *window;
 static u64 window_pte, window_at, table_mfn, l4[2];
 u64 *event_word;
-u32 seen;
+volatile u32 seen;
 
 static u64 ticks(void)
 {
@@ -267,11 +267,67 @@ static void user_syscall(void) { user_run(user_text, user_rsp, 0x200); }
 
 static void user_page_fault(void) { user_run(user_text + (u64)(user_faults - user_loops), user_rsp, 0x200); }
 
-static void event(void)
-{
-    struct evtchn_send s = { (u32)ipi_port };
+static long evtchn(u32 cmd, void *arg) { return HYPERCALL2(__HYPERVISOR_event_channel_op, cmd, arg); }
+static void send(u64 port) { evtchn(EVTCHNOP_send, &(struct evtchn_send){ (u32)port }); }
+static void event(void) { send(ipi_port); }
 
-    HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_send, &s);
+static void take_events(u64 port)
+{
+    set_callback(CALLBACKTYPE_event, raw_event);
+    event_word = &shared_info->evtchn_pending[port / 64];
+    shared_info->evtchn_mask[port / 64] = 0;
+}
+
+/* ---- a guest on the same CPU, which answers each event ---- */
+
+static u64 peer_port;
+
+/* One more than `before`. From the look on, nothing may come before the hypercall that waits for it. */
+static void await_event(u32 before)
+{
+    for (events_mask(); seen == before; events_mask())
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_block, 0);
+}
+
+static void answer(u64 dom0_port)
+{
+    struct evtchn_bind_interdomain b = { 0, (u32)dom0_port, 0 };
+
+    events_mask();
+    CHECK_EQ(evtchn(EVTCHNOP_bind_interdomain, &b), 0);
+    take_events(b.local_port);
+    for (u32 taken = seen;; await_event(taken++)) /* the first one says that it is there */
+        send(b.local_port);
+}
+
+static void ping_pong(void)
+{
+    u32 before = seen;
+
+    send(peer_port); /* it may run, and answer, before this returns */
+    await_event(before);
+}
+
+static void measure_ping_pong(void)
+{
+    static struct domu g;
+
+    events_mask();
+    domu_create(&g, 1);
+    struct evtchn_alloc_unbound a = { DOMID_SELF, g.id, 0 };
+
+    CHECK_EQ(evtchn(EVTCHNOP_alloc_unbound, &a), 0);
+    peer_port = a.port;
+    take_events(peer_port);
+    domu_load(&g, answer, peer_port);
+    domu_make_context(&g);
+    CHECK_EQ(domu_set_context(&g, 0), 0);
+    u32 before = seen;
+
+    CHECK_EQ(domu_unpause(&g), 0);
+    await_event(before);
+    measure("event to another domain and back", ping_pong, 1);
+    domu_destroy(&g);
 }
 
 static void set_timer(void) { HYPERCALL1(__HYPERVISOR_set_timer_op, 1UL << 62); }
@@ -341,11 +397,10 @@ void test_main(void)
     measure("user mode's syscall and back", user_syscall, USER_ROUNDS);
     set_callback(CALLBACKTYPE_syscall, raw_linux_syscall);
     measure("the same with Linux's selectors", user_syscall, USER_ROUNDS);
-    set_callback(CALLBACKTYPE_event, raw_event);
-    event_word = &shared_info->evtchn_pending[ipi_port / 64];
-    shared_info->evtchn_mask[ipi_port / 64] = 0;
+    take_events(ipi_port);
     events_unmask();
     seen = 0;
     measure("event to oneself and upcall", event, 1);
     CHECK(seen >= ROUNDS);
+    measure_ping_pong();
 }
