@@ -13,7 +13,7 @@ LIMITS = {
     "a frame given to a guest": 610, "a guest's frame mapped and unmapped": 1150, "a guest's end, each frame": 150,
     "cpuid": 358, "rdmsr": 455, "in from a port": 482,
     "int3 and back": 162, "kernel page fault and back": 180, "user page fault and back": 201, "user mode's syscall and back": 198,
-    "the same with Linux's selectors": 202, "event to oneself and upcall": 610,
+    "the same with Linux's selectors": 202, "event to oneself and upcall": 610, "event to another domain and back": 5860,
 }
 
 
