@@ -35,7 +35,7 @@ static const struct subop rows[] = {
     [XEN_DOMCTL_setdomainhandle] = { CONTROL, ARG_IN(struct xen_domctl_setdomainhandle), .on_domain = domctl_set_handle },
     [XEN_DOMCTL_set_virq_handler] = { CONTROL, ARG_IN(struct xen_domctl_set_virq_handler), .on_domain = domctl_set_virq_owner },
     [XEN_DOMCTL_setvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_set_affinity },
-    [XEN_DOMCTL_getvcpuaffinity] = { CONTROL, ARG_IN(struct xen_domctl_vcpuaffinity), .on_domain = domctl_get_affinity },
+    [XEN_DOMCTL_getvcpuaffinity] = { CONTROL, ARG_IN_OUT(struct xen_domctl_vcpuaffinity), .on_domain = domctl_get_affinity },
     [XEN_DOMCTL_scheduler_op] = { CONTROL, ARG_IN_OUT(struct xen_domctl_scheduler_op), .on_domain = domctl_scheduler_op },
     [XEN_DOMCTL_getvcpuinfo] = { CONTROL, ARG_IN_OUT(struct xen_domctl_getvcpuinfo), .on_domain = domctl_vcpu_info },
     [XEN_DOMCTL_setnodeaffinity] = { CONTROL, ARG_IN(struct xen_domctl_nodeaffinity), .on_domain = domctl_set_node_affinity },
@@ -104,8 +104,8 @@ static long run_in_turn(const struct subop *row, struct domain *d, struct xen_do
 
     if (rc)
         return rc;
-    /* A dying domain can only be destroyed on. */
-    if (d->state >= DOMAIN_DYING && row->on_domain != domctl_destroy)
+    /* A dying domain can only be destroyed on, and looked at: xl asks all domains for their vCPUs and weights. */
+    if (d->state >= DOMAIN_DYING && row->on_domain != domctl_destroy && !(row->copies & SUBOP_OUT))
         rc = -ESRCH;
     else
         rc = row->how == ON_PAUSED_VCPU || row->how == ON_VCPU_ALONE ? run_paused(row, d, &op->u) : row->on_domain(d, op);

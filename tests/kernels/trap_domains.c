@@ -170,10 +170,26 @@ static void holders(void)
     CHECK_EQ(s.status, EVTCHNSTAT_unbound);
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_close, &(struct evtchn_close){ b.local_port }), 0);
 
-    /* Dead, but held: nothing can be given to it or changed any more. */
+    /* Dead, but held: nothing can be given to it or changed any more. It can be looked at. */
     CHECK_EQ(domain_info(id) & 1, 1);
     CHECK_EQ(domctl_op.u.getdomaininfo.tot_pages, 1);
     CHECK_EQ(domctl(XEN_DOMCTL_pausedomain, id), -3);
+    CHECK_EQ(domctl(XEN_DOMCTL_max_mem, id), -3);
+    u64 map = 0;
+
+    domctl_op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ 0, XEN_VCPUAFFINITY_HARD, { (u64)&map, 64 }, { 0, 0 } };
+    CHECK_EQ(domctl(XEN_DOMCTL_getvcpuaffinity, id), 0);
+    CHECK(map & 1);
+    domctl_op.u.getvcpuinfo.vcpu = 0;
+    CHECK_EQ(domctl(XEN_DOMCTL_getvcpuinfo, id), 0);
+    CHECK_EQ(domctl_op.u.getvcpuinfo.running, 0);
+    domctl_op.u.scheduler_op = (struct xen_domctl_scheduler_op){ .sched_id = XEN_SCHEDULER_CREDIT2, .cmd = XEN_DOMCTL_SCHEDOP_getinfo };
+    CHECK_EQ(domctl(XEN_DOMCTL_scheduler_op, id), 0);
+    CHECK_EQ(domctl_op.u.scheduler_op.u.credit2.weight, 256);
+    domctl_op.u.vcpu_msrs = (struct xen_domctl_vcpu_msrs){ 0, 8, (u64)mfns };
+    CHECK_EQ(domctl(XEN_DOMCTL_get_vcpu_msrs, id), 0);
+    domctl_op.u.vcpu_msrs.msr_count = 0;
+    CHECK_EQ(domctl(XEN_DOMCTL_set_vcpu_msrs, id), -3);
     CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &a), -16);
     CHECK(mmuext_of(id, MMUEXT_PIN_L1_TABLE, mfns[2]) < 0);
     struct xen_memory_reservation r = { .nr_extents = 1, .domid = id };
