@@ -98,7 +98,7 @@ long grant_op_map(void *arg)
 /* What is left to do for a handle behind the flush. */
 struct unmapped {
     struct grant_mapping *m;
-    u32 handle, flags, gone; /* gone: the kinds that are no longer mapped */
+    u32 handle, flags, mfn, gone; /* gone: the kinds that are no longer mapped */
 };
 
 static force_inline int16_t unmap_host(struct arch_walk *w, const struct gnttab_unmap_grant_ref *op, mfn_t mfn, u32 flags, bool replace)
@@ -126,8 +126,12 @@ static force_inline int16_t unmap_one(struct arch_walk *w, struct domain *d, con
         status = unmap_host(w, op, m->mfn, flags, replace);
     u->handle = op->handle;
     u->flags = flags;
+    u->mfn = m->mfn;
     u->gone = status ? 0 : (device ? GNTMAP_device_map : 0) | (host ? GNTMAP_host_map : 0);
-    /* With its last kind the mapping stays claimed until unmap_end(); what is left of it may be unmapped by the same list. */
+    /*
+     * With its last kind the mapping stays claimed until unmap_end(). What is left of it may be unmapped by the same list, or at once by another
+     * vCPU, that gives back the handle for others: so the mapping is not looked at any more then.
+     */
     if (flags & KINDS & ~u->gone)
         __atomic_store_n(&m->flags, flags & ~u->gone, __ATOMIC_RELEASE);
     return status;
@@ -139,7 +143,7 @@ static void unmap_end(struct domain *d, const struct unmapped *u)
     struct grant_mapping *m = u->m;
 
     if (u->gone & GNTMAP_device_map)
-        grant_frame_put(m->mfn, writes(u->flags));
+        grant_frame_put(u->mfn, writes(u->flags));
     if (u->flags & KINDS & ~u->gone)
         return;
     struct domain *granter = mfn_to_virt(m->granter);
@@ -167,7 +171,7 @@ static long unmap_list(struct grant_list *list, bool replace)
                 break;
             struct unmapped *u = done + n;
             op.status = unmap_one(&walk, d, &op, replace, u);
-            flush |= u->gone & GNTMAP_host_map;
+            flush |= u->gone; /* also of the last device mapping: another vCPU may have cleared the entry, and not have flushed yet */
             n += u->gone != 0;
             rc = copy_to_guest(guest_ptr_add(at, offsetof(struct gnttab_unmap_grant_ref, handle)), &op.handle, 8);
         }
@@ -193,6 +197,7 @@ int grant_release_mappings(struct domain *d)
 
         u.m = maptrack_claim(d, u.handle, &u.flags);
         if (u.m) {
+            u.mfn = u.m->mfn;
             u.gone &= u.flags;
             unmap_end(d, &u);
         }

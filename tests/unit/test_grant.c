@@ -25,7 +25,8 @@
 static struct domain *granter, *mapper;
 static struct page_info *frame[FRAMES], *l1;
 static u32 flushes, restarts;
-static u16 in_use_at_flush; /* GTF_* of entry 0 */
+static u16 in_use_at_flush;    /* GTF_* of entry 0 */
+static void (*at_flush)(void); /* what another vCPU of the mapper does while one flushes; once */
 
 int segdesc_page_validate(struct page_info *pg)
 {
@@ -60,8 +61,13 @@ static void calls_as(struct domain *d) { boot_percpu.curr = d->vcpu[0]; }
 
 void arch_flush_caller(void)
 {
+    void (*other_vcpu)(void) = at_flush;
+
     flushes++;
     in_use_at_flush = in_use(0);
+    at_flush = NULL;
+    if (other_vcpu)
+        other_vcpu();
 }
 
 static void grant(u32 ref, struct page_info *pg, u16 flags)
@@ -103,6 +109,7 @@ static int setup(void **state)
     for (u32 i = 0; i < FRAMES; i++)
         frame[i] = fake_page(granter);
     flushes = restarts = 0;
+    at_flush = NULL;
     calls_as(mapper);
     return 0;
 }
@@ -191,13 +198,43 @@ static void flush_comes_before_the_granter_is_told(void **state)
     assert_int_equal(unmap_list_of(u, 1), GNTST_okay);
     assert_int_equal(in_use_at_flush, GTF_reading | GTF_writing);
     assert_int_equal(in_use(0), 0);
-    /* What no CPU can have a translation of needs none. */
-    flushes = 0;
-    struct gnttab_map_grant_ref m = map(0, GNTMAP_device_map, 0, GRANTER);
+    /* The device mapping, whose entry another vCPU has cleared and not flushed yet. */
+    struct gnttab_map_grant_ref m = map(va_of(0), GNTMAP_device_map | GNTMAP_host_map, 0, GRANTER);
 
+    assert_int_equal(unmap(va_of(0), 0, m.handle), GNTST_okay);
+    in_use_at_flush = 0;
     assert_int_equal(unmap(0, m.dev_bus_addr, m.handle), GNTST_okay);
+    assert_int_equal(in_use_at_flush, GTF_reading | GTF_writing);
     assert_int_equal(unmap(va_of(0), 0, m.handle), GNTST_bad_handle);
-    assert_int_equal(flushes, 0);
+}
+
+static struct gnttab_map_grant_ref both, again;
+
+static void unmaps_the_rest_and_maps_anew(void)
+{
+    assert_int_equal(unmap(va_of(0), 0, both.handle), GNTST_okay);
+    again = map(va_of(2), GNTMAP_host_map, 1, GRANTER);
+}
+
+/* One of two kinds is unmapped. Before that list is through, another vCPU unmaps the other one and has the handle for another frame. */
+static void handle_used_again_at_once(void **state)
+{
+    (void)state;
+    grant(0, frame[0], 0);
+    grant(1, frame[1], 0);
+    both = map(va_of(0), GNTMAP_host_map | GNTMAP_device_map, 0, GRANTER);
+    struct gnttab_map_grant_ref other = map(va_of(1), GNTMAP_host_map, 1, GRANTER);
+    struct gnttab_unmap_grant_ref u[2] = { { .dev_bus_addr = both.dev_bus_addr, .handle = both.handle },
+                                           { .host_addr = va_of(1), .handle = other.handle } };
+
+    at_flush = unmaps_the_rest_and_maps_anew;
+    assert_int_equal(unmap_list_of(u, 2), GNTST_okay);
+    assert_int_equal(again.handle, both.handle);
+    assert_int_equal(refs(frame[0]), 1);
+    assert_int_equal(types(frame[0]), 0);
+    assert_int_equal(refs(frame[1]), 2);
+    assert_int_equal(types(frame[1]), 1);
+    assert_int_equal(unmap(va_of(2), 0, again.handle), GNTST_okay);
 }
 
 /* A frame that the granter does not own, or that is no memory: whatever the mapper may map by itself. */
@@ -530,6 +567,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(mapping_holds_what_it_should),
         TEST(flush_comes_before_the_granter_is_told),
+        TEST(handle_used_again_at_once),
         TEST(only_own_memory_is_granted),
         TEST(handles_are_bounded_and_used_again),
         TEST(no_memory),
