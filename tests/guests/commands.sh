@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: MIT
-# Commands of xl, by what they do to one guest, which lives from the fourth step on.
+# Commands of xl, by what they do to one guest, which lives from the fourth step to that of xl shutdown; then small guests' ends.
 
 daemons() {
     need "Debian's scripts choose by the version" is "$(/usr/lib/xen-common/bin/xen-dir)" /usr/lib/xen-4.17
     need "dom0's name" is "$(xenstore-read /local/domain/0/name)" Domain-0
     need "oxenstored runs, once" is "$(pidof oxenstored | wc -w)" 1
     need "xenconsoled runs, once" is "$(pidof xenconsoled | wc -w)" 1
-    xenstore-write /local/domain/0/device/test value
-    need "the store keeps" is "$(xenstore-read /local/domain/0/device/test)" value
-    xenstore-rm /local/domain/0/device/test
 }
 step "the daemons are up" daemons
+
+store() {
+    local key=/local/domain/0/device/test
+    xenstore-watch -n 3 $key >/tmp/watched &
+    await "the watch is set" has "^$key" /tmp/watched
+    xenstore-write $key value
+    need "the store keeps" is "$(xenstore-read $key)" value
+    need "in its place" is "$(xenstore-ls /local/domain/0/device)" 'test = "value"'
+    xenstore-rm $key
+    need "it has gone" gone xenstore-read $key
+    wait $!
+    need "each change was told" is "$(sort -u /tmp/watched)" $key
+}
+step "xenstore-write, read, ls, watch, rm" store
 
 information() {
     need "the version" is "$(xl info xen_version | cut -c1-4)" 4.17
@@ -31,10 +42,11 @@ information() {
     need "its vCPU" has "Domain-0 *0 *0 *0 *r--" /tmp/vcpus
     xl cpupool-list >/tmp/pools
     need "the one pool" has "^Pool-0 *1 *credit2 *y *1" /tmp/pools
+    need "nothing is claimed" is "$(xl claims | awk '{ print $NF }' | tr '\n' ' ')" "Claimed 0 "
     xl uptime 0 >/tmp/up
     need "dom0's uptime" has "^Domain-0 *0 *0:0" /tmp/up
 }
-step "xl info, list, vcpu-list, cpupool-list, uptime" information
+step "xl info, list, vcpu-list, cpupool-list, claims, uptime" information
 
 log() {
     xl dmesg >/tmp/dmesg
@@ -58,10 +70,11 @@ paused() {
     need "its memory" is "$(field g 3)" 112
     need "its vCPUs" is "$(xl vcpu-list g | wc -l)" 3
     need "free memory" between $(($(cat /tmp/free) - 122)) "$(free_memory)" $(($(cat /tmp/free) - 112))
-    xl domname "$(xl domid g)" >/tmp/name
-    need "its name" is "$(cat /tmp/name)" g
+    need "its name" is "$(xl domname "$(xl domid g)")" g
+    xl list -l g >/tmp/long
+    need "its configuration" is "$(grep -c '"max_vcpus": 2,\|"max_memkb": 147456,\|"bridge": "xenbr0"\|"pdev_path": "/root/disk.img",' /tmp/long)" 4
 }
-step "a guest is created, paused" paused
+step "a guest is created, paused; xl domid, domname, list -l" paused
 
 console() {
     xl unpause g
@@ -111,6 +124,7 @@ second_disk() {
 step "xl block-attach, block-detach" second_disk
 
 network() {
+    need "xl network-list" eval "xl network-list g | grep -q '^0 *0 *00:16:3e:'"
     need "packets come back" ping -q -c 3 -i 0.2 -s 1400 "$(address g)"
     head -c 1048576 /dev/urandom >/tmp/there
     httpd -p 7000 -h /tmp
@@ -148,3 +162,116 @@ watching() {
     need "its age" has "^g *[0-9]* *0:[0-9]" /tmp/up
 }
 step "xentop, xl uptime" watching
+
+vcpus() {
+    local cpu1=/sys/devices/system/cpu/cpu1
+    xl vcpu-set g 1
+    await "one CPU" inside g '[ "$(cat /sys/devices/system/cpu/online)" = 0 ]'
+    xl vcpu-list g >/tmp/vcpus
+    need "the other is down" has "^g *[0-9]* *1 *- *--p" /tmp/vcpus
+    xl vcpu-set --ignore-host g 2
+    await "two again" inside g "echo 1 >$cpu1/online; [ \$(cat /sys/devices/system/cpu/online) = 0-1 ]"
+    had() { xl vcpu-list g | awk '$3 == 1 { print int($6 * 10) }'; }
+    local before=$(had)
+    inside g 'taskset 2 sh -c "i=0; while [ \$i -lt 30000 ]; do i=\$((i + 1)); done"'
+    need "the second runs" [ "$(had)" -gt "$before" ]
+    need "more than it has" gone xl vcpu-set --ignore-host g 3
+}
+step "xl vcpu-set" vcpus
+
+share() {
+    xl sched-credit2 -d g -w 512 -c 30
+    need "its weight and cap" is "$(xl sched-credit2 -d g | awk '$1 == "g" { print $3, $4 }')" "512 30"
+    xl sched-credit2 -d g -w 256 -c 0
+    need "no weight is too much" gone xl sched-credit2 -d g -w 70000
+    need "there is no second CPU" gone xl vcpu-pin g 1 1
+}
+step "xl sched-credit2, vcpu-pin: what is kept, what is refused" share
+
+memory() {
+    local free=$(free_memory) total=$(total)
+    xl mem-set g 96
+    await "the host has what it gave" free_is $((free + 16))
+    need "it has less" is "$(total)" $((total - 16384))
+    xl mem-set g 130
+    await "the host has given" free_is $((free - 18))
+    need "it has more than at its start" is "$(total)" $((total + 18432))
+    need "more than its kernel expects" gone xl mem-set g 200
+    # The toolstack grants 1 MiB beyond: so much its own driver gets, which asks for all.
+    xl mem-max g 134
+    need "its bound" is "$(xentop -b -i 1 | awk '$1 == "g" { print $7 }')" 138240
+    inside g "echo 147456 >/sys/devices/system/xen_memory/xen_memory0/target_kb"
+    await "it has all that it may" eval '[ "$(field g 3)" = 135 ]'
+    sleep 2
+    need "and no more" is "$(field g 3)" 135
+    xl mem-max g 144
+    xl mem-set g 112
+    await "memory as before" free_is "$free"
+}
+total() { inside g 'grep MemTotal /proc/meminfo | tr -s " " | cut -d" " -f2'; }
+step "xl mem-set, mem-max" memory
+
+keys() {
+    xl sysrq g h
+    await "what the key prints" has "sysrq: HELP" $LOGS/guest-g.log
+    need "xl trigger nmi" xl trigger g nmi 1
+    await "its second CPU has an NMI" has "NMI received for unknown reason 00 on CPU 1" $LOGS/guest-g.log
+    refused() { xl trigger g "$1" 2>&1 | grep -q "$2"; }
+    need "a PV guest is not reset" refused reset "Function not implemented"
+    need "nor started like this" refused init "Function not implemented"
+    need "nor has it a button" refused power "Invalid argument"
+    need "it lives on" is "$(inside g 'echo well')" well
+}
+step "xl sysrq, trigger" keys
+
+# number FILE OFFSET, of 8 bytes
+number() { od -A n -t u8 -j "$2" -N 8 "$1" | tr -d ' '; }
+
+# section DUMP INDEX FIELD: a field of a section's header in an ELF file, by its offset in it.
+section() { number "$1" $(($(number "$1" 40) + 64 * $2 + $3)); }
+
+# page DUMP PFN: a page of a guest's memory, as its dump has it.
+page() {
+    local index=$(od -A n -v -t u8 -w16 -j "$(section "$1" 6 24)" -N "$(section "$1" 6 32)" "$1" | awk -v p="$2" '$1 == p { print NR - 1 }')
+    dd if="$1" bs=4096 skip=$(($(section "$1" 5 24) / 4096 + index)) count=1 2>/dev/null
+}
+
+dump() {
+    local core=/var/lib/xen/dump/g banner
+    mount -t tmpfs -o size=160M tmpfs /var/lib/xen/dump
+    inside g 'i=0; while [ $i -lt 64 ]; do printf "%-4096s" "page-$i-of-the-guest"; i=$((i + 1)); done >/tmp/pages'
+    need "xl dump-core" xl dump-core g $core
+    need "its sections" is "$(dd if=$core bs=1 skip="$(section $core 1 24)" count="$(section $core 1 32)" | tr '\0' ' ')" \
+        " .shstrtab .note.Xen .xen_prstatus .xen_shared_info .xen_pages .xen_p2m "
+    need "its memory" is "$(section $core 5 32)" $((112 << 20))
+    # Where the kernel's image maps its first 2 GiB of memory.
+    banner=$((0x$(inside g "sed -n 's/^ffffffff\(.*\) . linux_banner$/\1/p' /proc/kallsyms") - 0x80000000))
+    need "its kernel's name, where that lies" is "$(page $core $((banner >> 12)) | tail -c +$((banner % 4096 + 1)) | head -n 1)" \
+        "$(inside g 'cat /proc/version')"
+    need "what it wrote" is "$(grep -ao 'page-[0-9]*-of-the-guest' $core | sort -u | wc -l)" 64
+    umount /var/lib/xen/dump
+    need "it goes on" is "$(inside g 'echo well')" well
+}
+step "xl dump-core" dump
+
+reboot() {
+    local id=$(xl domid g) free=$(free_memory)
+    inside g 'touch /tmp/before'
+    : >$LOGS/guest-g.log
+    need "xl reboot" xl reboot g
+    await "its kernel is told" has "reboot: Restarting system" $LOGS/guest-g.log
+    up g
+    need "it has another number" is "$(xl domid g)" $((id + 1))
+    need "it starts anew" gone inside g 'test -e /tmp/before'
+    need "with its devices" is "$(inside g 'sha256sum </dev/xvda')" "$(sha256sum </root/disk.img)"
+    await "memory of one guest" free_is "$free"
+}
+step "xl reboot" reboot
+
+shut_down() {
+    need "xl shutdown -w" xl shutdown -w g
+    need "its kernel was told" has "reboot: System halted" $LOGS/guest-g.log
+    await "it has gone" gone xl list g
+    nothing_left "$(cat /tmp/free)"
+}
+step "xl shutdown: nothing is left" shut_down

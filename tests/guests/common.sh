@@ -57,8 +57,24 @@ guest() {
         "extra='console=hvc0 quiet sysrq_always_enabled caisson.commands'" "$@" >/root/"$name".cfg
 }
 
+# mini NAME KERNEL LINE...: likewise, of 4 MiB with one of this project's test kernels.
+mini() {
+    local name=$1 kernel=$2
+    shift 2
+    printf '%s\n' "name='$name'" "kernel='/root/$kernel.elf'" "memory=4" "$@" >/root/"$name".cfg
+}
+
 address() { printf '10.99.0.%d' 0x"$(xl network-list "$1" | awk 'NR == 2 { print $3 }' | cut -d: -f6)"; }
 up() { await "$1 has reached its shell" has "^guest: [0-9]* vCPUs" $LOGS/guest-"$1".log; }
+
+# Nothing is left of any guest; FREE is what free_memory said before.
+nothing_left() { # FREE
+    need "dom0 alone" is "$(xl list | wc -l)" 2
+    await "memory as before" free_is "$1"
+    await "nobody else in the store" eval '[ "$(xenstore-list /local/domain)" = 0 ] && [ -z "$(xenstore-list /vm)$(xenstore-list /libxl)" ]'
+    await "no backend" eval '! xenstore-ls /local/domain/0/backend | grep -q frontend-id'
+    await "no loop device, no interface" eval '[ -z "$(losetup -a)" ] && ! ls /sys/class/net | grep -q vif'
+}
 
 # inside NAME COMMAND: run by the guest's shell; its output and its status.
 inside() {

@@ -5,14 +5,17 @@ runs is a test; all steps of a script share one boot.
 """
 import re
 
-from harness import command, need, once, test
+from harness import command, need, once, test, test_kernel
 
 from .dom0 import boot, check, guest_files, script, steps
 
 
+TEST_KERNELS = ["spin", "dies_unhandled_fault", "dies_watchdog"]  # that become guests
+
+
 @once
-def run(name):
-    return boot(name, script(name), guest_files("6.1"))
+def run(name, **machine):
+    return boot(name, script(name), guest_files("6.1") | {f"root/{k}.elf": test_kernel(k) for k in TEST_KERNELS}, **machine)
 
 
 @test("guests: tools/run --guest", minutes=1)
@@ -34,3 +37,9 @@ def commands(step):
 def refusals(step):
     """Each with xl's sentence; domains, memory and the store are as before."""
     check(run("refusals"), step)
+
+
+@test("guests: {step}", each=steps("ends"), minutes=1)
+def ends(step):
+    """Each with its reason, and without harm to others."""
+    check(run("ends"), step)

@@ -282,6 +282,7 @@ def guest_initramfs(path, kernel):
     """What a guest of this kernel runs from: busybox and its drivers; a shell, or commands from its console (caisson.commands)."""
     busybox = (stat.S_IFREG | 0o755, open("/bin/busybox", "rb").read())
     files = {"bin/busybox": busybox, "bin/sh": (stat.S_IFLNK | 0o777, b"busybox"), "init": _program(GUEST)}
+    files |= {f"sbin/{name}": _program(END) for name in ("poweroff", "reboot")}
     return images.write_if_changed(path, _archive(files | _drivers(kernel, GUEST_MODULES)))
 
 
