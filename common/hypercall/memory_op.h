@@ -22,13 +22,7 @@ struct page_info *memory_alloc(struct domain *d, unsigned order, u32 mem_flags);
  */
 bool memory_give(struct domain *d, struct page_info *pg, unsigned order, u64 gpfn, u64 had) __may_preempt;
 
-long memory_exchange(void *arg) __may_preempt;
-
-long machine_memory_map(void *arg);
-long memory_map(void *arg);
-long set_memory_map(void *arg);
-long machphys_mapping(void *arg);
-long machphys_mfn_list(void *arg);
-long maximum_ram_page(void *arg);
-long maximum_gpfn(void *arg);
-long acquire_resource(void *arg);
+subop_handler memory_exchange; /* memory_exchange.c */
+/* memory_map.c */
+subop_handler machine_memory_map, memory_map, set_memory_map, machphys_mapping, machphys_mfn_list, maximum_ram_page, maximum_gpfn,
+    acquire_resource;

@@ -39,13 +39,14 @@ __attribute__((weak)) long do_trap_test(u64 what, u64 value);
  * Hypercalls without a table: mmuext_op (a list, on the fast path), xen_version (the shortest way in and out), console_io and hypfs_op
  * (arguments in registers).
  */
+typedef long subop_handler(void *arg);
 struct subop {
     u8 who;    /* rights of which the caller has one; ANYBODY: needs none */
     u8 copies; /* SUBOP_IN, SUBOP_OUT, SUBOP_OUT_ALWAYS */
     u8 how;    /* for the table's `call` */
     u16 size;  /* bytes of the argument, 0: the handler's is the guest's pointer itself, a guest_ptr_t */
     union {
-        long (*run)(void *arg);
+        subop_handler *run;
         /* These for tables with a `call`. */
         long (*on_vcpu)(struct vcpu *v, void *arg);
         long (*on_domain)(struct domain *d, struct xen_domctl *op);
