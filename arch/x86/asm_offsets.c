@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Offsets that assembler needs, extracted from this file's assembler output by the Makefile. */
-#include <hv/domain.h>
 #include <hv/hypercall.h>
 #include <hv/x86/ap_mailbox.h>
 #include <hv/x86/speculation.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The hypercalls that exist, by number: it names handlers of all layers. The others: not_offered.c. */
-#include <hv/domain.h>
 #include <hv/hypercall.h>
 
 /* Called with six arguments in registers; handlers look at those that they have (System V ABI: a guest_ptr_t is passed as a u64). */

@@ -6,11 +6,9 @@
 #include "domctl.h"
 #include "sysctl.h"
 
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/speculation.h>
 

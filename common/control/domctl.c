@@ -2,7 +2,6 @@
 /* domctl: the toolstack on domains. Here the table of operations, and how one of them is run. */
 #include "domctl.h"
 
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 
 /* subop.how */

@@ -9,7 +9,6 @@
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/speculation.h>
 
 static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)

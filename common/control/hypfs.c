@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* hypfs: what dom0's tools can read by path ("xenhypfs cat /previous-boot/summary"). */
 #include <hv/boot_info.h>
-#include <hv/domain.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/recorder.h>
 #include <hv/version.h>

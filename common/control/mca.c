@@ -6,9 +6,7 @@
  * Lock: mca_lock (a leaf) guards the records for dom0, and lets one caller at a time make up errors.
  */
 #include <hv/boot_step.h>
-#include <hv/domain.h>
 #include <hv/evtchn.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
@@ -16,7 +14,6 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/processor.h>
 #include <public/mca.h>
 
 #define MAX_RECORDS 16

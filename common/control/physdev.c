@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* physdev_op: interrupts, I/O privilege and PCI devices of the hardware domain. */
-#include <hv/domain.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/pirq.h>
 #include <hv/x86/io_apic.h>

@@ -3,7 +3,6 @@
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/console.h>
-#include <hv/domain.h>
 #include <hv/hypercall.h>
 #include <hv/printk.h>
 #include <hv/serial.h>

@@ -7,7 +7,6 @@
 #include "domctl.h"
 
 #include <hv/console.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/smp.h>
 

@@ -7,7 +7,6 @@
  * Locks: event_lock of each domain involved; two are taken in the order of their addresses. virq_owner_lock (a leaf): virq_owners.
  */
 #include <hv/evtchn.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* console_io: the hardware domain's hvc console on ours, and messages of other domains' kernels, a line at a time. */
 #include <hv/console.h>
-#include <hv/domain.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/printk.h>
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* multicall: several hypercalls in one entry. */
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/x86/pv/trap.h>
 

@@ -3,7 +3,6 @@
  * What the ABI has and this hypervisor does not offer: whole hypercalls and operations of others, each with its answer and the reason. docs/unsupported.md is made of
  * this table (tools/gen_hypercalls.py), and whoever calls one finds a line in the log, once each, at guest_loglvl=debug.
  */
-#include <hv/domain.h>
 #include <hv/hypercall.h>
 #include <hv/printk.h>
 

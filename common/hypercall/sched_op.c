@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sched_op and set_timer_op: a vCPU gives up its processor, its domain ends. */
 #include <hv/evtchn.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 
 #define POLL_MAX_PORTS 128

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The one way that tables of sub-operations are run. */
-#include <hv/domain.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 
 static bool may_call(u8 who)

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* vcpu_op: secondary vCPUs, timers, shared areas. */
 #include <hv/acpi.h>
-#include <hv/domain.h>
 #include <hv/arch.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/x86/page_type.h>
 
 #define PERIOD_MIN_NS 1000000ULL
 #define PERIOD_MAX_NS (3600ULL * 1000000000ULL)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* xen_version: the hypervisor's version and features, in the terms of the ABI. */
 #include <hv/boot_info.h>
-#include <hv/domain.h>
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/version.h>
 

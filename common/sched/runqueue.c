@@ -2,8 +2,6 @@
 /* The queues: order, virtual time, and which CPU a vCPU is put on. */
 #include "runqueue.h"
 
-#include <hv/x86/processor.h>
-
 /* A vCPU that wakes is at most this far behind its queue's virtual time: enough to run at once, not to claim all the time that it slept. */
 #define WAKE_CREDIT_NS 2000000ULL
 /* At the end of a slice a CPU whose queue is empty takes over a vCPU that has waited this long in another queue. */

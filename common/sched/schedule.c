@@ -13,7 +13,6 @@
 #include <hv/smp.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 
 void switch_stack(u64 *save_rsp, u64 load_rsp);

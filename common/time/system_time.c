@@ -3,7 +3,6 @@
 #include <hv/boot_step.h>
 #include <hv/domain.h>
 #include <hv/printk.h>
-#include <hv/x86/processor.h>
 
 #define NS_PER_SEC 1000000000ULL
 

@@ -15,6 +15,7 @@
 #include <hv/x86/domain.h>
 #include <hv/x86/page_type.h>
 #include <hv/x86/percpu.h>
+#include <hv/x86/processor.h>
 #include <public/event_channel.h>
 #include <public/vcpu.h>
 #include <public/xen.h>

@@ -2,12 +2,10 @@
 /* Hypercall handlers: arguments as the guest's registers had them, result for its RAX. */
 #pragma once
 
+#include <hv/domain.h>
+#include <hv/guest_access.h>
 #include <hv/hypercall_list.h>
-#include <hv/types.h>
-#include <public/xen.h>
 
-struct domain;
-struct vcpu;
 struct xen_domctl;
 struct xen_memory_reservation;
 

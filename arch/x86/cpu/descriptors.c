@@ -9,7 +9,6 @@
 #include <hv/panic.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/vectors.h>
 
 extern u64 boot_gdt[];

@@ -8,7 +8,6 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/speculation.h>
 
 struct cpu_features cpu __ro_after_init;

@@ -8,7 +8,6 @@
 #include <hv/lib.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
-#include <hv/x86/processor.h>
 
 /* In an area, legacy region (SDM vol. 1, 13.4.1). */
 #define FCW_OFFSET 0

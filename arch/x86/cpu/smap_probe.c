@@ -8,7 +8,6 @@
 #include <hv/mm.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/vectors.h>
 
 /* Two addresses for ring 3: the last pages of the M2P's slot, whose upper tables have the user bit and whose end holds no M2P. */

@@ -2,7 +2,6 @@
 /* Threads, cores and sockets, from the bits of APIC ids. All CPUs of a machine split theirs alike. */
 #include <hv/lib.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/processor.h>
 
 static u32 bits_for(u32 n) { return n > 1 ? bit_last(n - 1) + 1u : 0; }
 

@@ -16,7 +16,6 @@
 #include <hv/printk.h>
 #include <hv/smp.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>
 

@@ -4,7 +4,6 @@
  * archives. docs/decompressors.md says how and why that is safe.
  */
 #include <hv/dom0.h>
-#include <hv/x86/processor.h>
 #include <lz4.h>
 #include <lzma.h>
 #include <zlib.h>

@@ -16,7 +16,6 @@
 #include <hv/watchdog.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/fpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 
 /* Offsets into EFI_SYSTEM_TABLE (UEFI 2.9, 4.3). */

@@ -10,7 +10,6 @@
 #include <hv/x86/local_apic.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/vectors.h>
 
 enum {

@@ -12,7 +12,6 @@
 #include <hv/system_state.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 
 static spinlock_t hv_map_lock = SPINLOCK_INIT(LOCK_HV_MAP);

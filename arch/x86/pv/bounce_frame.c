@@ -5,7 +5,6 @@
  */
 #include <hv/guest_access.h>
 #include <hv/pv.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>

@@ -5,7 +5,6 @@
  * vol. 3, 18.2.
  */
 #include <hv/guest_access.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>

@@ -6,7 +6,6 @@
 #include <hv/guest_access.h>
 #include <hv/printk.h>
 #include <hv/x86/trap.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>
 

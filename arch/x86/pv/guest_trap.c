@@ -4,7 +4,6 @@
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/x86/insn.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>

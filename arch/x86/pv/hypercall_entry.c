@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Hypercalls: SYSCALL in guest-kernel mode. RAX number and result; RCX and R11 are lost. */
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/pv.h>
 #include <hv/x86/pv/trap.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The iret hypercall: the guest kernel's way back to its user mode, or to itself. */
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/x86/pv/trap.h>
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Hypercalls that set a vCPU's traps, callbacks, stack and assists. */
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>

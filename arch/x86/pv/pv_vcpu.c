@@ -4,7 +4,6 @@
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>

@@ -4,11 +4,9 @@
  * map read-only at most: each descriptor is checked when the frame gains the type and at each
  * update. What passes cannot lead to ring 0.
  */
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 
 int segdesc_page_validate(struct page_info *pg)

@@ -7,7 +7,6 @@
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/vectors.h>
 
 u64 vmce_capabilities(void) { return VMCE_BANKS | (mc_recovery_supported() ? MCG_CAP_SER_P : 0); }

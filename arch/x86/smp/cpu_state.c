@@ -8,7 +8,6 @@
 #include <hv/printk.h>
 #include <hv/smp.h>
 #include <hv/x86/local_apic.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/vectors.h>
 

@@ -6,7 +6,6 @@
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/speculation.h>
 
 struct spec_plan spec __ro_after_init;

@@ -8,7 +8,6 @@
 #include <hv/time.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/processor.h>
 
 #define PIT_HZ 1193182
 #define PM_TIMER_HZ 3579545 /* ACPI 6.4, 4.8.3.3 */

@@ -11,7 +11,6 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 #include <hv/x86/vectors.h>

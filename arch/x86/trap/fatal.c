@@ -18,7 +18,6 @@
 #include <hv/x86/trap.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/vectors.h>
 
 static u32 opt_panic_delay = 5;

@@ -17,7 +17,6 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
 /* The MSRs behind those of the 32nd bank are others (480h: VMX). Only AMD's scalable MCA has more banks, at other numbers. */

@@ -11,7 +11,6 @@
 #include <hv/smp.h>
 #include <hv/system_state.h>
 #include <hv/watchdog.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
 enum { NMI_FATAL, NMI_DOM0, NMI_IGNORE };

@@ -2,7 +2,7 @@
 /* This processor: features, control registers, descriptor tables, stacks. */
 #pragma once
 
-#include <hv/types.h>
+#include <hv/x86/processor.h>
 #include <hv/x86/percpu.h>
 
 struct cpu_features {

@@ -7,7 +7,6 @@
 #include <hv/version.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/speculation.h>
 

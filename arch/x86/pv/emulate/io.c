@@ -7,7 +7,6 @@
 #include <hv/boot_step.h>
 #include <hv/pci.h>
 #include <hv/serial.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 
 static bool port_within(u16 port, u16 first, u16 last) { return port >= first && port <= last; }

@@ -6,7 +6,6 @@
 #include <hv/guest_access.h>
 #include <hv/pv.h>
 #include <hv/x86/insn.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>
 

@@ -5,7 +5,6 @@
  * Linux shows where it does so, limits of 0.
  */
 #include <hv/x86/insn.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/emulate.h>
 
 #define SHOWN_GDT_BASE 0xfffffffffffe0000UL

@@ -5,7 +5,6 @@
  * back only when no CPU has the table in CR3 any more.
  */
 #include <hv/guest_access.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
 #include "pt_entry.h"

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mmuext_op: pins, base pointers, flushes, descriptor tables, whole-page operations. */
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
 #include <hv/pv.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
 

@@ -4,9 +4,7 @@
  * entry owns exactly the references that the replaced one held, so updates need no lock, and no
  * reference of the table: percpu.updating keeps it a table for the exchange.
  */
-#include <hv/guest_access.h>
 #include <hv/hypercall.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
 #include "pt_entry.h"
