@@ -100,7 +100,6 @@ static u32 state_flags(const struct domain *d)
 static void count_vcpus(const struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
     u32 flags = XEN_DOMINF_blocked;
-    const struct vcpu *v;
 
     for_each_vcpu(d, v) {
         u32 paused = READ_ONCE(v->pause_flags);

@@ -85,8 +85,6 @@ static void mca_raise_for_guest(const struct mc_event *e, struct domain *owner, 
 /* Held until domain_put(), or NULL: the owner may be going. */
 static struct domain *domain_owning(const struct page_info *pg)
 {
-    struct domain *d;
-
     for_each_domain(d)
         if (page_owned_by(pg, d))
             return d;

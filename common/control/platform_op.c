@@ -15,8 +15,6 @@
 
 static long set_wallclock(u64 sec, u32 nsec, u64 system_time)
 {
-    struct domain *d;
-
     wallclock_set(sec, nsec, system_time);
     for_each_domain(d)
         wallclock_publish(d);

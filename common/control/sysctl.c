@@ -89,7 +89,6 @@ static long scheduler_op(void *arg)
 
 static u32 count_domains(void)
 {
-    struct domain *d;
     u32 n = 0;
 
     for_each_domain(d)

@@ -142,7 +142,6 @@ static domid_t owner_id(mfn_t mfn)
 {
     owner_t owner = READ_ONCE(mfn_to_page(mfn)->owner);
     domid_t id = DOMID_INVALID; /* it has let go of the frame meanwhile */
-    struct domain *d;
 
     for_each_domain(d)
         if (owner_of(d) == owner)

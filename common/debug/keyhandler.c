@@ -73,10 +73,10 @@ KEYHANDLER('R', reboot_key, "reboot the machine, if pressed twice",
 static void print_registers(void)
 {
     printk("CPU %u: %lu interrupts, %lu NMIs\n", this_cpu()->id, this_cpu()->irq_count, this_cpu()->nmi_count);
-    for (u32 i = 0; hardware_domain && i < hardware_domain->max_vcpus; i++) {
-        struct vcpu *v = hardware_domain->vcpu[i];
-
-        if (!v || !v->initialised)
+    if (!hardware_domain)
+        return;
+    for_each_vcpu(hardware_domain, v) {
+        if (!v->initialised)
             continue;
         printk("d%u:v%u %s mode:\n", v->domain->id, v->id, v->pv.guest_kernel_mode ? "kernel" : "user");
         registers_print(&stack_block_top(v->stack_block)->guest_regs, "");
@@ -87,8 +87,6 @@ KEYHANDLER('d', print_registers, "registers of dom0's vCPUs",
 
 static void print_memory(void)
 {
-    struct domain *d;
-
     printk("Memory: %lu KiB RAM, %lu KiB free\n", total_ram_pages * 4, page_free_count() * 4);
     for_each_domain(d) {
         printk("  d%u: %lu pages\n", d->id, d->tot_pages);
@@ -103,8 +101,6 @@ KEYHANDLER('l', console_replay, "the log: from boot, and the latest messages", "
 
 static void print_events(void)
 {
-    struct domain *d;
-
     for_each_domain(d)
         evtchn_print(d);
 }
@@ -119,12 +115,11 @@ KEYHANDLER('i', irq_print, "interrupts",
 
 static void print_walk(void)
 {
-    for (u32 i = 0; hardware_domain && i < hardware_domain->max_vcpus; i++) {
-        struct vcpu *v = hardware_domain->vcpu[i];
-
-        if (v && v->initialised)
+    if (!hardware_domain)
+        return;
+    for_each_vcpu(hardware_domain, v)
+        if (v->initialised)
             page_walk_print(v->pv.kernel_l4 << PAGE_SHIFT, stack_block_top(v->stack_block)->guest_regs.rip, "");
-    }
 }
 KEYHANDLER('w', print_walk, "page-table walks to dom0's instruction pointers",
            "Each level's entry, with machine and pseudo-physical frame");

@@ -80,10 +80,8 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
 
 void domain_free(struct domain *d)
 {
-    struct vcpu *v;
-
-    for_each_vcpu(d, v)
-        vcpu_free(v);
+    for (u32 i = 0; i < d->max_vcpus; i++)
+        vcpu_free(d->vcpu[i]);
     evtchn_free_domain(d);
     grant_free_domain(d);
     arch_domain_free(d);
@@ -167,13 +165,11 @@ static const char *state_name(const struct vcpu *v)
 static void print_domains(void)
 {
     static const char *const states[] = { ", being built", "", ", crashed", ", shut down", ", dying", ", dead, but in use by others" };
-    struct domain *d;
 
     for_each_domain(d) {
         printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist, states[d->state]);
-        for (u32 j = 0; j < d->max_vcpus; j++) {
-            const struct vcpu *v = d->vcpu[j];
-            const struct vcpu_info *info = v ? READ_ONCE(v->info) : NULL; /* of one beyond the legacy ones it goes with its domain */
+        for_each_vcpu(d, v) {
+            const struct vcpu_info *info = READ_ONCE(v->info); /* of one beyond the legacy ones it goes with its domain */
 
             if (info && v->initialised)
                 printk("  v%u: %s, pause %x, kernel cr3 %lx, user cr3 %lx, upcall pending %u mask %u\n", v->id, state_name(v),

@@ -103,7 +103,6 @@ void vcpu_unpause(struct vcpu *v)
 
 int domain_pause(struct domain *d)
 {
-    struct vcpu *v;
     int rc = d == current->domain ? -EINVAL : 0;
 
     if (rc)
@@ -123,8 +122,6 @@ int domain_pause(struct domain *d)
 
 void domain_unpause(struct domain *d)
 {
-    struct vcpu *v;
-
     spin_lock(&d->life_lock);
     if (!--d->pauses)
         domain_state_advance(d, DOMAIN_RUNNING);
@@ -139,8 +136,6 @@ void domain_unpause(struct domain *d)
 
 static void stop_vcpus(struct domain *d)
 {
-    struct vcpu *v;
-
     for_each_vcpu(d, v)
         vcpu_pause_flag_set(v, PAUSE_SHUTDOWN);
 }
@@ -205,7 +200,6 @@ void domain_shutdown(struct domain *d, u32 reason)
 
 int domain_resume(struct domain *d)
 {
-    struct vcpu *v;
     int rc = domain_pause(d);
 
     if (rc)
@@ -259,8 +253,6 @@ int domain_work_point(void)
 /* From here on no vCPU of the domain runs again, and none of its timers fires. */
 static int kill_stop(struct domain *d)
 {
-    struct vcpu *v;
-
     stop_vcpus(d); /* they leave the hypervisor and stay outside, also where the wait for that is given up */
     if (domain_pause(d))
         return -ERESTART;
@@ -361,12 +353,10 @@ static bool crash_to_deal_with(struct domain *d)
 /* SOFTIRQ_DOMAIN_END: what domain_crash() and domain_put() have left, with no lock held. */
 static void domains_end(void)
 {
-    struct domain *d;
-
     for_each_domain(d)
         if (crash_to_deal_with(d))
             tell_end(d);
-    while ((d = domain_table_take_unheld())) {
+    for (struct domain *d; (d = domain_table_take_unheld());) {
         /*
          * CPU A reads percpu.curr_vcpu of another CPU, a vCPU of d, and looks at its domain (cpus_of). CPU B has cleared that pointer
          * (arch_domain_relinquish) and frees the vCPU. A does so with interrupts off and serves no flush in between: when all CPUs have

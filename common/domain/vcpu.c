@@ -65,6 +65,8 @@ struct vcpu *vcpu_create(struct domain *d, u32 id)
 
 void vcpu_free(struct vcpu *v)
 {
+    if (!v)
+        return;
     arch_vcpu_free(v);
     stack_block_free(v->stack_block);
     timers_release(VCPU_TIMERS);

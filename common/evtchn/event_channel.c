@@ -174,12 +174,9 @@ static void wake_pollers(struct domain *d, u32 port)
 {
     if (likely(!READ_ONCE(d->polling)))
         return;
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->vcpu[i];
-
-        if (v && (READ_ONCE(v->pause_flags) & PAUSE_POLL) && (!v->poll_port || v->poll_port == port))
+    for_each_vcpu(d, v)
+        if ((READ_ONCE(v->pause_flags) & PAUSE_POLL) && (!v->poll_port || v->poll_port == port))
             vcpu_pause_flag_clear(v, PAUSE_POLL);
-    }
 }
 
 /* event_lock held. */
@@ -418,9 +415,9 @@ static void close_port(struct domain *d, struct evtchn *c, u32 port)
     switch (c->state) {
     case ECS_PIRQ: pirq_unbind(d, c->irq); break;
     case ECS_VIRQ:
-        for (u32 i = 0; i < d->max_vcpus; i++)
-            if (d->vcpu[i] && d->vcpu[i]->virq_port[c->irq] == port)
-                d->vcpu[i]->virq_port[c->irq] = 0;
+        for_each_vcpu(d, v)
+            if (v->virq_port[c->irq] == port)
+                v->virq_port[c->irq] = 0;
         break;
     case ECS_INTERDOMAIN: {
         struct domain *remote = c->remote.dom;

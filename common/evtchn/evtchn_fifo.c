@@ -188,14 +188,11 @@ void evtchn_fifo_reset(struct domain *d)
     u32 n = 0, nr_pages;
 
     spin_lock(&d->event_lock);
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->vcpu[i];
-
-        if (v && v->fifo_control_page) {
+    for_each_vcpu(d, v) {
+        if (v->fifo_control_page)
             pages[n++] = v->fifo_control_page;
-            v->fifo_control = NULL;
-            v->fifo_control_page = NULL;
-        }
+        v->fifo_control = NULL;
+        v->fifo_control_page = NULL;
     }
     nr_pages = d->fifo_nr_pages;
     memcpy(array, d->fifo_pages, nr_pages * sizeof(array[0])); /* another vCPU may set up new ones at once */

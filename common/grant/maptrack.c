@@ -49,8 +49,6 @@ void maptrack_free_all(struct domain *d)
 
 static void print_grants(void)
 {
-    struct domain *d;
-
     for_each_domain(d) {
         u32 handles = d->nr_maptrack_frames * (u32)MAPPINGS_PER_PAGE, found = 0;
 

@@ -45,8 +45,8 @@ static long op_up(struct vcpu *v, __unused void *arg)
 static long op_down(struct vcpu *v, __unused void *arg)
 {
     vcpu_pause_flag_set(v, PAUSE_DOWN);
-    for (u32 i = 0; i < v->domain->max_vcpus; i++)
-        if (v->domain->vcpu[i] && !(v->domain->vcpu[i]->pause_flags & PAUSE_DOWN))
+    for_each_vcpu(v->domain, other)
+        if (!(other->pause_flags & PAUSE_DOWN))
             return 0;
     domain_shutdown(v->domain, SHUTDOWN_poweroff); /* the last one turned off the light */
     return 0;

@@ -31,9 +31,8 @@ u64 sched_cap_slice(const struct domain *d, u64 slice)
 
 static void cap_unpark_vcpus(struct domain *d)
 {
-    for (u32 i = 0; i < d->max_vcpus; i++)
-        if (d->vcpu[i])
-            vcpu_pause_flag_clear(d->vcpu[i], PAUSE_CAP);
+    for_each_vcpu(d, v)
+        vcpu_pause_flag_clear(v, PAUSE_CAP);
 }
 
 static void cap_replenish_budget(void *data)

@@ -211,8 +211,8 @@ struct domain *domain_by_id(domid_t id) __must_check;
 struct domain *domain_from_id(u32 id) __must_check;
 /* The one after it; d is put. */
 struct domain *domain_next(struct domain *d) __must_check;
-/* d: each domain, by id; the loop holds a reference to it. A loop that is left by `break` or `return` keeps that one. Domains may come and go. */
-#define for_each_domain(d) for ((d) = domain_from_id(0); (d); (d) = domain_next(d))
+/* d, which this declares: each domain, by id; the loop holds a reference to it. A loop that is left by `break` or `return` keeps that one. Domains may come and go. */
+#define for_each_domain(d) for (struct domain *d = domain_from_id(0); d; d = domain_next(d))
 /* DOMID_INVALID: any id. -EEXIST; -ENOSPC: all are in use. From here on others find d, which is whole. */
 int domain_table_add(struct domain *d, domid_t id) __must_check;
 /* Takes a domain without references out of the table, for its end; NULL: there is none. */
@@ -248,10 +248,15 @@ static inline int __must_check domain_for_caller(domid_t id, struct domain **d)
 /* The same for the owner of frames that are named. DOMID_IO needs no right here: device memory has rights of its own. */
 int domain_of_frames(domid_t id, struct domain **d) __must_check;
 
-#define for_each_vcpu(d, v)                      \
-    for (u32 n_ = 0; n_ < (d)->max_vcpus; n_++)  \
-        if (!((v) = READ_ONCE((d)->vcpu[n_]))) { \
-        } else
+/* The domain's first vCPU with this number or above; NULL. */
+static inline struct vcpu *vcpu_from(const struct domain *d, u32 id)
+{
+    while (id < d->max_vcpus && !READ_ONCE(d->vcpu[id]))
+        id++;
+    return id < d->max_vcpus ? d->vcpu[id] : NULL;
+}
+/* v, which this declares: each vCPU that there is, by number. */
+#define for_each_vcpu(d, v) for (struct vcpu *v = vcpu_from(d, 0); v; v = vcpu_from(d, v->id + 1))
 
 /* A domain without vCPUs and frames, paused once, and held for the caller. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
 struct domain_config {
@@ -319,7 +324,7 @@ void domains_init(void); /* boot */
 struct vcpu *vcpu_create(struct domain *d, u32 id) __must_check;
 /* It is paused for ever: no queue, timer or frame of the guest's has to do with it any more. */
 void vcpu_stop_for_good(struct vcpu *v) __may_preempt;
-void vcpu_free(struct vcpu *v);  /* with its domain; parts of it may never have been there */
+void vcpu_free(struct vcpu *v);  /* with its domain; NULL, and one of which parts have never been there, too */
 void vcpu_start(struct vcpu *v); /* VCPUOP_up, with the default periodic timer the first time */
 void vcpu_set_period(struct vcpu *v, u64 period_ns);
 void vcpu_wake(struct vcpu *v);                       /* runnable again if no pause flag is left */

@@ -111,7 +111,6 @@ static void ids_go_upwards(void **state)
 static void walks(void **state)
 {
     (void)state;
-    struct domain *d;
     u32 seen = 0;
 
     for (u32 i = 0; i < MANY; i++) /* not in the order of their ids */

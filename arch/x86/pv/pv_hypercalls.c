@@ -119,8 +119,6 @@ long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)
 
 void pv_vm_assist_changed(struct domain *d)
 {
-    struct vcpu *v;
-
     for_each_vcpu(d, v)
         pv_set_iopl(v, v->pv.iopl);
 }

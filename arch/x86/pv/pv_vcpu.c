@@ -102,7 +102,6 @@ void pv_drop_tables(struct vcpu *v)
 void arch_domain_relinquish(struct domain *d)
 {
     struct percpu *c;
-    struct vcpu *v;
 
     /* A CPU that ran it last and now idles goes to the hypervisor's tables by itself before it sleeps. */
     for_each_cpu(c, cpuset_read(&cpus_online))

@@ -187,11 +187,7 @@ void xpti_l4_changed(const struct domain *d, const pte_t *entry)
     mfn_t mfn = virt_to_mfn(entry);
     unsigned slot = (u64)entry % PAGE_SIZE / sizeof(pte_t);
 
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->vcpu[i];
-
-        if (!v)
-            continue;
+    for_each_vcpu(d, v) {
         spin_lock_scope(&v->pv.xpti.lock);
         if (v->pv.kernel_l4 == mfn)
             v->pv.xpti.l4[0][slot] = READ_ONCE(*entry);

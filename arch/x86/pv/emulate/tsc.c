@@ -10,7 +10,6 @@
 int pv_tsc_set(struct domain *d, const struct xen_domctl_tsc_info *x)
 {
     u32 khz = x->gtsc_khz ? x->gtsc_khz : (u32)tsc_khz;
-    struct vcpu *v;
 
     if (x->tsc_mode > TSC_MODE_NEVER_EMULATE || khz < KHZ_MIN || khz > KHZ_MAX)
         return -EINVAL;
