@@ -25,7 +25,7 @@ static const char absent[] __section(".init.rodata") =
     "memory is taken as the firmware describes it, from all NUMA nodes alike\0"
     "availmem dma_bits dom0_nodes e820-mtrr-clip e820-verbose highmem-start mem memop-max-order numa pdx-compress "
     "xenheap_megabytes low_mem_virq_limit\0"
-    "free memory is not scrubbed\0"
+    "memory that was freed is cleared by idle CPUs, all else when it is given out\0"
     "bootscrub bootscrub_chunk scrub-domheap\0"
     "clocks and timers are measured and chosen without it\0"
     "arat clocksource cmos-rtc-probe hpet hpetbroadcast ro-hpet tdt timer_slop tsc wallclock\0"

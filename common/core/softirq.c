@@ -73,9 +73,7 @@ void preempt_wait(u32 *turns)
 void preempt_point(void)
 {
     ASSERT(this_cpu()->locks_held == 0);
-    irq_enable();
-    __asm__ volatile("nop"); /* STI takes effect after the next instruction */
-    irq_disable();
+    irq_window();
     if (READ_ONCE(this_cpu()->softirq_pending)) {
         struct vcpu *v = current;
         bool nested = v->mid_operation; /* in schedule_tail(), which writes to the guest's memory and may wait for its frame */

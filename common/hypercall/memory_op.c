@@ -34,7 +34,7 @@ bool memory_give(struct domain *d, struct page_info *pg, unsigned order, u64 gpf
 {
     u64 n = 1ULL << order;
 
-    for (u64 i = 0; i < n; i++) {
+    for (u64 i = pg->ref_info & PGR_CLEAN ? n : 0; i < n; i++) {
         /* Nothing of another owner's may be left in it (XSA-100). */
         memset(page_to_virt(pg + i), 0, PAGE_SIZE);
         frame_done(i);

@@ -32,7 +32,9 @@ void *hv_alloc_page(void)
 {
     struct page_info *pg = page_alloc(0, 0);
 
-    return pg ? memset(page_to_virt(pg), 0, PAGE_SIZE) : NULL;
+    if (!pg)
+        return NULL;
+    return pg->ref_info & PGR_CLEAN ? page_to_virt(pg) : memset(page_to_virt(pg), 0, PAGE_SIZE);
 }
 
 void hv_free_page(void *p)

@@ -6,6 +6,9 @@
  * Frames are stamped with the TLB clock when they are freed; page_alloc() flushes the CPUs that may
  * still have translations from before. The head of a free block has the stamp of the frame that came last.
  *
+ * Idle CPUs clear what was freed (page_scrub()). A free block is clean, all of it and as its head says, or it is not; blocks merge with
+ * their like, and clean ones go first.
+ *
  * Lock: heap_lock. Invariant: the head of a free block has PGR_FREE and its order in type_info;
  * all other frames of the block have ref_info 0.
  */
@@ -21,10 +24,13 @@
 #define LOW_ZONES 20 /* below 4 GiB */
 
 static spinlock_t heap_lock = SPINLOCK_INIT(LOCK_PAGE_HEAP);
-static u32 free_lists[ZONES][MAX_ORDER + 1]; /* first frame; 0: empty (frame 0 is never free) */
-static u64 orders_in_zone[ZONES];            /* bit n: free_lists[zone][n] is not empty */
-static u64 free_pages, low_free_pages;       /* of these, in LOW_ZONES */
-static u64 claimed_pages;                    /* all claims together */
+static struct free_lists {
+    u32 first[MAX_ORDER + 1]; /* frame; 0: empty (frame 0 is never free) */
+    u64 orders;               /* bit n: first[n] is not 0 */
+} dirty_lists[ZONES], clean_lists[ZONES];
+static u64 free_pages, low_free_pages; /* of these, in LOW_ZONES */
+static u64 claimed_pages;              /* all claims together */
+static u64 scrub_due;                  /* frames that idle CPUs are to clear: as many as were freed and not taken since */
 
 static unsigned zone_of(mfn_t mfn) { return bit_last(mfn); }
 
@@ -35,13 +41,16 @@ static void count_free(mfn_t mfn, s64 frames)
         low_free_pages += (u64)frames;
 }
 
-static void list_push(mfn_t mfn, unsigned order, u32 stamp)
-{
-    unsigned zone = zone_of(mfn);
-    struct page_info *pg = mfn_to_page(mfn);
-    u32 head = free_lists[zone][order];
+static struct free_lists *lists_of(mfn_t mfn, u64 clean) { return (clean ? clean_lists : dirty_lists) + zone_of(mfn); }
 
-    pg->ref_info = PGR_FREE;
+/* clean: PGR_CLEAN, or 0. */
+static void list_push(mfn_t mfn, unsigned order, u32 stamp, u64 clean)
+{
+    struct free_lists *lists = lists_of(mfn, clean);
+    struct page_info *pg = mfn_to_page(mfn);
+    u32 head = lists->first[order];
+
+    pg->ref_info = PGR_FREE | clean;
     pg->type_info = order;
     pg->owner = 0;
     pg->tlb_stamp = stamp;
@@ -49,46 +58,49 @@ static void list_push(mfn_t mfn, unsigned order, u32 stamp)
     pg->next = head;
     if (head)
         mfn_to_page(head)->prev = (u32)mfn;
-    free_lists[zone][order] = (u32)mfn;
-    orders_in_zone[zone] |= 1ULL << order;
+    lists->first[order] = (u32)mfn;
+    lists->orders |= 1ULL << order;
 }
 
 static void list_remove(mfn_t mfn, unsigned order)
 {
-    unsigned zone = zone_of(mfn);
     struct page_info *pg = mfn_to_page(mfn);
+    struct free_lists *lists = lists_of(mfn, pg->ref_info & PGR_CLEAN);
 
     if (pg->prev)
         mfn_to_page(pg->prev)->next = pg->next;
     else
-        free_lists[zone][order] = pg->next;
+        lists->first[order] = pg->next;
     if (pg->next)
         mfn_to_page(pg->next)->prev = pg->prev;
-    if (!free_lists[zone][order])
-        orders_in_zone[zone] &= ~(1ULL << order);
+    if (!lists->first[order])
+        lists->orders &= ~(1ULL << order);
     pg->ref_info = 0;
     pg->type_info = 0;
     pg->next = pg->prev = 0;
 }
 
-static struct page_info *alloc_in_zone(unsigned zone, unsigned order)
+static struct page_info *take_block(const struct free_lists *lists, unsigned order)
 {
-    u64 fits = orders_in_zone[zone] >> order;
+    u64 fits = lists->orders >> order;
 
     if (!fits)
         return NULL;
     unsigned o = order + bit_first(fits);
-    mfn_t mfn = free_lists[zone][o];
+    mfn_t mfn = lists->first[o];
     u32 stamp = mfn_to_page(mfn)->tlb_stamp;
+    u64 clean = mfn_to_page(mfn)->ref_info & PGR_CLEAN;
     list_remove(mfn, o);
     /* Give back lower halves: what is left for others is contiguous. */
     while (o > order) {
         o--;
-        list_push(mfn, o, stamp);
+        list_push(mfn, o, stamp, clean);
         mfn += 1ULL << o;
     }
     mfn_to_page(mfn)->tlb_stamp = stamp;
-    count_free(mfn, -(1LL << order));
+    mfn_to_page(mfn)->ref_info = clean;
+    if (!clean)
+        scrub_due -= MIN(scrub_due, 1ULL << order);
     return mfn_to_page(mfn);
 }
 
@@ -96,7 +108,7 @@ struct page_info *page_alloc(unsigned order, unsigned address_bits) { return pag
 
 struct page_info *page_alloc_for(unsigned order, unsigned address_bits, u64 low_kept, u64 *claim)
 {
-    unsigned top = ZONES - 1;
+    unsigned top = zone_of(max_mfn);
     struct page_info *pg = NULL;
 
     if (order > MAX_ORDER || trap_test_allocation_fails())
@@ -105,7 +117,7 @@ struct page_info *page_alloc_for(unsigned order, unsigned address_bits, u64 low_
         /* Frames below 2^(bits - 12): zones 0 to bits - 13. */
         if (address_bits <= PAGE_SHIFT)
             return NULL;
-        top = address_bits - PAGE_SHIFT - 1;
+        top = MIN(top, address_bits - PAGE_SHIFT - 1);
     }
     spin_lock(&heap_lock);
     u64 own = claim ? MIN(*claim, 1ULL << order) : 0;
@@ -114,8 +126,12 @@ struct page_info *page_alloc_for(unsigned order, unsigned address_bits, u64 low_
     for (unsigned zone = top + 1; zone-- && !pg;) {
         if (zone < LOW_ZONES && low_kept && low_free_pages < low_kept + (1ULL << order))
             break;
-        pg = alloc_in_zone(zone, order);
+        pg = take_block(clean_lists + zone, order);
+        if (!pg)
+            pg = take_block(dirty_lists + zone, order);
     }
+    if (pg)
+        count_free(page_to_mfn(pg), -(1LL << order));
     if (pg && own) {
         *claim -= own;
         claimed_pages -= own;
@@ -126,24 +142,63 @@ struct page_info *page_alloc_for(unsigned order, unsigned address_bits, u64 low_
     return pg;
 }
 
-static void free_block(mfn_t mfn, unsigned order)
+static void merge_block(mfn_t mfn, unsigned order, u32 stamp, u64 clean)
 {
-    u32 stamp = tlb_clock();
-
-    count_free(mfn, 1LL << order);
     while (order < MAX_ORDER) {
         mfn_t buddy = mfn ^ (1ULL << order);
 
         if (!buddy || !mfn_valid(buddy) || zone_of(buddy) != zone_of(mfn))
             break;
         struct page_info *b = mfn_to_page(buddy);
-        if (!(b->ref_info & PGR_FREE) || b->type_info != order)
+        if (b->ref_info != (PGR_FREE | clean) || b->type_info != order)
             break;
         list_remove(buddy, order);
         mfn &= ~(1ULL << order);
         order++;
     }
-    list_push(mfn, order, stamp);
+    list_push(mfn, order, stamp, clean);
+}
+
+static void free_block(mfn_t mfn, unsigned order)
+{
+    count_free(mfn, 1LL << order);
+    merge_block(mfn, order, tlb_clock(), 0);
+}
+
+/* The frame is as old as it was: all CPUs have flushed since, and since the clean ones that it merges with. It counts as free all the time. */
+static bool scrub_in(const struct free_lists *lists)
+{
+    u32 stamp = mfn_to_page(lists->first[bit_first(lists->orders)])->tlb_stamp;
+
+    if (!tlb_flushed_since(stamp))
+        return false;
+    struct page_info *pg = take_block(lists, 0);
+
+    memset(page_to_virt(pg), 0, PAGE_SIZE);
+    merge_block(page_to_mfn(pg), 0, stamp, PGR_CLEAN);
+    return true;
+}
+
+/*
+ *   CPU A (here):        clears a frame that was freed
+ *   CPU B:               runs the guest that had it, and has not flushed since: it may still write to it
+ *
+ * What B writes after A has cleared would be seen by the frame's next owner. So a block waits until all CPUs have flushed since it was freed,
+ * which each does before long; to ask them would cost guests an interrupt for every frame that they free.
+ */
+bool page_scrub(void)
+{
+    static bool busy; /* by one CPU at a time, or those that allocate would wait for all that are idle */
+    bool done = false;
+
+    if (!READ_ONCE(scrub_due) || __atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE))
+        return false;
+    spin_lock(&heap_lock);
+    for (unsigned zone = zone_of(max_mfn) + 1; zone-- && !done;)
+        done = dirty_lists[zone].orders && scrub_in(dirty_lists + zone);
+    spin_unlock(&heap_lock);
+    __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
+    return done;
 }
 
 /* heap_lock held. */
@@ -161,6 +216,7 @@ static void free_frames(struct page_info *pg, unsigned order)
         pg[i].type_info = 0;
         pg[i].owner = 0;
     }
+    scrub_due += 1ULL << order;
     if (likely(!broken))
         free_block(mfn, order);
     else
@@ -199,13 +255,14 @@ bool page_take_free(mfn_t mfn)
     if (found) {
         mfn_t head = mfn & ~((1ULL << order) - 1);
         u32 stamp = mfn_to_page(head)->tlb_stamp;
+        u64 clean = mfn_to_page(head)->ref_info & PGR_CLEAN;
 
         list_remove(head, (unsigned)order);
         /* Halves without the frame go back, until it is alone. */
         while (order--) {
             mfn_t upper = head + (1ULL << order);
 
-            list_push(mfn >= upper ? head : upper, (unsigned)order, stamp);
+            list_push(mfn >= upper ? head : upper, (unsigned)order, stamp, clean);
             head = mfn >= upper ? upper : head;
         }
         count_free(mfn, -1);

@@ -408,7 +408,11 @@ static bool sched_cpu_is_empty(const struct percpu *c)
 static void idle_sleep(void)
 {
     arch_cpu_leave_guests();
-    if (!softirq_pending())
+    if (softirq_pending())
+        return;
+    if (page_scrub())
+        irq_window();
+    else
         __asm__ volatile("sti; hlt; cli" ::: "memory");
 }
 

@@ -32,6 +32,7 @@ CHECK_SIZE(struct page_info, 32);
 #define PGR_SPECIAL (1ULL << 62)   /* the hypervisor's page, shown to the owner (shared_info, grants) */
 #define PGR_FREE (1ULL << 61)
 #define PGR_BROKEN (1ULL << 59)   /* damaged: retired, or to be when its owner lets go of it */
+#define PGR_CLEAN (1ULL << 58)    /* of a block that page_alloc() has just given, in its first frame: all of it is zero */
 #define PGR_UNCACHED (1ULL << 60) /* a guest has mapped it other than write-back: flush before retyping */
 
 #define FRAME_TABLE ((struct page_info *)FRAMETABLE_VIRT_START)
@@ -79,7 +80,7 @@ void boot_alloc_finish(void);
 #endif
 /*
  * 2^order frames below 2^address_bits bytes (0: anywhere), or NULL. The highest memory that
- * fits is preferred, so that low memory stays for devices. Content is undefined. No CPU has a
+ * fits is preferred, so that low memory stays for devices. Content is undefined without PGR_CLEAN. No CPU has a
  * translation from an earlier use any more: that may take a flush of other CPUs.
  */
 struct page_info *page_alloc(unsigned order, unsigned address_bits) __must_check;
@@ -102,6 +103,7 @@ void page_free_range(mfn_t first, u64 count);                    /* the same for
 /* The same for frames that nobody has had yet, not frame 0 and not damaged: their page_info is zero, and only the blocks' heads are touched. */
 void page_free_new(mfn_t first, u64 count);
 u64 page_free_count(void); /* frames; changes while it is read */
+bool page_scrub(void);     /* clears a frame that was freed; false: nothing to do now. For idle CPUs. Takes heap_lock */
 
 /* For page_retire.c: whether a free block holds the frame; takes it out of that block. */
 bool page_is_free(mfn_t mfn);

@@ -351,6 +351,73 @@ static void no_frame_leaves_unflushed(void **state)
             page_free_range(page_to_mfn(held[k].pg), held[k].frames);
 }
 
+bool tlb_flushed_since(u32 stamp) { return its_time > stamp; }
+
+static bool is_zero(const struct page_info *pg, u32 frames)
+{
+    const u64 *word = page_to_virt(pg);
+
+    for (u64 i = 0; i < frames * PAGE_SIZE / sizeof(u64); i++)
+        if (word[i])
+            return false;
+    return true;
+}
+
+/* What is said to be clean is zero, whatever another CPU still writes to frames that have been freed, until it flushes. */
+static void idle_cpus_clear(void **state)
+{
+    (void)state;
+    static struct {
+        struct page_info *pg;
+        u32 order;
+    } held[64];
+    u32 clean = 0, taken = 0;
+    u64 before = page_free_count();
+
+    srandom(5);
+    nested = true; /* no third CPU */
+    for (u32 i = 0; i < 60000; i++) {
+        u32 k = (u32)random() % ARRAY_SIZE(held);
+        mfn_t m = 1 + (u32)random() % (FAKE_FRAMES - 1);
+
+        if (held[k].pg) {
+            for (u32 j = 0; j < 1u << held[k].order; j++)
+                freed_at[page_to_mfn(held[k].pg) + j] = clock_now;
+            page_free(held[k].pg, held[k].order);
+            held[k].pg = NULL;
+        } else {
+            held[k].order = (u32)random() % 6;
+            if ((held[k].pg = page_alloc(held[k].order, random() % 2 ? 0 : 23))) {
+                taken++;
+                if (held[k].pg->ref_info & PGR_CLEAN) {
+                    clean++;
+                    assert_true(is_zero(held[k].pg, 1u << held[k].order));
+                }
+                memset(page_to_virt(held[k].pg), 0x5a, PAGE_SIZE << held[k].order);
+            }
+        }
+        if (page_is_free(m) && freed_at[m] >= its_time)
+            memset(mfn_to_virt(m), 0xee, 64);
+        if (random() % 8 == 0)
+            its_time = ++clock_now;
+        for (u32 j = (u32)random() % 8; j; j--)
+            page_scrub();
+    }
+    assert_true(clean > taken / 2 && clean < taken);
+    for (u32 k = 0; k < ARRAY_SIZE(held); k++)
+        if (held[k].pg)
+            page_free(held[k].pg, held[k].order);
+    assert_false(page_scrub()); /* the other CPU has not flushed */
+    its_time = ++clock_now;
+    while (page_scrub())
+        ;
+    assert_int_equal(page_free_count(), before);
+    struct page_info *pg = page_alloc(10, 0); /* they have merged */
+
+    assert_true(pg && pg->ref_info & PGR_CLEAN && is_zero(pg, 1024));
+    page_free(pg, 10);
+}
+
 /* A balloon: many frames go, then many come. */
 static void one_flush_for_many(void **state)
 {
@@ -378,7 +445,7 @@ int main(void)
                                         cmocka_unit_test(exhaustion),         cmocka_unit_test(heap),
                                         cmocka_unit_test(low_memory_is_kept), cmocka_unit_test(claims),
                                         cmocka_unit_test(frames_of_a_list),   cmocka_unit_test(no_frame_leaves_unflushed),
-                                        cmocka_unit_test(one_flush_for_many) };
+                                        cmocka_unit_test(one_flush_for_many), cmocka_unit_test(idle_cpus_clear) };
 
     return cmocka_run_group_tests_name("page allocator", tests, setup, NULL);
 }

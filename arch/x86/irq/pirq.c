@@ -405,9 +405,8 @@ void irq_drain(void)
     u64 end = system_time_ns() + DRAIN_NS;
 
     while (system_time_ns() < end) {
-        irq_enable();
+        irq_window();
         cpu_relax();
-        irq_disable();
     }
     spin_lock_scope(&irq_lock);
     vectors_forget(this_cpu());

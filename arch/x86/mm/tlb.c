@@ -224,7 +224,7 @@ void tlb_flush_cpus(cpuset_t set, u64 address)
 
 static bool flushed_since(const struct percpu *c, u32 stamp) { return (s32)(READ_ONCE(c->tlb_flush_time) - stamp) > 0; }
 
-void tlb_flush_since(u32 stamp)
+static cpuset_t cpus_not_flushed_since(u32 stamp)
 {
     cpuset_t set = cpus_with_guests();
     struct percpu *c;
@@ -232,5 +232,9 @@ void tlb_flush_since(u32 stamp)
     for_each_cpu(c, set)
         if (flushed_since(c, stamp))
             cpuset_clear(&set, c->id);
-    tlb_flush_cpus(set, 0);
+    return set;
 }
+
+void tlb_flush_since(u32 stamp) { tlb_flush_cpus(cpus_not_flushed_since(stamp), 0); }
+
+bool tlb_flushed_since(u32 stamp) { return cpuset_empty(cpus_not_flushed_since(stamp)); }

@@ -145,6 +145,7 @@ static inline struct cpuid_regs cpuid_count(u32 leaf, u32 subleaf)
 static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
 static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
 static inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
+static inline void irq_window(void) { __asm__ volatile("sti; nop; cli" ::: "memory"); } /* STI takes effect after the next instruction */
 static inline bool irqs_enabled(void) { return __builtin_ia32_readeflags_u64() & RFLAGS_IF; }
 /* Orders what comes after it, device memory and MSRs included, behind all stores before it. */
 static inline void mfence(void) { __asm__ volatile("mfence" ::: "memory"); }

@@ -13,5 +13,6 @@ void tlb_serve(void);                           /* does what other CPUs have ask
 void tlb_load_cr3(u64 cr3);                     /* a guest's table */
 /* Flushes CPUs that may still have translations from before the stamp, a value of tlb_clock(). */
 void tlb_flush_since(u32 stamp);
-extern u32 tlb_flush_clock; /* as fast_paths.S reads it */
+bool tlb_flushed_since(u32 stamp); /* there are none */
+extern u32 tlb_flush_clock;        /* as fast_paths.S reads it */
 u32 tlb_clock(void);

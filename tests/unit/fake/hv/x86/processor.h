@@ -26,6 +26,7 @@ void fake_port_out(u16 port, unsigned bytes, u32 v);
 #endif
 #define irq_disable() ((void)0)
 #define irq_enable() ((void)0)
+#define irq_window() ((void)0)
 #define inb fake_inb
 #define outb fake_outb
 #define rdmsr fake_rdmsr
