@@ -54,7 +54,7 @@ long domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
 long domctl_max_mem(struct domain *d, struct xen_domctl *op)
 {
     spin_lock_scope(&d->page_lock);
-    d->max_pages = op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
+    d->max_pages = MIN(op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10), NO_PAGE_LIMIT);
     return 0;
 }
 

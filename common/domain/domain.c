@@ -65,7 +65,7 @@ int domain_create(domid_t id, const struct domain_config *config, struct domain 
     d->max_maptrack_frames = config->max_maptrack_frames;
     d->xs_domain = config->xs_domain;
     memcpy(d->handle, config->handle, sizeof(d->handle));
-    d->max_pages = config->dom0 ? ~0ULL : 0; /* others are told */
+    d->max_pages = config->dom0 ? NO_PAGE_LIMIT : 0; /* others are told */
     sched_domain_init(d);
     domain_watchdog_init(d);
     int rc = domain_allocate_parts(d);

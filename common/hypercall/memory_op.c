@@ -145,7 +145,7 @@ static long reservation(domid_t id, bool maximum)
 
     if (rc)
         return rc;
-    return (long)(maximum ? MIN(d->max_pages, 0xffffffffULL) : d->tot_pages);
+    return (long)(maximum ? d->max_pages : d->tot_pages);
 }
 
 static long current_reservation(void *arg) { return reservation(*(const domid_t *)arg, false); }

@@ -24,6 +24,7 @@
 #define DOMAIN_WATCHDOGS 2
 #define GRANT_MAX_FRAMES 64
 #define MAPTRACK_MAX_FRAMES 1024
+#define NO_PAGE_LIMIT 0xffffffffULL /* max_pages; the ABI's: xentop says "no limit" */
 #define TIME_UNPUBLISHED ((s64)(1ULL << 63))
 
 /* Why a vCPU does not run: bits of vcpu.pause_flags. */

@@ -123,6 +123,7 @@ static void domains(void)
     CHECK_EQ(sysctl(XEN_SYSCTL_getdomaininfolist), 0);
     CHECK_EQ(op.u.getdomaininfolist.num_domains, 1);
     CHECK(!list[0].domain && list[0].nr_online_vcpus == 1 && (list[0].flags & XEN_DOMINF_running));
+    CHECK_EQ(list[0].max_pages, 0xffffffffUL); /* no limit: xentop knows it by that */
     op.u.getdomaininfolist.first_domain = 1;
     CHECK_EQ(sysctl(XEN_SYSCTL_getdomaininfolist), 0);
     CHECK_EQ(op.u.getdomaininfolist.num_domains, 0);

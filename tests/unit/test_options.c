@@ -189,7 +189,7 @@ static void sizes_of_dom0(void **state)
     u64 max;
 
     assert_int_equal(pages("512M", all, &max), 512 * mb);
-    assert_true(max == ~0ULL);
+    assert_true(max == NO_PAGE_LIMIT);
     assert_int_equal(pages("-100M", all, &max), 924 * mb);
     assert_int_equal(pages("50%", all, &max), 512 * mb);
     assert_int_equal(pages("100M+25%", all, &max), 356 * mb);

@@ -78,7 +78,7 @@ u64 dom0_choose_pages(u64 available, u64 *max_pages)
         pages = pages_of(&m->size, available);
     if (given(&m->min))
         pages = MAX(pages, pages_of(&m->min, available));
-    *max_pages = ~0ULL;
+    *max_pages = NO_PAGE_LIMIT;
     if (given(&m->max)) {
         *max_pages = pages_of(&m->max, available);
         if (given(&m->min) && pages_of(&m->min, available) > *max_pages)
