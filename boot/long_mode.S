@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * From 32-bit protected mode to boot_main(). In: %ebp load address, %ebx protocol, %esi
- * information structure, %esp a stack.
- */
+/* From 32-bit protected mode to boot_main(). In: %ebp load address, %ebx protocol, %esi information structure, %esp a stack. */
 #include "boot_asm.h"
 #include "page_tables.S"
 

@@ -140,21 +140,19 @@ size_t console_read_messages(bool from_first, u32 *index, char *buf, size_t size
 {
     size_t n = 0;
 
-    spin_lock(&console_lock);
+    spin_lock_scope(&console_lock);
     if (from_first || messages_end - *index > messages_end - messages_first)
         *index = messages_first; /* also where the place is gone, or was never there */
     while (n < size && *index != messages_end)
         buf[n++] = messages[(*index)++ % CONSOLE_MESSAGES_SIZE];
-    spin_unlock(&console_lock);
     return n;
 }
 
 void console_forget_messages(u32 index)
 {
-    spin_lock(&console_lock);
+    spin_lock_scope(&console_lock);
     if (messages_end - index < messages_end - messages_first)
         messages_first = index;
-    spin_unlock(&console_lock);
 }
 
 void console_write(const char *s, size_t n, u32 where)
@@ -237,7 +235,7 @@ static void console_replay_char(char c)
 
 void console_replay(void)
 {
-    spin_lock(&console_lock);
+    spin_lock_scope(&console_lock);
     u64 end = ring_end, start = end > RING_SIZE ? end - RING_SIZE : 0;
     for (u64 i = 0; i < MIN(end, (u64)BOOT_LOG_SIZE); i++)
         console_replay_char(boot_log[i]);
@@ -245,5 +243,4 @@ void console_replay(void)
     start = MAX(start, (u64)BOOT_LOG_SIZE);
     for (; start < end; start++)
         console_replay_char(ring[start % RING_SIZE]);
-    spin_unlock(&console_lock);
 }

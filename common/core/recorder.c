@@ -206,30 +206,24 @@ void recorder_phase(enum phase phase)
     recorder_seal();
 }
 
-void recorder_orderly_end(void)
+static void record_end(enum record_state state, const char *why)
 {
     if (!record)
         return;
-    record->head.state = RECORD_ENDED;
-    recorder_seal();
-}
-
-void recorder_guest_end(const char *why)
-{
-    if (!record)
-        return;
-    record->head.state = RECORD_GUEST_CRASHED;
+    record->head.state = state;
     strlcpy(record->head.why, why, sizeof(record->head.why));
     recorder_seal();
 }
 
+void recorder_orderly_end(void) { record_end(RECORD_ENDED, ""); }
+
+void recorder_guest_end(const char *why) { record_end(RECORD_GUEST_CRASHED, why); }
+
 void recorder_report(const struct recorder_report *r)
 {
-    struct record_head *h;
-
     if (!record)
         return;
-    h = &record->head;
+    struct record_head *h = &record->head;
     h->state = RECORD_REPORTED;
     if (opt_noreboot)
         h->failed_boots = 0; /* the reset that follows is a person's */

@@ -585,10 +585,6 @@ static long op_reset(void *arg)
     return 0;
 }
 
-static long op_init_control(void *arg) { return evtchn_fifo_init_control(current->domain, arg); }
-
-static long op_expand_array(void *arg) { return evtchn_fifo_expand_array(current->domain, arg); }
-
 static long op_set_priority(void *arg)
 {
     struct evtchn_set_priority *op = arg;
@@ -616,8 +612,8 @@ static const struct subop rows[] = {
     [EVTCHNOP_bind_vcpu] = { ANYBODY, ARG_IN(struct evtchn_bind_vcpu), .run = op_bind_vcpu },
     [EVTCHNOP_unmask] = { ANYBODY, ARG_IN(struct evtchn_unmask), .run = op_unmask },
     [EVTCHNOP_reset] = { ANYBODY, ARG_IN(struct evtchn_reset), .run = op_reset },
-    [EVTCHNOP_init_control] = { ANYBODY, ARG_IN_OUT(struct evtchn_init_control), .run = op_init_control },
-    [EVTCHNOP_expand_array] = { ANYBODY, ARG_IN(struct evtchn_expand_array), .run = op_expand_array },
+    [EVTCHNOP_init_control] = { ANYBODY, ARG_IN_OUT(struct evtchn_init_control), .run = evtchn_fifo_init_control },
+    [EVTCHNOP_expand_array] = { ANYBODY, ARG_IN(struct evtchn_expand_array), .run = evtchn_fifo_expand_array },
     [EVTCHNOP_set_priority] = { ANYBODY, ARG_IN(struct evtchn_set_priority), .run = op_set_priority },
 };
 

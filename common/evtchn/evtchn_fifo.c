@@ -122,8 +122,10 @@ bool evtchn_fifo_is_linked(struct domain *d, u32 port)
     return word && (READ_ONCE(*word) & LINKED);
 }
 
-int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
+long evtchn_fifo_init_control(void *arg)
 {
+    struct evtchn_init_control *op = arg;
+    struct domain *d = current->domain;
     struct vcpu *v = domain_vcpu(d, op->vcpu);
 
     if (!v)
@@ -152,8 +154,10 @@ int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op)
     return 0;
 }
 
-int evtchn_fifo_expand_array(struct domain *d, const struct evtchn_expand_array *op)
+long evtchn_fifo_expand_array(void *arg)
 {
+    const struct evtchn_expand_array *op = arg;
+    struct domain *d = current->domain;
     int rc = page_get_and_type(op->array_gfn, d, PGT_WRITABLE);
 
     if (rc)

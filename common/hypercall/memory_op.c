@@ -71,9 +71,7 @@ static struct domain *domain_of(const struct xen_memory_reservation *r)
     return r->extent_order > memory_max_order() || domain_for_caller(r->domid, &d) ? NULL : d;
 }
 
-/*
- * These three do extents from *start on, which they move. 0: no more can be done; -ERESTART: an event of the caller's waits (softirq.h).
- */
+/* These three do extents from *start on, which they move. 0: no more can be done; -ERESTART: an event of the caller's waits (softirq.h). */
 static long add_extents(const struct xen_memory_reservation *r, u64 *start, bool set_gpfn)
 {
     struct domain *d __held_domain = domain_of(r);

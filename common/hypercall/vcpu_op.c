@@ -7,29 +7,27 @@
 #define PERIOD_MIN_NS 1000000ULL
 #define PERIOD_MAX_NS (3600ULL * 1000000000ULL)
 
+/*
+ * One caller at a time: arch_vcpu_set_context() may let other vCPUs run. It sets `initialised` at its end, so that is looked at by
+ * who has the turn: CPU A sees it clear, CPU B initialises v and starts it, A then has the turn and writes to a vCPU that runs.
+ */
+static long initialise(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    if (__atomic_exchange_n(&v->initialising, true, __ATOMIC_ACQ_REL))
+        return -EEXIST;
+    long rc = v->initialised ? -EEXIST : arch_vcpu_set_context(v, c);
+    __atomic_store_n(&v->initialising, false, __ATOMIC_RELEASE);
+    return rc;
+}
+
 static long op_initialise(struct vcpu *v, void *arg)
 {
-    struct vcpu_guest_context *c;
-    long rc;
-
     if (!v->info)
         return -EINVAL;
-    c = hv_alloc(sizeof(*c));
-    if (!c)
-        return -ENOMEM;
-    rc = copy_from_guest(c, *(const guest_ptr_t *)arg, sizeof(*c));
-    if (!rc) {
-        /*
-         * One caller at a time: arch_vcpu_set_context() may let other vCPUs run. It sets `initialised` at its end, so that is looked at by
-         * who has the turn: CPU A sees it clear, CPU B initialises v and starts it, A then has the turn and writes to a vCPU that runs.
-         */
-        if (__atomic_exchange_n(&v->initialising, true, __ATOMIC_ACQ_REL)) {
-            rc = -EEXIST;
-        } else {
-            rc = v->initialised ? -EEXIST : arch_vcpu_set_context(v, c);
-            __atomic_store_n(&v->initialising, false, __ATOMIC_RELEASE);
-        }
-    }
+    struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
+    long rc = !c ? -ENOMEM : copy_from_guest(c, *(const guest_ptr_t *)arg, sizeof(*c));
+    if (!rc)
+        rc = initialise(v, c);
     hv_free(c);
     return rc;
 }

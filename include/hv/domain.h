@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Domains and their vCPUs. docs/locking.md has the order of the locks named here.
- */
+/* Domains and their vCPUs. docs/locking.md has the order of the locks named here. */
 #pragma once
 
 #include <hv/io_rights.h>

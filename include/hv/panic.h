@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The hypervisor's own end. Guest input never leads here: callers in pv/, grant/, evtchn/ say
- * at the call why no guest can reach it.
- */
+/* The hypervisor's own end. Guest input never leads here: callers in pv/, grant/, evtchn/ say at the call why no guest can reach it. */
 #pragma once
 
 #include <hv/panic_codes.h>

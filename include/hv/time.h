@@ -44,10 +44,7 @@ void timer_set(struct timer *t, u64 expires);
 void timer_kill(struct timer *t);
 /* The handler may be running on another CPU while this returns. */
 void timer_stop(struct timer *t);
-/*
- * Before n timers are made, and after they are gone: every CPU's heap has room for all there are.
- * -ENOMEM: none was reserved.
- */
+/* Before n timers are made, and after they are gone: every CPU's heap has room for all there are. -ENOMEM: none was reserved. */
 int timers_reserve(u32 n) __must_check;
 void timers_release(u32 n);                         /* no lock; heaps keep their size */
 void timers_init(void);                             /* boot */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Hooks of test builds (make TRAP_TEST=1, make COVERAGE=1); nothing in others. tests/trap/ has
- * the code behind them.
- */
+/* Hooks of test builds (make TRAP_TEST=1, make COVERAGE=1); nothing in others. tests/trap/ has the code behind them. */
 #pragma once
 
 #include <hv/types.h>

@@ -168,15 +168,6 @@ static void map_page(struct build *b, pte_t *l4, u64 va, pte_t leaf)
     t[PT_INDEX(va, 1)] = leaf;
 }
 
-static void make_read_only(pte_t *l4, u64 va)
-{
-    pte_t *t = l4;
-
-    for (unsigned level = 4; level > 1; level--)
-        t = mfn_to_virt(pte_mfn(t[PT_INDEX(va, level)]));
-    t[PT_INDEX(va, 1)] &= ~PTE_RW;
-}
-
 static mfn_t build_tables(struct build *b)
 {
     const struct dom0_layout *at = &b->at;
@@ -184,10 +175,11 @@ static mfn_t build_tables(struct build *b)
 
     b->next_table_pfn = first;
     pte_t *l4 = table_new(b, &l4_pfn);
-    for (u64 va = at->v_start; va < at->v_end; va += PAGE_SIZE)
-        map_page(b, l4, va, make_pte(b->p2m[va_to_pfn(b, va)], TABLE_FLAGS));
-    for (u64 i = 0; i < at->nr_tables; i++)
-        make_read_only(l4, at->tables + (i << PAGE_SHIFT));
+    for (u64 va = at->v_start; va < at->v_end; va += PAGE_SIZE) {
+        bool is_table = va - at->tables < at->nr_tables << PAGE_SHIFT;
+
+        map_page(b, l4, va, make_pte(b->p2m[va_to_pfn(b, va)], is_table ? TABLE_FLAGS & ~PTE_RW : TABLE_FLAGS));
+    }
     if (at->nr_p2m_tables) {
         b->next_table_pfn = at->p2m_pfn + at->nr_p2m_pages;
         for (u64 i = 0; i < at->nr_p2m_pages; i++)

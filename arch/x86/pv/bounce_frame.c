@@ -151,10 +151,7 @@ static bool deliver_pending(struct vcpu *v, struct cpu_user_regs *regs)
     return false;
 }
 
-/*
- * Everything that is due before the guest runs again; interrupts stay off from the last look to
- * the return. True if SYSRET may be used.
- */
+/* Everything that is due before the guest runs again; interrupts stay off from the last look to the return. True if SYSRET may be used. */
 bool prepare_guest_return(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;

@@ -102,7 +102,7 @@ void vmce_inject(struct vcpu *v, const struct vmce *what)
         return;
     /* Intel's are broadcast: a kernel waits for all of its CPUs in the handler. */
     struct vmce other = { .mcg_status = MCG_STATUS_MCIP | MCG_STATUS_RIPV };
-    for (u32 i = 0; i < d->max_vcpus && d->state < DOMAIN_CRASHED; i++)
-        if (d->vcpu[i] && d->vcpu[i] != v && d->vcpu[i]->initialised && !(d->vcpu[i]->pause_flags & PAUSE_DOWN))
-            vmce_raise(d->vcpu[i], &other, false);
+    for_each_vcpu(d, sibling)
+        if (sibling != v && sibling->initialised && !(sibling->pause_flags & PAUSE_DOWN) && d->state < DOMAIN_CRASHED)
+            vmce_raise(sibling, &other, false);
 }

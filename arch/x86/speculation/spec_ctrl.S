@@ -96,10 +96,7 @@ spec_ctrl_exit:
 verw_selector:
     .short  SEL_HV_DS
 
-/*
- * NMI, #MC, #DB, #DF in the hypervisor: as it was found it is left. %rbx and %r12, which C keeps, hold
- * CR3 and SPEC_CTRL in between.
- */
+/* NMI, #MC, #DB, #DF in the hypervisor: as it was found it is left. %rbx and %r12, which C keeps, hold CR3 and SPEC_CTRL in between. */
     .globl  spec_ctrl_entry_ist, spec_ctrl_exit_ist
 spec_ctrl_entry_ist:
     mov     %cr3, %rbx

@@ -11,17 +11,14 @@
 
 static int parse_thunk(struct spec_options *o, const char *name)
 {
-    static const struct {
-        const char *name;
-        int value;
-    } thunks[] = { { "retpoline", SPEC_RETPOLINE }, { "lfence", SPEC_LFENCE }, { "jmp", 0 } };
+    static const char *const names[] = { "retpoline", "lfence", "jmp" };
+    static const int thunks[] = { SPEC_RETPOLINE, SPEC_LFENCE, 0 };
+    int i = word_index(name, names, ARRAY_SIZE(names));
 
-    for (size_t i = 0; i < ARRAY_SIZE(thunks); i++)
-        if (!strcmp(name, thunks[i].name)) {
-            o->thunk = thunks[i].value;
-            return 0;
-        }
-    return -EINVAL;
+    if (i < 0)
+        return -EINVAL;
+    o->thunk = thunks[i];
+    return 0;
 }
 
 #define AT(field) offsetof(struct spec_options, field)
