@@ -3,7 +3,7 @@
 import re
 
 from caisson import images, machine
-from harness import COVERAGE, ELF, OUT, clean, need, run_machine, test, test_kernel
+from harness import COVERAGE, ELF, OUT, clean, command, need, run_machine, test, test_kernel
 
 # About a tenth above what tools/bench measured: lower them when something becomes cheaper.
 LIMITS = {
@@ -53,3 +53,23 @@ def operations():
     need("test kernel: PASS" in r.output and costs.keys() == LIMITS.keys(), "the benchmark did not end in order", r)
     dear = {n: f"{costs[n]} instructions, {LIMITS[n]} allowed" for n in LIMITS if costs[n] > LIMITS[n]}
     need(COVERAGE or not dear, f"{dear}")
+
+
+# Of Xen's figure, beside which tools/bench shows each.
+RATIOS = {
+    "xl create of 256 MiB: the hypervisor": 0.8, "xl destroy of it: the hypervisor": 0.25, "xl create of 64 MiB: the machine": 1.1,
+    "disk, 4 KiB at random: each KiB": 0.8, "disk, 1 MiB in sequence: each KiB": 1.2, "TCP to a guest: each KiB": 1.1,
+    "TCP from a guest: each KiB": 1.9, "frames beside a guest's own, 64 MiB": 1.15, "in a guest: getpid": 0.5,
+    "in a guest: fork, exit, wait": 0.55, "in a guest: vfork, exec, exit, wait": 0.7, "in a guest: pipe ping-pong": 0.8,
+}
+
+
+@test("bench: guests that xl starts, beside Xen's", minutes=12, full=True)
+def guests_beside_xen():
+    said = command("tools/bench", "--guests", "--no-install")
+    found = {n.strip(): float(ratio) for n, ratio in re.findall(r"^(\S.*?) +\d+ +\d+ +([0-9.]+)$", said, re.M)}
+    need(RATIOS.keys() <= found.keys(), f"not measured: {RATIOS.keys() - found.keys()}\n{said[-3000:]}")
+    dear = {n: f"{found[n]} of Xen's, {RATIOS[n]} allowed" for n in RATIOS if found[n] > RATIOS[n]}
+    need(not dear, f"{dear}")
+    guests = re.search(r"^guests of 64 MiB.*? (\d+) +(\d+) ", said, re.M)
+    need(int(guests[1]) >= int(guests[2]) - 1, guests[0])

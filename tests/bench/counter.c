@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A plugin of QEMU's TCG that counts the instructions which the machine executes: the hypervisor's for each block of code, those of
- * kernels and of programs in sum. Whoever runs in the machine, however far down, marks a moment with the instruction MARK, a NOP of the
- * processor's; then all counts are written to the file that is given as out=FILE: a line "mark", then "KIND hex-address count" of each
- * count that has changed since the last mark.
+ * kernels and of programs in sum. Whoever runs in the machine, however far down, marks a moment by an instruction of probe.c's mark();
+ * then a line
+ * "mark NUMBER" is written to the file that is given as out=FILE, and "KIND hex-address count" of each count that has changed since the
+ * last mark.
  *
  * A block is counted when it is entered. One that a fault leaves early counts for all its instructions: kernels' and programs' page
  * faults, some thousandths of their sum; the hypervisor takes next to none. Each round of a repeated string instruction counts, as it
@@ -30,9 +31,6 @@ size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 __attribute__((visibility("default"))) int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
 
-/* nopl 0x43414953(%rax) */
-static const uint8_t MARK[] = { 0x0f, 0x1f, 0x80, 0x53, 0x49, 0x41, 0x43 };
-
 /* The addresses that Xen's ABI keeps for a hypervisor: on this one and on Xen all of it runs there. */
 #define HYPERVISOR_BEGIN 0xffff800000000000u
 #define HYPERVISOR_END 0xffff880000000000u
@@ -43,6 +41,7 @@ struct count {
     char kind; /* h: hypervisor, k: kernels, u: programs */
 };
 static struct count *blocks[1 << 14], kernels = { .kind = 'k' }, programs = { .kind = 'u' };
+static const uint8_t mark_code[] = { 0x0f, 0x1f, 0x80, 'C', 'A', 'I' }; /* and the number */
 static FILE *out;
 
 static struct count *block_at(uint64_t address)
@@ -71,8 +70,7 @@ static void tell(struct count *c)
 static void marked(unsigned vcpu, void *data)
 {
     (void)vcpu;
-    (void)data;
-    fprintf(out, "mark\n");
+    fprintf(out, "mark %u\n", (unsigned)(uintptr_t)data);
     tell(&kernels);
     tell(&programs);
     for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
@@ -91,9 +89,10 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
     qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD, &c->executed, n);
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        const uint8_t *code = qemu_plugin_insn_data(insn);
 
-        if (qemu_plugin_insn_size(insn) == sizeof(MARK) && !memcmp(qemu_plugin_insn_data(insn), MARK, sizeof(MARK)))
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, marked, NO_REGISTERS, NULL);
+        if (qemu_plugin_insn_size(insn) == sizeof(mark_code) + 1 && !memcmp(code, mark_code, sizeof(mark_code)))
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, marked, NO_REGISTERS, (void *)(uintptr_t)code[sizeof(mark_code)]);
     }
 }
 

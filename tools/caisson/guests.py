@@ -278,11 +278,15 @@ def _program(text):
     return (stat.S_IFREG | 0o755, text.encode())
 
 
-def guest_initramfs(path, kernel):
-    """What a guest of this kernel runs from: busybox and its drivers; a shell, or commands from its console (caisson.commands)."""
+def guest_initramfs(path, kernel, programs=()):
+    """
+    What a guest of this kernel runs from: busybox and its drivers; a shell, or commands from its console (caisson.commands). programs:
+    {name: file here} to add.
+    """
     busybox = (stat.S_IFREG | 0o755, open("/bin/busybox", "rb").read())
     files = {"bin/busybox": busybox, "bin/sh": (stat.S_IFLNK | 0o777, b"busybox"), "init": _program(GUEST)}
     files |= {f"sbin/{name}": _program(END) for name in ("poweroff", "reboot")}
+    files |= {f"bin/{name}": (stat.S_IFREG | 0o755, open(file, "rb").read()) for name, file in dict(programs).items()}
     return images.write_if_changed(path, _archive(files | _drivers(kernel, GUEST_MODULES)))
 
 
