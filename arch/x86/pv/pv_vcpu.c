@@ -34,7 +34,7 @@ int arch_domain_create(struct domain *d)
     if (!d->pv.perdomain_l3 || !d->pv.perdomain_l2)
         return -ENOMEM;
     d->pv.perdomain_l3[0] = make_pte(virt_to_mfn(d->pv.perdomain_l2), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
-    for (unsigned i = 0; i < MAX_VIRT_CPUS / 16; i++) {
+    for (unsigned i = 0; i * VCPUS_PER_L1 < d->max_vcpus; i++) {
         d->pv.perdomain_l1[i] = hv_alloc_page();
         if (!d->pv.perdomain_l1[i])
             return -ENOMEM;
@@ -66,7 +66,7 @@ void arch_vcpu_free(struct vcpu *v)
 
 void arch_domain_free(struct domain *d)
 {
-    for (unsigned i = 0; i < MAX_VIRT_CPUS / 16; i++)
+    for (unsigned i = 0; i < MAX_VIRT_CPUS / VCPUS_PER_L1; i++)
         hv_free_page(d->pv.perdomain_l1[i]);
     hv_free_page(d->pv.perdomain_l2);
     hv_free_page(d->pv.perdomain_l3);

@@ -24,11 +24,7 @@ int segdesc_page_validate(struct page_info *pg)
     return 0;
 }
 
-static u64 *window_l1(struct vcpu *v)
-{
-    /* 32 entries a vCPU: one L1 table serves 16 vCPUs. */
-    return v->domain->pv.perdomain_l1[v->id / 16] + (v->id % 16) * GDT_LDT_PAGES;
-}
+static u64 *window_l1(struct vcpu *v) { return v->domain->pv.perdomain_l1[v->id / VCPUS_PER_L1] + (v->id % VCPUS_PER_L1) * GDT_LDT_PAGES; }
 
 static u64 window_va(const struct vcpu *v) { return PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT); }
 

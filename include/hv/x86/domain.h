@@ -8,6 +8,7 @@
 #include <public/xen.h>
 
 #define MAX_VIRT_CPUS 64
+#define VCPUS_PER_L1 16 /* of perdomain_l1[]: 32 entries for each */
 
 /*
  * How a guest gets its TSC: the processor's, or one of a rate of its own, for which RDTSC is trapped (CR4.TSD) and emulated. Written while the
@@ -23,7 +24,7 @@ struct emulated_tsc {
 /* Page tables of slot 258, which has the descriptor windows of the domain's vCPUs. */
 struct pv_domain {
     u64 *perdomain_l3, *perdomain_l2;
-    u64 *perdomain_l1[MAX_VIRT_CPUS];
+    u64 *perdomain_l1[MAX_VIRT_CPUS / VCPUS_PER_L1]; /* as many as its vCPUs need */
     struct emulated_tsc tsc;
 
     /* What CPUID shows, if the toolstack has said so (cpu_policy.c); written before the domain's first run. */
