@@ -4,7 +4,7 @@
  *
  * Stands for:
  *   common/sched/schedule.c: held_by, sched_is_outside, vcpu_wake, put_prev, pop_unpaused, schedule_tail
- *   common/domain/domain_life.c: vcpu_pause, vcpu_unpause, pause_begin, pause_wait
+ *   common/domain/domain_life.c: vcpu_pause, vcpu_unpause, pause_begin, pause_wait, domain_wait_point
  *   common/domain/vcpu.c: vcpu_pause_flag_set, vcpu_pause_flag_clear
  *   common/core/softirq.c: softirq_due, preempt_point, preempt_wait
  *   arch/x86/mm/page_type.c: wait_while_busy, acquire_first, put_last_type
