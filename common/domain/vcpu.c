@@ -75,14 +75,12 @@ void vcpu_free(struct vcpu *v)
 
 void vcpu_stop_for_good(struct vcpu *v)
 {
-    struct page_info *info_page;
-
     sched_vcpu_remove(v);
     timer_kill(&v->singleshot_timer);
     timer_kill(&v->periodic_timer);
     timer_kill(&v->poll_timer);
     spin_lock(&v->domain->event_lock);
-    info_page = v->info_page;
+    struct page_info *info_page = v->info_page;
     v->info = first_info(v);
     v->info_page = NULL;
     spin_unlock(&v->domain->event_lock);

@@ -27,20 +27,17 @@ int grant_init_domain(struct domain *d)
 
 int grant_shared_frame(struct domain *d, u32 n, mfn_t *mfn)
 {
-    spin_lock(&d->grant_lock);
+    spin_lock_scope(&d->grant_lock);
     int rc = n >= d->max_grant_frames || d->state >= DOMAIN_DYING ? -EINVAL : grant_grow_table(d, n + 1);
     if (!rc)
         *mfn = virt_to_mfn(d->grant_frames[index_nospec(n, GRANT_MAX_FRAMES)]);
-    spin_unlock(&d->grant_lock);
     return rc;
 }
 
 void grant_destroy(struct domain *d)
 {
-    u32 n;
-
     spin_lock(&d->grant_lock); /* from here on there are no more: see op_setup_table() */
-    n = d->nr_grant_frames;
+    u32 n = d->nr_grant_frames;
     spin_unlock(&d->grant_lock);
     for (u32 i = 0; i < n; i++)
         page_put_and_type(mfn_to_page(virt_to_mfn(d->grant_frames[i])));

@@ -227,9 +227,8 @@ static void free_frames(struct page_info *pg, unsigned order)
 
 void page_free(struct page_info *pg, unsigned order)
 {
-    spin_lock(&heap_lock);
+    spin_lock_scope(&heap_lock);
     free_frames(pg, order);
-    spin_unlock(&heap_lock);
 }
 
 /* The free block that holds the frame: its order, or -1. */
@@ -249,26 +248,23 @@ bool page_is_free(mfn_t mfn) { return free_order(mfn) >= 0; }
 
 bool page_take_free(mfn_t mfn)
 {
-    spin_lock(&heap_lock);
+    spin_lock_scope(&heap_lock);
     int order = free_order(mfn);
-    bool found = order >= 0;
-    if (found) {
-        mfn_t head = mfn & ~((1ULL << order) - 1);
-        u32 stamp = mfn_to_page(head)->tlb_stamp;
-        u64 clean = mfn_to_page(head)->ref_info & PGR_CLEAN;
+    if (order < 0)
+        return false;
+    mfn_t head = mfn & ~((1ULL << order) - 1);
+    u32 stamp = mfn_to_page(head)->tlb_stamp;
+    u64 clean = mfn_to_page(head)->ref_info & PGR_CLEAN;
+    list_remove(head, (unsigned)order);
+    /* Halves without the frame go back, until it is alone. */
+    while (order--) {
+        mfn_t upper = head + (1ULL << order);
 
-        list_remove(head, (unsigned)order);
-        /* Halves without the frame go back, until it is alone. */
-        while (order--) {
-            mfn_t upper = head + (1ULL << order);
-
-            list_push(mfn >= upper ? head : upper, (unsigned)order, stamp, clean);
-            head = mfn >= upper ? upper : head;
-        }
-        count_free(mfn, -1);
+        list_push(mfn >= upper ? head : upper, (unsigned)order, stamp, clean);
+        head = mfn >= upper ? upper : head;
     }
-    spin_unlock(&heap_lock);
-    return found;
+    count_free(mfn, -1);
+    return true;
 }
 
 /* The largest block that starts at the frame, which is not frame 0, and has at most `count`. */
@@ -293,15 +289,14 @@ void page_free_range(mfn_t mfn, u64 count)
     u64 done = !mfn; /* frame 0 stays */
 
     while (done < count) {
-        spin_lock(&heap_lock);
+        spin_lock_scope(&heap_lock);
         done += free_first(mfn + done, count - done);
-        spin_unlock(&heap_lock);
     }
 }
 
 void page_free_each(struct page_info *const *frames, u32 count)
 {
-    spin_lock(&heap_lock);
+    spin_lock_scope(&heap_lock);
     while (count) {
         u32 run = 1;
 
@@ -312,13 +307,12 @@ void page_free_each(struct page_info *const *frames, u32 count)
         frames += run;
         count -= run;
     }
-    spin_unlock(&heap_lock);
 }
 
 void page_free_new(mfn_t mfn, u64 count)
 {
     ASSERT(mfn || !count);
-    spin_lock(&heap_lock);
+    spin_lock_scope(&heap_lock);
     while (count) {
         unsigned order = block_order(mfn, count);
 
@@ -326,7 +320,6 @@ void page_free_new(mfn_t mfn, u64 count)
         mfn += 1ULL << order;
         count -= 1ULL << order;
     }
-    spin_unlock(&heap_lock);
 }
 
 struct page_info *page_alloc_contiguous(u64 count)

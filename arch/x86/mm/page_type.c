@@ -242,14 +242,13 @@ struct page_info *page_list_next(struct domain *d, const struct page_info *after
 {
     u32 passed = pinned ? 0 : LIST_STRIDE;
 
-    spin_lock(&d->page_lock);
+    spin_lock_scope(&d->page_lock);
     u32 mfn = after ? after->next : d->page_list;
 
     /* A reference that is refused: page_release_frame() is about to take the frame out. */
     while (mfn &&
            ((passed++ < LIST_STRIDE && !(READ_ONCE(mfn_to_page(mfn)->type_info) & PGT_PINNED)) || !ref_get(mfn_to_page(mfn), owner_of(d))))
         mfn = mfn_to_page(mfn)->next;
-    spin_unlock(&d->page_lock);
     return mfn ? mfn_to_page(mfn) : NULL;
 }
 

@@ -56,7 +56,7 @@ u64 vmap_reserve(u64 size)
 {
     u32 count = units_of(size);
 
-    spin_lock(&vmap_lock);
+    spin_lock_scope(&vmap_lock);
     if (nr_stale >= STALE_MAX)
         vmap_recycle_stale();
     u32 at = vmap_find_units(count);
@@ -64,10 +64,10 @@ u64 vmap_reserve(u64 size)
         vmap_recycle_stale();
         at = vmap_find_units(count);
     }
-    if (at < UNITS)
-        vmap_mark_units(taken, at, count, true);
-    spin_unlock(&vmap_lock);
-    return at < UNITS ? VMAP_VIRT_START + (u64)at * UNIT : 0;
+    if (at == UNITS)
+        return 0;
+    vmap_mark_units(taken, at, count, true);
+    return VMAP_VIRT_START + (u64)at * UNIT;
 }
 
 void vmap_give_back(u64 va, u64 size)
@@ -83,10 +83,9 @@ void vmap_give_back(u64 va, u64 size)
 
 u64 vmap_reserve_for_cpus(u64 size, u64 align)
 {
-    spin_lock(&vmap_lock);
+    spin_lock_scope(&vmap_lock);
     u64 va = ROUND_UP(cpus_next, align);
     cpus_next = va + size;
-    spin_unlock(&vmap_lock);
     ASSERT(va + size <= VMAP_VIRT_END); /* boot: MAX_CPUS areas fit */
     return va;
 }
