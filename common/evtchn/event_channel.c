@@ -106,15 +106,9 @@ int evtchn_init_domain(struct domain *d)
 
 static void lock_two(struct domain *a, struct domain *b)
 {
-    if (a > b) {
-        struct domain *t = a;
-
-        a = b;
-        b = t;
-    }
-    spin_lock(&a->event_lock);
+    spin_lock(&MIN(a, b)->event_lock);
     if (b != a)
-        spin_lock(&b->event_lock);
+        spin_lock(&MAX(a, b)->event_lock);
 }
 
 static void unlock_two(struct domain *a, struct domain *b)
@@ -294,6 +288,13 @@ static force_inline long op_send(void *arg)
     return rc;
 }
 
+static void unbound_to(struct evtchn *c, domid_t id, u64 serial)
+{
+    c->state = ECS_UNBOUND;
+    c->unbound.domain = id;
+    c->unbound.serial = serial;
+}
+
 static long op_alloc_unbound(void *arg)
 {
     struct evtchn_alloc_unbound *op = arg;
@@ -308,9 +309,7 @@ static long op_alloc_unbound(void *arg)
     if (port < 0)
         return port;
     struct evtchn *c = evtchn_from_port(d, (u32)port);
-    c->state = ECS_UNBOUND;
-    c->unbound.domain = remote ? remote->id : op->remote_dom;
-    c->unbound.serial = remote ? remote->serial : 0;
+    unbound_to(c, remote ? remote->id : op->remote_dom, remote ? remote->serial : 0);
     c->vcpu = 0;
     op->port = (u32)port;
     return 0;
@@ -419,17 +418,11 @@ static void close_port(struct domain *d, struct evtchn *c, u32 port)
             if (v->virq_port[c->irq] == port)
                 v->virq_port[c->irq] = 0;
         break;
-    case ECS_INTERDOMAIN: {
-        struct domain *remote = c->remote.dom;
-        struct evtchn *rchn = evtchn_from_port(remote, c->remote.port);
-
-        rchn->state = ECS_UNBOUND;
-        rchn->unbound.domain = d->id;
-        rchn->unbound.serial = d->serial;
-        domain_put(remote);
+    case ECS_INTERDOMAIN:
+        unbound_to(evtchn_from_port(c->remote.dom, c->remote.port), d->id, d->serial);
+        domain_put(c->remote.dom);
         domain_put(d);
         break;
-    }
     }
     c->state = ECS_FREE;
     c->pending = false;

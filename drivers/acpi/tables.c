@@ -79,9 +79,7 @@ static void use_cpu(struct acpi_info *a, u32 apic_id, u32 acpi_id, u32 flags)
         left_out(a, LOG_WARN "ACPI: more than %u processors: APIC id %u is left out\n", ACPI_MAX_CPUS, apic_id);
         return;
     }
-    a->cpus[at].apic_id = apic_id;
-    a->cpus[at].acpi_id = acpi_id;
-    a->cpus[at].enabled = flags & 1;
+    a->cpus[at] = (struct acpi_cpu){ apic_id, acpi_id, .enabled = flags & 1 };
 }
 
 static void use_local_apic(struct acpi_info *a, const u8 *e)
@@ -134,8 +132,7 @@ static void use_io_apic(struct acpi_info *a, const u8 *e)
         left_out(a, LOG_WARN "ACPI: more than %u I/O APICs: the one at %x is left out\n", ACPI_MAX_IO_APICS, address);
         return;
     }
-    a->io_apics[a->nr_io_apics].address = address;
-    a->io_apics[a->nr_io_apics++].gsi_base = read_u32(e + 8);
+    a->io_apics[a->nr_io_apics++] = (struct acpi_io_apic){ address, .gsi_base = read_u32(e + 8) };
 }
 
 static bool overridden(const struct acpi_info *a, u8 irq)
@@ -156,11 +153,8 @@ static void use_override(struct acpi_info *a, const u8 *e)
                  e[2] == 0 && e[3] < ACPI_MAX_OVERRIDES ? "comes a second time" : "is not one of the ISA bus");
         return;
     }
-    a->overrides[a->nr_overrides].isa_irq = e[3];
-    a->overrides[a->nr_overrides].gsi = read_u32(e + 4);
-    a->overrides[a->nr_overrides].active_low = (flags & 3) == 3;
-    a->overrides[a->nr_overrides].level = (flags >> 2 & 3) == 3;
-    a->nr_overrides++;
+    a->overrides[a->nr_overrides++] =
+        (struct acpi_override){ .isa_irq = e[3], .gsi = read_u32(e + 4), .active_low = (flags & 3) == 3, .level = (flags >> 2 & 3) == 3 };
 }
 
 /* lint: of a local APIC, which has two such inputs. */
@@ -179,10 +173,7 @@ static void use_nmi(struct acpi_info *a, u32 uid, u8 lint, u16 flags)
                  lint > 1 ? "is at none of the two inputs" : "is one too many");
         return;
     }
-    a->nmis[a->nr_nmis].uid = uid;
-    a->nmis[a->nr_nmis].lint = lint;
-    a->nmis[a->nr_nmis].level = level;
-    a->nmis[a->nr_nmis++].active_low = active_low;
+    a->nmis[a->nr_nmis++] = (struct acpi_nmi){ uid, lint, level, active_low };
 }
 
 static void use_local_apic_nmi(struct acpi_info *a, const u8 *e)

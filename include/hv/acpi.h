@@ -19,23 +19,23 @@ struct acpi_info {
     paddr_t rsdp, local_apic;
     u32 nr_left_out; /* entries of the MADT that made no sense */
     u32 nr_cpus;
-    struct {
+    struct acpi_cpu {
         u32 apic_id, acpi_id; /* no APIC id stands here twice, none addresses all CPUs */
         bool enabled;
     } cpus[ACPI_MAX_CPUS];
     u32 nr_io_apics;
-    struct {
+    struct acpi_io_apic {
         paddr_t address;
         u32 gsi_base;
     } io_apics[ACPI_MAX_IO_APICS];
     u32 nr_overrides;
-    struct {
+    struct acpi_override {
         u8 isa_irq;
         u32 gsi;
         bool level, active_low;
     } overrides[ACPI_MAX_OVERRIDES];
     u32 nr_nmis; /* wires from the machine's NMI to local APICs */
-    struct {
+    struct acpi_nmi {
         u32 uid; /* as cpus[].acpi_id, or ACPI_ALL_CPUS */
         u8 lint;
         bool level, active_low;
