@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A hostile dom0 on several vCPUs (ops.c): it may die, the hypervisor lives, and its counts of page uses are right afterwards."""
+"""
+A hostile dom0 on several vCPUs (ops.c): it may die, the hypervisor lives, and its counts of page uses are right afterwards. And hostile
+guests (guests.c) beside an innocent one, which takes no harm.
+"""
 import os
 import re
 
@@ -29,6 +32,34 @@ def check(r):
     died = "domain crashed" in r.output or "fuzz: lost" in r.output
     need(died or "audit ok" in r.output, "the audit failed, or was not reached", r)
     return died
+
+
+GUEST_SEEDS, GUEST_OPERATIONS = 8, 0x20000  # a million in all
+GUEST_MACHINES = [("max", 1, "xpti=no"), ("qemu64", 1, "xpti=yes"), ("max", 1, speculation_tests.ALL), ("max", 4, "xpti=yes")]
+
+
+def run_guests(seed, operations, timeout=240):
+    """What guests do follows from the seed. With one CPU, whose time is counted in instructions, so does when they are ended."""
+    cpu, cpus, words = GUEST_MACHINES[seed % len(GUEST_MACHINES)]
+    bundle = images.bundle(f"{OUT}/fuzz_guests.cpio", test_kernel("fuzz_guests"))
+    words = f"noreboot dom0_mem=64M dom0_max_vcpus=1 loglvl=warning guest_loglvl=none {words} -- seed={seed:x} ops={operations:x}"
+    r = run_machine(machine.command(("direct", debug_elf(), bundle, words), cpu=cpu, smp=cpus, mem="256M",
+                                    extra=["-icount", "shift=0,sleep=off"] if cpus == 1 else []), timeout)
+    done = re.search(r"fuzz: done 0x(\w+) operations", r.output)
+    return int(done[1], 16) if done else 0, r
+
+
+def check_guests(r):
+    """dom0 has found the innocent guest whole and going on, no more memory in use than at first, and no domain left."""
+    clean(r)
+    found = re.search(r"fuzz: FAIL.*", r.output)
+    need(not found, found and found[0].strip(), r)
+    need(not r.timed_out and "test kernel: PASS" in r.output, "the machine stands still, or its dom0 has failed", r)
+    said = r.output[r.output.index("fuzz: done"):]
+    need(re.findall(r"Domain (\d+): \d+ pages", said) == ["0"], "a domain is left", r)
+    need("audit ok" in said and "FAILED" not in said, "the audit failed", r)
+    need("handle" not in said, "a grant is mapped", r)
+    need(not re.search(r"port \d+: interdomain", said), "a port is linked", r)
 
 
 PARSER_SECONDS = 15
@@ -64,3 +95,12 @@ def operations(seed):
     need(done > OPERATIONS // 20, f"only {done} operations were done", r)
     if died:
         print(f"fuzz: seed {seed:x} ended itself after {done} operations")
+
+
+@test(f"fuzz: hostile guests beside an innocent one, seed {{seed:x}}, {GUEST_OPERATIONS} operations", each=[
+    {"seed": seed} for seed in range(1, GUEST_SEEDS + 1)])
+def hostile_guests(seed):
+    """Whatever they do, check_guests() holds. `tools/fuzz --guests` runs more, and one seed again."""
+    done, r = run_guests(seed, GUEST_OPERATIONS)
+    check_guests(r)
+    need(done >= GUEST_OPERATIONS, f"only {done} operations were done", r)
