@@ -68,12 +68,22 @@ FILES = {
     "usr/share/initramfs-tools/modules.d/caisson": "virtio_pci\nvirtio_blk\nxen-blkfront\nxen-netfront\ncrc32c_generic\next4\n",
     "root/guest.cfg": GUEST,
 }
-UNITS = ["systemd-networkd", "ssh", "caisson-script"]
+# When all packages are there; $1 is the new root.
+SETTINGS = [
+    'chroot "$1" passwd -d root',
+    'chroot "$1" systemctl -q enable systemd-networkd ssh caisson-script',
+    'chroot "$1" systemctl -q mask e2scrub_reap',  # looks for LVM, at each boot
+    'chmod 700 "$1/root/.ssh"',
+    'mkdir -p "$1/var/log/xen/console"',
+    """echo 'XENCONSOLED_ARGS="--log=all"' >>"$1/etc/default/xen\"""",
+    # Guests are to be shut down before dom0, not saved, which is not offered.
+    """sed -i 's/^XENDOMAINS_SAVE=.*/XENDOMAINS_SAVE=/' "$1/etc/default/xendomains\"""",
+]
 
 
 def root_disk(cache):
     """(image, kernel, initrd, key for ssh); made on the first call, in some minutes. The image is never written to."""
-    contents = zlib.crc32(repr((CONTENTS, FILES, UNITS, guests.ROOT, guests.END)).encode())
+    contents = zlib.crc32(repr((CONTENTS, FILES, SETTINGS, guests.ROOT, guests.END)).encode())
     out = os.path.join(cache, f"debian-{contents:08x}")
     paths = [os.path.join(out, f) for f in ("root.img", "vmlinuz", "initrd.img", "id_ed25519")]
     if all(os.path.exists(p) for p in paths):
@@ -94,10 +104,8 @@ def root_disk(cache):
         guests.root_disk(os.path.join(extra, "root", "guest.img"))
         # Before the kernel is there, whose initrd some of the files are about; with root as their owner, whoever runs this.
         early = [f"sync-in {extra} /", f'(cd {extra} && find . -print0) | (cd "$1" && xargs -0 chown 0:0)']
-        late = ['chroot "$1" passwd -d root', f'chroot "$1" systemctl -q enable {" ".join(UNITS)}',
-                'chroot "$1" systemctl -q mask e2scrub_reap', 'chmod 700 "$1/root/.ssh"']  # the first looks for LVM, at each boot
         _run(packages.as_root(["mmdebstrap", "-q", "--variant=minbase", "--include=" + ",".join(CONTENTS)] +
-                              [f"--essential-hook={h}" for h in early] + [f"--customize-hook={h}" for h in late] +
+                              [f"--essential-hook={h}" for h in early] + [f"--customize-hook={h}" for h in SETTINGS] +
                               [SUITE, root, packages.mirror()]))
         boot = os.path.join(root, "boot")
         for prefix, path in (("vmlinuz-", kernel), ("initrd.img-", initrd)):
