@@ -30,11 +30,10 @@ struct grant_mapping *maptrack_more(struct domain *d, u32 *handle)
 {
     struct grant_mapping *m;
 
-    spin_lock(&d->grant_lock);
+    spin_lock_scope(&d->grant_lock);
     do
         m = maptrack_take(d, handle); /* another vCPU may have come first, and may empty it again */
     while (!m && maptrack_grow(d));
-    spin_unlock(&d->grant_lock);
     return m;
 }
 

@@ -82,11 +82,10 @@ long set_memory_map(void *arg)
     map->nr_entries = n;
     rc = copy_from_guest(map->entries, m->map.buffer, n * sizeof(map->entries[0]));
     if (!rc) {
-        spin_lock(&d->page_lock);
+        spin_lock_scope(&d->page_lock);
         struct memory_map *old = d->memory_map;
         d->memory_map = map;
         map = old;
-        spin_unlock(&d->page_lock);
     }
     hv_free(map);
     return rc;

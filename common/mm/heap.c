@@ -45,7 +45,7 @@ void hv_free_page(void *p)
 
 static struct header *small_alloc(unsigned shift)
 {
-    spin_lock(&small_lock);
+    spin_lock_scope(&small_lock);
     if (!small_free[shift]) {
         struct page_info *pg = page_alloc(0, 0);
 
@@ -58,12 +58,11 @@ static struct header *small_alloc(unsigned shift)
         }
     }
     struct free_block *b = small_free[shift];
-    if (b)
-        small_free[shift] = b->next;
-    spin_unlock(&small_lock);
-    if (b)
-        b->h.size = 1ULL << shift;
-    return b ? &b->h : NULL;
+    if (!b)
+        return NULL;
+    small_free[shift] = b->next;
+    b->h.size = 1ULL << shift;
+    return &b->h;
 }
 
 void *hv_alloc(size_t size)
@@ -105,8 +104,7 @@ void hv_free(void *p)
     }
     struct free_block *b = (struct free_block *)h;
     unsigned shift = bit_first(h->size);
-    spin_lock(&small_lock);
+    spin_lock_scope(&small_lock);
     b->next = small_free[shift];
     small_free[shift] = b;
-    spin_unlock(&small_lock);
 }

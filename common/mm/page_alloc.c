@@ -337,15 +337,13 @@ u64 page_free_count(void) { return READ_ONCE(free_pages); }
 
 int page_claim(u64 *claim, u64 frames, u64 low_kept)
 {
-    spin_lock(&heap_lock);
+    spin_lock_scope(&heap_lock);
     u64 others = claimed_pages - *claim + MIN(low_kept, low_free_pages);
-    bool fits = !frames || (others <= free_pages && frames <= free_pages - others);
-    if (fits) {
-        claimed_pages += frames - *claim;
-        *claim = frames;
-    }
-    spin_unlock(&heap_lock);
-    return fits ? 0 : -ENOMEM;
+    if (frames && (others > free_pages || frames > free_pages - others))
+        return -ENOMEM;
+    claimed_pages += frames - *claim;
+    *claim = frames;
+    return 0;
 }
 
 u64 page_claimed_count(void) { return READ_ONCE(claimed_pages); }

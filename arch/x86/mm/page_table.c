@@ -126,25 +126,21 @@ static unsigned best_level(u64 va, paddr_t pa, u64 size)
 
 int hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
 {
-    int rc = 0;
-
-    while (size && !rc) {
+    while (size) {
         refill_spares();
-        spin_lock(&hv_map_lock);
+        spin_lock_scope(&hv_map_lock);
         unsigned level = best_level(va, pa, size);
         u64 page = 1ULL << PT_SHIFT(level);
         pte_t *e = entry_for(va, level, flags & PTE_USER);
         if (!e)
-            rc = -ENOMEM;
+            return -ENOMEM;
         /* A table below a new large mapping stays allocated: it happens a few times in boot only. */
-        else
-            WRITE_ONCE(*e, pa | leaf_flags(flags, level));
-        spin_unlock(&hv_map_lock);
+        WRITE_ONCE(*e, pa | leaf_flags(flags, level));
         va += page;
         pa += page;
         size -= MIN(size, page);
     }
-    return rc;
+    return 0;
 }
 
 void hv_unmap(u64 va, u64 size)
