@@ -158,6 +158,68 @@ static int check_msrs(struct xen_domctl_cpu_policy *p)
     return 0;
 }
 
+/* The words of featuresets, as the ABI numbers them. */
+static const struct {
+    u32 leaf, sub, word;
+} feature_words[CPU_FEATURESET_WORDS] = { { 1, 0, 3 },          { 1, 0, 2 }, { 0x80000001, 0, 3 }, { 0x80000001, 0, 2 },
+                                          { 0xd, 1, 0 },        { 7, 0, 1 }, { 7, 0, 2 },          { 0x80000007, 0, 3 },
+                                          { 0x80000008, 0, 1 }, { 7, 0, 3 }, { 7, 1, 0 },          { 0x80000021, 0, 0 } };
+
+/* What means nothing without a feature, or breaks programs that look for it alone. Bits of words; a feature comes before what needs it. */
+#define B(n) (1u << (n))
+static const struct {
+    u32 word, feature, in, dependent;
+} dependencies[] = {
+    { 0, B(0), 0, B(23) },                                                  /* FPU: MMX */
+    { 0, B(4), 2, B(27) },                                                  /* TSC: RDTSCP */
+    { 0, B(4), 7, B(8) },                                                   /* TSC: that it is invariant */
+    { 0, B(8), 1, B(13) },                                                  /* CX8: CX16 */
+    { 0, B(23), 2, B(22) | B(30) | B(31) },                                 /* MMX: MMXEXT, 3DNOW */
+    { 0, B(24), 0, B(25) },                                                 /* FXSR: SSE */
+    { 0, B(24), 2, B(25) },                                                 /* FXSR: FFXSR */
+    { 0, B(25), 0, B(26) },                                                 /* SSE: SSE2 */
+    { 0, B(25), 3, B(7) },                                                  /* SSE: MISALIGN */
+    { 0, B(26), 1, B(0) | B(1) | B(25) },                                   /* SSE2: SSE3, PCLMUL, AES */
+    { 0, B(26), 5, B(29) },                                                 /* SSE2: SHA */
+    { 0, B(26), 6, B(8) },                                                  /* SSE2: GFNI */
+    { 1, B(0), 1, B(9) },                                                   /* SSE3: SSSE3 */
+    { 1, B(0), 3, B(6) },                                                   /* SSE3: SSE4A */
+    { 1, B(9), 1, B(19) },                                                  /* SSSE3: SSE4.1 */
+    { 1, B(19), 1, B(20) },                                                 /* SSE4.1: SSE4.2 */
+    { 1, B(26), 4, ~0u },                                                   /* XSAVE: its forms */
+    { 1, B(26), 1, B(28) },                                                 /* XSAVE: AVX */
+    { 1, B(28), 1, B(12) | B(29) },                                         /* AVX: FMA, F16C */
+    { 1, B(28), 3, B(11) | B(16) },                                         /* AVX: XOP, FMA4 */
+    { 1, B(28), 5, B(5) },                                                  /* AVX: AVX2 */
+    { 1, B(28), 6, B(9) | B(10) },                                          /* AVX: VAES, VPCLMUL */
+    { 1, B(25), 6, B(9) },                                                  /* AES: VAES */
+    { 1, B(1), 6, B(10) },                                                  /* PCLMUL: VPCLMUL */
+    { 5, B(5), 5, B(16) },                                                  /* AVX2: AVX512F */
+    { 5, B(16), 5, B(17) | B(21) | B(26) | B(27) | B(28) | B(30) | B(31) }, /* AVX512F: DQ, IFMA, PF, ER, CD, BW, VL */
+    { 5, B(16), 6, B(11) | B(14) },                                         /* AVX512F: VNNI, VPOPCNTDQ */
+    { 5, B(16), 9, B(2) | B(3) },                                           /* AVX512F: 4VNNIW, 4FMAPS */
+    { 5, B(30), 6, B(1) | B(6) | B(12) },                                   /* AVX512BW: VBMI, VBMI2, BITALG */
+};
+
+static u32 *feature_word(struct xen_cpuid_leaf *list, u32 count, u32 n)
+{
+    struct xen_cpuid_leaf *l = cpuid_find(list, count, feature_words[n].leaf, feature_words[n].sub);
+
+    return l ? &l->a + feature_words[n].word : NULL;
+}
+
+/* As Xen has it, features that stay without what they depend on go too, without an error. */
+static void drop_dependents(struct xen_cpuid_leaf *list, u32 count)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(dependencies); i++) {
+        const u32 *word = feature_word(list, count, dependencies[i].word);
+        u32 *in = feature_word(list, count, dependencies[i].in);
+
+        if (in && (!word || !(*word & dependencies[i].feature)))
+            *in &= ~dependencies[i].dependent;
+    }
+}
+
 /* Components that the features leave, and what CPUID says of the area for them: SDM vol. 1, 13.2. */
 static u64 derive_xstate(struct xen_cpuid_leaf *list, u32 count)
 {
@@ -217,6 +279,7 @@ long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)
         hv_free(list);
         return rc;
     }
+    drop_dependents(list, count);
     d->pv.xcr0_mask = derive_xstate(list, count);
     hv_free(d->pv.cpuid);
     d->pv.cpuid = list;
@@ -285,17 +348,12 @@ long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op)
 
 u32 cpu_featureset_word(u32 index, u32 n)
 {
-    static const struct {
-        u32 leaf, sub, word;
-    } places[CPU_FEATURESET_WORDS] = { { 1, 0, 3 },          { 1, 0, 2 }, { 0x80000001, 0, 3 }, { 0x80000001, 0, 2 },
-                                       { 0xd, 1, 0 },        { 7, 0, 1 }, { 7, 0, 2 },          { 0x80000007, 0, 3 },
-                                       { 0x80000008, 0, 1 }, { 7, 0, 3 }, { 7, 1, 0 },          { 0x80000021, 0, 0 } };
     leaf_source source;
     u32 words[4];
     if (n >= CPU_FEATURESET_WORDS || source_of(index, &source))
         return 0;
-    source(places[n].leaf, places[n].sub, words);
-    return words[places[n].word];
+    source(feature_words[n].leaf, feature_words[n].sub, words);
+    return words[feature_words[n].word];
 }
 
 long sysctl_cpu_featureset(void *arg)

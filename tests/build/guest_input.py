@@ -51,7 +51,7 @@ INDICES = {
     "common/control/hypfs.c path[path_size - 1]": BOUNDED,
     "common/hypercall/memory_exchange.c frames[i >> x->op.in.extent_order]": OURS,
     "common/control/efi_runtime.c vendor[n]": OURS, "common/control/domctl_life.c time[RUNSTATE_running]": OURS,
-    "common/control/sysctl_machine.c time[RUNSTATE_running]": OURS, "common/control/cpu_policy.c words[places[n].word]": OURS,
+    "common/control/sysctl_machine.c time[RUNSTATE_running]": OURS, "common/control/cpu_policy.c words[feature_words[n].word]": OURS,
     "common/control/sysctl_machine.c cpu_table[last]": OURS,
     "common/control/domctl_sched.c time[RUNSTATE_running]": OURS,
     "common/control/mca.c records[nr_records]": OURS,

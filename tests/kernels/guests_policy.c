@@ -8,7 +8,11 @@
 #define XSAVE (1u << 26)
 #define OSXSAVE (1u << 27)
 #define POPCNT (1u << 23)
+#define BY_AVX (1u << 12 | 1u << 29) /* FMA, F16C */
 #define FSGSBASE 1u
+#define AVX2 (1u << 5)
+#define AVX512 0xdc230000u
+#define SHA (1u << 29)
 #define NO_SUBLEAF XEN_CPUID_NO_SUBLEAF
 
 static struct domu g;
@@ -149,11 +153,11 @@ static void run(bool less)
     CHECK_EQ(domain_policy(XEN_DOMCTL_set_cpu_policy, changes, 1, 0), -17); /* it has looked */
     box = (const volatile u32 *)g.box->words;
     CHECK_EQ(box[0], 0x12345);
-    CHECK_EQ(box[1] >> 24, 0);                                            /* vCPU 0 */
-    CHECK_EQ(box[2] & ~OSXSAVE, one->c & (less ? ~(AVX | POPCNT) : ~0u)); /* no more than there is */
+    CHECK_EQ(box[1] >> 24, 0);                                                     /* vCPU 0 */
+    CHECK_EQ(box[2] & ~OSXSAVE, one->c & (less ? ~(AVX | BY_AVX | POPCNT) : ~0u)); /* no more than there is */
     CHECK_EQ(!(box[2] & OSXSAVE), !(one->c & XSAVE));
     CHECK_EQ(box[3], one->d);
-    CHECK_EQ(box[5], find(offered, 7, 0)->b & ~FSGSBASE);
+    CHECK_EQ(box[5], find(offered, 7, 0)->b & ~(FSGSBASE | (less ? AVX2 | AVX512 : 0)));
     CHECK_EQ(box[8], find(offered, 0xd, 0)->a & (less ? 3u : ~0u)); /* no AVX-512 either */
     CHECK(!box[8] || less || box[10] == find(offered, 0xd, 0)->c);
     CHECK(!box[8] || !less || box[10] == 576);
@@ -163,12 +167,44 @@ static void run(bool less)
     domu_destroy(&g);
 }
 
+/* Without a feature those that need it are not shown either, though they are asked for; all others are. */
+static void lacks(u32 leaf, u32 word, u32 feature, u32 ecx1, u32 edx1, u32 ebx7)
+{
+    struct xen_cpuid_leaf *l, list[3] = { *find(offered, 1, NO_SUBLEAF), *find(offered, 7, 0), *find(offered, 0xd, 1) };
+
+    for (l = list; l->leaf != leaf;)
+        l++;
+    (&l->a)[word] &= ~feature;
+    CHECK_EQ(domain_policy(XEN_DOMCTL_set_cpu_policy, list, 3, 0), 0);
+    CHECK_EQ(domain_policy(XEN_DOMCTL_get_cpu_policy, shown, nr_offered, 2), 0);
+    CHECK_EQ(find(shown, 1, NO_SUBLEAF)->c, find(offered, 1, NO_SUBLEAF)->c & ~ecx1);
+    CHECK_EQ(find(shown, 1, NO_SUBLEAF)->d, find(offered, 1, NO_SUBLEAF)->d & ~edx1);
+    CHECK_EQ(find(shown, 7, 0)->b, find(offered, 7, 0)->b & ~ebx7);
+    CHECK_EQ(find(shown, 0xd, 1)->a, ecx1 & XSAVE ? 0 : find(offered, 0xd, 1)->a);
+}
+
+static void dependents(void)
+{
+    const u32 by_sse3 = 0x00180201, by_sse2 = by_sse3 | 0x02000002;
+
+    lacks(1, 2, XSAVE, XSAVE | AVX | BY_AVX, 0, AVX2 | AVX512);
+    lacks(1, 2, AVX, AVX | BY_AVX, 0, AVX2 | AVX512);
+    lacks(7, 1, AVX2, 0, 0, AVX2 | AVX512);
+    lacks(1, 3, 1u << 24, by_sse2, 7u << 24, SHA); /* FXSR: SSE, SSE2 */
+    lacks(1, 3, 1u << 26, by_sse2, 1u << 26, SHA);
+    lacks(1, 2, 1, by_sse3, 0, 0);
+    lacks(1, 3, 1, 0, 1u << 23 | 1, 0); /* FPU: MMX */
+    lacks(1, 3, 1u << 8, 1u << 13, 1u << 8, 0);
+    lacks(1, 2, 0, 0, 0, 0);
+}
+
 void test_main(void)
 {
     lists();
     domu_create(&g, 1);
     unmodified();
     refusals();
+    dependents();
     domain_destroy(g.id);
     run(false);
     run(true);
