@@ -24,9 +24,21 @@ static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     return 0;
 }
 
+/* Down and without a state, as it was created: libxc does so with the vCPUs above 0 of a suspended guest that is to go on. */
+static long reset_context(struct vcpu *v)
+{
+    vcpu_pause_flag_set(v, PAUSE_DOWN);
+    vcpu_pause_flag_clear(v, PAUSE_BLOCKED | PAUSE_POLL);
+    v->initialised = false;
+    arch_vcpu_reset(v);
+    return 0;
+}
+
 long domctl_set_context(struct vcpu *v, void *arg)
 {
     const struct xen_domctl_vcpucontext *x = arg;
+    if (!x->ctxt.va)
+        return reset_context(v);
     struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
     long rc = !c ? -ENOMEM : copy_from_guest(c, x->ctxt, sizeof(*c));
 

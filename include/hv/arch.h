@@ -27,6 +27,8 @@ void arch_cpu_leave_guests(void);
  * it had a state before, with other tables.
  */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __may_preempt __must_check;
+/* The vCPU holds no frames any more, and may be given any state. Its domain is paused. */
+void arch_vcpu_reset(struct vcpu *v) __may_preempt;
 
 /* Returns when no CPU has a translation from before of the caller's page tables. */
 void arch_flush_caller(void);

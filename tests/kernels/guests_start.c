@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest beside this kernel starts as it was told and runs. States that no vCPU may have are refused, and nothing is left of the attempt. */
 #include "domu.h"
+#include "smp.h"
 
 #define BAD (1UL << 63)
 #define OURS 0xffff830000001000UL
@@ -211,9 +212,85 @@ static void user_mode_start(void)
     domu_destroy(&g);
 }
 
+/* ---- without a state again ---- */
+
+static long reset_context(void)
+{
+    domctl_op.u.vcpucontext = (struct xen_domctl_vcpucontext){ 0, 0 };
+    return domctl(XEN_DOMCTL_setvcpucontext, g.id);
+}
+
+static void resets(void)
+{
+    domu_create(&g, 1);
+    CHECK_EQ(reset_context(), 0); /* it has none yet */
+    domu_load(&g, adds_one, 41);
+    domu_make_context(&g);
+    CHECK_EQ(domu_set_context(&g, 0), 0);
+    CHECK_EQ(reset_context(), 0);
+    CHECK_EQ(get_context(0), -61);
+    domu_make_context(&g);
+    c->ldt_ents = 1, c->ldt_base = VIRT_BASE; /* other tables than before */
+    CHECK_EQ(domu_set_context(&g, 0), 0);
+    CHECK_EQ(domu_run(&g), SHUTDOWN_poweroff);
+    CHECK_EQ(g.box->words[0], 42);
+    domu_destroy(&g);
+    /* In the middle of its work. */
+    domu_new(&g, 1, shows_registers, 0);
+    CHECK_EQ(domu_unpause(&g), 0);
+    wait_for_word(0);
+    CHECK_EQ(reset_context(), 0);
+    u64 count = g.box->words[3];
+
+    smp_sleep_until(0, smp_time(0) + 5000000);
+    CHECK_EQ(g.box->words[3], count);
+    CHECK_EQ(get_context(0), -61);
+    domu_destroy(&g);
+}
+
+/* ---- vCPUs that shared_info has no vcpu_info for ---- */
+
+#define HIGH 33
+
+static void high_runs(u32 id)
+{
+    ((volatile u64 *)domu_box.words)[0] = id;
+    smp_stop(HIGH);
+}
+
+static void starts_high(u64 arg)
+{
+    struct evtchn_bind_ipi ipi = { .vcpu = HIGH };
+    struct vcpu_info *info = page_new();
+    struct vcpu_register_vcpu_info r = { va_to_mfn(info), 0, 0 };
+
+    (void)arg;
+    smp_make_context(1, high_runs);
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_initialise, HIGH, &smp_context), -22);
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_up, HIGH, 0), -22);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_bind_ipi, &ipi), 0);
+    CHECK_EQ(HYPERCALL2(__HYPERVISOR_event_channel_op, EVTCHNOP_send, &(struct evtchn_send){ ipi.port }), 0);
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_send_nmi, HIGH, 0), 0);
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, HIGH, &r), 0);
+    CHECK(info->evtchn_upcall_pending && info->evtchn_upcall_mask); /* it will look, when it wants to */
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_initialise, HIGH, &smp_context), 0);
+    CHECK_EQ(HYPERCALL3(__HYPERVISOR_vcpu_op, VCPUOP_up, HIGH, 0), 0);
+    while (!((volatile u64 *)domu_box.words)[0])
+        HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+}
+
+static void high_vcpus(void)
+{
+    domu_new(&g, HIGH + 1, starts_high, 0);
+    CHECK_EQ(domu_set_context(&g, HIGH), -22);
+    CHECK_EQ(domu_run(&g), SHUTDOWN_poweroff);
+    CHECK_EQ(g.box->words[0], 1);
+    domu_destroy(&g);
+}
+
 void test_main(void)
 {
-    static void (*const all[])(void) = { starts, refusals, registers, user_mode_start };
+    static void (*const all[])(void) = { starts, refusals, registers, user_mode_start, resets, high_vcpus };
     u64 before = 0;
 
     for (u32 round = 0; round < 3; round++) { /* at first the small heap grows for good */

@@ -99,17 +99,22 @@ void pv_drop_tables(struct vcpu *v)
     pv_release_ldt(v);
 }
 
-void arch_domain_relinquish(struct domain *d)
+void arch_vcpu_reset(struct vcpu *v)
 {
     struct percpu *c;
 
-    /* A CPU that ran it last and now idles goes to the hypervisor's tables by itself before it sleeps. */
+    /* A CPU that ran the domain last and now idles goes to the hypervisor's tables by itself before it sleeps. */
     for_each_cpu(c, cpuset_read(&cpus_online))
-        for (u32 turns = 0; READ_ONCE(c->loaded_dom) == d;)
+        for (u32 turns = 0; READ_ONCE(c->loaded_dom) == v->domain;)
             preempt_wait(&turns);
+    pv_drop_tables(v);
+}
+
+void arch_domain_relinquish(struct domain *d)
+{
     for_each_vcpu(d, v) {
+        arch_vcpu_reset(v);
         forget_state(v);
-        pv_drop_tables(v);
     }
 }
 
