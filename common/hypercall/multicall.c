@@ -31,7 +31,7 @@ static force_inline long run_batch(struct vcpu *v, guest_ptr_t list, u32 count)
         if (copy_to_guest(guest_ptr_add(at, offsetof(struct multicall_entry, result)), &e.result, sizeof(e.result)))
             return -EFAULT;
         /* The long ones have points of their own. */
-        if ((i & 15) == 15 && domain_work_point()) {
+        if ((i & 15) == 15 && i + 1 < count && domain_work_point()) {
             v->batch = GUEST_NULL;
             return hypercall_again(__HYPERVISOR_multicall, (const u64[]){ guest_ptr_index(at, 1, sizeof(e)).va, count - i - 1 }, 2);
         }
