@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Multiboot2 information (specification 2.0, 3.6), every length checked before use. */
-#include <hv/boot_info.h>
 #include <hv/efi.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 
 enum {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PVH start information (public/arch-x86/hvm/start_info.h of the Xen ABI). */
 #include <hv/boot_info.h>
-#include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/printk.h>
 

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The boot order: one list of steps per phase. */
 #include <hv/acpi.h>
-#include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/dom0.h>
-#include <hv/domain.h>
 #include <hv/efi.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
 #include <hv/serial.h>
 #include <hv/smp.h>
-#include <hv/system_state.h>
 #include <hv/trap_test.h>
 #include <hv/version.h>
 #include <hv/watchdog.h>
@@ -21,7 +18,6 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/machine_check.h>
-#include <hv/x86/page_table.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/trap.h>

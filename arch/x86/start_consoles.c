@@ -4,7 +4,6 @@
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/console.h>
-#include <hv/lib.h>
 #include <hv/pci.h>
 #include <hv/printk.h>
 #include <hv/serial.h>

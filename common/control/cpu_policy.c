@@ -6,7 +6,6 @@
 #include "domctl.h"
 #include "sysctl.h"
 
-#include <hv/hypercall.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/pv/emulate.h>

@@ -3,7 +3,6 @@
 #include <hv/domain.h>
 #include <hv/efi.h>
 #include <hv/guest_access.h>
-#include <public/platform.h>
 #include "efi_runtime.h"
 
 #define MAX_NAME 4096   /* bytes of a variable's name */

@@ -8,7 +8,6 @@
 #include <hv/serial.h>
 #include <hv/smp.h>
 #include <hv/trap_test.h>
-#include <public/platform.h>
 #include "efi_runtime.h"
 
 #define ACPI_STATE_S5 5

@@ -7,7 +7,6 @@
 #include "domctl.h"
 
 #include <hv/console.h>
-#include <hv/hypercall.h>
 #include <hv/smp.h>
 
 static long readconsole(void *arg)

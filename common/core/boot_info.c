@@ -2,7 +2,6 @@
 /* The memory map in one form: sorted, disjoint, most restrictive type where ranges overlap. */
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/layout.h>

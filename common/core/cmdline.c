@@ -6,7 +6,6 @@
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 
 extern const struct option __options_start[], __options_end[];

@@ -7,13 +7,10 @@
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/console.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
 #include <hv/serial.h>
 #include <hv/softirq.h>
-#include <hv/spinlock.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 
 #define BOOT_LOG_SIZE 16384

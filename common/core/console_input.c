@@ -6,7 +6,6 @@
  */
 #include <hv/boot_step.h>
 #include <hv/console.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
 #include <hv/spinlock.h>

@@ -9,7 +9,6 @@
 #include <hv/panic.h>
 #include <hv/recorder.h>
 #include <hv/version.h>
-#include <hv/x86/layout.h>
 #include <hv/x86/processor.h>
 #include <qrcodegen/qrcodegen.h>
 

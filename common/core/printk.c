@@ -2,7 +2,6 @@
 /* printk: levels, timestamps, rate limit for what guests can cause. */
 #include <hv/cmdline.h>
 #include <hv/console.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/system_state.h>
 #include <hv/time.h>

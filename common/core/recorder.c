@@ -5,7 +5,6 @@
  */
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
-#include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>

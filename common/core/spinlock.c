@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Ticket locks: first come, first served. */
 #include <hv/panic.h>
-#include <hv/spinlock.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>

@@ -2,7 +2,6 @@
 /* The machine's phase: written here only, forward only. */
 #include <hv/panic.h>
 #include <hv/recorder.h>
-#include <hv/system_state.h>
 
 enum phase machine_phase = PHASE_EARLY_BOOT;
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The time before each line of the log (console_timestamps=). Read and set without a lock: each is one word. */
 #include <hv/cmdline.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/time.h>
-#include <hv/x86/processor.h>
 
 #define NS_PER_SEC 1000000000ULL
 

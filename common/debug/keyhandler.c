@@ -2,7 +2,6 @@
 /* Debug keys, and word to dom0 that input waits for it. Input comes from console_input.c. */
 #include <hv/boot_step.h>
 #include <hv/console.h>
-#include <hv/domain.h>
 #include <hv/evtchn.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>

@@ -6,12 +6,10 @@
  */
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
-#include <hv/lib.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/time.h>
 #include <hv/watchdog.h>
-#include <hv/x86/processor.h>
 
 #define BEAT_NS 500000000ULL
 #define PIT_MODE_PORT 0x43

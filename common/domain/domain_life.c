@@ -18,7 +18,6 @@
 #include <hv/printk.h>
 #include <hv/recorder.h>
 #include <hv/smp.h>
-#include <hv/system_state.h>
 #include <hv/trap_test.h>
 #include <hv/x86/tlb.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* vCPUs: creation and end, their timers, and what stops, wakes and interrupts them. */
 #include <hv/arch.h>
-#include <hv/domain.h>
 #include <hv/evtchn.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/vectors.h>

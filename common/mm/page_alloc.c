@@ -13,7 +13,6 @@
  * all other frames of the block have ref_info 0.
  */
 #include <hv/lib.h>
-#include <hv/mm.h>
 #include <hv/panic.h>
 #include <hv/spinlock.h>
 #include <hv/trap_test.h>

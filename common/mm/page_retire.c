@@ -4,7 +4,6 @@
  * becomes a page table or descriptor page again, and is not given back when it is released.
  */
 #include <hv/cmdline.h>
-#include <hv/lib.h>
 #include <hv/mm.h>
 #include <hv/printk.h>
 

@@ -6,14 +6,10 @@
  */
 #include <hv/boot_step.h>
 #include <hv/console.h>
-#include <hv/lib.h>
 #include <hv/mm.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
 #include <hv/time.h>
-#include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 
 #define OWN_TIMERS 64 /* the hypervisor's own; others are reserved before they are made */

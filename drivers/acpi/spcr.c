@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Serial Port Console Redirection table (Microsoft, revisions 1 to 4): where the firmware has its serial console. */
 #include <hv/acpi.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/serial.h>
 

@@ -5,7 +5,6 @@
  */
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/local_apic.h>

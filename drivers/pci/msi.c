@@ -3,7 +3,6 @@
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/lib.h>
-#include <hv/mm.h>
 #include <hv/pci.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/io_apic.h>

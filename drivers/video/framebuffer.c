@@ -2,7 +2,6 @@
 /* Linear framebuffer console, 8x16 glyphs. The font is made from the distribution's at build time. */
 #include <hv/boot_info.h>
 #include <hv/console.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>

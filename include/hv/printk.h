@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include <hv/types.h>
+#include <hv/lib.h>
 
 /* Severity prefixes. Guest messages are what a guest can cause at will: they are rate-limited. */
 #define LOG_ERR "\0010"

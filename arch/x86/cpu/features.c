@@ -2,13 +2,11 @@
 /* The processor's features, and which of them the hypervisor turns on. */
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/speculation.h>
 
 struct cpu_features cpu __ro_after_init;
 

@@ -5,7 +5,6 @@
  * IRETQ to the next one, and SYSCALL. Meanwhile page faults and NMIs come to smap_probe_run.S, on IST stacks.
  */
 #include <hv/lib.h>
-#include <hv/mm.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/vectors.h>

@@ -7,7 +7,6 @@
  * The vCPU keeps its stack, and its FPU registers are put away. Interrupts are off. An exception in the firmware ends the call and
  * all later ones (percpu.inside, extable.c).
  */
-#include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
 #include <hv/efi.h>

@@ -5,9 +5,7 @@
  * Lock: io_apic_lock (a leaf).
  */
 #include <hv/acpi.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
-#include <hv/spinlock.h>
 #include <hv/x86/io_apic.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>

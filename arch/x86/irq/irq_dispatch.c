@@ -7,7 +7,6 @@
 #include <hv/softirq.h>
 #include <hv/x86/io_apic.h>
 #include <hv/x86/local_apic.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/vectors.h>

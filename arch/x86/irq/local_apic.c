@@ -2,14 +2,12 @@
 /* The local APIC: xAPIC through its page, x2APIC through MSRs. Intel SDM vol. 3, chapter 11. */
 #include <hv/acpi.h>
 #include <hv/boot_step.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
 #include <hv/time.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/vectors.h>
 
 enum {

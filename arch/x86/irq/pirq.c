@@ -10,7 +10,6 @@
  * before an event is sent (event_lock comes first in the order).
  */
 #include <hv/acpi.h>
-#include <hv/domain.h>
 #include <hv/evtchn.h>
 #include <hv/pci.h>
 #include <hv/pirq.h>

@@ -6,7 +6,6 @@
  */
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
-#include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/system_state.h>

@@ -18,7 +18,6 @@
 #include <hv/domain.h>
 #include <hv/x86/page_ref.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/tlb.h>
 
 bool page_get(struct page_info *pg, const struct domain *d) { return ref_get(pg, owner_of(d)); }
 

@@ -7,7 +7,6 @@
 #include <hv/printk.h>
 #include <hv/x86/trap.h>
 #include <hv/x86/pv/trap.h>
-#include <hv/x86/vectors.h>
 
 static void print_code(const struct cpu_user_regs *regs)
 {

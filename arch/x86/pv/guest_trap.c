@@ -8,7 +8,6 @@
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
-#include <hv/x86/vectors.h>
 
 #define ERROR_IDT 2 /* selector error codes: the selector names an IDT gate */
 

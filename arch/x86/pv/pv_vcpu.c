@@ -7,7 +7,6 @@
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>
-#include <hv/x86/speculation.h>
 
 /* The toolstack may see the M2P table as it is mapped for guests: by frames, read-only. */
 static void share_m2p(void)

@@ -17,7 +17,6 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/machine_check.h>
-#include <hv/x86/page_table.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/trap.h>

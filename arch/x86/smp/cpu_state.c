@@ -2,7 +2,6 @@
 /* CPUs that are online: counting and parking them. */
 #include <hv/arch.h>
 #include <hv/boot_step.h>
-#include <hv/domain.h>
 #include <hv/evtchn.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Mitigations on this machine: facts from the processor, sites patched, words about it. */
 #include <hv/cmdline.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/speculation.h>
 
 struct spec_plan spec __ro_after_init;
 static struct spec_facts facts __ro_after_init;

@@ -9,8 +9,6 @@
 #include "calibrate.h"
 
 #include <hv/lib.h>
-#include <hv/time.h>
-#include <hv/x86/processor.h>
 
 #define READS 16 /* of which the quickest counts */
 #define MAX_WINDOWS 24

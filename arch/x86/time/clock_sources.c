@@ -3,9 +3,7 @@
 #include "calibrate.h"
 
 #include <hv/acpi.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
-#include <hv/time.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>
 

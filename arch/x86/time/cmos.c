@@ -3,7 +3,6 @@
 #include <hv/acpi.h>
 #include <hv/lib.h>
 #include <hv/time.h>
-#include <hv/x86/processor.h>
 
 #define UPDATING 0x80 /* register A */
 #define BINARY 4      /* register B */

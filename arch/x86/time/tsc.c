@@ -8,9 +8,7 @@
 #include <hv/boot_step.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
-#include <hv/time.h>
 #include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 
 u64 tsc_khz __ro_after_init;
 static u64 tsc0 __ro_after_init;

@@ -4,11 +4,9 @@
  * times; the quickest answer bounds the error best. A difference that the way there and back cannot
  * explain becomes the CPU's offset.
  */
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/time.h>
 #include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 
 #define ROUNDS 32
 #define ANSWER_POLLS 10000000

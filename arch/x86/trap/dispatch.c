@@ -13,7 +13,6 @@
 #include <hv/x86/page_table.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
-#include <hv/x86/vectors.h>
 #include "trap_matrix.h"
 
 static const char *trap_describe(u32 vector) { return vector < 32 ? vector_infos[vector].what : "interrupt where none can be"; }

@@ -2,8 +2,6 @@
 /* Instructions that may fault, and where they continue. */
 #include <hv/efi.h>
 #include <hv/x86/cet.h>
-#include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 #include <hv/x86/trap.h>
 
 extern const struct exception_table_entry __ex_table_start[], __ex_table_end[];

@@ -6,7 +6,6 @@
  */
 #include <hv/cmdline.h>
 #include <hv/console.h>
-#include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/recorder.h>
@@ -17,8 +16,6 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/trap.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/percpu.h>
-#include <hv/x86/vectors.h>
 
 static u32 opt_panic_delay = 5;
 OPTION("panic", option_u32, opt_panic_delay, "seconds from a panic to the reboot; a key on the serial line or the keyboard ends the wait",

@@ -8,15 +8,11 @@
  * one between that and the IRETQ finds its IST stack in use: 25 instructions, the price of IST.
  */
 #include <hv/boot_step.h>
-#include <hv/lib.h>
 #include <hv/mm.h>
-#include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
-#include <hv/spinlock.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
-#include <hv/x86/percpu.h>
 #include <hv/x86/trap.h>
 
 /* The MSRs behind those of the 32nd bank are others (480h: VMX). Only AMD's scalable MCA has more banks, at other numbers. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The walk through page tables that reports print. */
 #include <hv/boot_info.h>
-#include <hv/lib.h>
 #include <hv/printk.h>
 #include <hv/system_state.h>
 #include <hv/x86/trap.h>

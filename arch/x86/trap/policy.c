@@ -3,7 +3,6 @@
 #include <hv/domain.h>
 #include <hv/system_state.h>
 #include <hv/x86/trap.h>
-#include <hv/x86/vectors.h>
 #include "trap_matrix.h"
 
 const struct vector_info vector_infos[32] = {

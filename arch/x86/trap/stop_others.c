@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine ends, or a report is written: every other CPU stops, by NMI. */
-#include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/printk.h>
 #include <hv/smp.h>

@@ -6,7 +6,6 @@
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/pv.h>
-#include <hv/x86/cpu.h>
 #include <hv/x86/io_apic.h>
 #include <hv/x86/local_apic.h>
 #include <hv/x86/pv/mmu.h>
