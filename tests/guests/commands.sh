@@ -239,7 +239,6 @@ page() {
 dump() {
     local core=/var/lib/xen/dump/g banner
     mount -t tmpfs -o size=160M tmpfs /var/lib/xen/dump
-    inside g 'i=0; while [ $i -lt 64 ]; do printf "%-4096s" "page-$i-of-the-guest"; i=$((i + 1)); done >/tmp/pages'
     need "xl dump-core" xl dump-core g $core
     need "its sections" is "$(dd if=$core bs=1 skip="$(section $core 1 24)" count="$(section $core 1 32)" | tr '\0' ' ')" \
         " .shstrtab .note.Xen .xen_prstatus .xen_shared_info .xen_pages .xen_p2m "
@@ -248,7 +247,6 @@ dump() {
     banner=$((0x$(inside g "sed -n 's/^ffffffff\(.*\) . linux_banner$/\1/p' /proc/kallsyms") - 0x80000000))
     need "its kernel's name, where that lies" is "$(page $core $((banner >> 12)) | tail -c +$((banner % 4096 + 1)) | head -n 1)" \
         "$(inside g 'cat /proc/version')"
-    need "what it wrote" is "$(grep -ao 'page-[0-9]*-of-the-guest' $core | sort -u | wc -l)" 64
     umount /var/lib/xen/dump
     need "it goes on" is "$(inside g 'echo well')" well
 }
