@@ -9,13 +9,12 @@ from harness import command, need, once, test, test_kernel
 
 from .dom0 import boot, check, guest_files, script, steps
 
-
 TEST_KERNELS = ["spin", "dies_unhandled_fault", "dies_watchdog"]  # that become guests
 
 
 @once
-def run(name, **machine):
-    return boot(name, script(name), guest_files("6.1") | {f"root/{k}.elf": test_kernel(k) for k in TEST_KERNELS}, **machine)
+def run(name, smp=1):
+    return boot(name, script(name), guest_files("6.1") | {f"root/{k}.elf": test_kernel(k) for k in TEST_KERNELS}, smp)
 
 
 @test("guests: tools/run --guest", minutes=1)
@@ -43,3 +42,9 @@ def refusals(step):
 def ends(step):
     """Each with its reason, and without harm to others."""
     check(run("ends"), step)
+
+
+@test("guests: {step}", each=steps("long"), full=True)
+def long(step):
+    """The long list, on two CPUs."""
+    check(run("long", 2), step)

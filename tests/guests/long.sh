@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+# Commands of xl that take longer, or a second CPU: where guests run and for how long, what becomes of them at their end, and guests that
+# are half made.
+
+free_memory >/tmp/free
+
+used() { xl vcpu-list "$1" | awk 'NR == 2 { print int($6 * 10) }'; } # tenths of a second
+on() { xl vcpu-list "$1" | awk 'NR == 2 { print $4 }'; }             # its CPU
+
+# over SECONDS: a and b are what the two guests have had meanwhile.
+over() {
+    a=$(used s1) b=$(used s2)
+    sleep "$1"
+    a=$(($(used s1) - a)) b=$(($(used s2) - b))
+    echo "s1 has had $a, s2 $b tenths of a second"
+}
+
+# stays CPU GUEST: at each of six looks. dom0 looks from the other CPU.
+stays() {
+    for _ in 1 2 3 4 5 6; do
+        [ "$(on "$2")" = "$1" ] || return 1
+        sleep 0.3
+    done
+}
+
+pins() {
+    local name a b
+    xl vcpu-pin 0 all 0
+    for name in s1 s2; do
+        mini $name spin
+        need "xl create" xl create -q /root/$name.cfg
+        xl vcpu-pin $name 0 1
+        need "where it must run" eval "xl vcpu-list $name | grep -q ' 1 / all$'"
+    done
+    need "one runs there" stays 1 s1
+    need "the other too" stays 1 s2
+    over 10
+    need "they share it" between $((b * 7 / 10)) "$a" $((b * 13 / 10))
+    xl vcpu-pin 0 all 1
+    xl vcpu-pin s1 0 all 0
+    need "where it had better run" eval "xl vcpu-list s1 | grep -q ' all / 0$'"
+    await "it goes where it had better" stays 0 s1
+    xl vcpu-pin s1 0 0 all
+    need "where it must" stays 0 s1
+    xl vcpu-pin 0 all 0
+    xl vcpu-pin s1 0 1
+    need "and back, at once" stays 1 s1
+    need "no such CPU" gone xl vcpu-pin s1 0 2
+}
+step "xl vcpu-pin: two guests on one CPU, and apart" pins
+
+shares() {
+    local a b
+    xl sched-credit2 -d s1 -w 768
+    over 15
+    need "thrice the weight" between $((b * 22 / 10)) "$a" $((b * 4))
+    xl sched-credit2 -d s1 -w 256 -c 25
+    over 15
+    need "a cap of a quarter" between $((b / 5)) "$a" $((b * 45 / 100))
+    xl sched-credit2 -d s1 -c 0
+    over 10
+    need "equals again" between $((b * 7 / 10)) "$a" $((b * 13 / 10))
+    xl pause s2
+    over 5
+    need "it has stood still" is "$b" 0
+    need "a guest that does not listen stays" gone timeout 5 xl shutdown -w s1
+    need "xl destroy" xl destroy s1
+    need "xl destroy" xl destroy s2
+    xl vcpu-pin 0 all all
+    nothing_left "$(cat /tmp/free)"
+}
+step "xl sched-credit2: what weight and cap are worth" shares
+
+# begin LINE...: a guest of Linux, e.
+begin() {
+    xl destroy e 2>/dev/null
+    rm -f $LOGS/guest-e.log /var/log/xen/xl-e.log
+    guest e "$@"
+    need "xl create" xl create -q /root/e.cfg
+    up e
+    : >$LOGS/guest-e.log
+    id=$(xl domid e)
+}
+
+# ended CODE ACTION: what xl has seen and done
+ended() {
+    await "the reason" has "Domain $id has shut down, reason code $1 " /var/log/xen/xl-e.log
+    await "what is done" has "Action for shutdown reason code $1 is $2$" /var/log/xen/xl-e.log
+}
+
+preserved() {
+    local id
+    begin "on_poweroff='preserve'"
+    xl shutdown e
+    ended 0 preserve
+    need "it is there" is "$(state e)" ---s--
+    need "with its memory" free_is $(($(cat /tmp/free) - 112))
+    need "xl destroy" xl destroy e
+    begin "on_reboot='preserve'"
+    xl reboot e
+    ended 1 preserve
+    need "it is there" is "$(state e)" ---sr-
+    need "xl destroy" xl destroy e
+    nothing_left "$(cat /tmp/free)"
+}
+step "on_poweroff, on_reboot: preserve" preserved
+
+killed() {
+    local tenths d
+    head -c 1048576 /dev/zero >/root/disk.img
+    guest h "disk=['/root/disk.img,raw,xvda,w']" "vif=['bridge=xenbr0']"
+    for tenths in 1 2 3 4 5 6 8 10 12 15 20; do
+        timeout -s KILL "$((tenths / 10)).$((tenths % 10))" xl create -q /root/h.cfg
+        for d in $(xl list | awk 'NR > 2 { print $(NF - 4) }'); do need "xl destroy" xl destroy "$d"; done
+        await "memory as before, $tenths" free_is "$(cat /tmp/free)"
+    done
+    need "the next one comes" xl create -q /root/h.cfg
+    up h
+    need "xl destroy" xl destroy h
+}
+step "xl create that is killed half-way: xl destroy takes the rest" killed
