@@ -29,4 +29,5 @@ domctl_on_domain domctl_get_cpu_policy, domctl_set_cpu_policy;
 domctl_on_domain domctl_resume, domctl_trigger, domctl_set_debugging, domctl_hypercall_page, domctl_time_offset, domctl_set_tsc,
     domctl_get_tsc, domctl_set_address_size, domctl_get_address_size, domctl_shadow_op;
 /* domctl_rights.c */
-domctl_on_domain domctl_irq_permission, domctl_iomem_permission, domctl_ioport_permission;
+domctl_on_domain domctl_irq_permission, domctl_iomem_permission;
+long domctl_ioport_permission(struct domain *d, struct xen_domctl *op) __may_preempt;

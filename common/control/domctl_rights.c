@@ -23,14 +23,25 @@ long domctl_iomem_permission(struct domain *d, struct xen_domctl *op)
     return io_rights_iomem(&d->io, p->first_mfn, last, p->allow_access);
 }
 
+#define PORTS_AT_ONCE 1024 /* between two preemption points: there are 65,536 */
+
 long domctl_ioport_permission(struct domain *d, struct xen_domctl *op)
 {
     const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
 
     if (!p->nr_ports || p->first_port >= NR_PORTS || p->nr_ports > NR_PORTS - p->first_port)
         return -EINVAL;
-    for (u32 i = 0; i < p->nr_ports; i++)
+    for (u32 i = 0; i < p->nr_ports; i++) {
         if (!io_rights_has_port(&current->domain->io, (u16)(p->first_port + i)))
             return -EPERM;
-    return io_rights_ports(&d->io, p->first_port, p->nr_ports, p->allow_access);
+        if (i % PORTS_AT_ONCE == PORTS_AT_ONCE - 1)
+            preempt_point();
+    }
+    for (u32 i = 0, n; i < p->nr_ports; i += n) {
+        n = MIN(p->nr_ports - i, (u32)PORTS_AT_ONCE);
+        if (io_rights_ports(&d->io, p->first_port + i, n, p->allow_access))
+            return -EINVAL;
+        preempt_point();
+    }
+    return 0;
 }
