@@ -259,23 +259,21 @@ static int kill_stop(struct domain *d)
         vcpu_stop_for_good(v);
     timer_kill(&d->sched.cap_timer);
     domain_watchdog_kill(d);
+    arch_domain_unload(d);
     return 0;
 }
 
-/*
- * Drops the owner's reference and the pin of each frame, or of those with a pin and some others. A frame that another domain has mapped stays
- * until that one unmaps it.
- */
-static int disown_frames(struct domain *d, bool pinned)
+/* Each frame with these bits in its type_info, and some others. */
+static int each_frame(struct domain *d, u64 mask, u64 type, void (*act)(struct page_info *pg))
 {
     struct page_info *pg;
 
     /* The frame done last is held: its place in the list is where to go on, and its successor is found from there. */
-    for (u32 n = 1; (pg = page_list_next(d, d->kill_frame, pinned)); n++) {
+    for (u32 n = 1; (pg = page_list_next(d, d->kill_frame, mask, type)); n++) {
         if (d->kill_frame)
             page_put(d->kill_frame);
         d->kill_frame = pg;
-        page_disown(pg);
+        act(pg);
         if (n % 64 == 0 && domain_work_point())
             return -ERESTART;
     }
@@ -285,22 +283,27 @@ static int disown_frames(struct domain *d, bool pinned)
     return 0;
 }
 
-/* With the pins go the page tables, and what they map. */
+/*
+ * A pin, or a vCPU's base, may hold tables of all the domain's memory, with 512 entries for each frame, and gives them back at one go: the entries
+ * go before.
+ */
+static int kill_entries(struct domain *d) { return each_frame(d, PGT_OF_L1, PGT_L1_IN_USE, page_empty_l1); }
+
 static int kill_pins(struct domain *d)
 {
     spin_lock(&d->page_lock);
     ASSERT(!page_claim(&d->claim, 0, 0)); /* claim_pages() makes no new one */
     spin_unlock(&d->page_lock);
-    return disown_frames(d, true);
+    return each_frame(d, PGT_PINNED, PGT_PINNED, page_disown);
 }
 
-/* Most frames have no other use by now. */
+/* Most frames have no other use by now. One that another domain has mapped stays until that one unmaps it. */
 static int kill_frames(struct domain *d)
 {
     while (!d->kill_frame && page_free_unused(d))
         if (domain_work_point())
             return -ERESTART;
-    return disown_frames(d, false);
+    return each_frame(d, 0, 0, page_disown);
 }
 
 static int kill_shared_pages(struct domain *d)
@@ -319,10 +322,10 @@ static int kill_vcpus(struct domain *d)
 
 int domain_kill(struct domain *d)
 {
-    /* In this order: vCPUs stop; ports close; vCPUs let go of their page tables; then the frames go, those of page tables among them, and then what those had
-     * mapped of others. */
-    static int (*const steps[])(struct domain * d) = { kill_stop,   evtchn_destroy,         kill_vcpus,       kill_pins,
-                                                       kill_frames, grant_release_mappings, kill_shared_pages };
+    /* In this order: vCPUs stop; ports close; page tables are emptied; vCPUs let go of them; then the frames go, those of page tables among them, and
+     * then what those had mapped of others. */
+    static int (*const steps[])(struct domain * d) = { kill_stop, evtchn_destroy, kill_entries,           kill_vcpus,
+                                                       kill_pins, kill_frames,    grant_release_mappings, kill_shared_pages };
 
     if (d == hardware_domain || d == current->domain)
         return -EINVAL;

@@ -13,6 +13,7 @@ void arch_domains_init(void); /* at boot, before the first domain */
 int arch_domain_create(struct domain *d) __must_check;
 int arch_vcpu_create(struct vcpu *v) __must_check;
 /* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. */
+void arch_domain_unload(const struct domain *d) __may_preempt; /* its vCPUs have stopped for good: no CPU walks its page tables any more */
 void arch_domain_relinquish(struct domain *d) __may_preempt;
 /* What arch_domain_create() and arch_vcpu_create() have made, also where they could not finish. */
 void arch_domain_free(struct domain *d);

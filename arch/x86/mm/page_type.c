@@ -237,16 +237,16 @@ int page_unpin(struct domain *d, mfn_t mfn)
 /* How many frames of a list one hold of page_lock passes. */
 #define LIST_STRIDE 256
 
-struct page_info *page_list_next(struct domain *d, const struct page_info *after, bool pinned)
+struct page_info *page_list_next(struct domain *d, const struct page_info *after, u64 mask, u64 type)
 {
-    u32 passed = pinned ? 0 : LIST_STRIDE;
+    u32 passed = 0;
 
     spin_lock_scope(&d->page_lock);
     u32 mfn = after ? after->next : d->page_list;
 
     /* A reference that is refused: page_release_frame() is about to take the frame out. */
     while (mfn &&
-           ((passed++ < LIST_STRIDE && !(READ_ONCE(mfn_to_page(mfn)->type_info) & PGT_PINNED)) || !ref_get(mfn_to_page(mfn), owner_of(d))))
+           ((passed++ < LIST_STRIDE && (READ_ONCE(mfn_to_page(mfn)->type_info) & mask) != type) || !ref_get(mfn_to_page(mfn), owner_of(d))))
         mfn = mfn_to_page(mfn)->next;
     return mfn ? mfn_to_page(mfn) : NULL;
 }
@@ -277,6 +277,18 @@ u32 page_free_unused(struct domain *d)
     if (last)
         domain_put(d);
     return n;
+}
+
+void page_empty_l1(struct page_info *pg)
+{
+    u64 x = READ_ONCE(pg->type_info);
+
+    if ((x & (PGT_OF_L1 | PGT_BUSY)) != PGT_L1_IN_USE ||
+        !__atomic_compare_exchange_n(&pg->type_info, &x, x | PGT_BUSY, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return; /* somebody drops it already, or looks at it: it is emptied with its last reference */
+    pv_frame_invalidate(pg, PGT_L1);
+    memset(page_to_virt(pg), 0, PAGE_SIZE);
+    __atomic_fetch_and(&pg->type_info, ~PGT_BUSY, __ATOMIC_RELEASE);
 }
 
 void page_disown(struct page_info *pg)

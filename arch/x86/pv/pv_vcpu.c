@@ -98,14 +98,19 @@ void pv_drop_tables(struct vcpu *v)
     pv_release_ldt(v);
 }
 
-void arch_vcpu_reset(struct vcpu *v)
+void arch_domain_unload(const struct domain *d)
 {
     struct percpu *c;
 
-    /* A CPU that ran the domain last and now idles goes to the hypervisor's tables by itself before it sleeps. */
+    /* A CPU that ran it last and now idles goes to the hypervisor's tables by itself before it sleeps. */
     for_each_cpu(c, cpuset_read(&cpus_online))
-        for (u32 turns = 0; READ_ONCE(c->loaded_dom) == v->domain;)
+        for (u32 turns = 0; READ_ONCE(c->loaded_dom) == d;)
             preempt_wait(&turns);
+}
+
+void arch_vcpu_reset(struct vcpu *v)
+{
+    arch_domain_unload(v->domain);
     pv_drop_tables(v);
 }
 
