@@ -100,7 +100,7 @@ static void unwinding(void)
         u32 m = failures(id, round > 2);
 
         print("domains: %u allocations refused for a domain, %u for a vCPU\n", n, m);
-        CHECK(n >= 10 && m >= 8);
+        CHECK(n >= 8 && m >= 8);
         domain_destroy(id);
         if (round > 2)
             CHECK_EQ(free_frames(), before);
