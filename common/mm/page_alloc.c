@@ -248,18 +248,19 @@ bool page_is_free(mfn_t mfn) { return free_order(mfn) >= 0; }
 bool page_take_free(mfn_t mfn)
 {
     spin_lock_scope(&heap_lock);
-    int order = free_order(mfn);
-    if (order < 0)
+    int found = free_order(mfn);
+    if (found < 0)
         return false;
+    unsigned order = (unsigned)found;
     mfn_t head = mfn & ~((1ULL << order) - 1);
     u32 stamp = mfn_to_page(head)->tlb_stamp;
     u64 clean = mfn_to_page(head)->ref_info & PGR_CLEAN;
-    list_remove(head, (unsigned)order);
+    list_remove(head, order);
     /* Halves without the frame go back, until it is alone. */
     while (order--) {
         mfn_t upper = head + (1ULL << order);
 
-        list_push(mfn >= upper ? head : upper, (unsigned)order, stamp, clean);
+        list_push(mfn >= upper ? head : upper, order, stamp, clean);
         head = mfn >= upper ? upper : head;
     }
     count_free(mfn, -1);
