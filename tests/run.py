@@ -36,7 +36,8 @@ def arguments(argv):
     p.add_argument("--failed", action="store_true", help="only the tests that did not pass the last time that they ran")
     p.add_argument("--without", metavar="WORD", action="append", default=[],
                    help="leave out the tests whose names contain the word (may be repeated)")
-    p.add_argument("--full", action="store_true", help="the tests with a whole Debian under load instead: about half an hour")
+    p.add_argument("--full", action="store_true",
+                   help="the long tests instead: a whole Debian under load, one with guests; more than an hour")
     p.add_argument("-j", "--jobs", metavar="N", type=cli.number(), default=min(2, os.cpu_count() or 1),
                    help="run N tests beside each other (default: %(default)s)")
     return p.parse_args(argv)

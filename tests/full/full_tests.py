@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A whole Debian as dom0 under load, for half an hour: tools/check --full."""
+"""A whole Debian as dom0: under load, for half an hour, and with guests. tools/check --full."""
 import functools
 import hashlib
 import http.server
@@ -7,10 +7,12 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import threading
 
-from caisson import debian, images, machine, packages
-from harness import BUILD, ELF, OUT, TOP, Dialogue, clean, command, need, run_machine, test, test_kernel
+from caisson import debian, guests, images, machine, packages
+from guests import dom0
+from harness import BUILD, ELF, OUT, TOP, Dialogue, clean, command, linux, need, once, run_machine, test, test_kernel
 
 STRESS = int(os.environ.get("CAISSON_STRESS_SECONDS", "600"))
 AUDIT = re.compile(r"unused (\d+) writable (\d+) L1 (\d+) L2 (\d+) L3 (\d+) L4 (\d+) descriptors (\d+): audit (\w+)")
@@ -71,6 +73,37 @@ def load():
     for n, what in ((2, "L1"), (3, "L2"), (4, "L3"), (5, "L4")):
         need(after[n] <= before[n] * 1.2 + 40, f"{what} tables: {before[n]} before, {after[n]} after")
     print(re.sub(r"\s+", " ", f"frames by type before {before}, after {after}"))
+
+
+GUESTS = "../full/guests"  # from where the scripts for the small dom0 are
+
+
+@once
+def with_guests():
+    """The console of a Debian that runs the script, and switches the machine off at its end."""
+    files, initrd = f"{OUT}/full-files.tar", guests.guest_initramfs(f"{OUT}/guest-6.1.cpio", linux())
+    with tarfile.open(files, "w") as archive:
+        archive.add(initrd, "initrd.img")
+    script = dom0.script("common") + dom0.script(GUESTS)
+    args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache"), script, hv="loglvl=all guest_loglvl=all", smp=2, mem="3G",
+                          extra=["-drive", f"file={machine.value(files)},format=raw,if=none,id=files,readonly=on", "-device",
+                                 "virtio-blk-pci,drive=files,serial=files"])
+    r = run_machine(args, 3600)
+    clean(r)
+    return r
+
+
+@test("full: guests in Debian: {step}", each=dom0.steps(GUESTS), full=True, alone=True)
+def guests_in_debian(step):
+    """By what it does to them, and to dom0."""
+    dom0.check(with_guests(), step)
+
+
+@test("full: Debian with guests switches itself off", full=True, alone=True)
+def guests_over():
+    """At the end of that script."""
+    r = with_guests()
+    need("guests: over" in r.output and "entering S5" in r.output and not r.timed_out, "the machine did not switch itself off", r)
 
 
 @test("full: a machine with 520 GiB", full=True, alone=True)
