@@ -64,6 +64,18 @@ mini() {
     printf '%s\n' "name='$name'" "kernel='/root/$kernel.elf'" "memory=4" "$@" >/root/"$name".cfg
 }
 
+# refused SENTENCE LINE...: no guest comes of that, as xl says; /tmp/free has what was free before.
+refused() {
+    local sentence=$1
+    shift
+    guest bad "$@"
+    need "xl create fails" gone eval "xl create -q /root/bad.cfg >/tmp/said 2>&1"
+    need "xl's sentence" has "$sentence" /tmp/said
+    need "no domain is left" is "$(xl list | wc -l)" 2
+    need "nor anything of it in the store" is "$(xenstore-list /local/domain)" 0
+    await "memory as before" free_is "$(cat /tmp/free)"
+}
+
 address() { printf '10.99.0.%d' 0x"$(xl network-list "$1" | awk 'NR == 2 { print $3 }' | cut -d: -f6)"; }
 up() { await "$1 has reached its shell" has "^guest: [0-9]* vCPUs" $LOGS/guest-"$1".log; }
 

@@ -25,11 +25,14 @@ def guest_files(version, formats=("vmlinux",)):
     return files | {f"root/{f}{suffix}": made[f]() for f in formats}
 
 
-def boot(name, text, files, smp=1):
-    """The console of a dom0 that runs the text behind common.sh, and switches the machine off at its end. name: of what is made for it."""
+def boot(name, text, files, dom0_mem="448M", **machine):
+    """
+    The console of a dom0 that runs the text behind common.sh, and switches the machine off at its end. name: of what is made for it.
+    dom0_mem: its kernel gives files less than half of what its memory is without their archive.
+    """
     dom0 = guests.dom0_initramfs(f"{OUT}/guests-{name}-dom0.cpio", f"{BUILD}/cache", linux(), script("common") + text, files)
-    words = "noreboot loglvl=all guest_loglvl=all dom0_mem=448M,max:448M -- console=hvc0 quiet caisson.batch"
-    r = run_linux(("direct", ELF, images.bundle(f"{OUT}/guests-{name}.cpio", linux(), dom0), words), 2400, smp=smp, mem="2G")
+    words = f"noreboot loglvl=all guest_loglvl=all dom0_mem={dom0_mem},max:{dom0_mem} -- console=hvc0 quiet caisson.batch"
+    r = run_linux(("direct", ELF, images.bundle(f"{OUT}/guests-{name}.cpio", linux(), dom0), words), 2400, **{"mem": "2G"} | machine)
     clean(r)
     return r
 

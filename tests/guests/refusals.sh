@@ -3,18 +3,6 @@
 
 free_memory >/tmp/free
 
-# refused SENTENCE LINE...
-refused() {
-    local sentence=$1
-    shift
-    guest bad "$@"
-    need "xl create fails" gone eval "xl create -q /root/bad.cfg >/tmp/said 2>&1"
-    need "xl's sentence" has "$sentence" /tmp/said
-    need "no domain is left" is "$(xl list | wc -l)" 2
-    need "nor anything of it in the store" is "$(xenstore-list /local/domain)" 0
-    await "memory as before" free_is "$(cat /tmp/free)"
-}
-
 bad_files() {
     head -c 100000 /dev/zero >/root/nonsense
     refused "failed to open file '/root/nothing': No such file" "kernel='/root/nothing'"
