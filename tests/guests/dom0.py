@@ -25,7 +25,7 @@ def guest_files(version, formats=("vmlinux",)):
     return files | {f"root/{f}{suffix}": made[f]() for f in formats}
 
 
-def boot(name, text, files, dom0_mem="448M", **machine):
+def boot(name, text, files, *, dom0_mem="448M", **machine):
     """
     The console of a dom0 that runs the text behind common.sh, and switches the machine off at its end. name: of what is made for it.
     dom0_mem: its kernel gives files less than half of what its memory is without their archive.

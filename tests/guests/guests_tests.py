@@ -14,7 +14,7 @@ TEST_KERNELS = ["spin", "dies_unhandled_fault", "dies_watchdog"]  # that become 
 
 @once
 def run(name, smp=1):
-    return boot(name, script(name), guest_files("6.1") | {f"root/{k}.elf": test_kernel(k) for k in TEST_KERNELS}, smp)
+    return boot(name, script(name), guest_files("6.1") | {f"root/{k}.elf": test_kernel(k) for k in TEST_KERNELS}, smp=smp)
 
 
 @test("guests: tools/run --guest", minutes=1)
