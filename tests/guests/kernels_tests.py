@@ -82,15 +82,16 @@ def short():
 def full(version):
     """On two CPUs."""
     steps = [step(*case) for case in FULL[version]]
-    return boot(f"kernels-{version}", script("kernels") + "".join(steps), guest_files(version, ("vmlinux", "vmlinuz")), dom0_mem="800M", mem="3G",
-                smp=2)
+    files = guest_files(version, ("vmlinux", "vmlinuz"))
+    return boot(f"kernels-{version}", script("kernels") + "".join(steps), files, dom0_mem="800M", mem="3G", smp=2)
 
 
 FORMATS = "formats that libxc does not unpack"
 SMALLEST = "64 MiB: GRUB, and none of Debian's kernels"
 
 
-@test("guests: {step}", each=rows(SHORT) + [{"step": "GRUB in a guest, and 6.1 on its disk"}, {"step": FORMATS}, {"step": SMALLEST}], minutes=3)
+@test("guests: {step}", minutes=3,
+      each=rows(SHORT) + [{"step": "GRUB in a guest, and 6.1 on its disk"}, {"step": FORMATS}, {"step": SMALLEST}])
 def kernels(step):
     """A guest has what it was given, works on all its vCPUs, and ends."""
     check(short(), step)
