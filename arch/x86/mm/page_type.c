@@ -242,13 +242,15 @@ struct page_info *page_list_next(struct domain *d, const struct page_info *after
     u32 passed = 0;
 
     spin_lock_scope(&d->page_lock);
-    u32 mfn = after ? after->next : d->page_list;
+    for (u32 next = after ? after->next : d->page_list; next;) {
+        struct page_info *pg = mfn_to_page(next);
 
-    /* A reference that is refused: page_release_frame() is about to take the frame out. */
-    while (mfn &&
-           ((passed++ < LIST_STRIDE && (READ_ONCE(mfn_to_page(mfn)->type_info) & mask) != type) || !ref_get(mfn_to_page(mfn), owner_of(d))))
-        mfn = mfn_to_page(mfn)->next;
-    return mfn ? mfn_to_page(mfn) : NULL;
+        /* A reference that is refused: page_release_frame() is about to take the frame out. */
+        if ((passed++ >= LIST_STRIDE || (READ_ONCE(pg->type_info) & mask) == type) && ref_get(pg, owner_of(d)))
+            return pg;
+        next = pg->next;
+    }
+    return NULL;
 }
 
 u32 page_free_unused(struct domain *d)
