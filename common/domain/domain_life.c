@@ -249,7 +249,7 @@ int domain_work_point(void)
     return 0;
 }
 
-/* From here on no vCPU of the domain runs again, and none of its timers fires. */
+/* From here on no vCPU of the domain runs again, no CPU has its page tables loaded, and none of its timers fires. */
 static int kill_stop(struct domain *d)
 {
     stop_vcpus(d); /* they leave the hypervisor and stay outside, also where the wait for that is given up */

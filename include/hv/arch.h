@@ -12,8 +12,9 @@ void arch_domains_init(void); /* at boot, before the first domain */
 /* Their parts of a domain and of a vCPU that are new and zeroed: 0, -ENOMEM. */
 int arch_domain_create(struct domain *d) __must_check;
 int arch_vcpu_create(struct vcpu *v) __must_check;
-/* The domain is paused for ever: no CPU has anything of it loaded any more, and its vCPUs hold no frames. */
-void arch_domain_unload(const struct domain *d) __may_preempt; /* its vCPUs have stopped for good: no CPU walks its page tables any more */
+/* Of a domain that is paused: returns when no CPU has anything of it loaded, and none walks its page tables any more. */
+void arch_domain_unload(const struct domain *d) __may_preempt;
+/* Of one that is unloaded, and whose vCPUs have stopped for good: they hold no frames any more. */
 void arch_domain_relinquish(struct domain *d) __may_preempt;
 /* What arch_domain_create() and arch_vcpu_create() have made, also where they could not finish. */
 void arch_domain_free(struct domain *d);

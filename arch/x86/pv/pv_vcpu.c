@@ -117,7 +117,7 @@ void arch_vcpu_reset(struct vcpu *v)
 void arch_domain_relinquish(struct domain *d)
 {
     for_each_vcpu(d, v) {
-        arch_vcpu_reset(v);
+        pv_drop_tables(v);
         forget_state(v);
     }
 }
