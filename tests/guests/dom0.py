@@ -17,12 +17,17 @@ def steps(name):
     return [{"step": title} for title in re.findall(r'^step "(.*)" \w+$', script(name), re.M)]
 
 
+def named(name, version):
+    """A file's path in dom0. 6.1's names have no version."""
+    return f"root/{name}" + ("" if version == "6.1" else f"-{version}")
+
+
 def guest_files(version, formats=("vmlinux",)):
-    """Debian's kernel of that version in these formats, and its initrd: path in dom0 to file here. 6.1's names have no version."""
-    kernel, suffix = linux(version), "" if version == "6.1" else "-" + version
+    """Debian's kernel of that version in these formats, and its initrd: path in dom0 to file here."""
+    kernel = linux(version)
     made = {"vmlinuz": lambda: kernel, "vmlinux": lambda: guests.vmlinux(f"{OUT}/vmlinux-{version}", kernel)}
-    files = {f"root/initrd{suffix}.img": guests.guest_initramfs(f"{OUT}/guest-{version}.cpio", kernel)}
-    return files | {f"root/{f}{suffix}": made[f]() for f in formats}
+    files = {named("initrd", version) + ".img": guests.guest_initramfs(f"{OUT}/guest-{version}.cpio", kernel)}
+    return files | {named(f, version): made[f]() for f in formats}
 
 
 def boot(name, text, files, *, dom0_mem="448M", **machine):

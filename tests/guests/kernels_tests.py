@@ -7,7 +7,7 @@ import struct
 from caisson import images, packages
 from harness import OUT, command, linux, once, test
 
-from .dom0 import boot, check, guest_files, script
+from .dom0 import boot, check, guest_files, named, script
 
 # The least is what each comes to its shell with, and no more.
 LEAST = {"5.10": 80, "6.1": 88, "6.12": 72, "7.2": 80}
@@ -31,14 +31,9 @@ def release(kernel):
     return data[at:at + 100].split()[0].decode()
 
 
-def named(path, version):
-    """guest_files() has 6.1 without its version."""
-    return path if version == "6.1" else f"{path}-{version}"
-
-
 def step(version, form, vcpus, memory):
     """Of a script."""
-    return (f'step "{title(version, form, vcpus, memory)}" kernel {named(f"/root/{form}", version)} {named("/root/initrd", version)}.img '
+    return (f'step "{title(version, form, vcpus, memory)}" kernel /{named(form, version)} /{named("initrd", version)}.img '
             f"{release(linux(version))} {vcpus} {memory}\n")
 
 
@@ -59,7 +54,7 @@ def disk(name, mib, menu, files):
 def own_disk(version):
     kernel = linux(version)
     menu = "linux /boot/vmlinuz console=hvc0 quiet caisson.commands own-disk\ninitrd /boot/initrd.img\nboot\n"
-    initrd = guest_files(version, ())[named("root/initrd", version) + ".img"]
+    initrd = guest_files(version, ())[named("initrd", version) + ".img"]
     return disk(f"own-{version}.img", 24, menu, {"boot/vmlinuz": kernel, "boot/initrd.img": initrd})
 
 
