@@ -7,7 +7,7 @@ import re
 
 from harness import command, need, once, test, test_kernel
 
-from .dom0 import boot, check, guest_files, script, steps
+from guests.dom0 import boot, check, guest_files, script, steps
 
 TEST_KERNELS = ["spin", "dies_unhandled_fault", "dies_watchdog"]  # that become guests
 

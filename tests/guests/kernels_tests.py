@@ -7,7 +7,7 @@ import struct
 from caisson import images, packages
 from harness import OUT, command, linux, once, test
 
-from .dom0 import boot, check, guest_files, named, script
+from guests.dom0 import boot, check, guest_files, named, script
 
 # The least is what each comes to its shell with, and no more.
 LEAST = {"5.10": 80, "6.1": 88, "6.12": 72, "7.2": 80}
