@@ -57,10 +57,10 @@ def boot(kind, extra, **how):
     return run_machine(args + extra, 60, **how)
 
 
-# source: the one that is left.
+# source: those that are left, of which the one counts that this machine disturbed least. The PIT is read far too slowly to be that one.
 MACHINES = [
-    {"title": "all clocks", "kind": "q35", "extra": [], "source": "HPET", "boots": 3},
-    {"title": "no PIT", "kind": "q35", "extra": ["-machine", "pit=off"], "source": "HPET", "boots": 1},
+    {"title": "all clocks", "kind": "q35", "extra": [], "source": "HPET|PM timer", "boots": 3},
+    {"title": "no PIT", "kind": "q35", "extra": ["-machine", "pit=off"], "source": "HPET|PM timer", "boots": 1},
     {"title": "no HPET", "kind": "q35", "extra": ["-no-hpet"], "source": "PM timer", "boots": 2},
     {"title": "neither ACPI nor HPET", "kind": "pc", "extra": ["-no-acpi", "-no-hpet"], "source": "PIT", "boots": 3},
     {"title": "microvm, hardware-reduced ACPI", "kind": "microvm", "extra": [], "source": "PIT", "boots": 1},
@@ -72,16 +72,18 @@ MACHINES = [
 @test("clock: {title}", each=MACHINES)
 def rate(title, kind, extra, source, boots):
     """It is right within 200 ppm, whatever else this machine does."""
-    true = host_rate()() / 1e6
+    measure = host_rate()
+    true = [measure() / 1e6]
     busy = subprocess.Popen(["sh", "-c", "while :; do :; done"])
     try:
         for _ in range(boots):
             r = boot(kind, extra)
             need("test kernel: PASS" in r.output, "the test kernel did not pass", r)
             found = re.search(r"TSC: ([\d.]+) MHz \((.*)\)", r.output)
-            need(found and found[2] == source, f"{title}: the rate is not by {source}", r)
-            off = (float(found[1]) / true - 1) * 1e6
-            need(abs(off) < 200, f"{found[1]} MHz for {true:.3f}: {off:.0f} ppm", r)
+            need(found and re.fullmatch(source, found[2]), f"{title}: the rate is by {found and found[2]}, not by {source}", r)
+            true.append(measure() / 1e6)  # again: this machine's own clock may be on its way to the right time
+            off = min(((float(found[1]) / t - 1) * 1e6 for t in true), key=abs)
+            need(abs(off) < 200, f"{found[1]} MHz for {true}: {off:.0f} ppm", r)
             clean(r)
     finally:
         busy.kill()
