@@ -274,7 +274,7 @@ static int each_frame(struct domain *d, u64 mask, u64 type, void (*act)(struct p
             page_put(d->kill_frame);
         d->kill_frame = pg;
         act(pg);
-        if (n % 64 == 0 && domain_work_point())
+        if ((mask || n % 64 == 0) && domain_work_point()) /* a table is much work */
             return -ERESTART;
     }
     if (d->kill_frame)
@@ -285,9 +285,15 @@ static int each_frame(struct domain *d, u64 mask, u64 type, void (*act)(struct p
 
 /*
  * A pin, or a vCPU's base, may hold tables of all the domain's memory, with 512 entries for each frame, and gives them back at one go: the entries
- * go before.
+ * go before, the lowest tables' first, so that each table lets go of empty ones alone.
  */
-static int kill_entries(struct domain *d) { return each_frame(d, PGT_OF_L1, PGT_L1_IN_USE, page_empty_l1); }
+static int kill_entries(struct domain *d)
+{
+    for (; PGT_L1 + d->kill_index <= PGT_L3; d->kill_index++)
+        if (each_frame(d, PGT_USE_MASK, PGT_IN_USE(PGT_L1 + d->kill_index), page_empty_table))
+            return -ERESTART;
+    return 0;
+}
 
 static int kill_pins(struct domain *d)
 {

@@ -10,7 +10,7 @@ LIMITS = {
     "null hypercall": 118, "multicall, each of 16": 80, "update_va_mapping": 456, "mmu_update, single": 458, "mmu_update, each of 64": 303,
     "pin and unpin a full L1": 44151, "address-space switch": 518, "set timer": 227, "grant map, single": 632,
     "grant unmap, single": 745, "grant map, each of 16": 361, "grant unmap, each of 16": 382, "grant copy of 4 KiB": 1265,
-    "a frame given to a guest": 40, "a guest's frame mapped and unmapped": 1150, "a guest's end, each frame": 150,
+    "a frame given to a guest": 40, "a guest's frame mapped and unmapped": 1150, "a guest's end, each frame": 176,
     "cpuid": 358, "rdmsr": 455, "in from a port": 482,
     "int3 and back": 162, "kernel page fault and back": 180, "user page fault and back": 201, "user mode's syscall and back": 198,
     "the same with Linux's selectors": 202, "event to oneself and upcall": 610, "event to another domain and back": 5860,

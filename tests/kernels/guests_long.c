@@ -192,30 +192,35 @@ static void parts(u64 in_batch)
 
 #define TABLES 4096
 
-/* L1 tables full of one page, as many as that, from LISTS on. */
-static void all_tables(u64 unpinned)
+enum { PINNED, UNPINNED, EMPTY, FORMS };
+
+/* As many tables as that, from LISTS on: L1 tables full of one page, or empty L2 tables. */
+static void all_tables(u64 form)
 {
     static u64 block[TABLES / 512];
-    u8 *l3 = page_new(), *full;
+    u8 *top = page_new(), *table = page_new();
 
     data = page_new();
-    full = (u8 *)table_of(data, READ_ONLY & ~PTE_NX);
+    if (form != EMPTY)
+        table = (u8 *)table_of(data, READ_ONLY & ~PTE_NX);
     CHECK_EQ(reserve(XENMEM_increase_reservation, DOMID_SELF, block, TABLES / 512, 9), TABLES / 512);
     for (u32 i = 0; i < TABLES / 512; i++) {
-        u64 *l2 = page_new();
+        u64 *above = page_new();
 
         for (u32 n = 0; n < 512; n++) {
-            CHECK_EQ(mmuext(MMUEXT_COPY_PAGE, block[i] + n, va_to_mfn(full)), 0);
-            l2[n] = (block[i] + n) << 12 | (WRITABLE & ~PTE_NX);
+            CHECK_EQ(mmuext(MMUEXT_COPY_PAGE, block[i] + n, va_to_mfn(table)), 0);
+            above[n] = (block[i] + n) << 12 | (WRITABLE & ~PTE_NX);
         }
-        CHECK_EQ(make_ro(l2), 0);
-        ((u64 *)l3)[i] = va_to_mfn(l2) << 12 | (WRITABLE & ~PTE_NX);
+        CHECK_EQ(make_ro(above), 0);
+        ((u64 *)top)[i] = va_to_mfn(above) << 12 | (WRITABLE & ~PTE_NX);
     }
-    CHECK_EQ(make_ro(l3), 0);
     u64 l4 = va_to_mfn((void *)start_info->pt_base);
 
-    CHECK_EQ(mmu_update_one(l4 << 12 | 8, va_to_mfn(l3) << 12 | (WRITABLE & ~PTE_NX)), 0);
-    if (unpinned)
+    if (form != EMPTY)
+        CHECK_EQ(make_ro(top), 0);
+    for (u32 i = 0; i < (form == EMPTY ? TABLES / 512 : 1); i++)
+        CHECK_EQ(mmu_update_one(l4 << 12 | (8 + i * 8), form == EMPTY ? ((u64 *)top)[i] : va_to_mfn(top) << 12 | (WRITABLE & ~PTE_NX)), 0);
+    if (form != PINNED)
         CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, l4, 0), 0);
     domu_box.words[STARTED] = 1;
     for (;;)
@@ -232,11 +237,11 @@ static void look_at_gap(void)
 }
 
 /* Whoever destroys it gets its events meanwhile: true, if none had to wait for half of the time. */
-static bool ends_in_parts(u64 unpinned)
+static bool ends_in_parts(u64 form)
 {
     domu_create(&g, 1);
     domain_set_max(g.id, DOMU_PFNS + TABLES);
-    domu_load(&g, all_tables, unpinned);
+    domu_load(&g, all_tables, form);
     domu_make_context(&g);
     CHECK_EQ(domu_set_context(&g, 0), 0);
     CHECK_EQ(domu_unpause(&g), 0);
@@ -261,10 +266,10 @@ void test_main(void)
         nobody_waits(which);
     parts(false);
     parts(true);
-    for (u64 unpinned = 0; unpinned < 2; unpinned++) {
+    for (u64 form = 0; form < FORMS; form++) {
         u32 tries = 0;
 
-        while (tries < 5 && !ends_in_parts(unpinned)) /* the emulator itself may have waited */
+        while (tries < 5 && !ends_in_parts(form)) /* the emulator itself may have waited */
             tries++;
         CHECK(tries < 5);
     }

@@ -281,14 +281,15 @@ u32 page_free_unused(struct domain *d)
     return n;
 }
 
-void page_empty_l1(struct page_info *pg)
+void page_empty_table(struct page_info *pg)
 {
     u64 x = READ_ONCE(pg->type_info);
+    enum page_type type = page_type_of(x);
 
-    if ((x & (PGT_OF_L1 | PGT_BUSY)) != PGT_L1_IN_USE ||
+    if (type < PGT_L1 || type > PGT_L3 || (x & (PGT_VALIDATED | PGT_BUSY)) != PGT_VALIDATED ||
         !__atomic_compare_exchange_n(&pg->type_info, &x, x | PGT_BUSY, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return; /* somebody drops it already, or looks at it: it is emptied with its last reference */
-    pv_frame_invalidate(pg, PGT_L1);
+    pv_frame_invalidate(pg, type);
     memset(page_to_virt(pg), 0, PAGE_SIZE);
     __atomic_fetch_and(&pg->type_info, ~PGT_BUSY, __ATOMIC_RELEASE);
 }

@@ -13,8 +13,8 @@ enum page_type { PGT_NONE, PGT_WRITABLE, PGT_L1, PGT_L2, PGT_L3, PGT_L4, PGT_SEG
 #define PGT_VALIDATED (1ULL << 58)
 #define PGT_BUSY (1ULL << 57) /* one vCPU validates or tears down; others wait */
 #define PGT_COUNT_MASK 0xffffffffULL
-#define PGT_OF_L1 (15ULL << PGT_TYPE_SHIFT | PGT_VALIDATED)
-#define PGT_L1_IN_USE ((u64)PGT_L1 << PGT_TYPE_SHIFT | PGT_VALIDATED) /* of these bits */
+#define PGT_IN_USE(type) ((u64)(type) << PGT_TYPE_SHIFT | PGT_VALIDATED)
+#define PGT_USE_MASK PGT_IN_USE(15)
 
 static inline enum page_type page_type_of(u64 type_info) { return (enum page_type)(type_info >> PGT_TYPE_SHIFT); }
 
@@ -35,8 +35,8 @@ int page_unpin(struct domain *d, mfn_t mfn) __may_preempt __must_check; /* 0; -E
  * The next one whose type_info has these bits under the mask, or another one behind some that have not.
  */
 struct page_info *page_list_next(struct domain *d, const struct page_info *after, u64 mask, u64 type) __must_check;
-/* The same: what an L1 table maps goes, the table stays one. No CPU walks it. Other frames are as they are; the caller holds it. */
-void page_empty_l1(struct page_info *pg) __may_preempt;
+/* The same: what an L1, L2 or L3 table has entries for goes, the table stays one. No CPU walks it. Other frames are as they are; the caller holds it. */
+void page_empty_table(struct page_info *pg) __may_preempt;
 /* Frees frames that nobody but the dying domain itself holds, some at a time. How many; 0: there are none where it has looked. */
 u32 page_free_unused(struct domain *d) __must_check;
 void page_disown(struct page_info *pg) __may_preempt; /* neither pinned nor its owner's any more; the caller holds it */
