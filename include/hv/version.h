@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <hv/types.h>
+
 #define CAISSON_VERSION "0.1"
 
-/* The ABI that guests and the toolstack see: Xen 4.17. */
-#define ABI_MAJOR 4
-#define ABI_MINOR 17
+/* Of Xen, whose ABI guests and the toolstack see: major << 16 | minor. Set at boot (xen-version=). */
+extern u32 abi_version;

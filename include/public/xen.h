@@ -316,6 +316,10 @@ struct callback_unregister {
 #define XENVER_guest_handle 8
 #define XENVER_commandline 9
 #define XENVER_build_id 10
+#define XENVER_extraversion2 11 /* these into a buffer behind its size, a u32 */
+#define XENVER_capabilities2 12
+#define XENVER_changeset2 13
+#define XENVER_commandline2 14
 
 struct xen_compile_info {
     char compiler[64], compile_by[16], compile_domain[32], compile_date[32];

@@ -58,6 +58,7 @@ static const struct {
     { "sync_console", { "" } },
     { "watchdog", { "", "force", "off" } },
     { "watchdog_timeout", { "10" } },
+    { "xen-version", { "4.17", "4.20" } },
     { "xpti", { "no" } },
 };
 static const char *const junk[] = {

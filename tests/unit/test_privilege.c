@@ -6,6 +6,7 @@
 #include <hv/grant.h>
 #include <hv/guest_access.h>
 #include <hv/hypercall.h>
+#include <hv/version.h>
 #include <public/grant_table.h>
 
 void page_put_and_type(struct page_info *pg) { (void)pg; }
@@ -94,6 +95,10 @@ static void version_texts(void **state)
     static const char cmdline[] = "com1=115200 loglvl=all";
     char text[1024];
     struct xen_feature_info f = { 0 };
+    struct {
+        u32 len;
+        char buf[64];
+    } var = { .len = 21 };
 
     strlcpy(boot_info.cmdline, cmdline, sizeof(boot_info.cmdline));
     assert_int_equal(ask(XENVER_commandline, text), 0);
@@ -102,7 +107,15 @@ static void version_texts(void **state)
     assert_string_equal(text, "<denied>");
     assert_int_equal(ask(XENVER_get_features, &f), 0);
     assert_false(f.submap & (1u << XENFEAT_dom0));
+    assert_int_equal(ask(XENVER_commandline2, NULL), -EPERM);
+    assert_int_equal(ask(XENVER_changeset2, &var), -EPERM);
+    assert_int_equal(ask(XENVER_extraversion2, NULL), strlen(".caisson-" CAISSON_VERSION));
     calls_as(dom0);
+    assert_int_equal(ask(XENVER_commandline2, NULL), 22);
+    assert_int_equal(ask(XENVER_commandline2, &var), -ENOBUFS);
+    var.len = 22;
+    assert_int_equal(ask(XENVER_commandline2, &var), 22);
+    assert_memory_equal(var.buf, "com1=115200 loglvl=all\0\0", 24); /* without an end of its own */
     assert_int_equal(ask(XENVER_commandline, text), 0);
     assert_string_equal(text, cmdline);
     assert_int_equal(ask(XENVER_changeset, text), 0);

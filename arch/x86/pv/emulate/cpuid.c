@@ -46,7 +46,7 @@ static void hypervisor_leaf(const struct domain *d, u32 leaf, u32 sub, u32 o[4])
         o[2] = 0x65584d4d;
         o[3] = 0x4d4d566e;
         break;
-    case 1: o[0] = (ABI_MAJOR << 16) | ABI_MINOR; break;
+    case 1: o[0] = abi_version; break;
     case 2:
         o[0] = 1;
         o[1] = 0x40000000;
