@@ -43,7 +43,7 @@ toolstack's rights; others get -EPERM before anything else is looked at. What is
         path, text = next((p, t) for p, t in texts if re.search(rf"^long do_{name}\(", t, re.M))
         arguments = arguments.replace("guest_ptr_t ", "*").replace("u64 ", "").replace("void", "")
         prefix = OPERATIONS.get(name)
-        used = set(re.findall(rf"case {prefix}(\w+)", text)) if prefix else ()
+        used = set(re.findall(rf"(?:case|,|{{) {prefix}(?!INTERFACE_)(\w+)", text)) if prefix else ()
         print(f"| {numbers[name]} | `{name}` | {arguments and f'`{arguments}`'} | {who} | {what} | {', '.join(sorted(used))} | `{path}` |")
     print("""
 ## Operations of hypercalls with tables
@@ -59,9 +59,13 @@ has looked at other things. Of domctl, sysctl, platform_op and mca it is the ope
     for name in re.findall(r"X\((\w+)\)", read("include/hv/hypercall.h").partition("SUBOPS_LIST(X)")[2].partition("#define X")[0]):
         prefix = OPERATIONS[name]
         text = next(t for _, t in texts if f"struct subops {name}_table = " in t)
-        for op, who, copies, what in re.findall(rf"\[{prefix}(\w+)\] = {{ ([A-Z |]+), ARG_(\w+)(?:\(([^)]*)\))?,", text):
+        row = rf"\bsubop (rows\w*)\[\]|\[{prefix}(\w+)\] = {{ ([A-Z |]+), ARG_(\w+)(?:\(([^)]*)\))?,"
+        for table, op, who, copies, what in re.findall(row, text):
+            if table:
+                version = table[4:].replace("_", ".").replace(".", " in Xen ", 1)
+                continue
             who = who.replace(" | ", " or ")
-            print(f"| `{name}` | {op} | {defines[prefix + op]} | {who} | {what and f'`{what}`'} | {COPIES[copies]} |")
+            print(f"| `{name}` | {op}{version} | {defines[prefix + op]} | {who} | {what and f'`{what}`'} | {COPIES[copies]} |")
 
 
 def unsupported(texts):

@@ -57,6 +57,13 @@ static const struct subop rows[] = {
     [XEN_DOMCTL_ioport_permission] = { CONTROL, ARG_IN(struct xen_domctl_ioport_permission), .on_domain = domctl_ioport_permission },
 };
 
+/* Those that Xen 4.20 has otherwise: docs/toolstack-versions.md. */
+static const struct subop rows_4_20[] = {
+    [XEN_DOMCTL_createdomain] = { CONTROL, ARG_IN_OUT(struct xen_domctl_createdomain_4_20), .how = FINDS_IT,
+                                  .on_domain = domctl_create_4_20 },
+    [XEN_DOMCTL_getdomaininfo] = { CONTROL, ARG_IN_OUT(struct xen_domctl_getdomaininfo), .how = FINDS_IT, .on_domain = domctl_info_exact },
+};
+
 /* Their first field names the vCPU. */
 _Static_assert(!offsetof(struct xen_domctl_ext_vcpucontext, vcpu) && !offsetof(struct xen_domctl_vcpu_msrs, vcpu) &&
                    !offsetof(struct xen_domctl_vcpucontext, vcpu) && !offsetof(struct xen_domctl_vcpuextstate, vcpu),
@@ -124,7 +131,11 @@ static long call(const struct subop *row, void *arg, __unused void *whole)
     return rc == -ERESTART ? hypercall_again(__HYPERVISOR_domctl, NULL, 0) : rc;
 }
 
-const struct subops domctl_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_domctl,
-                                     ARG_VERSIONED(struct xen_domctl, XEN_DOMCTL_INTERFACE_VERSION), .call = call };
+static const struct subops table_4_20 = { rows_4_20, ARRAY_SIZE(rows_4_20), __HYPERVISOR_domctl,
+                                          ARG_VERSIONED(struct xen_domctl, XEN_DOMCTL_INTERFACE_VERSION_4_20), .call = call };
+const struct subops domctl_table = {
+    rows,         ARRAY_SIZE(rows),    __HYPERVISOR_domctl, ARG_VERSIONED(struct xen_domctl, XEN_DOMCTL_INTERFACE_VERSION),
+    .call = call, .newer = &table_4_20
+};
 
 long do_domctl(guest_ptr_t arg) { return subop_dispatch(&domctl_table, 0, arg, NULL); }

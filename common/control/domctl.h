@@ -11,7 +11,7 @@ typedef long domctl_on_vcpu(struct vcpu *v, void *arg);
 
 /* domctl_life.c */
 void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *info);
-domctl_on_domain domctl_create, domctl_info; /* d NULL: there is none of that id */
+domctl_on_domain domctl_create, domctl_create_4_20, domctl_info, domctl_info_exact; /* d NULL: there is none of that id */
 domctl_on_domain domctl_max_vcpus, domctl_max_mem, domctl_set_handle, domctl_set_virq_owner, domctl_pause, domctl_unpause;
 domctl_on_domain domctl_destroy; /* -ERESTART: to be called again */
 /* domctl_vcpu.c */

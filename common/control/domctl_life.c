@@ -39,6 +39,17 @@ long domctl_create(struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
+/* A word more stands before the last ones: modes of page tables that hardware-virtualised guests may have several of. */
+long domctl_create_4_20(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_createdomain_4_20 c = op->u.createdomain_4_20;
+
+    memcpy(&op->u.createdomain.vmtrace_size, &c.vmtrace_size, sizeof(c) - offsetof(struct xen_domctl_createdomain_4_20, vmtrace_size));
+    long rc = c.altp2m_opts ? -EINVAL : domctl_create(d, op);
+    op->u.createdomain_4_20 = c;
+    return rc;
+}
+
 long domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
 {
     if (op->u.max_vcpus.max != d->max_vcpus || d->state != DOMAIN_CREATED)
@@ -131,15 +142,19 @@ void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *in
     count_vcpus(d, info);
 }
 
-/* Describes the domain with this id or, as the ABI has it, the one with the next higher id: toolstacks walk all domains so. */
-long domctl_info(__unused struct domain *exact, struct xen_domctl *op)
+long domctl_info_exact(struct domain *d, struct xen_domctl *op)
 {
-    struct domain *d = op->domain < DOMID_FIRST_RESERVED ? domain_from_id(op->domain) : NULL;
-
     if (!d)
-        return op->domain < DOMID_FIRST_RESERVED ? -ESRCH : -EINVAL;
+        return -ESRCH;
     domain_describe(d, &op->u.getdomaininfo);
     op->domain = d->id;
-    domain_put(d);
     return 0;
+}
+
+/* Describes the domain with this id or, as the ABI had it, the one with the next higher id: toolstacks walked all domains so. */
+long domctl_info(__unused struct domain *exact, struct xen_domctl *op)
+{
+    struct domain *d __held_domain = op->domain < DOMID_FIRST_RESERVED ? domain_from_id(op->domain) : NULL;
+
+    return op->domain < DOMID_FIRST_RESERVED ? domctl_info_exact(d, op) : -EINVAL;
 }

@@ -116,6 +116,7 @@ static const struct subop rows[] = {
     [PHYSDEVOP_pci_mmcfg_reserved] = { HARDWARE, ARG_IN(u8[24]), .run = op_accept },
     [PHYSDEVOP_pci_device_add] = { HARDWARE, ARG_IN(u8[12]), .run = op_accept },
     [PHYSDEVOP_pci_device_remove] = { HARDWARE, ARG_IN(u8[4]), .run = op_accept },
+    [PHYSDEVOP_pci_device_reset] = { HARDWARE, ARG_IN(u8[8]), .run = op_accept },
 };
 
 const struct subops physdev_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_physdev_op };

@@ -88,8 +88,6 @@ static long cpu_offline(void *arg) { return smp_cpu_offline(((const struct xenpf
 
 static long read_memtype(__unused void *arg) { return -EINVAL; /* no MTRR is shown: the list ends at once */ }
 
-static long set_pminfo(__unused void *arg) { return -ENOSYS; }
-
 static const struct subop rows[] = {
     [XENPF_settime32] = { CONTROL, ARG_IN_OUT(struct xenpf_settime), .run = settime32 },
     [XENPF_settime64] = { CONTROL, ARG_IN_OUT(struct xenpf_settime64), .run = settime64 },
@@ -98,7 +96,6 @@ static const struct subop rows[] = {
     [XENPF_enter_acpi_sleep] = { CONTROL, ARG_IN_OUT(struct xenpf_enter_acpi_sleep), .run = enter_sleep },
     [XENPF_get_cpuinfo] = { CONTROL, ARG_IN_OUT(struct xenpf_pcpuinfo), .run = get_cpuinfo },
     [XENPF_read_memtype] = { CONTROL, ARG_NONE, .run = read_memtype },
-    [XENPF_set_processor_pminfo] = { CONTROL, ARG_NONE, .run = set_pminfo },
     [XENPF_cpu_online] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol), .run = cpu_online },
     [XENPF_cpu_offline] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol), .run = cpu_offline },
 };

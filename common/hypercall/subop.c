@@ -22,6 +22,18 @@ struct versioned {
     u32 cmd, version;
 };
 
+/* The table that has this operation as a version of the interface has it. NULL: there is no such version. */
+static const struct subops *of_version(const struct subops *table, u32 version, u64 cmd)
+{
+    const struct subops *newer = table->newer;
+
+    if (version == table->version)
+        return table;
+    if (!newer || version != newer->version)
+        return NULL;
+    return cmd < newer->count && newer->rows[index_nospec(cmd, newer->count)].run ? newer : table;
+}
+
 long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, void *target)
 {
     u64 arg[SUBOP_MAX_ARG / 8] = { 0 }; /* nothing of the stack goes out */
@@ -32,9 +44,10 @@ long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, 
     if (table->version) {
         if (copy_from_guest(arg, guest_arg, table->whole))
             return -EFAULT;
-        if (versioned->version != table->version)
-            return -EACCES;
         cmd = versioned->cmd;
+        table = of_version(table, versioned->version, cmd);
+        if (!table)
+            return -EACCES;
     }
     long rc = subop_find(table, cmd, &row);
     if (rc)

@@ -74,6 +74,7 @@ struct subops {
     u32 version, whole, head; /* version 0: none. whole, head: bytes of the argument, and of it before the union */
     /* Runs a row that is not for `run`; may preempt. target: what the handler of the hypercall has given. */
     long (*call)(const struct subop *row, void *arg, void *target);
+    const struct subops *newer; /* the rows that a newer version has otherwise; the others are these. NULL: there is one version */
 };
 
 /* Columns of a table whose argument is a whole structure with version, operation and union. */

@@ -4,7 +4,8 @@
 
 #include <public/xen.h>
 
-#define XEN_DOMCTL_INTERFACE_VERSION 0x00000015
+#define XEN_DOMCTL_INTERFACE_VERSION 0x00000015      /* Xen 4.17 */
+#define XEN_DOMCTL_INTERFACE_VERSION_4_20 0x00000017 /* since Xen 4.19 */
 
 #define XEN_DOMCTL_createdomain 1
 #define XEN_DOMCTL_destroydomain 2
@@ -69,6 +70,14 @@ struct xen_domctl_createdomain {
     uint32_t flags, iommu_opts, max_vcpus, max_evtchn_port;
     int32_t max_grant_frames, max_maptrack_frames; /* below 0: as many as there may be */
     uint32_t grant_opts, vmtrace_size, cpupool_id;
+    struct xen_arch_domainconfig arch;
+};
+struct xen_domctl_createdomain_4_20 {
+    uint32_t ssidref;
+    uint8_t handle[16];
+    uint32_t flags, iommu_opts, max_vcpus, max_evtchn_port;
+    int32_t max_grant_frames, max_maptrack_frames;
+    uint32_t grant_opts, altp2m_opts, vmtrace_size, cpupool_id;
     struct xen_arch_domainconfig arch;
 };
 
@@ -231,6 +240,7 @@ struct xen_domctl {
     uint16_t _pad[3];
     union {
         struct xen_domctl_createdomain createdomain;
+        struct xen_domctl_createdomain_4_20 createdomain_4_20;
         struct xen_domctl_getdomaininfo getdomaininfo;
         struct xen_domctl_max_mem max_mem;
         struct xen_domctl_getpageframeinfo3 getpageframeinfo3;

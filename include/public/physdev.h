@@ -20,6 +20,7 @@
 #define PHYSDEVOP_pci_mmcfg_reserved 24
 #define PHYSDEVOP_pci_device_add 25
 #define PHYSDEVOP_pci_device_remove 26
+#define PHYSDEVOP_pci_device_reset 32
 
 struct physdev_irq_status_query {
     uint32_t irq, flags;

@@ -10,7 +10,6 @@
 #define XENPF_efi_runtime_call 49
 #define XENPF_firmware_info 50
 #define XENPF_enter_acpi_sleep 51
-#define XENPF_set_processor_pminfo 54
 #define XENPF_get_cpuinfo 55
 #define XENPF_cpu_online 56
 #define XENPF_cpu_offline 57

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compares sizes, offsets and numbers of include/public with the distribution's libxen-dev headers."""
+"""Compares sizes, offsets and numbers of include/public with the headers of libxen-dev, of Debian 12 (Xen 4.17) or of Debian 13 (4.20)."""
 import os
 import re
 import subprocess
@@ -8,6 +8,8 @@ import sys
 import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, f"{TOP}/tools")
+from caisson import packages  # noqa: E402
 
 # Our structure: (the distribution's spelling, or None for the same, and its fields)
 STRUCTS = {
@@ -172,6 +174,8 @@ OURS = ["xen", "memory", "event_channel", "vcpu", "physdev", "platform", "grant_
 THEIRS = ["xen", "memory", "event_channel", "vcpu", "sched", "physdev", "platform", "grant_table", "callback", "version",
           "features", "nmi", "elfnote", "arch-x86/xen-mca", "hypfs", "domctl", "sysctl"]
 OUR_OWN_NUMBERS = {"NR_VIRQS"}
+# Version of the headers: what it has otherwise than 4.17, and the name of that here.
+OTHERWISE = {"4.17": {}, "4.20": {n: n + "_4_20" for n in ("xen_domctl_createdomain", "XEN_DOMCTL_INTERFACE_VERSION")}}
 
 
 def numbers():
@@ -185,32 +189,36 @@ def numbers():
     return names
 
 
-def values(directory, includes, prelude, theirs):
+def values(directory, includes, prelude, theirs, otherwise=(), flags=()):
+    otherwise = dict(otherwise)
     lines = ["#include <stddef.h>", "#include <stdint.h>", "#include <stdio.h>", prelude]
     lines += [f"#include {i}" for i in includes]
     lines.append("int main(void) {")
     for name, (other, fields) in STRUCTS.items():
-        c = f"struct {other if theirs and other else name}"
+        c = f"struct {other if theirs and other else otherwise.get(name, name)}"
         if name not in NO_SIZE:
             lines.append(f'printf("sizeof {name} %zu\\n", sizeof({c}));')
         for f in fields.split():
             lines.append(f'printf("{name}.{f} %zu\\n", offsetof({c}, {f}));')
     for n in numbers():
-        lines.append(f"#ifdef {n}\nprintf(\"{n} %lld\\n\", (long long)({n}));\n#endif")
+        value = otherwise.get(n, n)
+        lines.append(f"#ifdef {value}\nprintf(\"{n} %lld\\n\", (long long)({value}));\n#endif")
     lines.append("return 0; }")
     source, program = f"{directory}/p.c", f"{directory}/p"
     with open(source, "w") as f:
         f.write("\n".join(lines))
-    subprocess.run(["gcc", "-w", f"-I{TOP}/include", "-o", program, source], check=True)
+    subprocess.run(["gcc", "-w", *flags, f"-I{TOP}/include", "-o", program, source], check=True)
     out = subprocess.run([program], capture_output=True, text=True, check=True).stdout
     return dict(line.rsplit(" ", 1) for line in out.splitlines())
 
 
 def main():
+    version, = sys.argv[1:]
+    flags = ("-isystem", packages.download_headers(f"{TOP}/build/cache")) if version == "4.20" else ()
     with tempfile.TemporaryDirectory() as d:
-        ours = values(d, [f"<public/{h}.h>" for h in OURS], "", False)
+        ours = values(d, [f"<public/{h}.h>" for h in OURS], "", False, OTHERWISE[version])
         theirs = values(d, [f"<xen/{h}.h>" for h in THEIRS],
-                        "#define __XEN_TOOLS__ 1\n#define __XEN_INTERFACE_VERSION__ 0x00040e00\n#include <string.h>", True)
+                        "#define __XEN_TOOLS__ 1\n#define __XEN_INTERFACE_VERSION__ 0x00040e00\n#include <string.h>", True, flags=flags)
     bad = [f"{k}: ours {v}, libxen-dev {theirs[k]}" for k, v in ours.items() if k in theirs and theirs[k] != v]
     missing = [k for k in ours if k not in theirs]
     print("\n".join(bad))

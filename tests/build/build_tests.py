@@ -55,10 +55,10 @@ def generated_documents():
         need(text == open(f"{TOP}/docs/{name}.md").read(), f"docs/{name}.md is stale: run 'make docs'")
 
 
-@test("build: ABI layouts against libxen-dev")
-def abi_layouts():
-    """Our public headers and the distribution's have the same sizes and offsets."""
-    command("python3", "tests/build/abi_layout.py")
+@test("build: ABI layouts against libxen-dev {version}", each=[{"version": "4.17"}, {"version": "4.20"}])
+def abi_layouts(version):
+    """Our public headers and those of Debian 12 and 13 have the same sizes and offsets."""
+    command("python3", "tests/build/abi_layout.py", version)
 
 
 @test("build: every header compiles alone")

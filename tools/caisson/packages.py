@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 import zlib
 
@@ -165,6 +166,22 @@ def download_xen(cache):
             if subprocess.run(command, cwd=root).returncode:
                 raise Trouble("Xen 4.17 cannot be had: is this Debian 12 with its usual package sources?")
     return path
+
+
+def download_headers(cache):
+    """Xen's public headers of Debian 13, where 4.20's are: a folder for gcc's -isystem."""
+    root = os.path.join(cache, "libxen-dev-4.20")
+    with open(root + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other
+        if not os.path.exists(root):
+            options = _private_root(cache, "trixie")
+            with tempfile.TemporaryDirectory(dir=cache) as unpacked:
+                step("downloading libxen-dev of trixie")
+                for command in (["apt-get", "-qq"] + options + ["download", "libxen-dev"], ["sh", "-c", "dpkg-deb -x libxen-dev_*.deb ."]):
+                    if subprocess.run(command, cwd=unpacked).returncode:
+                        raise Trouble("libxen-dev of Debian 13 cannot be had: is this Debian 12 with its usual package sources?")
+                shutil.move(os.path.join(unpacked, "usr", "include"), root)
+    return root
 
 
 def download_qemu(cache):
