@@ -69,7 +69,6 @@ static long sched_id(void *arg)
     return 0;
 }
 
-/* A vCPU that is woken runs as soon as it is its turn: there is no rate limit, which is how credit2 has it with 0. */
 static long scheduler_op(void *arg)
 {
     struct xen_sysctl_scheduler_op *op = arg;
@@ -80,19 +79,14 @@ static long scheduler_op(void *arg)
         return -ESRCH;
     if (op->sched_id != XEN_SCHEDULER_CREDIT2)
         return -EINVAL;
-    if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo)
-        return op->u.sched_credit2.ratelimit_us ? -EOPNOTSUPP : 0;
-    op->u.sched_credit2.ratelimit_us = 0;
+    u32 *limit = &op->u.sched_credit2.ratelimit_us;
+    if (op->cmd == XEN_SYSCTL_SCHEDOP_getinfo)
+        *limit = sched_ratelimit_us;
+    else if (*limit && (*limit < XEN_SYSCTL_SCHED_RATELIMIT_MIN || *limit > XEN_SYSCTL_SCHED_RATELIMIT_MAX))
+        return -EINVAL;
+    else
+        WRITE_ONCE(sched_ratelimit_us, *limit);
     return 0;
-}
-
-static u32 count_domains(void)
-{
-    u32 n = 0;
-
-    for_each_domain(d)
-        n++;
-    return n;
 }
 
 static long cpupool_op(void *arg)
@@ -104,7 +98,9 @@ static long cpupool_op(void *arg)
     switch (op->op) {
     case XEN_SYSCTL_CPUPOOL_OP_INFO:
         op->sched_id = XEN_SCHEDULER_CREDIT2;
-        op->n_dom = count_domains();
+        op->n_dom = 0;
+        for_each_domain(d)
+            op->n_dom++;
         return cpumap_write(&op->cpumap, cpuset_read(&cpus_online));
     case XEN_SYSCTL_CPUPOOL_OP_FREEINFO: return cpumap_write(&op->cpumap, CPUSET_NONE);
     case XEN_SYSCTL_CPUPOOL_OP_ADDCPU: return -ENODEV; /* no CPU is free */

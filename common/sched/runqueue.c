@@ -150,16 +150,22 @@ static struct percpu *rq_choose_cpu(const struct vcpu *v)
     return cpuset_test(soft, last->id) && READ_ONCE(rq_of(last)->nr_queued) == 0 ? last : least_loaded(soft);
 }
 
-/* Inserts v into rq, whose lock is held; true: v should run before the vCPU that runs there. */
-static bool rq_add_vcpu(struct runqueue *rq, struct vcpu *v)
+/* Inserts v into rq, its CPU's, whose lock is held and is released here. Whoever should run it is interrupted. */
+static void rq_add_vcpu(struct runqueue *rq, struct vcpu *v)
 {
     u64 floor = rq->vtime > WAKE_CREDIT_NS ? rq->vtime - WAKE_CREDIT_NS : 0;
+    struct percpu *c = v->cpu;
 
     if (rq->running)
         rq_charge(rq, rq->running, system_time_ns());
     v->sched.vtime = MAX(v->sched.vtime, floor);
     rq_insert(rq, v);
-    return !rq->running || v->sched.vtime < rq->running->sched.vtime;
+    bool preempt = !rq->running || v->sched.vtime < rq->running->sched.vtime;
+    spin_unlock(&rq->lock);
+    if (preempt)
+        softirq_raise_on(c, SOFTIRQ_SCHEDULE);
+    else
+        rq_call_idle(v);
 }
 
 /*
@@ -203,12 +209,7 @@ void sched_enqueue(struct vcpu *v, struct percpu *c)
     /* Its lead or lag goes with it. */
     v->sched.vtime = v->sched.vtime > v->sched.moved_from ? rq->vtime + (v->sched.vtime - v->sched.moved_from) :
                                                             rq->vtime - MIN(rq->vtime, v->sched.moved_from - v->sched.vtime);
-    bool preempt = rq_add_vcpu(rq, v);
-    spin_unlock(&rq->lock);
-    if (preempt)
-        softirq_raise_on(c, SOFTIRQ_SCHEDULE);
-    else
-        rq_call_idle(v);
+    rq_add_vcpu(rq, v);
     /*
      * CPU B (sched_cpu_leave()) takes c out of cpus_schedulable, then empties its queue. If it was emptied before v came, we see here that c is
      * gone, since c's lock was taken after that, and empty it again: nobody else would.
@@ -234,21 +235,15 @@ void sched_vacate(struct percpu *c)
 void sched_place(struct runqueue *rq, struct vcpu *v, u64 now)
 {
     struct percpu *c = rq_choose_cpu(v);
-    bool preempt = false;
 
     v->sched.runnable_since = now;
     if (c == v->cpu) {
-        preempt = rq_add_vcpu(rq, v);
+        rq_add_vcpu(rq, v);
+    } else {
+        set_out(rq, v, c);
         spin_unlock(&rq->lock);
-        if (preempt)
-            softirq_raise_on(c, SOFTIRQ_SCHEDULE);
-        else
-            rq_call_idle(v);
-        return;
+        sched_enqueue(v, c);
     }
-    set_out(rq, v, c);
-    spin_unlock(&rq->lock);
-    sched_enqueue(v, c);
 }
 
 /* Takes the first vCPU off queue `from` that may run on c and has waited since `before`. */

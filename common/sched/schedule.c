@@ -68,6 +68,8 @@ void runstate_change(struct vcpu *v, int state, u64 now)
     v->runstate.state = state;
 }
 
+u32 sched_ratelimit_us;
+
 static void slice_over(__unused void *data) { softirq_raise(SOFTIRQ_SCHEDULE); }
 
 void sched_vcpu_init(struct vcpu *v)
@@ -247,7 +249,7 @@ static struct vcpu *pop_unpaused(struct runqueue *rq, u64 now)
 
 static void get_next(struct percpu *c, struct runqueue *rq, struct vcpu *next, u64 now)
 {
-    u64 slice = MAX(SLICE_NS / (rq->nr_queued + 1), SLICE_MIN_NS);
+    u64 slice = MAX(SLICE_NS / (rq->nr_queued + 1), MAX(SLICE_MIN_NS, READ_ONCE(sched_ratelimit_us) * 1000ULL));
 
     if (cpuset_test(cpuset_read(&cpus_idle), c->id))
         cpuset_clear_atomic(&cpus_idle, c->id);
@@ -291,6 +293,18 @@ static void call_for_queued(const struct runqueue *rq)
         rq_call_idle(v);
 }
 
+/* Whether prev goes on, whoever waits, as it has not run for the rate limit yet; if so, there is a choice when it has. */
+static bool keeps_its_turn(struct percpu *c, const struct runqueue *rq, struct vcpu *prev, u64 now)
+{
+    u64 until = MIN(prev->runstate.state_entry_time + READ_ONCE(sched_ratelimit_us) * 1000ULL, prev->sched.slice_end);
+
+    if (now >= until || held_by(prev) || prev->sched.yields || !sched_may_run_on(prev, c))
+        return false;
+    timer_set(&prev->sched.slice_timer, until);
+    call_for_queued(rq);
+    return true;
+}
+
 void schedule(void)
 {
     struct percpu *c = this_cpu();
@@ -302,6 +316,10 @@ void schedule(void)
     bool known_idle = look_elsewhere(c, rq, prev);
     spin_lock(&rq->lock);
     now = system_time_ns(); /* under the lock: it only grows for all that the lock guards */
+    if (unlikely(READ_ONCE(sched_ratelimit_us)) && !known_idle && keeps_its_turn(c, rq, prev, now)) {
+        spin_unlock(&rq->lock);
+        return;
+    }
     if (!prev->is_idle)
         put_prev(c, rq, prev, now);
     next = pop_unpaused(rq, now);

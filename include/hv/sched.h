@@ -18,6 +18,9 @@ struct percpu;
 #define SCHED_WEIGHT_DEFAULT 256
 #define SCHED_WEIGHT_MAX 65535
 
+/* So long a vCPU runs before one that wakes may take its CPU; 0: no time at all. Written by sysctl. */
+extern u32 sched_ratelimit_us;
+
 /* What the scheduler has done with a vCPU. Changed under the run-queue lock of vcpu.cpu. */
 enum sched_state {
     SCHED_BLOCKED, /* on no queue; also while it is down */

@@ -132,6 +132,8 @@ struct xen_sysctl_cpupool_op {
 
 #define XEN_SYSCTL_SCHEDOP_putinfo 0
 #define XEN_SYSCTL_SCHEDOP_getinfo 1
+#define XEN_SYSCTL_SCHED_RATELIMIT_MIN 100 /* us */
+#define XEN_SYSCTL_SCHED_RATELIMIT_MAX 500000
 struct xen_sysctl_credit2_schedule {
     uint32_t ratelimit_us;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Shares of two CPUs: fair among equals, bounded by a cap, kept to where affinity says; CPUs go and come back. */
+/* Shares of two CPUs: fair among equals, bounded by a cap, kept to where affinity says, in turns of at least the rate limit; CPUs go and come back. */
 #include "smp.h"
+#include <public/sysctl.h>
 
 #define WINDOW_NS 1000000000UL
 #define HOGS 3
@@ -106,6 +107,39 @@ static void cap(void)
     CHECK_EQ(set_params(256, 0), 0);
 }
 
+static long set_ratelimit(u32 us)
+{
+    static struct xen_sysctl op = { .cmd = XEN_SYSCTL_scheduler_op, .interface_version = XEN_SYSCTL_INTERFACE_VERSION };
+
+    op.u.scheduler_op = (struct xen_sysctl_scheduler_op){ 0, XEN_SCHEDULER_CREDIT2, XEN_SYSCTL_SCHEDOP_putinfo, { { us } } };
+    return HYPERCALL1(__HYPERVISOR_sysctl, &op);
+}
+
+/* The shortest of some sleeps that should take 1 ms, beside a vCPU that computes. */
+static u64 shortest_sleep(void)
+{
+    u64 least = ~0UL;
+
+    for (u32 i = 0; i < 10; i++) {
+        u64 from = smp_time(0);
+        smp_sleep_until(0, from + 1000000);
+        u64 took = smp_time(0) - from;
+        least = took < least ? took : least;
+    }
+    return least;
+}
+
+static void ratelimit(void)
+{
+    CHECK_EQ(smp_pin(0, 1), 0);
+    CHECK(shortest_sleep() < 50000000);
+    CHECK_EQ(set_ratelimit(100000), 0);
+    CHECK(shortest_sleep() >= 100000000);
+    CHECK_EQ(set_ratelimit(0), 0);
+    CHECK(shortest_sleep() < 50000000);
+    CHECK_EQ(smp_pin(0, 3), 0);
+}
+
 static void hotplug(void)
 {
     CHECK_EQ(smp_cpu_change(XENPF_cpu_offline, 0), -22);
@@ -132,6 +166,7 @@ void test_main(void)
     check_shares(667, 667, 667, 150);
     affinity();
     cap();
+    ratelimit();
     hotplug();
     check_shares(667, 667, 667, 150);
 }

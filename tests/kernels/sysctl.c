@@ -149,6 +149,14 @@ static void scheduler(void)
     op.u.scheduler_op = (struct xen_sysctl_scheduler_op){ 0, XEN_SCHEDULER_CREDIT2, XEN_SYSCTL_SCHEDOP_getinfo, { .align[0] = 7 } };
     CHECK_EQ(sysctl(XEN_SYSCTL_scheduler_op), 0);
     CHECK_EQ(op.u.scheduler_op.u.sched_credit2.ratelimit_us, 0);
+    op.u.scheduler_op.cmd = XEN_SYSCTL_SCHEDOP_putinfo;
+    op.u.scheduler_op.u.sched_credit2.ratelimit_us = XEN_SYSCTL_SCHED_RATELIMIT_MAX + 1;
+    CHECK_EQ(sysctl(XEN_SYSCTL_scheduler_op), ERR_INVAL);
+    op.u.scheduler_op.u.sched_credit2.ratelimit_us = XEN_SYSCTL_SCHED_RATELIMIT_MIN - 1;
+    CHECK_EQ(sysctl(XEN_SYSCTL_scheduler_op), ERR_INVAL);
+    op.u.scheduler_op.cmd = XEN_SYSCTL_SCHEDOP_getinfo;
+    CHECK_EQ(sysctl(XEN_SYSCTL_scheduler_op), 0);
+    CHECK_EQ(op.u.scheduler_op.u.sched_credit2.ratelimit_us, 0);
     op.u.scheduler_op.cpupool_id = 1;
     CHECK_EQ(sysctl(XEN_SYSCTL_scheduler_op), ERR_SRCH);
     op.u.scheduler_op.cpupool_id = 0;
