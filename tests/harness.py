@@ -240,12 +240,16 @@ def direct(module, args, **kw):
 
 
 def run_linux(boot, timeout, smp=1, **machine_words):
+    """run_machine(machine.command(boot, ...)) for a Linux."""
+    return run_patching(machine.command(boot, smp=smp, **machine_words), timeout, smp)
+
+
+def run_patching(args, timeout, smp):
     """
-    run_machine(machine.command(boot, ...)) for a Linux. With several CPUs it runs on a newer emulator: QEMU before 8.1 translates code
-    without holding its page, and Linux patches its code while it runs. A CPU could keep what stood there for a moment: such a run says
-    nothing. Nor does one whose emulator fails an assertion of its own, as the newer one does now and then where memory is mapped anew.
+    run_machine() for a machine with Linux. With several CPUs it runs on a newer emulator: QEMU before 8.1 translates code without holding
+    its page, and Linux patches its code while it runs. A CPU could keep what stood there for a moment: such a run says nothing. Nor does
+    one whose emulator fails an assertion of its own, as the newer one does now and then where memory is mapped anew.
     """
-    args = machine.command(boot, smp=smp, **machine_words)
     if smp > 1:
         args = packages.download_qemu(f"{BUILD}/cache") + args[1:]
     for _ in range(3):

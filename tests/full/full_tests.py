@@ -12,7 +12,7 @@ import threading
 
 from caisson import debian, guests, images, machine, packages
 from guests import dom0
-from harness import BUILD, ELF, OUT, TOP, Dialogue, clean, command, linux, need, once, run_machine, test, test_kernel
+from harness import BUILD, ELF, OUT, TOP, Dialogue, clean, command, linux, need, once, run_machine, run_patching, test, test_kernel
 
 STRESS = int(os.environ.get("CAISSON_STRESS_SECONDS", "600"))
 AUDIT = re.compile(r"unused (\d+) writable (\d+) L1 (\d+) L2 (\d+) L3 (\d+) L4 (\d+) descriptors (\d+): audit (\w+)")
@@ -88,7 +88,7 @@ def with_guests():
     args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache"), script, hv="loglvl=all guest_loglvl=all", smp=2, mem="3G",
                           extra=["-drive", f"file={machine.value(files)},format=raw,if=none,id=files,readonly=on", "-device",
                                  "virtio-blk-pci,drive=files,serial=files"])
-    r = run_machine(args, 3600)
+    r = run_patching(args, 3600, smp=2)
     clean(r)
     return r
 
