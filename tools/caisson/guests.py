@@ -40,6 +40,8 @@ START = """#!/bin/busybox sh
 /bin/busybox mkdir -p /dev/pts
 /bin/busybox mount -t devpts devpts /dev/pts
 /bin/busybox --install -s /bin 2>/dev/null
+# Those of /sbin do without an init.
+/bin/busybox rm /bin/poweroff /bin/reboot
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-linux}
 cd /root
 for m in $(cat /modules/order); do insmod /modules/$m.ko; done
@@ -60,6 +62,7 @@ echo 'XENCONSOLED_ARGS=--log=all' > /etc/default/xen
 case " $(cat /proc/cmdline) " in
 *" caisson.batch "*) bash /script; poweroff -f ;;
 esac
+export PS1='dom0# '
 setsid cttyhack bash /script
 while :; do
     setsid cttyhack bash -l
@@ -80,6 +83,7 @@ case " $(cat /proc/cmdline) " in
 *" caisson.batch "*) poweroff -f ;;
 *" caisson.commands "*) stty -echo; while read -r line; do eval "$line"; done ;;
 esac
+export PS1='guest# '
 while :; do
     setsid cttyhack sh -l
 done
@@ -147,7 +151,7 @@ vif = ["bridge=xenbr0"]
 """
 SHELL = """xl list
 xl create -q /root/guest.cfg && echo "xl console guest: Ctrl-] comes back to dom0" && xl console guest
-echo "This is dom0. 'xl create -c /root/guest.cfg', 'xl list', 'xl console guest', 'xl destroy guest'; 'poweroff -f' ends the machine."
+echo "This is dom0. 'xl create -c /root/guest.cfg', 'xl list', 'xl console guest', 'xl destroy guest'; 'poweroff' ends the machine."
 """
 REPORT = """log=/var/log/xen/console/guest-guest.log
 began=$(cut -d' ' -f1 /proc/uptime)
@@ -294,6 +298,7 @@ def dom0_initramfs(path, cache, kernel, script, files=()):
     """script: bash, run when the daemons are up. files: {path in dom0: file here} to add, such as a guest's kernel."""
     added = {name: (stat.S_IFREG | 0o644, open(file, "rb").read()) for name, file in dict(files).items()}
     own = _links() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)}
+    own |= {f"usr/sbin/{name}": _program(END) for name in ("poweroff", "reboot")}
     with open(toolstack(cache), "rb") as f:
         return images.write_if_changed(path, f.read() + _archive(own | added))
 
