@@ -82,6 +82,7 @@ console() {
     need "its own report" has "guest: 2 vCPUs" $LOGS/guest-g.log
     need "a command in it" is "$(inside g 'echo $((6 * 7))')" 42
     need "status of a command in it" gone inside g "false"
+    need "status of one that is none" gone inside g "true & ;"
     timeout 100 xl console g >/tmp/console 2>&1 &
     sleep 2
     inside g 'echo through xl console'

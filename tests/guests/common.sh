@@ -88,11 +88,11 @@ nothing_left() { # FREE
     await "no loop device, no interface" eval '[ -z "$(losetup -a)" ] && ! ls /sys/class/net | grep -q vif'
 }
 
-# inside NAME COMMAND: run by the guest's shell; its output and its status.
+# inside NAME COMMAND: run by the guest's shell, which a command with an error in its syntax does not end; its output and its status.
 inside() {
     local id=$RANDOM$RANDOM log=$LOGS/guest-$1.log tty status
     tty=$(xenstore-read /local/domain/"$(xl domid "$1")"/console/tty)
-    echo "echo start-$id; { $2 ; } 2>&1; echo end-$id-\$?" >"$tty"
+    echo "echo start-$id; command eval $(printf %q "$2") 2>&1; echo end-$id-\$?" >"$tty"
     await "$1 answers" has "^end-$id-[0-9]" "$log"
     tr -d '\r' <"$log" | sed -n "/^start-$id/,/^end-$id/p" | sed '1d;$d'
     status=$(sed -n "s/^end-$id-\([0-9]*\).*/\1/p" "$log")
