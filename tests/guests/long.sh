@@ -88,34 +88,125 @@ ended() {
     await "what is done" has "Action for shutdown reason code $1 is $2$" /var/log/xen/xl-e.log
 }
 
+# again: it has been started anew, and comes to its shell; then it goes.
+again() {
+    await "a new one" eval '[ "$(xl domid e)" = $((id + 1)) ]'
+    up e
+    need "xl destroy" xl destroy e
+}
+
+# kept CODE STATE
+kept() {
+    ended "$1" preserve
+    need "it is there" is "$(state e)" "$2"
+    need "with its memory" free_is $(($(cat /tmp/free) - 112))
+    need "xl destroy" xl destroy e
+    nothing_left "$(cat /tmp/free)"
+}
+
 preserved() {
     local id
     begin "on_poweroff='preserve'"
     xl shutdown e
-    ended 0 preserve
-    need "it is there" is "$(state e)" ---s--
-    need "with its memory" free_is $(($(cat /tmp/free) - 112))
-    need "xl destroy" xl destroy e
+    kept 0 ---s--
     begin "on_reboot='preserve'"
     xl reboot e
-    ended 1 preserve
-    need "it is there" is "$(state e)" ---sr-
+    kept 1 ---sr-
+    begin "on_crash='preserve'"
+    xl sysrq e c
+    kept 3 ---sc-
+}
+step "on_poweroff, on_reboot, on_crash: preserve" preserved
+
+restarted() {
+    local id
+    begin "on_poweroff='restart'"
+    xl shutdown e
+    ended 0 restart
+    again
+    begin "on_reboot='destroy'"
+    xl reboot e
+    ended 1 destroy
+    await "it has gone" gone xl list e
+    begin "on_crash='restart'"
+    xl sysrq e c
+    ended 3 restart
+    again
+    nothing_left "$(cat /tmp/free)"
+}
+step "on_poweroff, on_reboot, on_crash: restart, destroy" restarted
+
+renamed() {
+    local id
+    begin "on_crash='rename-restart'"
+    xl sysrq e c
+    ended 3 rename-restart
+    await "a new one" eval '[ "$(xl domid e)" = $((id + 1)) ]'
+    up e
+    need "the old one has another name" eval "xl domname $id | grep -q '^e-[0-9]*T[0-9]*Z$'"
+    need "and has crashed" is "$(state "$id")" ---sc-
+    need "both have their memory" free_is $(($(cat /tmp/free) - 2 * 112))
+    need "xl destroy" xl destroy "$id"
     need "xl destroy" xl destroy e
     nothing_left "$(cat /tmp/free)"
 }
-step "on_poweroff, on_reboot: preserve" preserved
+step "on_crash: rename-restart" renamed
 
+updated() {
+    local id
+    begin "vcpus=1"
+    need "as it was created" is "$(inside e nproc)" 1
+    guest e "vcpus=2"
+    need "xl config-update" xl config-update e /root/e.cfg
+    xl reboot e
+    await "a new one" eval '[ "$(xl domid e)" = $((id + 1)) ]'
+    up e
+    need "as the new configuration says" is "$(inside e nproc)" 2
+    need "xl destroy" xl destroy e
+    nothing_left "$(cat /tmp/free)"
+}
+step "xl config-update" updated
+
+# Killed ever later, until it is ready before.
 killed() {
-    local tenths d
+    local tenths=1 d half=0
     head -c 1048576 /dev/zero >/root/disk.img
     guest h "disk=['/root/disk.img,raw,xvda,w']" "vif=['bridge=xenbr0']"
-    for tenths in 1 2 3 4 5 6 8 10 12 15 20; do
-        timeout -s KILL "$((tenths / 10)).$((tenths % 10))" xl create -q /root/h.cfg
-        for d in $(xl list | awk 'NR > 2 { print $(NF - 4) }'); do need "xl destroy" xl destroy "$d"; done
-        await "memory as before, $tenths" free_is "$(cat /tmp/free)"
+    until timeout -s KILL $((tenths / 10)).$((tenths % 10)) xl create -q /root/h.cfg; do
+        for d in $(xl list | awk 'NR > 2 { print $(NF - 4) }'); do
+            need "xl destroy" xl destroy "$d"
+            half=$((half + 1))
+        done
+        nothing_left "$(cat /tmp/free)"
+        tenths=$((tenths + tenths / 4 + 1))
     done
-    need "the next one comes" xl create -q /root/h.cfg
+    need "there was something to destroy" [ $half -gt 0 ]
     up h
     need "xl destroy" xl destroy h
+    nothing_left "$(cat /tmp/free)"
 }
 step "xl create that is killed half-way: xl destroy takes the rest" killed
+
+together() {
+    local i sum
+    for i in 1 2 3 4 5 6 7 8; do
+        guest t$i "vif=['bridge=xenbr0']"
+        need "xl create" xl create -q /root/t$i.cfg
+    done
+    for i in 1 2 3 4 5 6 7 8; do up t$i; done
+    inside t1 'head -c 1048576 /dev/urandom >/tmp/there; httpd -p 7000 -h /tmp'
+    sum=$(inside t1 'sha256sum </tmp/there')
+    for i in 2 5 8; do
+        inside t$i "wget -q -O /tmp/got http://$(address t1):7000/there"
+        need "from one to another" is "$(inside t$i 'sha256sum </tmp/got')" "$sum"
+    done
+    for i in 4 8 1; do need "xl destroy" xl destroy t$i; done
+    for i in 2 3 5 6 7; do need "the others go on" is "$(inside t$i 'echo well')" well; done
+    : >$LOGS/guest-t4.log
+    need "xl create" xl create -q /root/t4.cfg
+    for i in 3 2; do need "xl shutdown" xl shutdown -w t$i; done
+    up t4
+    for i in 7 4 6 5; do need "xl destroy" xl destroy t$i; done
+    nothing_left "$(cat /tmp/free)"
+}
+step "eight guests with networks between them" together
