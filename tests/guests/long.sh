@@ -152,6 +152,27 @@ renamed() {
 }
 step "on_crash: rename-restart" renamed
 
+dumped() {
+    local id what core=/var/lib/xen/dump/e
+    mount -t tmpfs -o size=160M tmpfs /var/lib/xen/dump
+    for what in destroy restart; do
+        begin "on_crash='coredump-$what'"
+        inside e 'i=0; while [ $i -lt 64 ]; do printf "%-4096s" "page-$i-of-the-guest"; i=$((i + 1)); done >/tmp/pages'
+        xl sysrq e c
+        ended 3 coredump-$what
+        await "it has gone" gone xl list "$id"
+        strings -n 16 $core | grep -o 'page-[0-9]*-of-the-guest\|panic - not syncing: sysrq triggered crash' | sort -u >/tmp/words
+        need "what it wrote" is "$(grep -c page- /tmp/words)" 64
+        need "its last words" has "sysrq triggered crash" /tmp/words
+        rm $core
+        [ $what = destroy ] || again
+        need "no other comes" gone xl list e
+    done
+    umount /var/lib/xen/dump
+    nothing_left "$(cat /tmp/free)"
+}
+step "on_crash: coredump-destroy, coredump-restart" dumped
+
 updated() {
     local id
     begin "vcpus=1"
@@ -166,6 +187,36 @@ updated() {
     nothing_left "$(cat /tmp/free)"
 }
 step "xl config-update" updated
+
+# fails SENTENCE LINE...: no guest comes of it, and nothing is left.
+fails() {
+    refused "$@"
+    nothing_left "$(cat /tmp/free)"
+}
+
+half_made() {
+    local disk="'/root/disk.img,raw,xvda,w'" card="'bridge=xenbr0'"
+    head -c 1048576 /dev/zero >/root/disk.img
+    head -c 30000000 /root/vmlinux >/root/short
+    printf '#!/bin/sh\nexit 1\n' >/root/refuses
+    chmod +x /root/refuses
+    cp /etc/xen/xl.conf /tmp/xl.conf
+    fails "no loader found: Invalid kernel" "kernel='/root/short'"
+    fails "Could not find bridge device nothing" "disk=[$disk]" "vif=[$card,'bridge=nothing']"
+    fails "/root/nothing: No such file or directory" "disk=[$disk,'/root/nothing,raw,xvdb,w']" "vif=[$card]"
+    fails "/root/refuses online .* exited with error status 1" "disk=[$disk]" "vif=[$card,'bridge=xenbr0,script=/root/refuses']"
+    fails "/root/refuses add .* exited with error status 1" \
+        "disk=[$disk,'format=raw,vdev=xvdb,access=w,script=/root/refuses,target=/root/disk.img']"
+    fails "segment kernel too large" "disk=[$disk]" "vif=[$card]" "memory=64"
+    fails "can.t allocate low memory for domain: Out of memory" "memory=4000"
+    fails "Hard affinity completely outside of domain.s cpupool" "vcpus=8" "cpus='5'"
+    # Without a claim, memory runs out while it is given.
+    printf 'claim_mode=0\nautoballoon="off"\n' >>/etc/xen/xl.conf
+    fails "failed to allocate 0x.* pages" "memory=$(($(cat /tmp/free) - 4))" "disk=[$disk]"
+    fails "failed to allocate 0x.* pages" "memory=$(($(cat /tmp/free) + 60))"
+    cp /tmp/xl.conf /etc/xen/xl.conf
+}
+step "xl create that fails half-way leaves nothing" half_made
 
 # Killed ever later, until it is ready before.
 killed() {
