@@ -87,9 +87,9 @@ SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
 all: $(O)/caisson.elf
 	$(if $(BUILT)$(SILENT),,@echo "$< is up to date")
 
-$(O)/include/asm_offsets.h: $(O)/FLAGS arch/x86/asm_offsets.c include/hv/x86/percpu.h include/hv/x86/regs.h include/hv/x86/layout.h include/hv/domain.h include/hv/x86/domain.h include/hv/x86/ap_mailbox.h include/hv/hypercall.h include/hv/x86/speculation.h
+$(O)/include/asm_offsets.h: arch/x86/asm_offsets.c Makefile $(O)/FLAGS
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS) -S -o $(O)/asm_offsets.s $(filter %.c,$^)
+	@$(CC) $(CFLAGS) -MT $@ -S -o $(O)/asm_offsets.s $<
 	@sed -n 's/.*\.ascii[[:space:]]*"->\([A-Z0-9_]*\) \([0-9]*\)".*/#define \1 \2/p' $(O)/asm_offsets.s > $@
 
 $(O)/include/trap_matrix.h: tools/gen_trap_matrix.py arch/x86/trap/matrix.tbl include/hv/x86/vectors.h
@@ -113,9 +113,9 @@ $(O)/font.o: tools/gen_font.py
 	@$(PYTHON) $< "$(FONT)" > $(O)/font.c || { echo "FONT= names a font of GRUB's: Debian's package grub-common has unicode.pf2"; exit 1; }
 	@$(CC) $(CFLAGS) -c -o $@ $(O)/font.c
 
-$(O)/hypervisor.lds: $(O)/FLAGS arch/x86/hypervisor.lds.S include/hv/x86/layout.h
+$(O)/hypervisor.lds: arch/x86/hypervisor.lds.S Makefile $(O)/FLAGS
 	@mkdir -p $(@D)
-	@$(CC) $(ASFLAGS) -E -P -o $@ $(filter %.lds.S,$^)
+	@$(CC) $(ASFLAGS) -MT $@ -E -P -o $@ $<
 
 $(LIBS):
 	@echo "there is no $@: LIBDIR= names the folder of $(notdir $(LIBS)) (Debian: libqrcodegen-dev liblzma-dev libzstd-dev zlib1g-dev liblz4-dev)"; exit 1

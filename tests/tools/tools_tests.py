@@ -312,6 +312,18 @@ def make_variables():
         need(not compiler or compiler.encode() in open(f"{TOP}/{target}", "rb").read(), f"with {words} {env} {compiler} was not used")
 
 
+@test("tools: make builds anew what a header changes")
+def make_headers():
+    """Objects, and what assembly code and the linker learn of headers, also by way of others."""
+    folder = "build/check/headers"
+    shutil.rmtree(f"{TOP}/{folder}", ignore_errors=True)
+    for target, header in (("common/lib/parse_number.o", "types"), ("include/asm_offsets.h", "sched"), ("hypervisor.lds", "x86/layout")):
+        words = ["-s", f"O={folder}", f"{folder}/{target}"]
+        make(*words)
+        need(not make("-n", *words), f"{target} is made again for nothing")
+        need("-o " in make("-n", *words, "-W", f"include/hv/{header}.h"), f"{header}.h changes, and {target} stays")
+
+
 @test("tools: make knows its variables, explains them, and says what it did")
 def make_help():
     """And a wrong one is refused."""
