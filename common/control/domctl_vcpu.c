@@ -7,6 +7,7 @@
 
 #include <hv/guest_access.h>
 #include <hv/pv.h>
+#include <hv/time.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/speculation.h>
@@ -17,6 +18,8 @@ static long set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 
     if (rc)
         return rc;
+    if (!v->id)
+        wallclock_publish(v->domain); /* libxc has cleared the page of a new domain, or filled it with a restored one's */
     if (c->flags & VGCF_online)
         vcpu_start(v);
     else

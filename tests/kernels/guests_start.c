@@ -21,6 +21,7 @@ static void adds_one(u64 arg)
 {
     domu_box.words[0] = arg + 1;
     domu_box.words[1] = (u64)HYPERCALL2(__HYPERVISOR_xen_version, XENVER_version, 0);
+    domu_box.words[2] = shared_info->wc_sec;
     CHECK_EQ(HYPERCALL3(__HYPERVISOR_console_io, CONSOLEIO_read, 1, &domu_box), -1);
     print("a guest speaks");
 }
@@ -31,6 +32,8 @@ static void starts(void)
     CHECK_EQ(domu_run(&g), SHUTDOWN_poweroff);
     CHECK_EQ(g.box->words[0], 42);
     CHECK_EQ(g.box->words[1] >> 16, 4);
+    CHECK(shared_info->wc_sec > 1700000000);
+    CHECK_EQ(g.box->words[2], shared_info->wc_sec);
     domu_destroy(&g);
 }
 

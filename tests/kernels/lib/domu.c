@@ -113,6 +113,8 @@ static void put_start_info(struct domu *g, u32 pfn, u32 nr_tables)
                                 .nr_pt_frames = nr_tables };
     put(g, pfn, &p);
     g->start_info_pfn = pfn;
+    CHECK_EQ(domu_map(window, g, p.si.shared_info >> 12, true), 0); /* a toolstack clears it */
+    memory_set(window, 0, PAGE_SIZE);
 }
 
 static void take_box(struct domu *g, void (*main)(u64 arg), u64 arg)
