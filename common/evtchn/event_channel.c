@@ -280,9 +280,12 @@ static force_inline long op_send(void *arg)
 
     if (!c || c->state == ECS_PIRQ || c->state == ECS_VIRQ)
         rc = -EINVAL;
-    else if (c->state == ECS_INTERDOMAIN)
+    else if (c->state == ECS_INTERDOMAIN) {
+        current->sched.sent++;
+        current->sched.sending = true;
         set_pending(second, evtchn_from_port(second, c->remote.port), c->remote.port);
-    else if (c->state == ECS_IPI)
+        current->sched.sending = false;
+    } else if (c->state == ECS_IPI)
         set_pending(d, c, port);
     unlock_two(d, second);
     return rc;

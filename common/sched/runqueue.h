@@ -7,6 +7,7 @@
 
 #define SLICE_NS 10000000ULL
 #define SLICE_MIN_NS 2000000ULL
+#define SENDER_GIVES_WAY 31
 
 struct runqueue {
     spinlock_t lock;

@@ -208,6 +208,9 @@ static void put_prev(struct percpu *c, struct runqueue *rq, struct vcpu *prev, u
     sched_cap_park(prev);
     prev->sched.runnable_since = now;
     if (held_by(prev)) {
+        if (prev->sched.went_on_at && prev->sched.went_on_at == prev->sched.sent)
+            prev->sched.gives_way = SENDER_GIVES_WAY;
+        prev->sched.went_on_at = 0;
         prev->sched.state = SCHED_BLOCKED;
         runstate_change(prev, waiting_state(prev), now);
         return;

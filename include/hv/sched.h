@@ -37,6 +37,9 @@ struct sched_vcpu {
     u64 charged_until;  /* system time */
     u64 runnable_since; /* system time; for latencies and for who waited longest */
     bool woken, yields;
+    bool sending;         /* it runs, and whom it wakes now has an event from it */
+    u32 sent, went_on_at; /* events to other domains; how many they were when it went on beside one that it had woken. 0: it has not */
+    u32 gives_way;        /* how many times yet it does not go on */
     u64 slice_end;
     cpuset_t hard_affinity, soft_affinity;
     cpuset_t before_pin; /* the hard one that SCHEDOP_pin_override has replaced; empty: it has not */
