@@ -44,6 +44,12 @@ def ends(step):
     check(run("ends"), step)
 
 
+@test("guests: {step}", each=steps("save"), minutes=2)
+def save(step):
+    """By what the guest has in memory, on its disk and on its network, before and after."""
+    check(run("save"), step)
+
+
 @test("guests: {step}", each=steps("long"), full=True)
 def long(step):
     """The long list, on two CPUs."""
