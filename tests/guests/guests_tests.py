@@ -3,9 +3,12 @@
 Debian's toolstack, unmodified, in a small dom0 (tools/caisson/guests.py) with Debian's kernels as guests. Each step of a script that dom0
 runs is a test; all steps of a script share one boot.
 """
+import os
 import re
+import time
 
-from harness import command, need, once, test, test_kernel
+from caisson import guests, images, machine
+from harness import BUILD, ELF, OUT, command, linux, need, once, run_machine, test, test_kernel
 
 from guests.dom0 import boot, check, guest_files, script, steps
 
@@ -24,6 +27,20 @@ def person():
     need(re.search(r"^guest +1 +128 +1 ", said, re.M) and re.search(r"^guest: 1 vCPUs, \d+ KiB", said, re.M), said[-3000:])
     need(re.search(r"xl create took [0-9.]+ s, the guest came to its shell [0-9.]+ s later", said) and "userspace reached after" in said,
          said[-3000:])
+
+
+@test("guests: a person types into a guest and dom0", minutes=1)
+def typing():
+    """The time of day is the same in both; poweroff ends each."""
+    out = f"{OUT}/typing"
+    os.makedirs(out, exist_ok=True)
+    initrd = guests.example(out, f"{BUILD}/cache", linux(), False)
+    typed = [("guest# ", "echo now $(date +%s); poweroff\n"), ("dom0# ", "echo now $(date +%s); poweroff\n")]
+    r = run_machine(machine.command(("direct", ELF, images.bundle(f"{out}/bundle.cpio", linux(), initrd),
+                                     "noreboot dom0_mem=60% -- console=hvc0 quiet"), mem="1G"), 300, typed=typed)
+    need(not r.timed_out and "entering S5" in r.output, "a poweroff did not end what it should", r)
+    times = [int(t) for t in re.findall(r"^now (\d+)", r.output, re.M)]
+    need(len(times) == 2 and 0 <= times[1] - times[0] <= 60 and abs(times[1] - time.time()) < 1000, f"times of day: {times}", r)
 
 
 @test("guests: {step}", each=steps("commands"), minutes=4)

@@ -83,7 +83,7 @@ case " $(cat /proc/cmdline) " in
 *" caisson.batch "*) poweroff -f ;;
 *" caisson.commands "*) stty -echo; while read -r line; do eval "$line"; done ;;
 esac
-export PS1='guest# '
+echo "This is a guest beside dom0. 'poweroff' ends it; Ctrl-] goes back to dom0."
 while :; do
     setsid cttyhack sh -l
 done
@@ -94,7 +94,7 @@ ROOT = """#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc 2>/dev/null
 /bin/busybox mount -t sysfs sysfs /sys 2>/dev/null
 /bin/busybox mount -t devtmpfs devtmpfs /dev 2>/dev/null
-export PATH=/sbin:/bin HOME=/root TERM=${TERM:-linux} PS1='guest# '
+export PATH=/sbin:/bin HOME=/root TERM=${TERM:-linux}
 cd /root
 ip link set lo up
 # An initrd with udev gives the card a name of its own.
@@ -131,7 +131,8 @@ def root_disk(path):
         for applet in subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True, check=True).stdout.split():
             if applet != "busybox":
                 os.symlink("busybox", f"{tree}/bin/{applet}")
-        for name, text in (("sbin/init", ROOT), ("sbin/poweroff", END), ("sbin/reboot", END), ("etc/udhcpc.script", UDHCPC)):
+        for name, text in (("sbin/init", ROOT), ("sbin/poweroff", END), ("sbin/reboot", END), ("etc/udhcpc.script", UDHCPC),
+                           ("etc/profile", images.profile("guest"))):
             with open(f"{tree}/{name}", "w") as f:
                 f.write(text)
             os.chmod(f.name, 0o755)
@@ -151,6 +152,7 @@ vif = ["bridge=xenbr0"]
 """
 SHELL = """xl list
 xl create -q /root/guest.cfg && echo "xl console guest: Ctrl-] comes back to dom0" && xl console guest
+echo
 echo "This is dom0. 'xl create -c /root/guest.cfg', 'xl list', 'xl console guest', 'xl destroy guest'; 'poweroff' ends the machine."
 """
 REPORT = """log=/var/log/xen/console/guest-guest.log
@@ -290,6 +292,7 @@ def guest_initramfs(path, kernel, programs=()):
     busybox = (stat.S_IFREG | 0o755, open("/bin/busybox", "rb").read())
     files = {"bin/busybox": busybox, "bin/sh": (stat.S_IFLNK | 0o777, b"busybox"), "init": _program(GUEST)}
     files |= {f"sbin/{name}": _program(END) for name in ("poweroff", "reboot")}
+    files["etc/profile"] = (stat.S_IFREG | 0o644, images.profile("guest").encode())
     files |= {f"bin/{name}": (stat.S_IFREG | 0o755, open(file, "rb").read()) for name, file in dict(programs).items()}
     return images.write_if_changed(path, _archive(files | _drivers(kernel, GUEST_MODULES)))
 

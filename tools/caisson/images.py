@@ -46,7 +46,11 @@ while :; do
 done
 """
 
-PROFILE = "alias poweroff='poweroff -f'\nalias reboot='reboot -f'\nPS1='dom0# '\n"
+
+
+def profile(prompt):
+    """A shell's; busybox's takes its own applets before any program, and these would ask an init that is not there."""
+    return f"alias poweroff='poweroff -f'\nalias reboot='reboot -f'\nPS1='{prompt}# '\n"
 
 
 def _newc(name, data, mode):
@@ -67,7 +71,7 @@ def initramfs(path, selftest=None, files=()):
     members = [(d, b"", stat.S_IFDIR | 0o755) for d in ("bin", "etc")]
     members.append(("bin/busybox", open("/bin/busybox", "rb").read(), stat.S_IFREG | 0o755))
     members.append(("bin/sh", b"busybox", stat.S_IFLNK | 0o777))
-    members.append(("etc/profile", PROFILE.encode(), stat.S_IFREG | 0o644))
+    members.append(("etc/profile", profile("dom0").encode(), stat.S_IFREG | 0o644))
     members.append(("init", INIT.encode(), stat.S_IFREG | 0o755))
     if selftest:
         members.append(("selftest", selftest.encode(), stat.S_IFREG | 0o755))
