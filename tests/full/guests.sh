@@ -110,5 +110,33 @@ frame_buffer() {
 step "the frame buffer by VNC" frame_buffer
 
 xl destroy g
+
+# A guest whose initrd has Linux's driver of the watchdog, which the small one lacks.
+unfed() {
+    local id
+    (cd "/lib/modules/$(uname -r)/kernel/drivers/watchdog" && printf '%s\n' watchdog.ko xen_wdt.ko | cpio -o -H newc) >wdt.cpio
+    cat initrd.img wdt.cpio >wdt.img
+    guest w "ramdisk='/root/wdt.img'"
+    need "xl create" xl create -q w.cfg
+    up w
+    id=$(xl domid w)
+    inside w 'insmod /watchdog.ko; insmod /xen_wdt.ko timeout=15'
+    need "it is fed, and lives longer than without" inside w 'exec 3>/dev/watchdog; for i in 1 2 3 4 5 6 7 8; do echo >&3; sleep 3; done'
+    need "it lives" is "$(xl domid w)" "$id"
+    await "xl sees why it ended" has "Domain $id has shut down, reason code 4 " /var/log/xen/xl-w.log
+    need "what is done" has "Action for shutdown reason code 4 is destroy" /var/log/xen/xl-w.log
+    need "the hypervisor's word" eval "xl dmesg | grep -q 'd$id: its watchdog was not set anew in time'"
+    await "it is gone" gone xl list w
+    # dom0's own: fed, and closed as one does who needs it no longer.
+    modprobe xen_wdt timeout=15
+    exec 3>/dev/watchdog
+    for i in 1 2 3 4 5 6 7 8; do echo >&3; sleep 3; done
+    printf V >&3
+    exec 3>&-
+    sleep 20
+    need "nobody has it" modprobe -r xen_wdt
+}
+step "Linux's /dev/watchdog: a guest that feeds it no longer ends; dom0 feeds it, and closes it" unfed
+
 echo "guests: over"
 systemctl poweroff
