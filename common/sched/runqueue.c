@@ -159,7 +159,7 @@ static struct percpu *rq_choose_cpu(const struct vcpu *v)
 /* r runs, and another vCPU of its queue is woken: whether r has done that by an event, and goes on. */
 static bool sender_goes_on(struct vcpu *r, u64 now)
 {
-    u64 end = r->runstate.state_entry_time + SENDER_RUNS_NS;
+    u64 end = r->runstate.state_entry_time + MAX(SENDER_RUNS_NS, READ_ONCE(sched_ratelimit_us) * 1000ULL);
 
     if (r != current || !r->sched.sending || now >= end)
         return false;
