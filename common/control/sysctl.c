@@ -81,7 +81,7 @@ static long scheduler_op(void *arg)
         return -EINVAL;
     u32 *limit = &op->u.sched_credit2.ratelimit_us;
     if (op->cmd == XEN_SYSCTL_SCHEDOP_getinfo)
-        *limit = sched_ratelimit_us;
+        *limit = READ_ONCE(sched_ratelimit_us);
     else if (*limit && (*limit < XEN_SYSCTL_SCHED_RATELIMIT_MIN || *limit > XEN_SYSCTL_SCHED_RATELIMIT_MAX))
         return -EINVAL;
     else

@@ -263,7 +263,7 @@ static int kill_stop(struct domain *d)
     return 0;
 }
 
-/* Each frame with these bits in its type_info, and some others. */
+/* Each frame with these bits in its type_info. */
 static int each_frame(struct domain *d, u64 mask, u64 type, void (*act)(struct page_info *pg))
 {
     struct page_info *pg;
@@ -273,7 +273,8 @@ static int each_frame(struct domain *d, u64 mask, u64 type, void (*act)(struct p
         if (d->kill_frame)
             page_put(d->kill_frame);
         d->kill_frame = pg;
-        act(pg);
+        if ((READ_ONCE(pg->type_info) & mask) == type) /* another one is a place to go on from */
+            act(pg);
         if ((mask || n % 64 == 0) && domain_work_point()) /* a table is much work */
             return -ERESTART;
     }

@@ -55,7 +55,7 @@ static long to_buffer(const struct text *t, guest_ptr_t arg)
     return copy_to_guest(guest_ptr_add(arg, sizeof(room)), t->text, size) ? -EFAULT : (long)size;
 }
 
-/* Not in line: Linux asks for the version alone whenever it unmasks events with some pending, which needs no room for a text. */
+/* Not in line, so that XENVER_version, which Linux asks for whenever it unmasks events with some pending, needs no stack for a text. */
 static noinline long text_or_nothing(u64 cmd, guest_ptr_t arg)
 {
     for (const struct text *t = texts; t < texts + ARRAY_SIZE(texts); t++)

@@ -5,9 +5,9 @@
 /* A vCPU that wakes is at most this far behind its queue's virtual time: enough to run at once, not to claim all the time that it slept. */
 #define WAKE_CREDIT_NS 2000000ULL
 /*
- * How long a vCPU runs before one gives it way that it has woken itself, by an event, on its own CPU. If it sends more meanwhile, the other one
- * takes all of it together: guest and backend would take turns for each packet. If it has no more to do, going on is a detour by its idle loop:
- * whoever blocked like that gives way at once these next times.
+ * How long a vCPU runs before it gives way to one that it has woken by an event on its own CPU. If it sends more meanwhile, the other one takes
+ * all that was sent together; otherwise guest and backend would take turns for each packet. If it has no more to do, going on is a detour by
+ * its idle loop: a vCPU that has waited like that gives way at once the next SENDER_GIVES_WAY times.
  */
 #define SENDER_RUNS_NS 250000ULL
 /* At the end of a slice a CPU whose queue is empty takes over a vCPU that has waited this long in another queue. */
@@ -156,7 +156,7 @@ static struct percpu *rq_choose_cpu(const struct vcpu *v)
     return cpuset_test(soft, last->id) && READ_ONCE(rq_of(last)->nr_queued) == 0 ? last : least_loaded(soft);
 }
 
-/* r runs, and another vCPU of its queue is woken: whether r has done that by an event, and goes on. */
+/* r runs, and another vCPU of its queue is woken: whether r has done that by an event, and goes on. Its slice then ends when it has run enough. */
 static bool sender_goes_on(struct vcpu *r, u64 now)
 {
     u64 end = r->runstate.state_entry_time + MAX(SENDER_RUNS_NS, READ_ONCE(sched_ratelimit_us) * 1000ULL);

@@ -208,11 +208,11 @@ static void put_prev(struct percpu *c, struct runqueue *rq, struct vcpu *prev, u
     sched_cap_park(prev);
     prev->sched.runnable_since = now;
     if (held_by(prev)) {
-        if (prev->sched.went_on_at && prev->sched.went_on_at == prev->sched.sent)
-            prev->sched.gives_way = SENDER_GIVES_WAY;
-        prev->sched.went_on_at = 0;
         prev->sched.state = SCHED_BLOCKED;
         runstate_change(prev, waiting_state(prev), now);
+        if (prev->runstate.state == RUNSTATE_blocked && prev->sched.went_on_at && prev->sched.went_on_at == prev->sched.sent)
+            prev->sched.gives_way = SENDER_GIVES_WAY;
+        prev->sched.went_on_at = 0;
         return;
     }
     runstate_change(prev, RUNSTATE_runnable, now);
@@ -296,12 +296,12 @@ static void call_for_queued(const struct runqueue *rq)
         rq_call_idle(v);
 }
 
-/* Whether prev goes on, whoever waits, as it has not run for the rate limit yet; if so, there is a choice when it has. */
+/* Whether prev has not run for the rate limit yet: it goes on, and its timer asks again when it has. */
 static bool keeps_its_turn(struct percpu *c, const struct runqueue *rq, struct vcpu *prev, u64 now)
 {
     u64 until = MIN(prev->runstate.state_entry_time + READ_ONCE(sched_ratelimit_us) * 1000ULL, prev->sched.slice_end);
 
-    if (now >= until || held_by(prev) || prev->sched.yields || !sched_may_run_on(prev, c))
+    if (prev->is_idle || now >= until || held_by(prev) || prev->sched.yields || !sched_may_run_on(prev, c))
         return false;
     timer_set(&prev->sched.slice_timer, until);
     call_for_queued(rq);

@@ -18,7 +18,7 @@ struct percpu;
 #define SCHED_WEIGHT_DEFAULT 256
 #define SCHED_WEIGHT_MAX 65535
 
-/* So long a vCPU runs before one that wakes may take its CPU; 0: no time at all. Written by sysctl. */
+/* us that a vCPU runs at least before one that wakes may take its CPU; 0: no limit. Written by sysctl. */
 extern u32 sched_ratelimit_us;
 
 /* What the scheduler has done with a vCPU. Changed under the run-queue lock of vcpu.cpu. */
@@ -37,9 +37,10 @@ struct sched_vcpu {
     u64 charged_until;  /* system time */
     u64 runnable_since; /* system time; for latencies and for who waited longest */
     bool woken, yields;
-    bool sending;         /* it runs, and whom it wakes now has an event from it */
-    u32 sent, went_on_at; /* events to other domains; how many they were when it went on beside one that it had woken. 0: it has not */
-    u32 gives_way;        /* how many times yet it does not go on */
+    bool sending;   /* it runs, and whom it wakes now has an event from it. Like `sent`, written by the vCPU itself, and read on its CPU */
+    u32 sent;       /* events by interdomain channels */
+    u32 went_on_at; /* `sent`, when it went on beside one that it had woken; 0: it has not since it last waited */
+    u32 gives_way;  /* how many times yet it does not go on */
     u64 slice_end;
     cpuset_t hard_affinity, soft_affinity;
     cpuset_t before_pin; /* the hard one that SCHEDOP_pin_override has replaced; empty: it has not */

@@ -369,7 +369,7 @@ static struct call machine_ops(struct worker *w)
             op->cmd = XEN_DOMCTL_get_vcpu_msrs; /* a machine check would end us */
         if (op->cmd == XEN_DOMCTL_sendtrigger)
             op->cmd = XEN_DOMCTL_resumedomain; /* an NMI as well */
-        op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+        op->interface_version = one_in(w, 3) ? XEN_DOMCTL_INTERFACE_VERSION_4_20 : XEN_DOMCTL_INTERFACE_VERSION;
         op->domain = one_in(w, 10) ? (domid_t)rnd(w) : DOMID_SELF;
         /* The life of other domains, of which there are a few at a time. */
         if (op->cmd < XEN_DOMCTL_setvcpuaffinity || (op->cmd >= XEN_DOMCTL_max_mem && op->cmd <= XEN_DOMCTL_max_vcpus) || one_in(w, 3))
@@ -414,7 +414,7 @@ static struct call machine_ops(struct worker *w)
                                                                    { { (u16)rnd(w), one_in(w, 2) ? 0 : (u16)(100 + below(w, 500)) } } };
         return (struct call){ __HYPERVISOR_domctl, { (u64)op } };
     }
-    case 3: return (struct call){ __HYPERVISOR_grant_table_op, { below(w, 14), (u64)w->scratch, below(w, 4) } };
+    case 3: return (struct call){ __HYPERVISOR_grant_table_op, { below(w, 15), (u64)w->scratch, below(w, 4) } };
     case 4: {
         struct xen_sysctl *op = (void *)w->scratch;
         u64 buffer = (u64)w->scratch + 1024;
@@ -438,7 +438,7 @@ static struct call machine_ops(struct worker *w)
         return (struct call){ __HYPERVISOR_sysctl, { (u64)op } };
     }
     case 5: return (struct call){ __HYPERVISOR_hypfs_op, { below(w, 4), (u64) "/previous-boot/summary", 23, (u64)w->scratch } };
-    default: return (struct call){ __HYPERVISOR_xen_version, { below(w, 14), (u64)w->scratch } };
+    default: return (struct call){ __HYPERVISOR_xen_version, { below(w, 15), (u64)w->scratch } };
     }
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A guest is saved and goes on elsewhere: xl save, save -c, restore, migrate, with a disk, a network and two CPUs in use.
+# A guest is saved and goes on elsewhere: xl save, save -c, restore, with a disk, a network and two CPUs in use.
 
 free_memory >/tmp/free
 mkdir -p /saved

@@ -192,9 +192,10 @@ static void parts(u64 in_batch)
 
 #define TABLES 4096
 
-enum { PINNED, UNPINNED, EMPTY, FORMS };
+enum { PINNED, UNPINNED, EMPTY, TOP_FIRST, FORMS };
+#define NEWER 256 /* frames that the walk over those of a dying domain passes at once */
 
-/* As many tables as that, from LISTS on: L1 tables full of one page, or empty L2 tables. */
+/* As many tables as that, from LISTS on: L1 tables full of one page, or empty L2 tables. TOP_FIRST: the L3 table is met before those below it. */
 static void all_tables(u64 form)
 {
     static u64 block[TABLES / 512];
@@ -214,12 +215,17 @@ static void all_tables(u64 form)
         CHECK_EQ(make_ro(above), 0);
         ((u64 *)top)[i] = va_to_mfn(above) << 12 | (WRITABLE & ~PTE_NX);
     }
-    u64 l4 = va_to_mfn((void *)start_info->pt_base);
+    u64 l4 = va_to_mfn((void *)start_info->pt_base), l3 = va_to_mfn(top);
+    static u64 late[1 + NEWER];
 
-    if (form != EMPTY)
+    if (form == TOP_FIRST) {
+        CHECK_EQ(reserve(XENMEM_increase_reservation, DOMID_SELF, late, 1 + NEWER, 0), 1 + NEWER);
+        CHECK_EQ(mmuext(MMUEXT_COPY_PAGE, late[0], l3), 0);
+        l3 = late[0];
+    } else if (form != EMPTY)
         CHECK_EQ(make_ro(top), 0);
     for (u32 i = 0; i < (form == EMPTY ? TABLES / 512 : 1); i++)
-        CHECK_EQ(mmu_update_one(l4 << 12 | (8 + i * 8), form == EMPTY ? ((u64 *)top)[i] : va_to_mfn(top) << 12 | (WRITABLE & ~PTE_NX)), 0);
+        CHECK_EQ(mmu_update_one(l4 << 12 | (8 + i * 8), form == EMPTY ? ((u64 *)top)[i] : l3 << 12 | (WRITABLE & ~PTE_NX)), 0);
     if (form != PINNED)
         CHECK_EQ(mmuext(MMUEXT_UNPIN_TABLE, l4, 0), 0);
     domu_box.words[STARTED] = 1;
@@ -240,7 +246,7 @@ static void look_at_gap(void)
 static bool ends_in_parts(u64 form)
 {
     domu_create(&g, 1);
-    domain_set_max(g.id, DOMU_PFNS + TABLES);
+    domain_set_max(g.id, DOMU_PFNS + TABLES + 1 + NEWER);
     domu_load(&g, all_tables, form);
     domu_make_context(&g);
     CHECK_EQ(domu_set_context(&g, 0), 0);

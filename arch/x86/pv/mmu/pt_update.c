@@ -117,7 +117,7 @@ static long update_table(const struct update_target *t, paddr_t at, u64 val, boo
 
     if (!mfn_valid(mfn))
         return -EINVAL;
-    for (;;) {
+    for (u32 turns = 0;;) {
         u64 x = READ_ONCE(mfn_to_page(mfn)->type_info);
         enum page_type type = page_type_of(x);
         long rc;
@@ -129,7 +129,7 @@ static long update_table(const struct update_target *t, paddr_t at, u64 val, boo
         rc = pt_entry_update(t->table_dom, type - PGT_L1 + 1, at, val, preserve_ad, t->page_dom);
         if (rc != -EAGAIN)
             return rc;
-        preempt_point(); /* another vCPU validates the table or tears it down: until it is through, the type tells nothing */
+        preempt_wait(&turns); /* another vCPU validates the table or tears it down: until it is through, the type tells nothing */
     }
 }
 
