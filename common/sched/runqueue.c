@@ -156,12 +156,12 @@ static struct percpu *rq_choose_cpu(const struct vcpu *v)
     return cpuset_test(soft, last->id) && READ_ONCE(rq_of(last)->nr_queued) == 0 ? last : least_loaded(soft);
 }
 
-/* r runs, and another vCPU of its queue is woken: whether r has done that by an event, and goes on. Its slice then ends when it has run enough. */
-static bool sender_goes_on(struct vcpu *r, u64 now)
+/* r runs, charged up to now, and another vCPU of its queue is woken: whether r did that by an event, and goes on. If so, its slice is shortened. */
+static bool sender_goes_on(struct vcpu *r)
 {
     u64 end = r->runstate.state_entry_time + MAX(SENDER_RUNS_NS, READ_ONCE(sched_ratelimit_us) * 1000ULL);
 
-    if (r != current || !r->sched.sending || now >= end)
+    if (r != current || !r->sched.sending || r->sched.charged_until >= end)
         return false;
     if (r->sched.gives_way) {
         r->sched.gives_way--;
@@ -178,15 +178,15 @@ static bool sender_goes_on(struct vcpu *r, u64 now)
 /* Inserts v into rq, its CPU's, whose lock is held and is released here. Whoever should run it is interrupted. */
 static void rq_add_vcpu(struct runqueue *rq, struct vcpu *v)
 {
-    u64 floor = rq->vtime > WAKE_CREDIT_NS ? rq->vtime - WAKE_CREDIT_NS : 0, now = system_time_ns();
+    u64 floor = rq->vtime > WAKE_CREDIT_NS ? rq->vtime - WAKE_CREDIT_NS : 0;
     struct percpu *c = v->cpu;
     struct vcpu *r = rq->running;
 
     if (r)
-        rq_charge(rq, r, now);
+        rq_charge(rq, r, system_time_ns());
     v->sched.vtime = MAX(v->sched.vtime, floor);
     rq_insert(rq, v);
-    bool preempt = !r || (v->sched.vtime < r->sched.vtime && !sender_goes_on(r, now));
+    bool preempt = !r || (v->sched.vtime < r->sched.vtime && !sender_goes_on(r));
     spin_unlock(&rq->lock);
     if (preempt)
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
