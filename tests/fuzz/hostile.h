@@ -414,7 +414,7 @@ static struct call machine_ops(struct worker *w)
                                                                    { { (u16)rnd(w), one_in(w, 2) ? 0 : (u16)(100 + below(w, 500)) } } };
         return (struct call){ __HYPERVISOR_domctl, { (u64)op } };
     }
-    case 3: return (struct call){ __HYPERVISOR_grant_table_op, { below(w, 15), (u64)w->scratch, below(w, 4) } };
+    case 3: return (struct call){ __HYPERVISOR_grant_table_op, { below(w, 14), (u64)w->scratch, below(w, 4) } };
     case 4: {
         struct xen_sysctl *op = (void *)w->scratch;
         u64 buffer = (u64)w->scratch + 1024;
