@@ -40,8 +40,6 @@ START = """#!/bin/busybox sh
 /bin/busybox mkdir -p /dev/pts
 /bin/busybox mount -t devpts devpts /dev/pts
 /bin/busybox --install -s /bin 2>/dev/null
-# Those of /sbin do without an init.
-/bin/busybox rm /bin/poweroff /bin/reboot
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=${TERM:-linux}
 cd /root
 for m in $(cat /modules/order); do insmod /modules/$m.ko; done
@@ -62,7 +60,6 @@ echo 'XENCONSOLED_ARGS=--log=all' > /etc/default/xen
 case " $(cat /proc/cmdline) " in
 *" caisson.batch "*) bash /script; poweroff -f ;;
 esac
-export PS1='dom0# '
 setsid cttyhack bash /script
 while :; do
     setsid cttyhack bash -l
@@ -284,15 +281,18 @@ def _program(text):
     return (stat.S_IFREG | 0o755, text.encode())
 
 
+def _profile(prompt):
+    return {"etc/profile": (stat.S_IFREG | 0o644, images.profile(prompt).encode())}
+
+
 def guest_initramfs(path, kernel, programs=()):
     """
     What a guest of this kernel runs from: busybox and its drivers; a shell, or commands from its console (caisson.commands). programs:
     {name: file here} to add.
     """
     busybox = (stat.S_IFREG | 0o755, open("/bin/busybox", "rb").read())
-    files = {"bin/busybox": busybox, "bin/sh": (stat.S_IFLNK | 0o777, b"busybox"), "init": _program(GUEST)}
+    files = {"bin/busybox": busybox, "bin/sh": (stat.S_IFLNK | 0o777, b"busybox"), "init": _program(GUEST)} | _profile("guest")
     files |= {f"sbin/{name}": _program(END) for name in ("poweroff", "reboot")}
-    files["etc/profile"] = (stat.S_IFREG | 0o644, images.profile("guest").encode())
     files |= {f"bin/{name}": (stat.S_IFREG | 0o755, open(file, "rb").read()) for name, file in dict(programs).items()}
     return images.write_if_changed(path, _archive(files | _drivers(kernel, GUEST_MODULES)))
 
@@ -300,8 +300,7 @@ def guest_initramfs(path, kernel, programs=()):
 def dom0_initramfs(path, cache, kernel, script, files=()):
     """script: bash, run when the daemons are up. files: {path in dom0: file here} to add, such as a guest's kernel."""
     added = {name: (stat.S_IFREG | 0o644, open(file, "rb").read()) for name, file in dict(files).items()}
-    own = _links() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)}
-    own |= {f"usr/sbin/{name}": _program(END) for name in ("poweroff", "reboot")}
+    own = _links() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)} | _profile("dom0")
     with open(toolstack(cache), "rb") as f:
         return images.write_if_changed(path, f.read() + _archive(own | added))
 

@@ -47,9 +47,8 @@ done
 """
 
 
-
 def profile(prompt):
-    """A shell's; busybox's takes its own applets before any program, and these would ask an init that is not there."""
+    """A shell's, where no init is there that busybox's poweroff could ask; its own shell takes that one before any other program."""
     return f"alias poweroff='poweroff -f'\nalias reboot='reboot -f'\nPS1='{prompt}# '\n"
 
 
