@@ -268,79 +268,6 @@ static void ends(u64 before)
     CHECK_EQ(free_frames(), before); /* the links have kept nobody */
 }
 
-/* ---- who runs on a CPU that sender and receiver share ---- */
-
-static void receives(u64 unused)
-{
-    u32 port;
-
-    (void)unused;
-    guest_begins();
-    CHECK_EQ(alloc(DOMID_SELF, 0, &port), 0);
-    words[0] = port;
-    struct sched_poll p = { &port, 1, 0 };
-
-    for (;; words[1]++)
-        while (!take(port))
-            HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
-}
-
-#define ROUNDS 40
-#define MS 1000000ul
-
-static void blocks_for(u64 ns) { smp_sleep_until(0, smp_time(0) + ns); }
-
-/* In how many rounds the receiver ran at once, when it was sent `n` events with some work between them. */
-static u32 interrupted(u32 port, u32 n)
-{
-    u32 rounds = 0;
-
-    for (u32 r = 0; r < ROUNDS; r++) {
-        for (u64 end = smp_time(0) + 2 * MS; smp_time(0) < end;) {
-        } /* this vCPU is the one that has had more time */
-        blocks_for(MS);
-        u64 before = words[1], wait;
-
-        for (u32 i = 0; i < n; i++)
-            CHECK_EQ(send(port), 0);
-        rounds += words[1] != before;
-        if (n > 1) /* it does not wait for longer than this */
-            for (wait = smp_time(0) + 50 * MS; words[1] == before && smp_time(0) < wait;) {
-            }
-        blocks_for(MS);
-        CHECK(words[1] > before);
-    }
-    return rounds;
-}
-
-static void first_cpu_only(domid_t dom)
-{
-    u64 set = 1;
-
-    domctl_op.u.vcpuaffinity = (struct xen_domctl_vcpuaffinity){ 0, XEN_VCPUAFFINITY_HARD, { (u64)&set, 64 }, { 0, 0 } };
-    CHECK_EQ(domctl(XEN_DOMCTL_setvcpuaffinity, dom), 0);
-}
-
-static void shares_a_cpu(void)
-{
-    u32 port;
-
-    start(receives, 0);
-    first_cpu_only(0);
-    first_cpu_only(g.id);
-    CHECK_EQ(domu_unpause(&g), 0);
-    await(word_set, 0);
-    CHECK_EQ(bind(g.id, (u32)words[0], &port), 0);
-    blocks_for(MS);
-    u32 many = interrupted(port, 3), one = interrupted(port, 1);
-
-    print("interrupted in %u of %u rounds with more to send, in %u without\n", many, ROUNDS, one);
-    CHECK(many < ROUNDS / 2);
-    CHECK(one > ROUNDS / 2);
-    CHECK_EQ(close(port), 0);
-    domu_destroy(&g);
-}
-
 void test_main(void)
 {
     struct evtchn_bind_virq b = { VIRQ_DOM_EXC, 0, 0 };
@@ -352,5 +279,4 @@ void test_main(void)
     limits();
     owners(b.port);
     ends(0);
-    shares_a_cpu();
 }

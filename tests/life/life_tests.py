@@ -7,10 +7,10 @@ from caisson import machine
 from harness import bundle, clean, need, run_machine, test, trap_test_elf
 
 
-def toolstack(name, cpu, cpus, words, timeout=120):
+def toolstack(name, cpu, cpus, words, timeout=120, extra=()):
     """The test kernel is dom0 of a small machine, and finds all in order."""
     args = machine.command(("direct", trap_test_elf(), bundle(name), f"noreboot dom0_mem=64M dom0_max_vcpus=1 {words}"), cpu=cpu, smp=cpus,
-                           mem="256M")
+                           mem="256M", extra=extra)
     r = run_machine(args, timeout)
     need("test kernel: PASS" in r.output and "FAIL" not in r.output and not r.timed_out, "the test kernel did not pass", r)
     clean(r)
@@ -35,7 +35,7 @@ GUESTS = [f[len("guests_"):-2] for f in sorted(os.listdir(KERNELS)) if f.startsw
 
 
 @test("life: guests of a test kernel, {name} on {cpu} with {cpus} CPUs {words}", each=[
-    {"name": name, "cpu": cpu, "cpus": cpus, "words": words} for name in GUESTS
+    {"name": name, "cpu": cpu, "cpus": cpus, "words": words} for name in GUESTS if name != "turns"
     for cpu, cpus, words in (("max", 1, "xpti=no"), ("qemu64", 4, "xpti=yes"))])
 def guests(name, cpu, cpus, words):
     """tests/kernels/guests_NAME.c is its own toolstack (tests/kernels/lib/domu.h)."""
@@ -45,6 +45,12 @@ def guests(name, cpu, cpus, words):
         need(len(reported) == 6 and len(set(reported)) == 6, f"six guests crash and are reported once each, not {reported}", r)
         need(r.output.count("not present") >= 6 and r.output.count("Code at rip:") == 6, "reports are not whole", r)
         need("its watchdog was not set anew in time" in r.output, "the watchdog is not told", r)
+
+
+@test("life: who has more to send goes on, and who wakes after a sleep runs at once")
+def turns():
+    """Sender and receiver on one CPU; -icount makes it the same each time."""
+    toolstack("guests_turns", "max", 1, "", extra=["-icount", "shift=0"])
 
 
 @test("life: memory is given to others, claimed, described and taken back, on {cpu} with {cpus} CPUs {words}", each=MACHINES)
