@@ -32,7 +32,7 @@ is in no test's name; 2 for options that are not known; 130 after Ctrl-C."""
 def arguments(argv):
     p = cli.Words(DESCRIPTION, installs=True, epilog=EPILOG)
     p.add_argument("words", metavar="WORD", nargs="*", help="only the tests whose names contain one of the words")
-    p.add_argument("--list", action="store_true", help="print the names of the tests, and run none")
+    p.add_argument("--list", action="store_true", help="print the names of the tests, in the order in which they would start, and run none")
     p.add_argument("--failed", action="store_true", help="only the tests that did not pass the last time that they ran")
     p.add_argument("--without", metavar="WORD", action="append", default=[],
                    help="leave out the tests whose names contain the word (may be repeated)")

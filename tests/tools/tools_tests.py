@@ -20,6 +20,7 @@ TOOLS = sorted(os.path.relpath(p, TOP) for p in glob.glob(f"{TOP}/tools/*") if o
 
 # Words for a tool, its status, and what it says.
 WRONG = [
+    ("tools/run guest", 2, "'guest' is not known here; did you mean --guest?"),
     ("tools/run --bacth", 2, "'--bacth' is not known here; did you mean --batch?"),
     ("tools/run shell", 2, "'shell' is not known here"),
     ("tools/run --smp 0", 2, "--smp: '0' is not a number from 1 on"),

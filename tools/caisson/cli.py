@@ -37,7 +37,7 @@ class Words(argparse.ArgumentParser):
                 self.error(f"'{option}' is not known here{hint(option, options)}")
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            self.error(f"'{unknown[0]}' is not known here")
+            self.error(f"'{unknown[0]}' is not known here{hint('--' + unknown[0], options)}")
         if getattr(found, "no_install", False):
             os.environ["CAISSON_NO_INSTALL"] = "1"  # also for the tools that this one starts
         return found

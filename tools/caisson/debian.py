@@ -34,12 +34,13 @@ TTYPath=/dev/hvc0
 [Install]
 WantedBy=multi-user.target
 """
-ISSUE = """Debian as dom0 on Caisson. root has no password here; 'poweroff' ends the machine.
-A guest is ready:
+ISSUE = """Debian as dom0 on Caisson. root has no password here; 'poweroff' ends the machine,
+and with it all that was written to the disk. A guest is ready:
   xl create -c /root/guest.cfg   starts it, and shows its console; Ctrl-] comes back here
   xl list                        shows what runs, and the CPU time that it has had
   xl console guest               goes to its console again
-  xl destroy guest               ends it
+  xl shutdown -w guest           asks it to end, and waits until it has
+  xl destroy guest               ends it at once
 
 """
 GUEST = """# A guest with Debian's kernel; docs/guests.md says more.
@@ -76,7 +77,7 @@ SETTINGS = [
     'chmod 700 "$1/root/.ssh"',
     'mkdir -p "$1/var/log/xen/console"',
     """echo 'XENCONSOLED_ARGS="--log=all"' >>"$1/etc/default/xen\"""",
-    # Guests are to be shut down before dom0, not saved, which is not offered.
+    # Guests are to be shut down before dom0, not saved: the disk forgets.
     """sed -i 's/^XENDOMAINS_SAVE=.*/XENDOMAINS_SAVE=/' "$1/etc/default/xendomains\"""",
 ]
 
