@@ -258,10 +258,8 @@ static u32 list_of_domain(struct xen_cpuid_leaf *list, const struct domain *d)
     return d->pv.nr_cpuid;
 }
 
-long domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op)
+long domctl_set_cpu_policy(struct xen_domctl_cpu_policy *p, struct domain *d)
 {
-    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
-
     p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
     if (d->state != DOMAIN_CREATED)
         return -EEXIST; /* its kernel has looked */
@@ -318,9 +316,8 @@ static int source_of(u32 index, leaf_source *source)
     return *source ? 0 : -EOPNOTSUPP; /* HVM's */
 }
 
-long sysctl_cpu_policy(void *arg)
+long sysctl_cpu_policy(struct xen_sysctl_cpu_policy *op)
 {
-    struct xen_sysctl_cpu_policy *op = arg;
     leaf_source source;
     int rc = op->_rsvd ? -EINVAL : source_of(op->index, &source);
     if (rc)
@@ -333,9 +330,8 @@ long sysctl_cpu_policy(void *arg)
     return rc;
 }
 
-long domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op)
+long domctl_get_cpu_policy(struct xen_domctl_cpu_policy *p, struct domain *d)
 {
-    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
     struct xen_cpuid_leaf *list = hv_alloc(MAX_LEAVES * sizeof(*list));
 
     if (!list)
@@ -355,9 +351,8 @@ u32 cpu_featureset_word(u32 index, u32 n)
     return words[feature_words[n].word];
 }
 
-long sysctl_cpu_featureset(void *arg)
+long sysctl_cpu_featureset(struct xen_sysctl_cpu_featureset *op)
 {
-    struct xen_sysctl_cpu_featureset *op = arg;
     u32 room = op->features.va ? op->nr_features : 0;
     leaf_source source;
     int rc = source_of(op->index, &source);
@@ -370,9 +365,8 @@ long sysctl_cpu_featureset(void *arg)
     return !rc && op->features.va && room < CPU_FEATURESET_WORDS ? -ENOBUFS : rc;
 }
 
-long sysctl_cpu_levelling_caps(void *arg)
+long sysctl_cpu_levelling_caps(struct xen_sysctl_cpu_levelling_caps *op)
 {
-    ((struct xen_sysctl_cpu_levelling_caps *)arg)->caps =
-        cpu.cpuid_fault_msr ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0; /* else user mode sees what the processor says */
+    op->caps = cpu.cpuid_fault_msr ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0; /* else user mode sees what the processor says */
     return 0;
 }

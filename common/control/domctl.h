@@ -5,29 +5,59 @@
 #include <hv/domain.h>
 #include <public/domctl.h>
 
-/* Handlers of the table in domctl.c, which may run other vCPUs: of an operation on a domain, and of one on a vCPU that is outside meanwhile. */
-typedef long domctl_on_domain(struct domain *d, struct xen_domctl *op);
-typedef long domctl_on_vcpu(struct vcpu *v, void *arg);
+/*
+ * Operations whose argument is their part of the union: D on a domain, V on a vCPU of one, which is outside meanwhile. Name, for V how
+ * (domctl.c), what is copied, type, handler. They may run other vCPUs.
+ */
+#define DOMCTL_LIST(D, V)                                                                                   \
+    D(max_mem, ARG_IN, const struct xen_domctl_max_mem, domctl_max_mem)                                     \
+    D(getpageframeinfo3, ARG_IN, const struct xen_domctl_getpageframeinfo3, domctl_page_info)               \
+    D(max_vcpus, ARG_IN, const struct xen_domctl_max_vcpus, domctl_max_vcpus)                               \
+    V(setvcpucontext, ON_VCPU_ALONE, ARG_IN, const struct xen_domctl_vcpucontext, domctl_set_context)       \
+    V(getvcpucontext, ON_PAUSED_VCPU, ARG_IN, const struct xen_domctl_vcpucontext, domctl_get_context)      \
+    V(set_ext_vcpucontext, ON_PAUSED_VCPU, ARG_IN, const struct xen_domctl_ext_vcpucontext, domctl_set_ext) \
+    V(get_ext_vcpucontext, ON_PAUSED_VCPU, ARG_IN_OUT, struct xen_domctl_ext_vcpucontext, domctl_get_ext)   \
+    V(get_vcpu_msrs, ON_PAUSED_VCPU, ARG_IN_OUT, struct xen_domctl_vcpu_msrs, domctl_get_msrs)              \
+    V(set_vcpu_msrs, ON_PAUSED_VCPU, ARG_IN, const struct xen_domctl_vcpu_msrs, domctl_set_msrs)            \
+    D(get_cpu_policy, ARG_IN_OUT, struct xen_domctl_cpu_policy, domctl_get_cpu_policy)                      \
+    D(set_cpu_policy, ARG_IN_OUT_ALWAYS, struct xen_domctl_cpu_policy, domctl_set_cpu_policy)               \
+    D(setdomainhandle, ARG_IN, const struct xen_domctl_setdomainhandle, domctl_set_handle)                  \
+    D(set_virq_handler, ARG_IN, const struct xen_domctl_set_virq_handler, domctl_set_virq_owner)            \
+    D(setvcpuaffinity, ARG_IN, struct xen_domctl_vcpuaffinity, domctl_set_affinity)                         \
+    D(getvcpuaffinity, ARG_IN_OUT, struct xen_domctl_vcpuaffinity, domctl_get_affinity)                     \
+    D(scheduler_op, ARG_IN_OUT, struct xen_domctl_scheduler_op, domctl_scheduler_op)                        \
+    D(getvcpuinfo, ARG_IN_OUT, struct xen_domctl_getvcpuinfo, domctl_vcpu_info)                             \
+    D(setnodeaffinity, ARG_IN, const struct xen_domctl_nodeaffinity, domctl_set_node_affinity)              \
+    D(getnodeaffinity, ARG_IN, const struct xen_domctl_nodeaffinity, domctl_get_node_affinity)              \
+    D(sendtrigger, ARG_IN, const struct xen_domctl_sendtrigger, domctl_trigger)                             \
+    D(setdebugging, ARG_IN, const struct xen_domctl_setdebugging, domctl_set_debugging)                     \
+    D(hypercall_init, ARG_IN, const struct xen_domctl_hypercall_init, domctl_hypercall_page)                \
+    D(settimeoffset, ARG_IN, const struct xen_domctl_settimeoffset, domctl_time_offset)                     \
+    D(settscinfo, ARG_IN, const struct xen_domctl_tsc_info, domctl_set_tsc)                                 \
+    D(gettscinfo, ARG_OUT, struct xen_domctl_tsc_info, domctl_get_tsc)                                      \
+    D(set_address_size, ARG_IN, const struct xen_domctl_address_size, domctl_set_address_size)              \
+    D(get_address_size, ARG_OUT, struct xen_domctl_address_size, domctl_get_address_size)                   \
+    D(shadow_op, ARG_IN, const struct xen_domctl_shadow_op, domctl_shadow_op)                               \
+    V(setvcpuextstate, ON_PAUSED_VCPU, ARG_IN, const struct xen_domctl_vcpuextstate, domctl_set_xstate)     \
+    V(getvcpuextstate, ON_PAUSED_VCPU, ARG_IN_OUT, struct xen_domctl_vcpuextstate, domctl_get_xstate)       \
+    D(irq_permission, ARG_IN, const struct xen_domctl_irq_permission, domctl_irq_permission)                \
+    D(iomem_permission, ARG_IN, const struct xen_domctl_iomem_permission, domctl_iomem_permission)          \
+    D(ioport_permission, ARG_IN, const struct xen_domctl_ioport_permission, domctl_ioport_permission)
 
-/* domctl_life.c */
+#define D(op, copied, type, handler) long handler(type *x, struct domain *d);
+#define V(op, how, copied, type, handler) long handler(type *x, struct vcpu *v);
+DOMCTL_LIST(D, V)
+#undef D
+#undef V
+/* The others. */
+long domctl_create(struct xen_domctl_createdomain *c, struct domain *d); /* d NULL: there is none of that id */
+long domctl_create_4_20(struct xen_domctl_createdomain_4_20 *x, struct domain *d);
+long domctl_info(struct xen_domctl_getdomaininfo *x);
+long domctl_info_exact(struct xen_domctl_getdomaininfo *x, struct domain *d);
+long domctl_pause(void *none, struct domain *d) __may_preempt;
+long domctl_unpause(void *none, struct domain *d);
+long domctl_resume(void *none, struct domain *d) __may_preempt;
+long domctl_destroy(void *none, struct domain *d) __may_preempt; /* -ERESTART: to be called again */
+
 void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *info);
-domctl_on_domain domctl_create, domctl_create_4_20, domctl_info, domctl_info_exact; /* d NULL: there is none of that id */
-domctl_on_domain domctl_max_vcpus, domctl_max_mem, domctl_set_handle, domctl_set_virq_owner, domctl_pause, domctl_unpause;
-domctl_on_domain domctl_destroy; /* -ERESTART: to be called again */
-/* domctl_vcpu.c */
-domctl_on_vcpu domctl_set_context; /* the whole domain is outside */
-domctl_on_vcpu domctl_get_context, domctl_set_xstate, domctl_get_xstate, domctl_set_ext, domctl_get_ext, domctl_get_msrs, domctl_set_msrs;
-/* domctl_memory.c */
-domctl_on_domain domctl_page_info;
-/* domctl_sched.c */
 int cpumap_write(const struct xenctl_bitmap *map, cpuset_t set) __may_preempt; /* 0, -EFAULT */
-domctl_on_domain domctl_set_affinity, domctl_get_affinity, domctl_set_node_affinity, domctl_get_node_affinity, domctl_vcpu_info,
-    domctl_scheduler_op;
-/* cpu_policy.c */
-domctl_on_domain domctl_get_cpu_policy, domctl_set_cpu_policy;
-/* domctl_guest.c */
-domctl_on_domain domctl_resume, domctl_trigger, domctl_set_debugging, domctl_hypercall_page, domctl_time_offset, domctl_set_tsc,
-    domctl_get_tsc, domctl_set_address_size, domctl_get_address_size, domctl_shadow_op;
-/* domctl_rights.c */
-domctl_on_domain domctl_irq_permission, domctl_iomem_permission;
-long domctl_ioport_permission(struct domain *d, struct xen_domctl *op) __may_preempt;

@@ -4,12 +4,11 @@
 
 #include <hv/pv.h>
 
-long domctl_resume(struct domain *d, __unused struct xen_domctl *op) { return domain_resume(d); }
+long domctl_resume(__unused void *none, struct domain *d) { return domain_resume(d); }
 
 /* Of the triggers PV guests have the NMI alone; the answers to others are Xen's. */
-long domctl_trigger(struct domain *d, struct xen_domctl *op)
+long domctl_trigger(const struct xen_domctl_sendtrigger *x, struct domain *d)
 {
-    const struct xen_domctl_sendtrigger *x = &op->u.sendtrigger;
     struct vcpu *v = domain_vcpu(d, x->vcpu);
 
     if (!v)
@@ -21,26 +20,25 @@ long domctl_trigger(struct domain *d, struct xen_domctl *op)
 }
 
 /* Debuggers reach a guest by getvcpucontext and its memory. That there is one is shown by getdomaininfo. */
-long domctl_set_debugging(struct domain *d, struct xen_domctl *op)
+long domctl_set_debugging(const struct xen_domctl_setdebugging *x, struct domain *d)
 {
     if (d == current->domain)
         return -EINVAL;
-    d->debugged = op->u.setdebugging.enable;
+    d->debugged = x->enable;
     return 0;
 }
 
-long domctl_hypercall_page(struct domain *d, struct xen_domctl *op) { return pv_init_hypercall_page(d, op->u.hypercall_init.gmfn); }
+long domctl_hypercall_page(const struct xen_domctl_hypercall_init *x, struct domain *d) { return pv_init_hypercall_page(d, x->gmfn); }
 
-long domctl_time_offset(struct domain *d, struct xen_domctl *op)
+long domctl_time_offset(const struct xen_domctl_settimeoffset *x, struct domain *d)
 {
-    d->time_offset = op->u.settimeoffset.time_offset_seconds;
+    d->time_offset = x->time_offset_seconds;
     wallclock_publish(d);
     return 0;
 }
 
-long domctl_set_tsc(struct domain *d, struct xen_domctl *op)
+long domctl_set_tsc(const struct xen_domctl_tsc_info *x, struct domain *d)
 {
-    const struct xen_domctl_tsc_info *x = &op->u.tsc_info;
     long rc = domain_pause(d);
 
     if (rc)
@@ -50,27 +48,25 @@ long domctl_set_tsc(struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-long domctl_get_tsc(struct domain *d, struct xen_domctl *op)
+long domctl_get_tsc(struct xen_domctl_tsc_info *x, struct domain *d)
 {
-    pv_tsc_get(d, &op->u.tsc_info);
+    pv_tsc_get(d, x);
     return 0;
 }
 
-long domctl_set_address_size(__unused struct domain *d, struct xen_domctl *op)
+long domctl_set_address_size(const struct xen_domctl_address_size *x, __unused struct domain *d)
 {
-    u32 size = op->u.address_size.size;
-
-    return size == 64 ? 0 : size == 32 ? -EOPNOTSUPP : -EINVAL;
+    return x->size == 64 ? 0 : x->size == 32 ? -EOPNOTSUPP : -EINVAL;
 }
 
-long domctl_get_address_size(__unused struct domain *d, struct xen_domctl *op)
+long domctl_get_address_size(struct xen_domctl_address_size *x, __unused struct domain *d)
 {
-    op->u.address_size.size = 64;
+    x->size = 64;
     return 0;
 }
 
 /* There are no shadow page tables, which a live migration would need. To turn off what is not on is an error, which toolstacks expect. */
-long domctl_shadow_op(__unused struct domain *d, struct xen_domctl *op)
+long domctl_shadow_op(const struct xen_domctl_shadow_op *x, __unused struct domain *d)
 {
-    return op->u.shadow_op.op == XEN_DOMCTL_SHADOW_OP_OFF ? -EINVAL : -EOPNOTSUPP;
+    return x->op == XEN_DOMCTL_SHADOW_OP_OFF ? -EINVAL : -EOPNOTSUPP;
 }

@@ -16,43 +16,47 @@ static bool config_ok(const struct xen_domctl_createdomain *c)
            !c->arch.misc_flags;
 }
 
-long domctl_create(struct domain *d, struct xen_domctl *op)
+/* The number that the caller has given, or gets. */
+static domid_t *id_in(void *part) { return &container_of(part, struct xen_domctl, u)->domain; }
+
+long domctl_create(struct xen_domctl_createdomain *c, struct domain *d)
 {
-    const struct xen_domctl_createdomain *c = &op->u.createdomain;
+    domid_t *id = id_in(c);
     struct domain_config config = { .max_vcpus = c->max_vcpus,
                                     .xs_domain = c->flags & XEN_DOMCTL_CDF_xs_domain,
                                     .max_ports = MIN(c->max_evtchn_port, EVTCHN_FIFO_NR_CHANNELS - 1) + 1,
                                     .max_grant_frames = c->max_grant_frames < 0 ? GRANT_MAX_FRAMES : (u32)c->max_grant_frames,
                                     .max_maptrack_frames = c->max_maptrack_frames < 0 ? MAPTRACK_MAX_FRAMES : (u32)c->max_maptrack_frames };
 
-    if (d && op->domain)
+    if (d && *id)
         return -EEXIST;
     if (!config_ok(c))
         return -EINVAL;
     memcpy(config.handle, c->handle, sizeof(config.handle));
-    int rc = domain_create(op->domain && op->domain < DOMID_FIRST_RESERVED ? op->domain : DOMID_INVALID, &config, &d);
+    int rc = domain_create(*id && *id < DOMID_FIRST_RESERVED ? *id : DOMID_INVALID, &config, &d);
     if (!rc) {
         spec_warn_of_guests();
-        op->domain = d->id;
+        *id = d->id;
         domain_put(d);
     }
     return rc;
 }
 
 /* A word more stands before the last ones: modes of page tables that hardware-virtualised guests may have several of. */
-long domctl_create_4_20(struct domain *d, struct xen_domctl *op)
+long domctl_create_4_20(struct xen_domctl_createdomain_4_20 *x, struct domain *d)
 {
-    const struct xen_domctl_createdomain_4_20 c = op->u.createdomain_4_20;
+    const struct xen_domctl_createdomain_4_20 c = *x;
+    struct xen_domctl_createdomain *newer = (void *)x;
 
-    memcpy(&op->u.createdomain.vmtrace_size, &c.vmtrace_size, sizeof(c) - offsetof(struct xen_domctl_createdomain_4_20, vmtrace_size));
-    long rc = c.altp2m_opts ? -EINVAL : domctl_create(d, op);
-    op->u.createdomain_4_20 = c;
+    memcpy(&newer->vmtrace_size, &c.vmtrace_size, sizeof(c) - offsetof(struct xen_domctl_createdomain_4_20, vmtrace_size));
+    long rc = c.altp2m_opts ? -EINVAL : domctl_create(newer, d);
+    *x = c;
     return rc;
 }
 
-long domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
+long domctl_max_vcpus(const struct xen_domctl_max_vcpus *x, struct domain *d)
 {
-    if (op->u.max_vcpus.max != d->max_vcpus || d->state != DOMAIN_CREATED)
+    if (x->max != d->max_vcpus || d->state != DOMAIN_CREATED)
         return -EINVAL;
     for (u32 i = 0; i < d->max_vcpus; i++) {
         if (!d->vcpu[i] && !vcpu_create(d, i))
@@ -62,22 +66,22 @@ long domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-long domctl_max_mem(struct domain *d, struct xen_domctl *op)
+long domctl_max_mem(const struct xen_domctl_max_mem *x, struct domain *d)
 {
     spin_lock_scope(&d->page_lock);
-    d->max_pages = MIN(op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10), NO_PAGE_LIMIT);
+    d->max_pages = MIN(x->max_memkb >> (PAGE_SHIFT - 10), NO_PAGE_LIMIT);
     return 0;
 }
 
-long domctl_set_handle(struct domain *d, struct xen_domctl *op)
+long domctl_set_handle(const struct xen_domctl_setdomainhandle *x, struct domain *d)
 {
-    memcpy(d->handle, op->u.setdomainhandle.handle, sizeof(d->handle));
+    memcpy(d->handle, x->handle, sizeof(d->handle));
     return 0;
 }
 
-long domctl_set_virq_owner(struct domain *d, struct xen_domctl *op) { return evtchn_set_virq_owner(d, op->u.set_virq_handler.virq); }
+long domctl_set_virq_owner(const struct xen_domctl_set_virq_handler *x, struct domain *d) { return evtchn_set_virq_owner(d, x->virq); }
 
-long domctl_pause(struct domain *d, __unused struct xen_domctl *op)
+long domctl_pause(__unused void *none, struct domain *d)
 {
     int rc = d->controller_pauses < CONTROLLER_PAUSES_MAX ? domain_pause(d) : -EOVERFLOW;
 
@@ -86,7 +90,7 @@ long domctl_pause(struct domain *d, __unused struct xen_domctl *op)
     return rc;
 }
 
-long domctl_unpause(struct domain *d, __unused struct xen_domctl *op)
+long domctl_unpause(__unused void *none, struct domain *d)
 {
     if (!d->controller_pauses)
         return -EINVAL;
@@ -95,7 +99,7 @@ long domctl_unpause(struct domain *d, __unused struct xen_domctl *op)
     return 0;
 }
 
-long domctl_destroy(struct domain *d, __unused struct xen_domctl *op) { return domain_kill(d); }
+long domctl_destroy(__unused void *none, struct domain *d) { return domain_kill(d); }
 
 /* A code alone, without an end, is one that the guest has latched for later (SCHEDOP_shutdown_code). */
 static u32 state_flags(const struct domain *d)
@@ -142,19 +146,20 @@ void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *in
     count_vcpus(d, info);
 }
 
-long domctl_info_exact(struct domain *d, struct xen_domctl *op)
+long domctl_info_exact(struct xen_domctl_getdomaininfo *x, struct domain *d)
 {
     if (!d)
         return -ESRCH;
-    domain_describe(d, &op->u.getdomaininfo);
-    op->domain = d->id;
+    domain_describe(d, x);
+    *id_in(x) = d->id;
     return 0;
 }
 
 /* Describes the domain with this id or, as the ABI had it, the one with the next higher id: toolstacks walked all domains so. */
-long domctl_info(__unused struct domain *exact, struct xen_domctl *op)
+long domctl_info(struct xen_domctl_getdomaininfo *x)
 {
-    struct domain *d __held_domain = op->domain < DOMID_FIRST_RESERVED ? domain_from_id(op->domain) : NULL;
+    domid_t id = *id_in(x);
+    struct domain *d __held_domain = id < DOMID_FIRST_RESERVED ? domain_from_id(id) : NULL;
 
-    return op->domain < DOMID_FIRST_RESERVED ? domctl_info_exact(d, op) : -EINVAL;
+    return id < DOMID_FIRST_RESERVED ? domctl_info_exact(x, d) : -EINVAL;
 }

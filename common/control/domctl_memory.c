@@ -20,10 +20,8 @@ static u64 kind_of(const struct page_info *pg)
     return (u64)(type - PGT_L1 + 1) << XEN_DOMCTL_PFINFO_LTAB_SHIFT | (x & PGT_PINNED ? XEN_DOMCTL_PFINFO_LPINTAB : 0);
 }
 
-long domctl_page_info(struct domain *d, struct xen_domctl *op)
+long domctl_page_info(const struct xen_domctl_getpageframeinfo3 *q, struct domain *d)
 {
-    const struct xen_domctl_getpageframeinfo3 *q = &op->u.getpageframeinfo3;
-
     if (q->num > FRAMES_MAX)
         return -E2BIG;
     for (u64 i = 0; i < q->num; i++) {

@@ -2,18 +2,15 @@
 /* domctl: which of the machine's devices a domain may use. A caller gives and takes only what its own domain may use. */
 #include "domctl.h"
 
-long domctl_irq_permission(struct domain *d, struct xen_domctl *op)
+long domctl_irq_permission(const struct xen_domctl_irq_permission *p, struct domain *d)
 {
-    const struct xen_domctl_irq_permission *p = &op->u.irq_permission;
-
     if (p->pirq < MAX_PIRQS && !io_rights_has_pirq(&current->domain->io, p->pirq))
         return -EPERM;
     return io_rights_pirq(&d->io, p->pirq, p->allow_access);
 }
 
-long domctl_iomem_permission(struct domain *d, struct xen_domctl *op)
+long domctl_iomem_permission(const struct xen_domctl_iomem_permission *p, struct domain *d)
 {
-    const struct xen_domctl_iomem_permission *p = &op->u.iomem_permission;
     mfn_t last = p->first_mfn + p->nr_mfns - 1;
 
     if (last < p->first_mfn || last > MAX_IOMEM)
@@ -25,10 +22,8 @@ long domctl_iomem_permission(struct domain *d, struct xen_domctl *op)
 
 #define PORTS_AT_ONCE 1024 /* between two preemption points: there are 65,536 */
 
-long domctl_ioport_permission(struct domain *d, struct xen_domctl *op)
+long domctl_ioport_permission(const struct xen_domctl_ioport_permission *p, struct domain *d)
 {
-    const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
-
     if (!p->nr_ports || p->first_port >= NR_PORTS || p->nr_ports > NR_PORTS - p->first_port)
         return -EINVAL;
     for (u32 i = 0; i < p->nr_ports; i++) {

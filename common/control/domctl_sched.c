@@ -45,9 +45,8 @@ static int named(struct domain *d, const struct xen_domctl_vcpuaffinity *x, stru
     return !x->flags || (x->flags & ~(u32)(XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT | XEN_VCPUAFFINITY_FORCE)) ? -EINVAL : 0;
 }
 
-long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
+long domctl_set_affinity(struct xen_domctl_vcpuaffinity *x, struct domain *d)
 {
-    struct xen_domctl_vcpuaffinity *x = &op->u.vcpuaffinity;
     struct vcpu *v;
     int rc = named(d, x, &v);
 
@@ -70,9 +69,8 @@ long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-long domctl_get_affinity(struct domain *d, struct xen_domctl *op)
+long domctl_get_affinity(struct xen_domctl_vcpuaffinity *x, struct domain *d)
 {
-    struct xen_domctl_vcpuaffinity *x = &op->u.vcpuaffinity;
     struct vcpu *v;
     int rc = named(d, x, &v);
 
@@ -85,10 +83,8 @@ long domctl_get_affinity(struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-long domctl_scheduler_op(struct domain *d, struct xen_domctl *op)
+long domctl_scheduler_op(struct xen_domctl_scheduler_op *x, struct domain *d)
 {
-    struct xen_domctl_scheduler_op *x = &op->u.scheduler_op;
-
     if (x->sched_id != XEN_SCHEDULER_CREDIT2)
         return -EINVAL;
     switch (x->cmd) {
@@ -104,22 +100,21 @@ long domctl_scheduler_op(struct domain *d, struct xen_domctl *op)
 }
 
 /* The machine is one node, number 0. */
-long domctl_set_node_affinity(__unused struct domain *d, struct xen_domctl *op)
+long domctl_set_node_affinity(const struct xen_domctl_nodeaffinity *x, __unused struct domain *d)
 {
     cpuset_t nodes;
-    int rc = read_set(&op->u.nodeaffinity.nodemap, &nodes);
+    int rc = read_set(&x->nodemap, &nodes);
 
     return rc ? rc : cpuset_test(nodes, 0) ? 0 : -EINVAL;
 }
 
-long domctl_get_node_affinity(__unused struct domain *d, struct xen_domctl *op)
+long domctl_get_node_affinity(const struct xen_domctl_nodeaffinity *x, __unused struct domain *d)
 {
-    return cpumap_write(&op->u.nodeaffinity.nodemap, cpuset_of(0));
+    return cpumap_write(&x->nodemap, cpuset_of(0));
 }
 
-long domctl_vcpu_info(struct domain *d, struct xen_domctl *op)
+long domctl_vcpu_info(struct xen_domctl_getvcpuinfo *x, struct domain *d)
 {
-    struct xen_domctl_getvcpuinfo *x = &op->u.getvcpuinfo;
     struct vcpu *v = domain_vcpu(d, x->vcpu);
 
     if (!v)

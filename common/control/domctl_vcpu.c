@@ -37,9 +37,8 @@ static long reset_context(struct vcpu *v)
     return 0;
 }
 
-long domctl_set_context(struct vcpu *v, void *arg)
+long domctl_set_context(const struct xen_domctl_vcpucontext *x, struct vcpu *v)
 {
-    const struct xen_domctl_vcpucontext *x = arg;
     if (!x->ctxt.va)
         return reset_context(v);
     struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
@@ -51,10 +50,8 @@ long domctl_set_context(struct vcpu *v, void *arg)
     return rc;
 }
 
-long domctl_get_context(struct vcpu *v, void *arg)
+long domctl_get_context(const struct xen_domctl_vcpucontext *x, struct vcpu *v)
 {
-    const struct xen_domctl_vcpucontext *x = arg;
-
     if (!v->initialised)
         return -ENODATA;
     struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
@@ -73,9 +70,8 @@ struct xstate_head {
 
 static u64 xstate_size(void) { return cpu.xsave ? sizeof(struct xstate_head) + cpu.xsave_size : 0; }
 
-long domctl_get_xstate(struct vcpu *v, void *arg)
+long domctl_get_xstate(struct xen_domctl_vcpuextstate *x, struct vcpu *v)
 {
-    struct xen_domctl_vcpuextstate *x = arg;
     u64 mask = cpu.xsave ? v->domain->pv.xcr0_mask : 0;
     const struct xstate_head head = { v->pv.xcr0, mask };
 
@@ -104,9 +100,8 @@ static long set_xstate(struct vcpu *v, const struct xstate_head *head, const voi
     return 0;
 }
 
-long domctl_set_xstate(struct vcpu *v, void *arg)
+long domctl_set_xstate(const struct xen_domctl_vcpuextstate *x, struct vcpu *v)
 {
-    const struct xen_domctl_vcpuextstate *x = arg;
     struct xstate_head head;
 
     if (x->size < sizeof(head) + FPU_XSAVE_LEAST || x->size > xstate_size())
@@ -123,10 +118,8 @@ long domctl_set_xstate(struct vcpu *v, void *arg)
 
 static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX, MSR_SPEC_CTRL };
 
-long domctl_get_ext(struct vcpu *v, void *arg)
+long domctl_get_ext(struct xen_domctl_ext_vcpucontext *x, struct vcpu *v)
 {
-    struct xen_domctl_ext_vcpucontext *x = arg;
-
     *x = (struct xen_domctl_ext_vcpucontext){ .vcpu = v->id,
                                               .size = sizeof(*x),
                                               .syscall32_callback_eip = v->pv.syscall32_cb.address,
@@ -135,9 +128,8 @@ long domctl_get_ext(struct vcpu *v, void *arg)
     return 0;
 }
 
-long domctl_set_ext(struct vcpu *v, void *arg)
+long domctl_set_ext(const struct xen_domctl_ext_vcpucontext *x, struct vcpu *v)
 {
-    const struct xen_domctl_ext_vcpucontext *x = arg;
     bool with_vmce = x->size >= sizeof(*x);
 
     if (x->size < offsetof(struct xen_domctl_ext_vcpucontext, vmce) || !is_canonical(x->syscall32_callback_eip) || x->sysenter_callback_eip)
@@ -149,9 +141,8 @@ long domctl_set_ext(struct vcpu *v, void *arg)
     return 0;
 }
 
-long domctl_get_msrs(struct vcpu *v, void *arg)
+long domctl_get_msrs(struct xen_domctl_vcpu_msrs *x, struct vcpu *v)
 {
-    struct xen_domctl_vcpu_msrs *x = arg;
     u32 room = x->msr_count, n = 0;
 
     if (!x->msrs.va) {
@@ -176,9 +167,8 @@ long domctl_get_msrs(struct vcpu *v, void *arg)
     return 0;
 }
 
-long domctl_set_msrs(struct vcpu *v, void *arg)
+long domctl_set_msrs(const struct xen_domctl_vcpu_msrs *x, struct vcpu *v)
 {
-    const struct xen_domctl_vcpu_msrs *x = arg;
     struct vmce state = { 0 };
     u64 tsc_aux = v->pv.tsc_aux, spec_ctrl = v->pv.spec_ctrl;
 

@@ -204,10 +204,8 @@ static const struct {
 };
 
 /* Capsules are not passed on: their lists hold machine addresses of the caller's choice. */
-long efi_runtime_call(void *arg)
+long efi_runtime_call(struct xenpf_efi_runtime_call *c)
 {
-    struct xenpf_efi_runtime_call *c = arg;
-
     c->status = 0;
     for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
         if (functions[i].function == c->function)

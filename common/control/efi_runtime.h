@@ -5,4 +5,4 @@
 #include <public/platform.h>
 
 long efi_firmware_info(u32 index, struct xenpf_efi_info *info);
-long efi_runtime_call(void *arg) __may_preempt; /* arg: a struct xenpf_efi_runtime_call */
+long efi_runtime_call(struct xenpf_efi_runtime_call *c) __may_preempt;

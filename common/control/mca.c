@@ -222,9 +222,8 @@ static long mca_acknowledge(u64 id)
     return 0; /* an unknown id is one that had to make room */
 }
 
-static long op_fetch(void *arg)
+static long op_fetch(struct xen_mc_fetch *f)
 {
-    struct xen_mc_fetch *f = arg;
     struct record r;
     struct mc_info mi;
     bool found = false;
@@ -283,9 +282,8 @@ static void describe_cpu(u32 n, struct mcinfo_logical_cpu *c)
     c->mc_nmsrvals = rdmsr_safe(MSR_MCG_CAP, &c->mc_msrvalues[0].value);
 }
 
-static long op_physcpuinfo(void *arg)
+static long op_physcpuinfo(struct xen_mc_physcpuinfo *p)
 {
-    struct xen_mc_physcpuinfo *p = arg;
     u32 room = p->ncpus, n = 0;
     struct mcinfo_logical_cpu described;
     struct percpu *c;
@@ -307,9 +305,8 @@ static long op_physcpuinfo(void *arg)
 }
 
 /* Errors that are only made to look like hardware's: never a way around the checks of real ones. */
-static long op_msrinject(void *arg)
+static long op_msrinject(const struct xen_mc_msrinject *m)
 {
-    const struct xen_mc_msrinject *m = arg;
     int rc = 0;
 
     if (m->mcinj_cpunr || !m->mcinj_count || m->mcinj_count > MC_MSRINJ_MAXMSRS || (m->mcinj_flags & ~(u32)MC_MSRINJ_F_INTERPOSE))
@@ -320,18 +317,17 @@ static long op_msrinject(void *arg)
     return rc;
 }
 
-static long op_mceinject(void *arg)
+static long op_mceinject(const struct xen_mc_mceinject *m)
 {
-    if (((const struct xen_mc_mceinject *)arg)->mceinj_cpunr)
+    if (m->mceinj_cpunr)
         return -EINVAL; /* values for a bank are made up on the first CPU only (mc_interpose()) */
     __asm__ volatile("int $18");
     return 0;
 }
 
 /* The target must take the kind: polled records (CMCI) and local ones need a processor that has them. */
-static long op_inject_v2(void *arg)
+static long op_inject_v2(const struct xen_mc_inject_v2 *v)
 {
-    const struct xen_mc_inject_v2 *v = arg;
     u8 cpus = 0;
 
     if ((v->flags & XEN_MC_INJECT_TYPE_MASK) != XEN_MC_INJECT_TYPE_MCE)
@@ -347,11 +343,11 @@ static long op_inject_v2(void *arg)
 }
 
 static const struct subop rows[] = {
-    [XEN_MC_fetch] = { CONTROL, ARG_IN_OUT(struct xen_mc_fetch), .run = op_fetch },
-    [XEN_MC_physcpuinfo] = { CONTROL, ARG_IN_OUT(struct xen_mc_physcpuinfo), .run = op_physcpuinfo },
-    [XEN_MC_msrinject] = { CONTROL, ARG_IN_OUT(struct xen_mc_msrinject), .run = op_msrinject },
-    [XEN_MC_mceinject] = { CONTROL, ARG_IN_OUT(struct xen_mc_mceinject), .run = op_mceinject },
-    [XEN_MC_inject_v2] = { CONTROL, ARG_IN_OUT(struct xen_mc_inject_v2), .run = op_inject_v2 },
+    [XEN_MC_fetch] = { CONTROL, ARG_IN_OUT(struct xen_mc_fetch, op_fetch) },
+    [XEN_MC_physcpuinfo] = { CONTROL, ARG_IN_OUT(struct xen_mc_physcpuinfo, op_physcpuinfo) },
+    [XEN_MC_msrinject] = { CONTROL, ARG_IN_OUT(struct xen_mc_msrinject, op_msrinject) },
+    [XEN_MC_mceinject] = { CONTROL, ARG_IN_OUT(struct xen_mc_mceinject, op_mceinject) },
+    [XEN_MC_inject_v2] = { CONTROL, ARG_IN_OUT(struct xen_mc_inject_v2, op_inject_v2) },
 };
 
 const struct subops mca_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_mca, ARG_VERSIONED(struct xen_mc, XEN_MCA_INTERFACE_VERSION) };

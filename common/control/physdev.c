@@ -6,30 +6,24 @@
 #include <hv/x86/pv/trap.h>
 #include <public/physdev.h>
 
-static long op_irq_status(void *arg)
+static long op_irq_status(struct physdev_irq_status_query *q)
 {
-    struct physdev_irq_status_query *q = arg;
-
     if (q->irq >= MAX_PIRQS)
         return -EINVAL;
     q->flags = pirq_status(current->domain, q->irq);
     return 0;
 }
 
-static long op_set_iopl(void *arg)
+static long op_set_iopl(const struct physdev_set_iopl *s)
 {
-    u32 iopl = ((struct physdev_set_iopl *)arg)->iopl;
-
-    if (iopl > 3)
+    if (s->iopl > 3)
         return -EINVAL;
-    pv_set_iopl(current, iopl);
+    pv_set_iopl(current, s->iopl);
     return 0;
 }
 
-static long op_set_iobitmap(void *arg)
+static long op_set_iobitmap(const struct physdev_set_iobitmap *b)
 {
-    const struct physdev_set_iobitmap *b = arg;
-
     if (b->nr_ports > 0x10000)
         return -EINVAL;
     current->pv.iobitmap = b->bitmap;
@@ -37,28 +31,24 @@ static long op_set_iobitmap(void *arg)
     return 0;
 }
 
-static long op_apic_read(void *arg)
+static long op_apic_read(struct physdev_apic *a)
 {
-    struct physdev_apic *a = arg;
     bool ok;
 
     a->value = io_apic_read_guest(a->apic_physbase, a->reg, &ok);
     return ok ? 0 : -EINVAL;
 }
 
-static long op_alloc_vector(void *arg)
+static long op_alloc_vector(struct physdev_irq *i)
 {
-    struct physdev_irq *i = arg;
-
     i->vector = i->irq; /* dom0 has no use for the real one */
     return 0;
 }
 
-static long op_eoi(void *arg) { return pirq_eoi(current->domain, ((struct physdev_eoi *)arg)->irq); }
+static long op_eoi(const struct physdev_eoi *e) { return pirq_eoi(current->domain, e->irq); }
 
-static long op_map_pirq(void *arg)
+static long op_map_pirq(struct physdev_map_pirq *m)
 {
-    struct physdev_map_pirq *m = arg;
     long rc;
 
     if (m->domid != DOMID_SELF && m->domid != current->domain->id)
@@ -80,43 +70,39 @@ static long op_map_pirq(void *arg)
     return 0;
 }
 
-static long op_unmap_pirq(void *arg)
+static long op_unmap_pirq(const struct physdev_unmap_pirq *u)
 {
-    const struct physdev_unmap_pirq *u = arg;
-
     if (u->domid != DOMID_SELF && u->domid != current->domain->id)
         return -ESRCH;
     return pirq_unmap(current->domain, (u32)u->pirq);
 }
 
-static long op_setup_gsi(void *arg)
+static long op_setup_gsi(struct physdev_setup_gsi *g)
 {
-    struct physdev_setup_gsi *g = arg;
-
     return g->gsi < 0 ? -EINVAL : pirq_setup_gsi((u32)g->gsi, g->triggering != 0, g->polarity != 0);
 }
 
 static long op_accept(__unused void *arg) { return 0; /* dom0 tells of devices; nothing is to be done yet */ }
 
 static const struct subop rows[] = {
-    [PHYSDEVOP_irq_status_query] = { ANYBODY, ARG_IN_OUT(struct physdev_irq_status_query), .run = op_irq_status },
-    [PHYSDEVOP_set_iopl] = { ANYBODY, ARG_IN(struct physdev_set_iopl), .run = op_set_iopl },
-    [PHYSDEVOP_set_iobitmap] = { ANYBODY, ARG_IN(struct physdev_set_iobitmap), .run = op_set_iobitmap },
-    [PHYSDEVOP_apic_read] = { HARDWARE, ARG_IN_OUT(struct physdev_apic), .run = op_apic_read },
+    [PHYSDEVOP_irq_status_query] = { ANYBODY, ARG_IN_OUT(struct physdev_irq_status_query, op_irq_status) },
+    [PHYSDEVOP_set_iopl] = { ANYBODY, ARG_IN(struct physdev_set_iopl, op_set_iopl) },
+    [PHYSDEVOP_set_iobitmap] = { ANYBODY, ARG_IN(struct physdev_set_iobitmap, op_set_iobitmap) },
+    [PHYSDEVOP_apic_read] = { HARDWARE, ARG_IN_OUT(struct physdev_apic, op_apic_read) },
     /* The checks of a read; pins are programmed through setup_gsi and bind_pirq. */
-    [PHYSDEVOP_apic_write] = { HARDWARE, ARG_IN(struct physdev_apic), .run = op_apic_read },
-    [PHYSDEVOP_alloc_irq_vector] = { HARDWARE, ARG_IN_OUT(struct physdev_irq), .run = op_alloc_vector },
-    [PHYSDEVOP_eoi] = { ANYBODY, ARG_IN(struct physdev_eoi), .run = op_eoi },
-    [PHYSDEVOP_map_pirq] = { ANYBODY, ARG_IN_OUT(struct physdev_map_pirq), .run = op_map_pirq },
-    [PHYSDEVOP_unmap_pirq] = { ANYBODY, ARG_IN(struct physdev_unmap_pirq), .run = op_unmap_pirq },
-    [PHYSDEVOP_manage_pci_add] = { HARDWARE, ARG_IN(u8[2]), .run = op_accept },
-    [PHYSDEVOP_manage_pci_remove] = { HARDWARE, ARG_IN(u8[2]), .run = op_accept },
-    [PHYSDEVOP_manage_pci_add_ext] = { HARDWARE, ARG_IN(u8[8]), .run = op_accept },
-    [PHYSDEVOP_setup_gsi] = { HARDWARE, ARG_IN(struct physdev_setup_gsi), .run = op_setup_gsi },
-    [PHYSDEVOP_pci_mmcfg_reserved] = { HARDWARE, ARG_IN(u8[24]), .run = op_accept },
-    [PHYSDEVOP_pci_device_add] = { HARDWARE, ARG_IN(u8[12]), .run = op_accept },
-    [PHYSDEVOP_pci_device_remove] = { HARDWARE, ARG_IN(u8[4]), .run = op_accept },
-    [PHYSDEVOP_pci_device_reset] = { HARDWARE, ARG_IN(u8[8]), .run = op_accept },
+    [PHYSDEVOP_apic_write] = { HARDWARE, ARG_IN(struct physdev_apic, op_apic_read) },
+    [PHYSDEVOP_alloc_irq_vector] = { HARDWARE, ARG_IN_OUT(struct physdev_irq, op_alloc_vector) },
+    [PHYSDEVOP_eoi] = { ANYBODY, ARG_IN(struct physdev_eoi, op_eoi) },
+    [PHYSDEVOP_map_pirq] = { ANYBODY, ARG_IN_OUT(struct physdev_map_pirq, op_map_pirq) },
+    [PHYSDEVOP_unmap_pirq] = { ANYBODY, ARG_IN(struct physdev_unmap_pirq, op_unmap_pirq) },
+    [PHYSDEVOP_manage_pci_add] = { HARDWARE, ARG_IN(u8[2], op_accept) },
+    [PHYSDEVOP_manage_pci_remove] = { HARDWARE, ARG_IN(u8[2], op_accept) },
+    [PHYSDEVOP_manage_pci_add_ext] = { HARDWARE, ARG_IN(u8[8], op_accept) },
+    [PHYSDEVOP_setup_gsi] = { HARDWARE, ARG_IN(struct physdev_setup_gsi, op_setup_gsi) },
+    [PHYSDEVOP_pci_mmcfg_reserved] = { HARDWARE, ARG_IN(u8[24], op_accept) },
+    [PHYSDEVOP_pci_device_add] = { HARDWARE, ARG_IN(u8[12], op_accept) },
+    [PHYSDEVOP_pci_device_remove] = { HARDWARE, ARG_IN(u8[4], op_accept) },
+    [PHYSDEVOP_pci_device_reset] = { HARDWARE, ARG_IN(u8[8], op_accept) },
 };
 
 const struct subops physdev_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_physdev_op };

@@ -20,24 +20,12 @@ static long set_wallclock(u64 sec, u32 nsec, u64 system_time)
     return 0;
 }
 
-static long settime32(void *arg)
+static long settime32(const struct xenpf_settime *t) { return set_wallclock(t->secs, t->nsecs, t->system_time); }
+
+static long settime64(const struct xenpf_settime64 *t) { return t->mbz ? -EINVAL : set_wallclock(t->secs, t->nsecs, t->system_time); }
+
+static long firmware_info(struct xenpf_firmware_info *f)
 {
-    const struct xenpf_settime *t = arg;
-
-    return set_wallclock(t->secs, t->nsecs, t->system_time);
-}
-
-static long settime64(void *arg)
-{
-    const struct xenpf_settime64 *t = arg;
-
-    return t->mbz ? -EINVAL : set_wallclock(t->secs, t->nsecs, t->system_time);
-}
-
-static long firmware_info(void *arg)
-{
-    struct xenpf_firmware_info *f = arg;
-
     switch (f->type) {
     case XEN_FW_KBD_SHIFT_FLAGS: f->u.kbd_shift_flags = 0; return 0;
     case XEN_FW_DISK_INFO: return -ESRCH; /* no BIOS disk information was taken */
@@ -46,10 +34,8 @@ static long firmware_info(void *arg)
     }
 }
 
-static long enter_sleep(void *arg)
+static long enter_sleep(const struct xenpf_enter_acpi_sleep *s)
 {
-    const struct xenpf_enter_acpi_sleep *s = arg;
-
     if (s->sleep_state != ACPI_STATE_S5)
         return -EOPNOTSUPP; /* S3 would lose the hypervisor's state */
     if (s->flags)
@@ -62,9 +48,8 @@ static long enter_sleep(void *arg)
     return -EAGAIN;
 }
 
-static long get_cpuinfo(void *arg)
+static long get_cpuinfo(struct xenpf_pcpuinfo *info)
 {
-    struct xenpf_pcpuinfo *info = arg;
     u32 n = info->xen_cpuid;
     const struct percpu *c = n < MAX_CPUS ? cpu_table[index_nospec(n, MAX_CPUS)] : NULL;
 
@@ -82,22 +67,22 @@ static long get_cpuinfo(void *arg)
     return 0;
 }
 
-static long cpu_online(void *arg) { return smp_cpu_online(((const struct xenpf_cpu_ol *)arg)->cpuid); }
+static long cpu_online(const struct xenpf_cpu_ol *c) { return smp_cpu_online(c->cpuid); }
 
-static long cpu_offline(void *arg) { return smp_cpu_offline(((const struct xenpf_cpu_ol *)arg)->cpuid); }
+static long cpu_offline(const struct xenpf_cpu_ol *c) { return smp_cpu_offline(c->cpuid); }
 
 static long read_memtype(__unused void *arg) { return -EINVAL; /* no MTRR is shown: the list ends at once */ }
 
 static const struct subop rows[] = {
-    [XENPF_settime32] = { CONTROL, ARG_IN_OUT(struct xenpf_settime), .run = settime32 },
-    [XENPF_settime64] = { CONTROL, ARG_IN_OUT(struct xenpf_settime64), .run = settime64 },
-    [XENPF_efi_runtime_call] = { CONTROL, ARG_IN_OUT(struct xenpf_efi_runtime_call), .run = efi_runtime_call },
-    [XENPF_firmware_info] = { CONTROL, ARG_IN_OUT(struct xenpf_firmware_info), .run = firmware_info },
-    [XENPF_enter_acpi_sleep] = { CONTROL, ARG_IN_OUT(struct xenpf_enter_acpi_sleep), .run = enter_sleep },
-    [XENPF_get_cpuinfo] = { CONTROL, ARG_IN_OUT(struct xenpf_pcpuinfo), .run = get_cpuinfo },
-    [XENPF_read_memtype] = { CONTROL, ARG_NONE, .run = read_memtype },
-    [XENPF_cpu_online] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol), .run = cpu_online },
-    [XENPF_cpu_offline] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol), .run = cpu_offline },
+    [XENPF_settime32] = { CONTROL, ARG_IN_OUT(struct xenpf_settime, settime32) },
+    [XENPF_settime64] = { CONTROL, ARG_IN_OUT(struct xenpf_settime64, settime64) },
+    [XENPF_efi_runtime_call] = { CONTROL, ARG_IN_OUT(struct xenpf_efi_runtime_call, efi_runtime_call) },
+    [XENPF_firmware_info] = { CONTROL, ARG_IN_OUT(struct xenpf_firmware_info, firmware_info) },
+    [XENPF_enter_acpi_sleep] = { CONTROL, ARG_IN_OUT(struct xenpf_enter_acpi_sleep, enter_sleep) },
+    [XENPF_get_cpuinfo] = { CONTROL, ARG_IN_OUT(struct xenpf_pcpuinfo, get_cpuinfo) },
+    [XENPF_read_memtype] = { CONTROL, ARG_NONE(read_memtype) },
+    [XENPF_cpu_online] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol, cpu_online) },
+    [XENPF_cpu_offline] = { CONTROL, ARG_IN_OUT(struct xenpf_cpu_ol, cpu_offline) },
 };
 
 const struct subops platform_op_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_platform_op,

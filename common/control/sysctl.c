@@ -9,9 +9,8 @@
 #include <hv/console.h>
 #include <hv/smp.h>
 
-static long readconsole(void *arg)
+static long readconsole(struct xen_sysctl_readconsole *op)
 {
-    struct xen_sysctl_readconsole *op = arg;
     u32 done = 0;
     char part[256];
 
@@ -27,9 +26,8 @@ static long readconsole(void *arg)
     return 0;
 }
 
-static long debug_keys(void *arg)
+static long debug_keys(const struct xen_sysctl_debug_keys *op)
 {
-    const struct xen_sysctl_debug_keys *op = arg;
     char key;
 
     for (u32 i = 0; i < op->nr_keys; i++) {
@@ -41,9 +39,8 @@ static long debug_keys(void *arg)
     return 0;
 }
 
-static long getdomaininfolist(void *arg)
+static long getdomaininfolist(struct xen_sysctl_getdomaininfolist *op)
 {
-    struct xen_sysctl_getdomaininfolist *op = arg;
     struct domain *d = domain_from_id(op->first_domain);
 
     for (op->num_domains = 0; d && op->num_domains < op->max_domains; op->num_domains++, d = domain_next(d)) {
@@ -63,16 +60,14 @@ static long getdomaininfolist(void *arg)
 
 /* ---- one scheduler, with one pool of CPUs ---- */
 
-static long sched_id(void *arg)
+static long sched_id(struct xen_sysctl_sched_id *op)
 {
-    ((struct xen_sysctl_sched_id *)arg)->sched_id = XEN_SCHEDULER_CREDIT2;
+    op->sched_id = XEN_SCHEDULER_CREDIT2;
     return 0;
 }
 
-static long scheduler_op(void *arg)
+static long scheduler_op(struct xen_sysctl_scheduler_op *op)
 {
-    struct xen_sysctl_scheduler_op *op = arg;
-
     if (op->cmd > XEN_SYSCTL_SCHEDOP_getinfo)
         return -EINVAL;
     if (op->cpupool_id)
@@ -89,10 +84,8 @@ static long scheduler_op(void *arg)
     return 0;
 }
 
-static long cpupool_op(void *arg)
+static long cpupool_op(struct xen_sysctl_cpupool_op *op)
 {
-    struct xen_sysctl_cpupool_op *op = arg;
-
     if (op->op != XEN_SYSCTL_CPUPOOL_OP_CREATE && op->op != XEN_SYSCTL_CPUPOOL_OP_FREEINFO && op->cpupool_id)
         return -ENOENT;
     switch (op->op) {
@@ -114,10 +107,8 @@ static long cpupool_op(void *arg)
 
 /* ---- CPUs that come and go; power states, which are left alone ---- */
 
-static long cpu_hotplug(void *arg)
+static long cpu_hotplug(const struct xen_sysctl_cpu_hotplug *op)
 {
-    const struct xen_sysctl_cpu_hotplug *op = arg;
-
     switch (op->op) {
     case XEN_SYSCTL_CPU_HOTPLUG_ONLINE: return smp_cpu_online(op->cpu);
     case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE: return smp_cpu_offline(op->cpu);
@@ -127,29 +118,29 @@ static long cpu_hotplug(void *arg)
 
 static long no_power_states(u32 cpu) { return cpu < MAX_CPUS && cpuset_test(cpuset_read(&cpus_online), cpu) ? -ENODEV : -EINVAL; }
 
-static long get_pmstat(void *arg) { return no_power_states(((const struct xen_sysctl_get_pmstat *)arg)->cpuid); }
+static long get_pmstat(const struct xen_sysctl_get_pmstat *op) { return no_power_states(op->cpuid); }
 
-static long pm_op(void *arg) { return no_power_states(((const struct xen_sysctl_pm_op *)arg)->cpuid); }
+static long pm_op(const struct xen_sysctl_pm_op *op) { return no_power_states(op->cpuid); }
 
 static const struct subop rows[] = {
-    [XEN_SYSCTL_readconsole] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_readconsole), .run = readconsole },
-    [XEN_SYSCTL_physinfo] = { CONTROL, ARG_OUT(struct xen_sysctl_physinfo), .run = sysctl_physinfo },
-    [XEN_SYSCTL_sched_id] = { CONTROL, ARG_OUT(struct xen_sysctl_sched_id), .run = sched_id },
-    [XEN_SYSCTL_getdomaininfolist] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_getdomaininfolist), .run = getdomaininfolist },
-    [XEN_SYSCTL_debug_keys] = { CONTROL, ARG_IN(struct xen_sysctl_debug_keys), .run = debug_keys },
-    [XEN_SYSCTL_getcpuinfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_getcpuinfo), .run = sysctl_getcpuinfo },
-    [XEN_SYSCTL_get_pmstat] = { CONTROL, ARG_IN(struct xen_sysctl_get_pmstat), .run = get_pmstat },
-    [XEN_SYSCTL_cpu_hotplug] = { CONTROL, ARG_IN(struct xen_sysctl_cpu_hotplug), .run = cpu_hotplug },
-    [XEN_SYSCTL_pm_op] = { CONTROL, ARG_IN(struct xen_sysctl_pm_op), .run = pm_op },
-    [XEN_SYSCTL_page_offline_op] = { CONTROL, ARG_IN(struct xen_sysctl_page_offline_op), .run = sysctl_offline_pages },
-    [XEN_SYSCTL_cputopoinfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cputopoinfo), .run = sysctl_cputopoinfo },
-    [XEN_SYSCTL_numainfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_numainfo), .run = sysctl_numainfo },
-    [XEN_SYSCTL_cpupool_op] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpupool_op), .run = cpupool_op },
-    [XEN_SYSCTL_scheduler_op] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_scheduler_op), .run = scheduler_op },
-    [XEN_SYSCTL_pcitopoinfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_pcitopoinfo), .run = sysctl_pcitopoinfo },
-    [XEN_SYSCTL_get_cpu_levelling_caps] = { CONTROL, ARG_OUT(struct xen_sysctl_cpu_levelling_caps), .run = sysctl_cpu_levelling_caps },
-    [XEN_SYSCTL_get_cpu_featureset] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpu_featureset), .run = sysctl_cpu_featureset },
-    [XEN_SYSCTL_get_cpu_policy] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpu_policy), .run = sysctl_cpu_policy },
+    [XEN_SYSCTL_readconsole] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_readconsole, readconsole) },
+    [XEN_SYSCTL_physinfo] = { CONTROL, ARG_OUT(struct xen_sysctl_physinfo, sysctl_physinfo) },
+    [XEN_SYSCTL_sched_id] = { CONTROL, ARG_OUT(struct xen_sysctl_sched_id, sched_id) },
+    [XEN_SYSCTL_getdomaininfolist] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_getdomaininfolist, getdomaininfolist) },
+    [XEN_SYSCTL_debug_keys] = { CONTROL, ARG_IN(struct xen_sysctl_debug_keys, debug_keys) },
+    [XEN_SYSCTL_getcpuinfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_getcpuinfo, sysctl_getcpuinfo) },
+    [XEN_SYSCTL_get_pmstat] = { CONTROL, ARG_IN(struct xen_sysctl_get_pmstat, get_pmstat) },
+    [XEN_SYSCTL_cpu_hotplug] = { CONTROL, ARG_IN(struct xen_sysctl_cpu_hotplug, cpu_hotplug) },
+    [XEN_SYSCTL_pm_op] = { CONTROL, ARG_IN(struct xen_sysctl_pm_op, pm_op) },
+    [XEN_SYSCTL_page_offline_op] = { CONTROL, ARG_IN(struct xen_sysctl_page_offline_op, sysctl_offline_pages) },
+    [XEN_SYSCTL_cputopoinfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cputopoinfo, sysctl_cputopoinfo) },
+    [XEN_SYSCTL_numainfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_numainfo, sysctl_numainfo) },
+    [XEN_SYSCTL_cpupool_op] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpupool_op, cpupool_op) },
+    [XEN_SYSCTL_scheduler_op] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_scheduler_op, scheduler_op) },
+    [XEN_SYSCTL_pcitopoinfo] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_pcitopoinfo, sysctl_pcitopoinfo) },
+    [XEN_SYSCTL_get_cpu_levelling_caps] = { CONTROL, ARG_OUT(struct xen_sysctl_cpu_levelling_caps, sysctl_cpu_levelling_caps) },
+    [XEN_SYSCTL_get_cpu_featureset] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpu_featureset, sysctl_cpu_featureset) },
+    [XEN_SYSCTL_get_cpu_policy] = { CONTROL, ARG_IN_OUT(struct xen_sysctl_cpu_policy, sysctl_cpu_policy) },
 };
 
 const struct subops sysctl_table = { rows, ARRAY_SIZE(rows), __HYPERVISOR_sysctl,

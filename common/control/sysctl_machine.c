@@ -37,10 +37,8 @@ static void count_siblings(struct xen_sysctl_physinfo *info)
     info->cores_per_socket = on_socket / threads;
 }
 
-long sysctl_physinfo(void *arg)
+long sysctl_physinfo(struct xen_sysctl_physinfo *info)
 {
-    struct xen_sysctl_physinfo *info = arg;
-
     *info = (struct xen_sysctl_physinfo){ .nr_cpus = smp_online_count(),
                                           .max_cpu_id = last_cpu(),
                                           .nr_nodes = 1,
@@ -62,9 +60,8 @@ static int copy_fitting(guest_ptr_t array, u32 room, u32 i, const void *entry, u
     return array.va && i < room && copy_to_guest(guest_ptr_index(array, i, size), entry, size) ? -EFAULT : 0;
 }
 
-long sysctl_cputopoinfo(void *arg)
+long sysctl_cputopoinfo(struct xen_sysctl_cputopoinfo *op)
 {
-    struct xen_sysctl_cputopoinfo *op = arg;
     u32 room = op->num_cpus;
 
     op->num_cpus = last_cpu() + 1;
@@ -83,9 +80,8 @@ long sysctl_cputopoinfo(void *arg)
     return 0;
 }
 
-long sysctl_numainfo(void *arg)
+long sysctl_numainfo(struct xen_sysctl_numainfo *op)
 {
-    struct xen_sysctl_numainfo *op = arg;
     struct xen_sysctl_meminfo memory = { total_ram_pages << PAGE_SHIFT, page_free_count() << PAGE_SHIFT };
     u32 room = op->num_nodes, distance = LOCAL_DISTANCE;
 
@@ -102,9 +98,8 @@ static u32 node_of(const struct physdev_pci_device *dev)
     return there ? NODE : XEN_INVALID_DEV;
 }
 
-long sysctl_pcitopoinfo(void *arg)
+long sysctl_pcitopoinfo(const struct xen_sysctl_pcitopoinfo *op)
 {
-    const struct xen_sysctl_pcitopoinfo *op = arg;
     struct physdev_pci_device dev;
 
     if (!op->devs.va || !op->nodes.va)
@@ -120,10 +115,8 @@ long sysctl_pcitopoinfo(void *arg)
     return 0;
 }
 
-long sysctl_getcpuinfo(void *arg)
+long sysctl_getcpuinfo(struct xen_sysctl_getcpuinfo *op)
 {
-    struct xen_sysctl_getcpuinfo *op = arg;
-
     op->nr_cpus = MIN(op->max_cpus, last_cpu() + 1);
     for (u32 i = 0; i < op->nr_cpus; i++) {
         struct xen_sysctl_cpuinfo info = { 0 };
@@ -171,10 +164,8 @@ static u32 query_answer(mfn_t mfn)
 }
 
 /* A frame that was retired does not come back: nothing tells a frame with damage from one that the toolstack named. */
-long sysctl_offline_pages(void *arg)
+long sysctl_offline_pages(const struct xen_sysctl_page_offline_op *op)
 {
-    const struct xen_sysctl_page_offline_op *op = arg;
-
     if (op->end < op->start || op->cmd < sysctl_page_offline || op->cmd > sysctl_query_page_offline)
         return -EINVAL;
     for (u64 mfn = op->start; mfn <= op->end; mfn++) {

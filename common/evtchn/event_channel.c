@@ -270,10 +270,10 @@ void evtchn_send_pirq(struct domain *d, u32 port)
 /* ---- operations ---- */
 
 /* In line on the short way of event_channel_op. */
-static force_inline long op_send(void *arg)
+static force_inline long op_send(const struct evtchn_send *op)
 {
     struct domain *d = current->domain;
-    u32 port = ((struct evtchn_send *)arg)->port;
+    u32 port = op->port;
     long rc = 0;
     struct domain *second;
     struct evtchn *c = lock_with_partner(d, port, &second);
@@ -298,9 +298,8 @@ static void unbound_to(struct evtchn *c, domid_t id, u64 serial)
     c->unbound.serial = serial;
 }
 
-static long op_alloc_unbound(void *arg)
+static long op_alloc_unbound(struct evtchn_alloc_unbound *op)
 {
-    struct evtchn_alloc_unbound *op = arg;
     struct domain *d __held_domain = NULL;
     long denied = domain_for_caller(op->dom, &d);
     struct domain *remote __held_domain = domain_by_id(op->remote_dom); /* may come later */
@@ -334,9 +333,8 @@ static void link_to(struct evtchn *c, struct domain *remote, u32 remote_port)
     c->remote.port = remote_port;
 }
 
-static long op_bind_interdomain(void *arg)
+static long op_bind_interdomain(struct evtchn_bind_interdomain *op)
 {
-    struct evtchn_bind_interdomain *op = arg;
     struct domain *d = current->domain, *remote __held_domain = domain_by_id(op->remote_dom);
 
     if (!remote)
@@ -387,29 +385,17 @@ static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_
     return 0;
 }
 
-static long op_bind_virq(void *arg)
+static long op_bind_virq(struct evtchn_bind_virq *op)
 {
-    struct evtchn_bind_virq *op = arg;
-
     if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu != 0))
         return -EINVAL;
     /* Whoever binds a global VIRQ gets it as long as it is the owner. */
     return bind_simple(op->vcpu, ECS_VIRQ, (u32)index_nospec(op->virq, NR_VIRQS), &op->port);
 }
 
-static long op_bind_ipi(void *arg)
-{
-    struct evtchn_bind_ipi *op = arg;
+static long op_bind_ipi(struct evtchn_bind_ipi *op) { return bind_simple(op->vcpu, ECS_IPI, 0, &op->port); }
 
-    return bind_simple(op->vcpu, ECS_IPI, 0, &op->port);
-}
-
-static long op_bind_pirq(void *arg)
-{
-    struct evtchn_bind_pirq *op = arg;
-
-    return bind_simple(0, ECS_PIRQ, op->pirq, &op->port);
-}
+static long op_bind_pirq(struct evtchn_bind_pirq *op) { return bind_simple(0, ECS_PIRQ, op->pirq, &op->port); }
 
 /* The locks of d and of an interdomain partner are held. */
 static void close_port(struct domain *d, struct evtchn *c, u32 port)
@@ -451,13 +437,12 @@ static long close_in_domain(struct domain *d, u32 port)
     return c ? 0 : -EINVAL;
 }
 
-static long op_close(void *arg) { return close_in_domain(current->domain, ((struct evtchn_close *)arg)->port); }
+static long op_close(const struct evtchn_close *op) { return close_in_domain(current->domain, op->port); }
 
-static long op_status(void *arg)
+static long op_status(struct evtchn_status *op)
 {
     static const u8 public_state[] = { EVTCHNSTAT_closed, EVTCHNSTAT_closed, EVTCHNSTAT_unbound, EVTCHNSTAT_interdomain,
                                        EVTCHNSTAT_pirq,   EVTCHNSTAT_virq,   EVTCHNSTAT_ipi };
-    struct evtchn_status *op = arg;
     struct domain *d __held_domain = NULL;
     long denied = domain_for_caller(op->dom, &d);
 
@@ -479,9 +464,8 @@ static long op_status(void *arg)
     return 0;
 }
 
-static long op_bind_vcpu(void *arg)
+static long op_bind_vcpu(struct evtchn_bind_vcpu *op)
 {
-    struct evtchn_bind_vcpu *op = arg;
     struct domain *d = current->domain;
 
     if (!domain_vcpu(d, op->vcpu))
@@ -494,9 +478,9 @@ static long op_bind_vcpu(void *arg)
     return 0;
 }
 
-static long op_unmask(void *arg)
+static long op_unmask(const struct evtchn_unmask *op)
 {
-    u32 port = ((struct evtchn_unmask *)arg)->port;
+    u32 port = op->port;
     struct domain *d = current->domain;
 
     spin_lock_scope(&d->event_lock);
@@ -557,10 +541,10 @@ void evtchn_free_domain(struct domain *d)
 }
 
 /* Back to what a new domain has. Others may go on meanwhile, with what is left. */
-static long op_reset(void *arg)
+static long op_reset(const struct evtchn_reset *op)
 {
     struct domain *d __held_domain = NULL;
-    long denied = domain_for_caller(((struct evtchn_reset *)arg)->dom, &d);
+    long denied = domain_for_caller(op->dom, &d);
 
     if (denied)
         return denied;
@@ -581,9 +565,8 @@ static long op_reset(void *arg)
     return 0;
 }
 
-static long op_set_priority(void *arg)
+static long op_set_priority(struct evtchn_set_priority *op)
 {
-    struct evtchn_set_priority *op = arg;
     struct domain *d = current->domain;
 
     spin_lock_scope(&d->event_lock);
@@ -597,20 +580,20 @@ static long op_set_priority(void *arg)
 }
 
 static const struct subop rows[] = {
-    [EVTCHNOP_bind_interdomain] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_interdomain), .run = op_bind_interdomain },
-    [EVTCHNOP_bind_virq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_virq), .run = op_bind_virq },
-    [EVTCHNOP_bind_pirq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_pirq), .run = op_bind_pirq },
-    [EVTCHNOP_close] = { ANYBODY, ARG_IN(struct evtchn_close), .run = op_close },
-    [EVTCHNOP_send] = { ANYBODY, ARG_IN(struct evtchn_send), .run = op_send },
-    [EVTCHNOP_status] = { ANYBODY, ARG_IN_OUT(struct evtchn_status), .run = op_status },
-    [EVTCHNOP_alloc_unbound] = { ANYBODY, ARG_IN_OUT(struct evtchn_alloc_unbound), .run = op_alloc_unbound },
-    [EVTCHNOP_bind_ipi] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_ipi), .run = op_bind_ipi },
-    [EVTCHNOP_bind_vcpu] = { ANYBODY, ARG_IN(struct evtchn_bind_vcpu), .run = op_bind_vcpu },
-    [EVTCHNOP_unmask] = { ANYBODY, ARG_IN(struct evtchn_unmask), .run = op_unmask },
-    [EVTCHNOP_reset] = { ANYBODY, ARG_IN(struct evtchn_reset), .run = op_reset },
-    [EVTCHNOP_init_control] = { ANYBODY, ARG_IN_OUT(struct evtchn_init_control), .run = evtchn_fifo_init_control },
-    [EVTCHNOP_expand_array] = { ANYBODY, ARG_IN(struct evtchn_expand_array), .run = evtchn_fifo_expand_array },
-    [EVTCHNOP_set_priority] = { ANYBODY, ARG_IN(struct evtchn_set_priority), .run = op_set_priority },
+    [EVTCHNOP_bind_interdomain] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_interdomain, op_bind_interdomain) },
+    [EVTCHNOP_bind_virq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_virq, op_bind_virq) },
+    [EVTCHNOP_bind_pirq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_pirq, op_bind_pirq) },
+    [EVTCHNOP_close] = { ANYBODY, ARG_IN(struct evtchn_close, op_close) },
+    [EVTCHNOP_send] = { ANYBODY, ARG_IN(struct evtchn_send, op_send) },
+    [EVTCHNOP_status] = { ANYBODY, ARG_IN_OUT(struct evtchn_status, op_status) },
+    [EVTCHNOP_alloc_unbound] = { ANYBODY, ARG_IN_OUT(struct evtchn_alloc_unbound, op_alloc_unbound) },
+    [EVTCHNOP_bind_ipi] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_ipi, op_bind_ipi) },
+    [EVTCHNOP_bind_vcpu] = { ANYBODY, ARG_IN(struct evtchn_bind_vcpu, op_bind_vcpu) },
+    [EVTCHNOP_unmask] = { ANYBODY, ARG_IN(struct evtchn_unmask, op_unmask) },
+    [EVTCHNOP_reset] = { ANYBODY, ARG_IN(struct evtchn_reset, op_reset) },
+    [EVTCHNOP_init_control] = { ANYBODY, ARG_IN_OUT(struct evtchn_init_control, evtchn_fifo_init_control) },
+    [EVTCHNOP_expand_array] = { ANYBODY, ARG_IN(struct evtchn_expand_array, evtchn_fifo_expand_array) },
+    [EVTCHNOP_set_priority] = { ANYBODY, ARG_IN(struct evtchn_set_priority, op_set_priority) },
 };
 
 const struct subops event_channel_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_event_channel_op };

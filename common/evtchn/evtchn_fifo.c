@@ -122,9 +122,8 @@ bool evtchn_fifo_is_linked(struct domain *d, u32 port)
     return word && (READ_ONCE(*word) & LINKED);
 }
 
-long evtchn_fifo_init_control(void *arg)
+long evtchn_fifo_init_control(struct evtchn_init_control *op)
 {
-    struct evtchn_init_control *op = arg;
     struct domain *d = current->domain;
     struct vcpu *v = domain_vcpu(d, op->vcpu);
 
@@ -154,9 +153,8 @@ long evtchn_fifo_init_control(void *arg)
     return 0;
 }
 
-long evtchn_fifo_expand_array(void *arg)
+long evtchn_fifo_expand_array(const struct evtchn_expand_array *op)
 {
-    const struct evtchn_expand_array *op = arg;
     struct domain *d = current->domain;
     int rc = page_get_and_type(op->array_gfn, d, PGT_WRITABLE);
 

@@ -65,8 +65,8 @@ static inline void __may_preempt grant_frame_put(mfn_t mfn, bool write)
         page_put(mfn_to_page(mfn));
 }
 
-/* Handlers; the argument is a struct grant_list. */
-long grant_op_map(void *list) __may_preempt;
-long grant_op_unmap(void *list) __may_preempt;
-long grant_op_unmap_and_replace(void *list) __may_preempt;
-long grant_op_copy(void *list) __may_preempt;
+/* Handlers */
+long grant_op_map(struct grant_list *list) __may_preempt;
+long grant_op_unmap(struct grant_list *list) __may_preempt;
+long grant_op_unmap_and_replace(struct grant_list *list) __may_preempt;
+long grant_op_copy(struct grant_list *list) __may_preempt;

@@ -55,9 +55,8 @@ static force_inline int16_t copy_one(const struct gnttab_copy *op, struct grant_
     return status;
 }
 
-long grant_op_copy(void *arg)
+long grant_op_copy(struct grant_list *list)
 {
-    struct grant_list *list = arg;
     struct grant_peer from __held_peer = GRANT_PEER_SELF, to __held_peer = GRANT_PEER_SELF;
     long rc = 0;
 

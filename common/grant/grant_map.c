@@ -68,9 +68,8 @@ static force_inline int16_t map_one(struct arch_walk *w, struct domain *d, struc
     return GNTST_okay;
 }
 
-long grant_op_map(void *arg)
+long grant_op_map(struct grant_list *list)
 {
-    struct grant_list *list = arg;
     struct domain *d = current->domain;
     struct grant_peer peer __held_peer = GRANT_PEER_SELF;
     struct arch_walk walk = ARCH_WALK_NONE;
@@ -185,8 +184,8 @@ static long unmap_list(struct grant_list *list, bool replace)
     return rc;
 }
 
-long grant_op_unmap(void *list) { return unmap_list(list, false); }
-long grant_op_unmap_and_replace(void *list) { return unmap_list(list, true); }
+long grant_op_unmap(struct grant_list *list) { return unmap_list(list, false); }
+long grant_op_unmap_and_replace(struct grant_list *list) { return unmap_list(list, true); }
 
 /* ---- the mapper's end ---- */
 

@@ -70,9 +70,8 @@ static int16_t named_domain(domid_t id, struct domain **d)
     return denied == -EPERM ? GNTST_permission_denied : denied ? GNTST_bad_domain : GNTST_okay;
 }
 
-static long op_setup_table(void *arg)
+static long op_setup_table(struct gnttab_setup_table *op)
 {
-    struct gnttab_setup_table *op = arg;
     struct domain *d __held_domain = NULL;
 
     op->status = named_domain(op->dom, &d);
@@ -93,9 +92,8 @@ static long op_setup_table(void *arg)
     return 0;
 }
 
-static long op_query_size(void *arg)
+static long op_query_size(struct gnttab_query_size *op)
 {
-    struct gnttab_query_size *op = arg;
     struct domain *d __held_domain = NULL;
 
     op->status = named_domain(op->dom, &d);
@@ -106,16 +104,10 @@ static long op_query_size(void *arg)
     return 0;
 }
 
-static long op_set_version(void *arg)
-{
-    const struct gnttab_set_version *op = arg;
+static long op_set_version(const struct gnttab_set_version *op) { return op->version == 1 ? 0 : op->version == 2 ? -ENOSYS : -EINVAL; }
 
-    return op->version == 1 ? 0 : op->version == 2 ? -ENOSYS : -EINVAL;
-}
-
-static long op_get_version(void *arg)
+static long op_get_version(struct gnttab_get_version *op)
 {
-    struct gnttab_get_version *op = arg;
     struct domain *d __held_domain = NULL;
     long denied = domain_for_caller(op->dom, &d);
 
@@ -125,10 +117,8 @@ static long op_get_version(void *arg)
     return 0;
 }
 
-static long op_swap(void *arg)
+static long op_swap(struct gnttab_swap_grant_ref *op)
 {
-    struct gnttab_swap_grant_ref *op = arg;
-
     op->status = grant_swap(current->domain, op->ref_a, op->ref_b);
     return 0;
 }
@@ -137,16 +127,16 @@ static long op_swap(void *arg)
 enum { EACH, ALL_AT_ONCE /* for anybody, and the handler goes through the list itself */ };
 
 static const struct subop rows[] = {
-    [GNTTABOP_map_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_map_grant_ref), .how = ALL_AT_ONCE, .run = grant_op_map },
-    [GNTTABOP_unmap_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_grant_ref), .how = ALL_AT_ONCE, .run = grant_op_unmap },
-    [GNTTABOP_setup_table] = { ANYBODY, ARG_IN_OUT(struct gnttab_setup_table), .run = op_setup_table },
-    [GNTTABOP_copy] = { ANYBODY, ARG_BY_HAND(struct gnttab_copy), .how = ALL_AT_ONCE, .run = grant_op_copy },
-    [GNTTABOP_query_size] = { ANYBODY, ARG_IN_OUT(struct gnttab_query_size), .run = op_query_size },
-    [GNTTABOP_unmap_and_replace] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_and_replace), .how = ALL_AT_ONCE,
-                                     .run = grant_op_unmap_and_replace },
-    [GNTTABOP_set_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_set_version), .run = op_set_version },
-    [GNTTABOP_get_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_get_version), .run = op_get_version },
-    [GNTTABOP_swap_grant_ref] = { ANYBODY, ARG_IN_OUT(struct gnttab_swap_grant_ref), .run = op_swap },
+    [GNTTABOP_map_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_map_grant_ref, grant_op_map), .how = ALL_AT_ONCE },
+    [GNTTABOP_unmap_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_grant_ref, grant_op_unmap), .how = ALL_AT_ONCE },
+    [GNTTABOP_setup_table] = { ANYBODY, ARG_IN_OUT(struct gnttab_setup_table, op_setup_table) },
+    [GNTTABOP_copy] = { ANYBODY, ARG_BY_HAND(struct gnttab_copy, grant_op_copy), .how = ALL_AT_ONCE },
+    [GNTTABOP_query_size] = { ANYBODY, ARG_IN_OUT(struct gnttab_query_size, op_query_size) },
+    [GNTTABOP_unmap_and_replace] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_and_replace, grant_op_unmap_and_replace),
+                                     .how = ALL_AT_ONCE },
+    [GNTTABOP_set_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_set_version, op_set_version) },
+    [GNTTABOP_get_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_get_version, op_get_version) },
+    [GNTTABOP_swap_grant_ref] = { ANYBODY, ARG_IN_OUT(struct gnttab_swap_grant_ref, op_swap) },
 };
 
 const struct subops grant_table_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_grant_table_op };
@@ -178,6 +168,6 @@ long do_grant_table_op(u64 cmd, guest_ptr_t list, u64 count)
 
     if ((s32)count < 0)
         return -EINVAL;
-    long rc = likely((u32)cmd < ARRAY_SIZE(rows) && row->how == ALL_AT_ONCE) ? row->run(&l) : one_by_one((u32)cmd, &l);
+    long rc = likely((u32)cmd < ARRAY_SIZE(rows) && row->how == ALL_AT_ONCE) ? row->run(&l, NULL) : one_by_one((u32)cmd, &l);
     return likely(rc != -ERESTART) ? rc : rest_again(cmd, &l);
 }

@@ -175,17 +175,17 @@ static long exchange_for(struct exchange *x)
     return exchange_chunks(x);
 }
 
-long memory_exchange(void *arg)
+long memory_exchange(const guest_ptr_t *at)
 {
-    const guest_ptr_t at = *(const guest_ptr_t *)arg;
     struct exchange x;
 
-    if (copy_from_guest(&x.op, at, sizeof(x.op)))
+    if (copy_from_guest(&x.op, *at, sizeof(x.op)))
         return -EFAULT;
     long rc = exchange_for(&x);
 
     /* Chunks that are done are told of errors, too. */
-    if (copy_to_guest(guest_ptr_add(at, offsetof(struct xen_memory_exchange, nr_exchanged)), &x.op.nr_exchanged, sizeof(x.op.nr_exchanged)))
+    if (copy_to_guest(guest_ptr_add(*at, offsetof(struct xen_memory_exchange, nr_exchanged)), &x.op.nr_exchanged,
+                      sizeof(x.op.nr_exchanged)))
         return -EFAULT;
     return rc == -ERESTART ? hypercall_again(__HYPERVISOR_memory_op, NULL, 0) : rc;
 }

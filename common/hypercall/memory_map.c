@@ -28,9 +28,8 @@ static u32 machine_map(struct e820entry *out, u32 max)
 
 #define MACHINE_MAP_MAX (BOOT_MAX_MEMORY_RANGES + ACPI_MAX_IO_APICS + 1u)
 
-long machine_memory_map(void *arg)
+long machine_memory_map(struct xen_memory_map *m)
 {
-    struct xen_memory_map *m = arg;
     struct e820entry *map = hv_alloc(MACHINE_MAP_MAX * sizeof(*map));
 
     if (!map)
@@ -49,9 +48,8 @@ struct memory_map {
     struct e820entry entries[GUEST_MAP_MAX];
 };
 
-long memory_map(void *arg)
+long memory_map(struct xen_memory_map *m)
 {
-    struct xen_memory_map *m = arg;
     struct domain *d = current->domain;
     struct memory_map *copy = hv_alloc(sizeof(*copy));
 
@@ -67,9 +65,8 @@ long memory_map(void *arg)
     return rc;
 }
 
-long set_memory_map(void *arg)
+long set_memory_map(const struct xen_foreign_memory_map *m)
 {
-    const struct xen_foreign_memory_map *m = arg;
     struct domain *d __held_domain = NULL;
     u32 n = m->map.nr_entries;
     long rc = n > GUEST_MAP_MAX ? -EINVAL : domain_for_caller(m->domid, &d);
@@ -91,19 +88,18 @@ long set_memory_map(void *arg)
     return rc;
 }
 
-long machphys_mapping(void *arg)
+long machphys_mapping(struct xen_machphys_mapping *m)
 {
     /* A guest may go on on a larger machine. */
     u64 last = current->domain->is_hardware ? max_mfn : (RO_M2P_VIRT_END - RO_M2P_VIRT_START) / sizeof(u64) - 1;
 
-    *(struct xen_machphys_mapping *)arg = (struct xen_machphys_mapping){ RO_M2P_VIRT_START, RO_M2P_VIRT_END, last };
+    *m = (struct xen_machphys_mapping){ RO_M2P_VIRT_START, RO_M2P_VIRT_END, last };
     return 0;
 }
 
 /* The first frames of the M2P table's chunks; where nothing is RAM, that of the chunk before. */
-long machphys_mfn_list(void *arg)
+long machphys_mfn_list(struct xen_machphys_mfn_list *list)
 {
-    struct xen_machphys_mfn_list *list = arg;
     mfn_t mfn, told = 0;
 
     for (list->nr_extents = 0; list->nr_extents < list->max_extents && m2p_chunk(list->nr_extents, &mfn); list->nr_extents++) {
@@ -114,22 +110,21 @@ long machphys_mfn_list(void *arg)
     return 0;
 }
 
-long maximum_ram_page(__unused void *arg) { return (long)max_mfn; }
+long maximum_ram_page(void) { return (long)max_mfn; }
 
 /* What the guest itself has said. */
-long maximum_gpfn(void *arg)
+long maximum_gpfn(const domid_t *id)
 {
     struct domain *d __held_domain = NULL;
-    long rc = domain_for_caller(*(const domid_t *)arg, &d);
+    long rc = domain_for_caller(*id, &d);
     u64 frames = rc ? 0 : READ_ONCE(d->shared_info->arch.max_pfn);
 
     return rc ? rc : (long)(frames ? frames - 1 : 0);
 }
 
 /* Frames of the hypervisor's that a toolstack maps as the domain's. There is one kind: those of its grant table. */
-long acquire_resource(void *arg)
+long acquire_resource(struct xen_mem_acquire_resource *r)
 {
-    struct xen_mem_acquire_resource *r = arg;
     struct domain *d __held_domain = NULL;
     long rc = r->pad ? -EINVAL : domain_for_caller(r->domid, &d);
 

@@ -121,9 +121,8 @@ static long memory_decrease(const struct xen_memory_reservation *r, u64 *start)
 }
 
 /* Memory is kept free for a domain that is to have so many frames in all; 0: no longer. */
-static long claim_pages(void *arg)
+static long claim_pages(const struct xen_memory_reservation *r)
 {
-    const struct xen_memory_reservation *r = arg;
     struct domain *d __held_domain = NULL;
     u64 n = r->nr_extents;
     long rc = r->extent_start.va || r->extent_order || r->mem_flags ? -EINVAL : domain_for_caller(r->domid, &d);
@@ -146,53 +145,55 @@ static long reservation(domid_t id, bool maximum)
     return (long)(maximum ? d->max_pages : d->tot_pages);
 }
 
-static long current_reservation(void *arg) { return reservation(*(const domid_t *)arg, false); }
+static long current_reservation(const domid_t *id) { return reservation(*id, false); }
 
-static long maximum_reservation(void *arg) { return reservation(*(const domid_t *)arg, true); }
+static long maximum_reservation(const domid_t *id) { return reservation(*id, true); }
 
 /* Pages that guests share behind their backs, and what that saves. */
 static long nothing_shared(__unused void *arg) { return 0; }
 
 /* No domain has a topology of memory. */
-static long get_vnumainfo(void *arg)
+static long get_vnumainfo(const domid_t *id)
 {
     struct domain *d __held_domain = NULL;
-    long rc = domain_for_caller(*(const domid_t *)arg, &d);
+    long rc = domain_for_caller(*id, &d);
 
     return rc ? rc : -EOPNOTSUPP;
 }
 
 enum { ON_ARGUMENT, ON_EXTENTS }; /* subop.how */
+#define WITH_START (u64 *)NULL
 
 static const struct subop rows[] = {
-    [XENMEM_increase_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = increase },
-    [XENMEM_decrease_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = memory_decrease },
-    [XENMEM_populate_physmap] = { ANYBODY, ARG_IN(struct xen_memory_reservation), .how = ON_EXTENTS, .on_extents = memory_populate },
-    [XENMEM_maximum_ram_page] = { ANYBODY, ARG_NONE, .run = maximum_ram_page },
-    [XENMEM_current_reservation] = { ANYBODY, ARG_IN(domid_t), .run = current_reservation },
-    [XENMEM_maximum_reservation] = { ANYBODY, ARG_IN(domid_t), .run = maximum_reservation },
-    [XENMEM_machphys_mfn_list] = { CONTROL, ARG_IN_OUT(struct xen_machphys_mfn_list), .run = machphys_mfn_list },
-    [XENMEM_memory_map] = { ANYBODY, ARG_IN_OUT(struct xen_memory_map), .run = memory_map },
-    [XENMEM_machine_memory_map] = { CONTROL | HARDWARE, ARG_IN_OUT(struct xen_memory_map), .run = machine_memory_map },
-    [XENMEM_exchange] = { ANYBODY, ARG_BY_HAND(struct xen_memory_exchange), .run = memory_exchange },
-    [XENMEM_machphys_mapping] = { ANYBODY, ARG_OUT(struct xen_machphys_mapping), .run = machphys_mapping },
-    [XENMEM_set_memory_map] = { CONTROL, ARG_IN(struct xen_foreign_memory_map), .run = set_memory_map },
-    [XENMEM_maximum_gpfn] = { ANYBODY, ARG_IN(domid_t), .run = maximum_gpfn },
-    [XENMEM_get_sharing_freed_pages] = { ANYBODY, ARG_NONE, .run = nothing_shared },
-    [XENMEM_get_sharing_shared_pages] = { ANYBODY, ARG_NONE, .run = nothing_shared },
-    [XENMEM_claim_pages] = { CONTROL, ARG_IN(struct xen_memory_reservation), .run = claim_pages },
-    [XENMEM_get_vnumainfo] = { ANYBODY, ARG_IN(domid_t), .run = get_vnumainfo },
-    [XENMEM_acquire_resource] = { CONTROL, ARG_IN_OUT(struct xen_mem_acquire_resource), .run = acquire_resource },
+    [XENMEM_increase_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation, increase, WITH_START), .how = ON_EXTENTS },
+    [XENMEM_decrease_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation, memory_decrease, WITH_START), .how = ON_EXTENTS },
+    [XENMEM_populate_physmap] = { ANYBODY, ARG_IN(struct xen_memory_reservation, memory_populate, WITH_START), .how = ON_EXTENTS },
+    [XENMEM_maximum_ram_page] = { ANYBODY, ARG_NONE(maximum_ram_page) },
+    [XENMEM_current_reservation] = { ANYBODY, ARG_IN(domid_t, current_reservation) },
+    [XENMEM_maximum_reservation] = { ANYBODY, ARG_IN(domid_t, maximum_reservation) },
+    [XENMEM_machphys_mfn_list] = { CONTROL, ARG_IN_OUT(struct xen_machphys_mfn_list, machphys_mfn_list) },
+    [XENMEM_memory_map] = { ANYBODY, ARG_IN_OUT(struct xen_memory_map, memory_map) },
+    [XENMEM_machine_memory_map] = { CONTROL | HARDWARE, ARG_IN_OUT(struct xen_memory_map, machine_memory_map) },
+    [XENMEM_exchange] = { ANYBODY, ARG_BY_HAND(struct xen_memory_exchange, memory_exchange) },
+    [XENMEM_machphys_mapping] = { ANYBODY, ARG_OUT(struct xen_machphys_mapping, machphys_mapping) },
+    [XENMEM_set_memory_map] = { CONTROL, ARG_IN(struct xen_foreign_memory_map, set_memory_map) },
+    [XENMEM_maximum_gpfn] = { ANYBODY, ARG_IN(domid_t, maximum_gpfn) },
+    [XENMEM_get_sharing_freed_pages] = { ANYBODY, ARG_NONE(nothing_shared) },
+    [XENMEM_get_sharing_shared_pages] = { ANYBODY, ARG_NONE(nothing_shared) },
+    [XENMEM_claim_pages] = { CONTROL, ARG_IN(struct xen_memory_reservation, claim_pages) },
+    [XENMEM_get_vnumainfo] = { ANYBODY, ARG_IN(domid_t, get_vnumainfo) },
+    [XENMEM_acquire_resource] = { CONTROL, ARG_IN_OUT(struct xen_mem_acquire_resource, acquire_resource) },
 };
 
 /* start: extents that an earlier part of the call has done. */
 static long call(const struct subop *row, void *arg, void *start)
 {
     u64 *done = start;
+    long rc = row->run(arg, done);
 
     if (row->how != ON_EXTENTS)
-        return row->run(arg);
-    if (row->on_extents(arg, done) != -ERESTART)
+        return rc;
+    if (rc != -ERESTART)
         return (long)*done;
     const u64 cmd = (u64)(row - rows) | *done << MEMOP_EXTENT_SHIFT;
     return hypercall_again(__HYPERVISOR_memory_op, &cmd, 1);

@@ -22,7 +22,13 @@ struct page_info *memory_alloc(struct domain *d, unsigned order, u32 mem_flags);
  */
 bool memory_give(struct domain *d, struct page_info *pg, unsigned order, u64 gpfn, u64 had) __may_preempt;
 
-subop_handler memory_exchange; /* memory_exchange.c */
+long memory_exchange(const guest_ptr_t *at) __may_preempt; /* memory_exchange.c */
 /* memory_map.c */
-subop_handler machine_memory_map, memory_map, set_memory_map, machphys_mapping, machphys_mfn_list, maximum_ram_page, maximum_gpfn,
-    acquire_resource;
+long machine_memory_map(struct xen_memory_map *m);
+long memory_map(struct xen_memory_map *m);
+long set_memory_map(const struct xen_foreign_memory_map *m);
+long machphys_mapping(struct xen_machphys_mapping *m);
+long machphys_mfn_list(struct xen_machphys_mfn_list *list);
+long maximum_ram_page(void);
+long maximum_gpfn(const domid_t *id);
+long acquire_resource(struct xen_mem_acquire_resource *r);

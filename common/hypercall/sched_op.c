@@ -5,14 +5,14 @@
 
 #define POLL_MAX_PORTS 128
 
-static long op_yield(__unused void *arg)
+static long op_yield(void)
 {
     current->sched.yields = true;
     softirq_raise(SOFTIRQ_SCHEDULE);
     return 0;
 }
 
-static long op_block(__unused void *arg)
+static long op_block(void)
 {
     struct vcpu *v = current;
 
@@ -29,10 +29,9 @@ static long op_block(__unused void *arg)
     return 0;
 }
 
-static long op_poll(void *arg)
+static long op_poll(struct sched_poll *p)
 {
     struct vcpu *v = current;
-    struct sched_poll *p = arg;
     u32 ports[POLL_MAX_PORTS];
 
     if (p->nr_ports > POLL_MAX_PORTS)
@@ -53,18 +52,14 @@ static long op_poll(void *arg)
     return 0;
 }
 
-static long op_shutdown(void *arg)
+static long op_shutdown(const struct sched_shutdown *s)
 {
-    const struct sched_shutdown *s = arg;
-
     domain_shutdown(current->domain, (u8)s->reason); /* as much of it as the ABI's toolstack keeps */
     return 0;
 }
 
-static long op_remote_shutdown(void *arg)
+static long op_remote_shutdown(const struct sched_remote_shutdown *s)
 {
-    const struct sched_remote_shutdown *s = arg;
-
     struct domain *d __held_domain = s->domain_id == DOMID_SELF ? NULL : domain_by_id(s->domain_id);
 
     if (!d)
@@ -73,37 +68,28 @@ static long op_remote_shutdown(void *arg)
     return 0;
 }
 
-static long op_shutdown_code(void *arg)
+static long op_shutdown_code(const struct sched_shutdown *s)
 {
-    const struct sched_shutdown *s = arg;
-
     domain_latch_shutdown_code(current->domain, (u8)s->reason);
     return 0;
 }
 
-static long op_watchdog(void *arg)
+static long op_watchdog(const struct sched_watchdog *w)
 {
-    const struct sched_watchdog *w = arg;
-
     return w->id ? domain_watchdog_change(current->domain, w->id, w->timeout) : domain_watchdog_start(current->domain, w->timeout);
 }
 
-static long op_pin_override(void *arg)
-{
-    const struct sched_pin_override *p = arg;
-
-    return sched_pin_override(current, p->pcpu);
-}
+static long op_pin_override(const struct sched_pin_override *p) { return sched_pin_override(current, p->pcpu); }
 
 static const struct subop rows[] = {
-    [SCHEDOP_yield] = { ANYBODY, ARG_NONE, .run = op_yield },
-    [SCHEDOP_block] = { ANYBODY, ARG_NONE, .run = op_block },
-    [SCHEDOP_shutdown] = { ANYBODY, ARG_IN(struct sched_shutdown), .run = op_shutdown },
-    [SCHEDOP_poll] = { ANYBODY, ARG_IN(struct sched_poll), .run = op_poll },
-    [SCHEDOP_remote_shutdown] = { CONTROL, ARG_IN(struct sched_remote_shutdown), .run = op_remote_shutdown },
-    [SCHEDOP_shutdown_code] = { ANYBODY, ARG_IN(struct sched_shutdown), .run = op_shutdown_code },
-    [SCHEDOP_watchdog] = { ANYBODY, ARG_IN(struct sched_watchdog), .run = op_watchdog },
-    [SCHEDOP_pin_override] = { HARDWARE, ARG_IN(struct sched_pin_override), .run = op_pin_override },
+    [SCHEDOP_yield] = { ANYBODY, ARG_NONE(op_yield) },
+    [SCHEDOP_block] = { ANYBODY, ARG_NONE(op_block) },
+    [SCHEDOP_shutdown] = { ANYBODY, ARG_IN(struct sched_shutdown, op_shutdown) },
+    [SCHEDOP_poll] = { ANYBODY, ARG_IN(struct sched_poll, op_poll) },
+    [SCHEDOP_remote_shutdown] = { CONTROL, ARG_IN(struct sched_remote_shutdown, op_remote_shutdown) },
+    [SCHEDOP_shutdown_code] = { ANYBODY, ARG_IN(struct sched_shutdown, op_shutdown_code) },
+    [SCHEDOP_watchdog] = { ANYBODY, ARG_IN(struct sched_watchdog, op_watchdog) },
+    [SCHEDOP_pin_override] = { HARDWARE, ARG_IN(struct sched_pin_override, op_pin_override) },
 };
 
 const struct subops sched_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_sched_op };

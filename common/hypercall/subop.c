@@ -58,7 +58,7 @@ long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, 
         else if ((row->copies & SUBOP_IN) && copy_from_guest(arg, guest_arg, row->size))
             return -EFAULT;
     }
-    rc = table->call ? table->call(row, own, target) : row->run(own);
+    rc = table->call ? table->call(row, own, target) : row->run(own, target);
     if ((row->copies & (rc ? SUBOP_OUT_ALWAYS : SUBOP_OUT | SUBOP_OUT_ALWAYS)) && copy_to_guest(guest_arg, arg, table->head + row->size))
         return -EFAULT;
     return rc;

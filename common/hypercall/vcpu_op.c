@@ -20,19 +20,19 @@ static long initialise(struct vcpu *v, const struct vcpu_guest_context *c)
     return rc;
 }
 
-static long op_initialise(struct vcpu *v, void *arg)
+static long op_initialise(const guest_ptr_t *at, struct vcpu *v)
 {
     if (!v->info)
         return -EINVAL;
     struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
-    long rc = !c ? -ENOMEM : copy_from_guest(c, *(const guest_ptr_t *)arg, sizeof(*c));
+    long rc = !c ? -ENOMEM : copy_from_guest(c, *at, sizeof(*c));
     if (!rc)
         rc = initialise(v, c);
     hv_free(c);
     return rc;
 }
 
-static long op_up(struct vcpu *v, __unused void *arg)
+static long op_up(__unused void *arg, struct vcpu *v)
 {
     if (!__atomic_load_n(&v->initialised, __ATOMIC_ACQUIRE))
         return -EINVAL;
@@ -40,7 +40,7 @@ static long op_up(struct vcpu *v, __unused void *arg)
     return 0;
 }
 
-static long op_down(struct vcpu *v, __unused void *arg)
+static long op_down(__unused void *arg, struct vcpu *v)
 {
     vcpu_pause_flag_set(v, PAUSE_DOWN);
     for_each_vcpu(v->domain, other)
@@ -50,18 +50,16 @@ static long op_down(struct vcpu *v, __unused void *arg)
     return 0;
 }
 
-static long op_is_up(struct vcpu *v, __unused void *arg) { return !(v->pause_flags & PAUSE_DOWN); }
+static long op_is_up(__unused void *arg, struct vcpu *v) { return !(v->pause_flags & PAUSE_DOWN); }
 
-static long op_get_runstate(struct vcpu *v, void *arg)
+static long op_get_runstate(struct vcpu_runstate_info *info, struct vcpu *v)
 {
-    *(struct vcpu_runstate_info *)arg = sched_runstate(v);
+    *info = sched_runstate(v);
     return 0;
 }
 
-static long op_register_runstate(struct vcpu *v, void *arg)
+static long op_register_runstate(const struct vcpu_register_runstate_memory_area *a, struct vcpu *v)
 {
-    const struct vcpu_register_runstate_memory_area *a = arg;
-
     if (!guest_range_ok(a->addr.h.va, sizeof(struct vcpu_runstate_info)))
         return -EFAULT;
     v->runstate_guest = a->addr.h;
@@ -70,29 +68,27 @@ static long op_register_runstate(struct vcpu *v, void *arg)
     return 0;
 }
 
-static long op_set_periodic(struct vcpu *v, void *arg)
+static long op_set_periodic(const struct vcpu_set_periodic_timer *t, struct vcpu *v)
 {
-    const struct vcpu_set_periodic_timer *t = arg;
-
     if (t->period_ns < PERIOD_MIN_NS || t->period_ns > PERIOD_MAX_NS)
         return -EINVAL;
     vcpu_set_period(v, t->period_ns);
     return 0;
 }
 
-static long op_stop_periodic(struct vcpu *v, __unused void *arg)
+static long op_stop_periodic(__unused void *arg, struct vcpu *v)
 {
     vcpu_set_period(v, VCPU_NO_PERIOD);
     return 0;
 }
 
-static long op_set_singleshot(struct vcpu *v, void *arg)
+static long op_set_singleshot(const guest_ptr_t *at, struct vcpu *v)
 {
     struct vcpu_set_singleshot_timer t;
 
     if (v != current)
         return -EINVAL;
-    if (copy_from_guest(&t, *(const guest_ptr_t *)arg, sizeof(t)))
+    if (copy_from_guest(&t, *at, sizeof(t)))
         return -EFAULT;
     if ((t.flags & VCPU_SSHOTTMR_future) && t.timeout_abs_ns < system_time_ns())
         return -ETIME;
@@ -100,7 +96,7 @@ static long op_set_singleshot(struct vcpu *v, void *arg)
     return 0;
 }
 
-static long op_stop_singleshot(struct vcpu *v, __unused void *arg)
+static long op_stop_singleshot(__unused void *arg, struct vcpu *v)
 {
     if (v != current)
         return -EINVAL;
@@ -108,10 +104,8 @@ static long op_stop_singleshot(struct vcpu *v, __unused void *arg)
     return 0;
 }
 
-static long op_register_info(struct vcpu *v, void *arg)
+static long op_register_info(const struct vcpu_register_vcpu_info *r, struct vcpu *v)
 {
-    const struct vcpu_register_vcpu_info *r = arg;
-
     if ((r->offset & 7) || r->offset > PAGE_SIZE - sizeof(struct vcpu_info))
         return -ENXIO;
     if (v->info_page)
@@ -146,21 +140,19 @@ static long op_register_info(struct vcpu *v, void *arg)
 }
 
 /* For a pinned vCPU of dom0: the APIC id and the ACPI id of its CPU. */
-static long op_get_physid(struct vcpu *v, void *arg)
+static long op_get_physid(struct vcpu_get_physid *id, struct vcpu *v)
 {
     cpuset_t hard = v->sched.hard_affinity;
 
     if (v->domain != hardware_domain || cpuset_count(hard) != 1)
         return -EINVAL;
     u32 apic_id = cpu_table[cpuset_first(hard)]->apic_id;
-    *(struct vcpu_get_physid *)arg = (struct vcpu_get_physid){ apic_id | (u64)acpi_id_of(apic_id) << 32 };
+    id->phys_id = apic_id | (u64)acpi_id_of(apic_id) << 32;
     return 0;
 }
 
-static long op_register_time(struct vcpu *v, void *arg)
+static long op_register_time(const struct vcpu_register_time_memory_area *a, struct vcpu *v)
 {
-    const struct vcpu_register_time_memory_area *a = arg;
-
     if (!guest_range_ok(a->addr.h.va, sizeof(struct vcpu_time_info)))
         return -EFAULT;
     v->time_guest = a->addr.h;
@@ -171,33 +163,31 @@ static long op_register_time(struct vcpu *v, void *arg)
     return 0;
 }
 
-static long op_send_nmi(struct vcpu *v, __unused void *arg)
+static long op_send_nmi(__unused void *arg, struct vcpu *v)
 {
     vcpu_add_nmis(v, 1);
     return 0;
 }
 
 static const struct subop rows[] = {
-    [VCPUOP_initialise] = { ANYBODY, ARG_BY_HAND(struct vcpu_guest_context), .on_vcpu = op_initialise },
-    [VCPUOP_up] = { ANYBODY, ARG_NONE, .on_vcpu = op_up },
-    [VCPUOP_down] = { ANYBODY, ARG_NONE, .on_vcpu = op_down },
-    [VCPUOP_is_up] = { ANYBODY, ARG_NONE, .on_vcpu = op_is_up },
-    [VCPUOP_get_runstate_info] = { ANYBODY, ARG_OUT(struct vcpu_runstate_info), .on_vcpu = op_get_runstate },
-    [VCPUOP_register_runstate_memory_area] = { ANYBODY, ARG_IN(struct vcpu_register_runstate_memory_area),
-                                               .on_vcpu = op_register_runstate },
-    [VCPUOP_set_periodic_timer] = { ANYBODY, ARG_IN(struct vcpu_set_periodic_timer), .on_vcpu = op_set_periodic },
-    [VCPUOP_stop_periodic_timer] = { ANYBODY, ARG_NONE, .on_vcpu = op_stop_periodic },
-    [VCPUOP_set_singleshot_timer] = { ANYBODY, ARG_BY_HAND(struct vcpu_set_singleshot_timer), .on_vcpu = op_set_singleshot },
-    [VCPUOP_stop_singleshot_timer] = { ANYBODY, ARG_NONE, .on_vcpu = op_stop_singleshot },
-    [VCPUOP_register_vcpu_info] = { ANYBODY, ARG_IN(struct vcpu_register_vcpu_info), .on_vcpu = op_register_info },
-    [VCPUOP_send_nmi] = { ANYBODY, ARG_NONE, .on_vcpu = op_send_nmi },
-    [VCPUOP_get_physid] = { ANYBODY, ARG_OUT(struct vcpu_get_physid), .on_vcpu = op_get_physid },
-    [VCPUOP_register_vcpu_time_memory_area] = { ANYBODY, ARG_IN(struct vcpu_register_time_memory_area), .on_vcpu = op_register_time },
+    [VCPUOP_initialise] = { ANYBODY, ARG_BY_HAND(struct vcpu_guest_context, op_initialise) },
+    [VCPUOP_up] = { ANYBODY, ARG_NONE(op_up) },
+    [VCPUOP_down] = { ANYBODY, ARG_NONE(op_down) },
+    [VCPUOP_is_up] = { ANYBODY, ARG_NONE(op_is_up) },
+    [VCPUOP_get_runstate_info] = { ANYBODY, ARG_OUT(struct vcpu_runstate_info, op_get_runstate, WITH_VCPU) },
+    [VCPUOP_register_runstate_memory_area] = { ANYBODY,
+                                               ARG_IN(struct vcpu_register_runstate_memory_area, op_register_runstate, WITH_VCPU) },
+    [VCPUOP_set_periodic_timer] = { ANYBODY, ARG_IN(struct vcpu_set_periodic_timer, op_set_periodic, WITH_VCPU) },
+    [VCPUOP_stop_periodic_timer] = { ANYBODY, ARG_NONE(op_stop_periodic) },
+    [VCPUOP_set_singleshot_timer] = { ANYBODY, ARG_BY_HAND(struct vcpu_set_singleshot_timer, op_set_singleshot) },
+    [VCPUOP_stop_singleshot_timer] = { ANYBODY, ARG_NONE(op_stop_singleshot) },
+    [VCPUOP_register_vcpu_info] = { ANYBODY, ARG_IN(struct vcpu_register_vcpu_info, op_register_info, WITH_VCPU) },
+    [VCPUOP_send_nmi] = { ANYBODY, ARG_NONE(op_send_nmi) },
+    [VCPUOP_get_physid] = { ANYBODY, ARG_OUT(struct vcpu_get_physid, op_get_physid, WITH_VCPU) },
+    [VCPUOP_register_vcpu_time_memory_area] = { ANYBODY, ARG_IN(struct vcpu_register_time_memory_area, op_register_time, WITH_VCPU) },
 };
 
-static long call_on_vcpu(const struct subop *row, void *arg, void *v) { return row->on_vcpu(v, arg); }
-
-const struct subops vcpu_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_vcpu_op, .call = call_on_vcpu };
+const struct subops vcpu_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_vcpu_op };
 
 long do_vcpu_op(u64 cmd, u64 id, guest_ptr_t arg)
 {

@@ -6,9 +6,6 @@
 #include <hv/guest_access.h>
 #include <hv/hypercall_list.h>
 
-struct xen_domctl;
-struct xen_memory_reservation;
-
 #define HYPERCALL_MAX 64 /* a power of two */
 typedef long (*hypercall_fn)(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 extern const hypercall_fn hypercall_table[HYPERCALL_MAX];
@@ -37,19 +34,13 @@ __attribute__((weak)) long do_trap_test(u64 what, u64 value);
  * Hypercalls without a table: mmuext_op (a list, on the fast path), xen_version (the shortest way in and out), console_io and hypfs_op
  * (arguments in registers).
  */
-typedef long subop_handler(void *arg);
+typedef long subop_handler(void *arg, void *target);
 struct subop {
     u8 who;    /* rights of which the caller has one; ANYBODY: needs none */
     u8 copies; /* SUBOP_IN, SUBOP_OUT, SUBOP_OUT_ALWAYS */
     u8 how;    /* for the table's `call` */
     u16 size;  /* bytes of the argument, 0: the handler's is the guest's pointer itself, a guest_ptr_t */
-    union {
-        subop_handler *run;
-        /* These for tables with a `call`. */
-        long (*on_vcpu)(struct vcpu *v, void *arg);
-        long (*on_domain)(struct domain *d, struct xen_domctl *op);
-        long (*on_extents)(const struct xen_memory_reservation *r, u64 *start);
-    };
+    subop_handler *run;
 };
 enum { ANYBODY = 0, CONTROL = 1, HARDWARE = 2 }; /* domain.is_control, domain.is_hardware */
 enum { SUBOP_IN = 1, SUBOP_OUT = 2, SUBOP_OUT_ALWAYS = 4 /* also what the handler says of an error */ };
@@ -60,19 +51,26 @@ enum { SUBOP_IN = 1, SUBOP_OUT = 2, SUBOP_OUT_ALWAYS = 4 /* also what the handle
                         _Static_assert(sizeof(type) <= SUBOP_MAX_ARG, "SUBOP_MAX_ARG"); \
                         int unused;                                                     \
                     }))
-/* Columns of a row. */
-#define ARG_NONE .copies = 0
-#define ARG_BY_HAND(type) .copies = 0 /* the handler copies it */
-#define ARG_IN(type) .copies = SUBOP_IN, .size = SUBOP_SIZE(type)
-#define ARG_OUT(type) .copies = SUBOP_OUT, .size = SUBOP_SIZE(type)
-#define ARG_IN_OUT(type) .copies = SUBOP_IN | SUBOP_OUT, .size = SUBOP_SIZE(type)
-#define ARG_IN_OUT_ALWAYS(type) .copies = SUBOP_IN | SUBOP_OUT_ALWAYS, .size = SUBOP_SIZE(type)
+/*
+ * Columns of a row: type of the argument, handler. A handler has the parameters that it looks at (the System V ABI lets a caller give more):
+ * none, or its argument, or also the target that do_...() has given, which is then the third column. Each row is checked against its handler.
+ */
+#define SUBOP(type, handler, ...) \
+    .size = SUBOP_SIZE(type) + 0 * sizeof(handler((__typeof__(type) *)NULL, ##__VA_ARGS__)), .run = (subop_handler *)(void *)(handler)
+#define WITH_VCPU (struct vcpu *)NULL
+#define WITH_DOMAIN (struct domain *)NULL
+#define ARG_NONE(handler) .run = (subop_handler *)(void *)(handler)
+#define ARG_BY_HAND(type, handler) .run = (subop_handler *)(void *)(handler) /* the handler copies it */
+#define ARG_IN(type, ...) .copies = SUBOP_IN, SUBOP(type, __VA_ARGS__)
+#define ARG_OUT(type, ...) .copies = SUBOP_OUT, SUBOP(type, __VA_ARGS__)
+#define ARG_IN_OUT(type, ...) .copies = SUBOP_IN | SUBOP_OUT, SUBOP(type, __VA_ARGS__)
+#define ARG_IN_OUT_ALWAYS(type, ...) .copies = SUBOP_IN | SUBOP_OUT_ALWAYS, SUBOP(type, __VA_ARGS__)
 
 struct subops {
     const struct subop *rows;
     u32 count, hypercall;
     u32 version, whole, head; /* version 0: none. whole, head: bytes of the argument, and of it before the union */
-    /* Runs a row that is not for `run`; may preempt. target: what the handler of the hypercall has given. */
+    /* Runs a row's handler; may preempt. NULL: that is all. target: what do_...() has given. */
     long (*call)(const struct subop *row, void *arg, void *target);
     const struct subops *newer; /* the rows that a newer version has otherwise; the others are these. NULL: there is one version */
 };

@@ -56,9 +56,10 @@ static struct domain *d;
 static unsigned ran;
 static u8 guest_memory[SUBOP_MAX_ARG];
 
-static long fake_run(void *arg)
+static long fake_run(void *arg, void *target)
 {
     (void)arg;
+    assert_true(!target || target == &ran);
     ran++;
     return 0;
 }
@@ -66,7 +67,7 @@ static long fake_run(void *arg)
 static long fake_call(const struct subop *row, void *arg, void *target)
 {
     assert_ptr_equal(target, &ran);
-    return row->run(arg);
+    return row->run(arg, target);
 }
 
 static u8 right_of(u32 hypercall, u32 op)
@@ -187,8 +188,8 @@ static void versions(void **state)
 
 static long answer(u32 version, u32 op)
 {
-    static const struct subop rows[] = { { CONTROL, ARG_IN(u8[8]), .run = fake_run }, { CONTROL, ARG_IN(u8[8]), .run = fake_run } };
-    static const struct subop newer_rows[] = { [1] = { ANYBODY, ARG_OUT(u8[16]), .run = fake_run } };
+    static const struct subop rows[] = { { CONTROL, ARG_IN(u8[8], fake_run, NULL) }, { CONTROL, ARG_IN(u8[8], fake_run, NULL) } };
+    static const struct subop newer_rows[] = { [1] = { ANYBODY, ARG_OUT(u8[16], fake_run, NULL) } };
     static const struct subops newer = { newer_rows, ARRAY_SIZE(newer_rows), __HYPERVISOR_domctl, .version = 7, .whole = 24, .head = 8 };
     static const struct subops table = {
         rows, ARRAY_SIZE(rows), __HYPERVISOR_domctl, .version = 5, .whole = 24, .head = 8, .newer = &newer
@@ -223,7 +224,7 @@ static long fill(void *arg)
 static void copies(void **state)
 {
     (void)state;
-    static const struct subop rows[] = { { ANYBODY, ARG_OUT(u8[8]), .run = fill }, { ANYBODY, ARG_IN(u8[8]), .run = fill } };
+    static const struct subop rows[] = { { ANYBODY, ARG_OUT(u8[8], fill) }, { ANYBODY, ARG_IN(u8[8], fill) } };
     const struct subops table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_sched_op };
 
     memset(guest_memory, 0x55, sizeof(guest_memory));

@@ -81,12 +81,8 @@ static long set_callback(const struct callback_register *r)
     return 0;
 }
 
-static long op_register(void *arg) { return set_callback(arg); }
-
-static long op_unregister(void *arg)
+static long op_unregister(const struct callback_unregister *r)
 {
-    const struct callback_unregister *r = arg;
-
     /* Callbacks can be replaced, not withdrawn. */
     if (callback_of(current, r->type))
         return -EINVAL;
@@ -97,8 +93,8 @@ static long op_unregister(void *arg)
 }
 
 static const struct subop rows[] = {
-    [CALLBACKOP_register] = { ANYBODY, ARG_IN(struct callback_register), .run = op_register },
-    [CALLBACKOP_unregister] = { ANYBODY, ARG_IN(struct callback_unregister), .run = op_unregister },
+    [CALLBACKOP_register] = { ANYBODY, ARG_IN(struct callback_register, set_callback) },
+    [CALLBACKOP_unregister] = { ANYBODY, ARG_IN(struct callback_unregister, op_unregister) },
 };
 
 const struct subops callback_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_callback_op };
