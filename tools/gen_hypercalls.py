@@ -59,14 +59,14 @@ has looked at other things. Of domctl, sysctl, platform_op and mca it is the ope
     for name in re.findall(r"X\((\w+)\)", read("include/hv/hypercall.h").partition("SUBOPS_LIST(X)")[2].partition("#define X")[0]):
         prefix = OPERATIONS[name]
         text = next(t for _, t in texts if f"struct subops {name}_table = " in t)
-        row = rf"\bsubop (rows\w*)\[\]|\[{prefix}(\w+)\] = {{ ([A-Z |]+), ARG_(\w+)\((?:(?:const )?([^,)]*),)?"
+        row = rf"\bsubop (rows\w*)\[\]|\[{prefix}(\w+)\] = {{ ([A-Z_ |]+),\s+ARG_(\w+)\((?:(?:const )?([^,)]*),)?"
         # Most of domctl's are in a list of their own: here as the rows that are made of it.
         listed = re.sub(r"\b[DV]\((\w+), (?:\w+, )?ARG_(\w+), ", rf"[{prefix}\1] = {{ CONTROL, ARG_\2(", read("common/control/domctl.h"))
         for table, op, who, copies, what in re.findall(row, text.replace("    DOMCTL_LIST(D, V)\n", listed)):
             if table:
                 version = table[4:].replace("_", ".").replace(".", " in Xen ", 1)
                 continue
-            who = who.replace(" | ", " or ")
+            who = who.replace(" | ", " or ").replace("OWN_OR_CONTROL", "ANYBODY on its own domain, CONTROL on all")
             print(f"| `{name}` | {op}{version} | {defines[prefix + op]} | {who} | {what and f'`{what}`'} | {COPIES[copies]} |")
 
 

@@ -298,14 +298,10 @@ static void unbound_to(struct evtchn *c, domid_t id, u64 serial)
     c->unbound.serial = serial;
 }
 
-static long op_alloc_unbound(struct evtchn_alloc_unbound *op)
+static long op_alloc_unbound(struct evtchn_alloc_unbound *op, struct domain *d)
 {
-    struct domain *d __held_domain = NULL;
-    long denied = domain_for_caller(op->dom, &d);
     struct domain *remote __held_domain = domain_by_id(op->remote_dom); /* may come later */
 
-    if (denied)
-        return denied;
     spin_lock_scope(&d->event_lock);
     int port = port_alloc(d);
     if (port < 0)
@@ -439,15 +435,11 @@ static long close_in_domain(struct domain *d, u32 port)
 
 static long op_close(const struct evtchn_close *op) { return close_in_domain(current->domain, op->port); }
 
-static long op_status(struct evtchn_status *op)
+static long op_status(struct evtchn_status *op, struct domain *d)
 {
     static const u8 public_state[] = { EVTCHNSTAT_closed, EVTCHNSTAT_closed, EVTCHNSTAT_unbound, EVTCHNSTAT_interdomain,
                                        EVTCHNSTAT_pirq,   EVTCHNSTAT_virq,   EVTCHNSTAT_ipi };
-    struct domain *d __held_domain = NULL;
-    long denied = domain_for_caller(op->dom, &d);
 
-    if (denied)
-        return denied;
     spin_lock_scope(&d->event_lock);
     struct evtchn *c = evtchn_from_port(d, op->port);
     if (!c)
@@ -541,13 +533,8 @@ void evtchn_free_domain(struct domain *d)
 }
 
 /* Back to what a new domain has. Others may go on meanwhile, with what is left. */
-static long op_reset(const struct evtchn_reset *op)
+static long op_reset(__unused const struct evtchn_reset *op, struct domain *d)
 {
-    struct domain *d __held_domain = NULL;
-    long denied = domain_for_caller(op->dom, &d);
-
-    if (denied)
-        return denied;
     if (!reset_claim(d))
         return -EBUSY;
     for (u32 port = 1; port < READ_ONCE(d->nr_ports); port++) {
@@ -585,12 +572,12 @@ static const struct subop rows[] = {
     [EVTCHNOP_bind_pirq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_pirq, op_bind_pirq) },
     [EVTCHNOP_close] = { ANYBODY, ARG_IN(struct evtchn_close, op_close) },
     [EVTCHNOP_send] = { ANYBODY, ARG_IN(struct evtchn_send, op_send) },
-    [EVTCHNOP_status] = { ANYBODY, ARG_IN_OUT(struct evtchn_status, op_status) },
-    [EVTCHNOP_alloc_unbound] = { ANYBODY, ARG_IN_OUT(struct evtchn_alloc_unbound, op_alloc_unbound) },
+    [EVTCHNOP_status] = { OWN_OR_CONTROL, ARG_IN_OUT(struct evtchn_status, op_status, WITH_DOMAIN) },
+    [EVTCHNOP_alloc_unbound] = { OWN_OR_CONTROL, ARG_IN_OUT(struct evtchn_alloc_unbound, op_alloc_unbound, WITH_DOMAIN) },
     [EVTCHNOP_bind_ipi] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_ipi, op_bind_ipi) },
     [EVTCHNOP_bind_vcpu] = { ANYBODY, ARG_IN(struct evtchn_bind_vcpu, op_bind_vcpu) },
     [EVTCHNOP_unmask] = { ANYBODY, ARG_IN(struct evtchn_unmask, op_unmask) },
-    [EVTCHNOP_reset] = { ANYBODY, ARG_IN(struct evtchn_reset, op_reset) },
+    [EVTCHNOP_reset] = { OWN_OR_CONTROL, ARG_IN(struct evtchn_reset, op_reset, WITH_DOMAIN) },
     [EVTCHNOP_init_control] = { ANYBODY, ARG_IN_OUT(struct evtchn_init_control, evtchn_fifo_init_control) },
     [EVTCHNOP_expand_array] = { ANYBODY, ARG_IN(struct evtchn_expand_array, evtchn_fifo_expand_array) },
     [EVTCHNOP_set_priority] = { ANYBODY, ARG_IN(struct evtchn_set_priority, op_set_priority) },

@@ -106,13 +106,8 @@ static long op_query_size(struct gnttab_query_size *op)
 
 static long op_set_version(const struct gnttab_set_version *op) { return op->version == 1 ? 0 : op->version == 2 ? -ENOSYS : -EINVAL; }
 
-static long op_get_version(struct gnttab_get_version *op)
+static long op_get_version(struct gnttab_get_version *op, struct domain *d)
 {
-    struct domain *d __held_domain = NULL;
-    long denied = domain_for_caller(op->dom, &d);
-
-    if (denied)
-        return denied;
     op->version = d->grant_version;
     return 0;
 }
@@ -135,7 +130,7 @@ static const struct subop rows[] = {
     [GNTTABOP_unmap_and_replace] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_and_replace, grant_op_unmap_and_replace),
                                      .how = ALL_AT_ONCE },
     [GNTTABOP_set_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_set_version, op_set_version) },
-    [GNTTABOP_get_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_get_version, op_get_version) },
+    [GNTTABOP_get_version] = { OWN_OR_CONTROL, ARG_IN_OUT(struct gnttab_get_version, op_get_version, WITH_DOMAIN) },
     [GNTTABOP_swap_grant_ref] = { ANYBODY, ARG_IN_OUT(struct gnttab_swap_grant_ref, op_swap) },
 };
 

@@ -113,13 +113,11 @@ long machphys_mfn_list(struct xen_machphys_mfn_list *list)
 long maximum_ram_page(void) { return (long)max_mfn; }
 
 /* What the guest itself has said. */
-long maximum_gpfn(const domid_t *id)
+long maximum_gpfn(__unused const domid_t *id, struct domain *d)
 {
-    struct domain *d __held_domain = NULL;
-    long rc = domain_for_caller(*id, &d);
-    u64 frames = rc ? 0 : READ_ONCE(d->shared_info->arch.max_pfn);
+    u64 frames = READ_ONCE(d->shared_info->arch.max_pfn);
 
-    return rc ? rc : (long)(frames ? frames - 1 : 0);
+    return (long)(frames ? frames - 1 : 0);
 }
 
 /* Frames of the hypervisor's that a toolstack maps as the domain's. There is one kind: those of its grant table. */

@@ -135,31 +135,14 @@ static long claim_pages(const struct xen_memory_reservation *r)
     return page_claim(&d->claim, n ? n - d->tot_pages : 0, low_kept(d));
 }
 
-static long reservation(domid_t id, bool maximum)
-{
-    struct domain *d __held_domain = NULL;
-    long rc = domain_for_caller(id, &d);
+static long current_reservation(__unused const domid_t *id, struct domain *d) { return (long)d->tot_pages; }
 
-    if (rc)
-        return rc;
-    return (long)(maximum ? d->max_pages : d->tot_pages);
-}
-
-static long current_reservation(const domid_t *id) { return reservation(*id, false); }
-
-static long maximum_reservation(const domid_t *id) { return reservation(*id, true); }
+static long maximum_reservation(__unused const domid_t *id, struct domain *d) { return (long)d->max_pages; }
 
 /* Pages that guests share behind their backs, and what that saves. */
 static long nothing_shared(__unused void *arg) { return 0; }
 
-/* No domain has a topology of memory. */
-static long get_vnumainfo(const domid_t *id)
-{
-    struct domain *d __held_domain = NULL;
-    long rc = domain_for_caller(*id, &d);
-
-    return rc ? rc : -EOPNOTSUPP;
-}
+static long get_vnumainfo(__unused const domid_t *id) { return -EOPNOTSUPP; /* no domain has a topology of memory */ }
 
 enum { ON_ARGUMENT, ON_EXTENTS }; /* subop.how */
 #define WITH_START (u64 *)NULL
@@ -169,19 +152,19 @@ static const struct subop rows[] = {
     [XENMEM_decrease_reservation] = { ANYBODY, ARG_IN(struct xen_memory_reservation, memory_decrease, WITH_START), .how = ON_EXTENTS },
     [XENMEM_populate_physmap] = { ANYBODY, ARG_IN(struct xen_memory_reservation, memory_populate, WITH_START), .how = ON_EXTENTS },
     [XENMEM_maximum_ram_page] = { ANYBODY, ARG_NONE(maximum_ram_page) },
-    [XENMEM_current_reservation] = { ANYBODY, ARG_IN(domid_t, current_reservation) },
-    [XENMEM_maximum_reservation] = { ANYBODY, ARG_IN(domid_t, maximum_reservation) },
+    [XENMEM_current_reservation] = { OWN_OR_CONTROL, ARG_IN(domid_t, current_reservation, WITH_DOMAIN) },
+    [XENMEM_maximum_reservation] = { OWN_OR_CONTROL, ARG_IN(domid_t, maximum_reservation, WITH_DOMAIN) },
     [XENMEM_machphys_mfn_list] = { CONTROL, ARG_IN_OUT(struct xen_machphys_mfn_list, machphys_mfn_list) },
     [XENMEM_memory_map] = { ANYBODY, ARG_IN_OUT(struct xen_memory_map, memory_map) },
     [XENMEM_machine_memory_map] = { CONTROL | HARDWARE, ARG_IN_OUT(struct xen_memory_map, machine_memory_map) },
     [XENMEM_exchange] = { ANYBODY, ARG_BY_HAND(struct xen_memory_exchange, memory_exchange) },
     [XENMEM_machphys_mapping] = { ANYBODY, ARG_OUT(struct xen_machphys_mapping, machphys_mapping) },
     [XENMEM_set_memory_map] = { CONTROL, ARG_IN(struct xen_foreign_memory_map, set_memory_map) },
-    [XENMEM_maximum_gpfn] = { ANYBODY, ARG_IN(domid_t, maximum_gpfn) },
+    [XENMEM_maximum_gpfn] = { OWN_OR_CONTROL, ARG_IN(domid_t, maximum_gpfn, WITH_DOMAIN) },
     [XENMEM_get_sharing_freed_pages] = { ANYBODY, ARG_NONE(nothing_shared) },
     [XENMEM_get_sharing_shared_pages] = { ANYBODY, ARG_NONE(nothing_shared) },
     [XENMEM_claim_pages] = { CONTROL, ARG_IN(struct xen_memory_reservation, claim_pages) },
-    [XENMEM_get_vnumainfo] = { ANYBODY, ARG_IN(domid_t, get_vnumainfo) },
+    [XENMEM_get_vnumainfo] = { OWN_OR_CONTROL, ARG_IN(domid_t, get_vnumainfo) },
     [XENMEM_acquire_resource] = { CONTROL, ARG_IN_OUT(struct xen_mem_acquire_resource, acquire_resource) },
 };
 

@@ -30,5 +30,5 @@ long set_memory_map(const struct xen_foreign_memory_map *m);
 long machphys_mapping(struct xen_machphys_mapping *m);
 long machphys_mfn_list(struct xen_machphys_mfn_list *list);
 long maximum_ram_page(void);
-long maximum_gpfn(const domid_t *id);
+long maximum_gpfn(const domid_t *id, struct domain *d);
 long acquire_resource(struct xen_mem_acquire_resource *r);

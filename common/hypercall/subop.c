@@ -6,7 +6,7 @@ static bool may_call(u8 who)
 {
     const struct domain *d = current->domain;
 
-    return who == ANYBODY || ((who & CONTROL) && d->is_control) || ((who & HARDWARE) && d->is_hardware);
+    return who == ANYBODY || who == OWN_OR_CONTROL || ((who & CONTROL) && d->is_control) || ((who & HARDWARE) && d->is_hardware);
 }
 
 long subop_find(const struct subops *table, u64 cmd, const struct subop **row)
@@ -34,6 +34,15 @@ static const struct subops *of_version(const struct subops *table, u32 version, 
     return cmd < newer->count && newer->rows[index_nospec(cmd, newer->count)].run ? newer : table;
 }
 
+/* On the domain that the argument begins with. */
+static long run_on_named(const struct subop *row, void *arg)
+{
+    struct domain *d __held_domain = NULL;
+    long rc = domain_for_caller(*(const domid_t *)arg, &d);
+
+    return rc ? rc : row->run(arg, d);
+}
+
 long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, void *target)
 {
     u64 arg[SUBOP_MAX_ARG / 8] = { 0 }; /* nothing of the stack goes out */
@@ -58,7 +67,10 @@ long subop_dispatch(const struct subops *table, u64 cmd, guest_ptr_t guest_arg, 
         else if ((row->copies & SUBOP_IN) && copy_from_guest(arg, guest_arg, row->size))
             return -EFAULT;
     }
-    rc = table->call ? table->call(row, own, target) : row->run(own, target);
+    if (row->who == OWN_OR_CONTROL)
+        rc = run_on_named(row, own);
+    else
+        rc = table->call ? table->call(row, own, target) : row->run(own, target);
     if ((row->copies & (rc ? SUBOP_OUT_ALWAYS : SUBOP_OUT | SUBOP_OUT_ALWAYS)) && copy_to_guest(guest_arg, arg, table->head + row->size))
         return -EFAULT;
     return rc;

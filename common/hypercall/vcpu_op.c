@@ -58,7 +58,7 @@ static long op_get_runstate(struct vcpu_runstate_info *info, struct vcpu *v)
     return 0;
 }
 
-static long op_register_runstate(const struct vcpu_register_runstate_memory_area *a, struct vcpu *v)
+static long op_runstate_area(const struct vcpu_register_runstate_memory_area *a, struct vcpu *v)
 {
     if (!guest_range_ok(a->addr.h.va, sizeof(struct vcpu_runstate_info)))
         return -EFAULT;
@@ -175,8 +175,7 @@ static const struct subop rows[] = {
     [VCPUOP_down] = { ANYBODY, ARG_NONE(op_down) },
     [VCPUOP_is_up] = { ANYBODY, ARG_NONE(op_is_up) },
     [VCPUOP_get_runstate_info] = { ANYBODY, ARG_OUT(struct vcpu_runstate_info, op_get_runstate, WITH_VCPU) },
-    [VCPUOP_register_runstate_memory_area] = { ANYBODY,
-                                               ARG_IN(struct vcpu_register_runstate_memory_area, op_register_runstate, WITH_VCPU) },
+    [VCPUOP_register_runstate_memory_area] = { ANYBODY, ARG_IN(struct vcpu_register_runstate_memory_area, op_runstate_area, WITH_VCPU) },
     [VCPUOP_set_periodic_timer] = { ANYBODY, ARG_IN(struct vcpu_set_periodic_timer, op_set_periodic, WITH_VCPU) },
     [VCPUOP_stop_periodic_timer] = { ANYBODY, ARG_NONE(op_stop_periodic) },
     [VCPUOP_set_singleshot_timer] = { ANYBODY, ARG_BY_HAND(struct vcpu_set_singleshot_timer, op_set_singleshot) },

@@ -43,6 +43,7 @@ struct subop {
     subop_handler *run;
 };
 enum { ANYBODY = 0, CONTROL = 1, HARDWARE = 2 }; /* domain.is_control, domain.is_hardware */
+enum { OWN_OR_CONTROL = 4 };                     /* the argument begins with a domain's number: the caller's own, or it has CONTROL */
 enum { SUBOP_IN = 1, SUBOP_OUT = 2, SUBOP_OUT_ALWAYS = 4 /* also what the handler says of an error */ };
 
 #define SUBOP_MAX_ARG 160
@@ -53,7 +54,7 @@ enum { SUBOP_IN = 1, SUBOP_OUT = 2, SUBOP_OUT_ALWAYS = 4 /* also what the handle
                     }))
 /*
  * Columns of a row: type of the argument, handler. A handler has the parameters that it looks at (the System V ABI lets a caller give more):
- * none, or its argument, or also the target that do_...() has given, which is then the third column. Each row is checked against its handler.
+ * none, or its argument, or also the target, which is then the third column: what do_...() has given or, with OWN_OR_CONTROL, the domain. Each row is checked against its handler.
  */
 #define SUBOP(type, handler, ...) \
     .size = SUBOP_SIZE(type) + 0 * sizeof(handler((__typeof__(type) *)NULL, ##__VA_ARGS__)), .run = (subop_handler *)(void *)(handler)

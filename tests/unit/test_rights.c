@@ -59,7 +59,7 @@ static u8 guest_memory[SUBOP_MAX_ARG];
 static long fake_run(void *arg, void *target)
 {
     (void)arg;
-    assert_true(!target || target == &ran);
+    assert_true(!target || target == &ran || target == d);
     ran++;
     return 0;
 }
@@ -78,8 +78,8 @@ static u8 right_of(u32 hypercall, u32 op)
     return ANYBODY;
 }
 
-/* As one with these rights; what the dispatcher answers. */
-static long try(const struct subops *table, u32 op, u8 rights, u32 version)
+/* As one with these rights, on domain id; what the dispatcher answers. */
+static long try(const struct subops *table, u32 op, u8 rights, u32 version, domid_t id)
 {
     struct subop rows[128] = { 0 };
     struct subops copy = *table;
@@ -92,7 +92,7 @@ static long try(const struct subops *table, u32 op, u8 rights, u32 version)
     copy.call = table->call ? fake_call : NULL;
     d->is_control = rights & CONTROL;
     d->is_hardware = rights & HARDWARE;
-    ((u32 *)guest_memory)[0] = op;
+    ((u32 *)guest_memory)[0] = table->version ? op : id;
     ((u32 *)guest_memory)[1] = version;
     return subop_dispatch(&copy, op, guest_ptr((u64)guest_memory), &ran);
 }
@@ -109,7 +109,7 @@ static int setup(void **state)
 static void each_row(void **state)
 {
     (void)state;
-    unsigned rows = 0;
+    unsigned rows = 0, named = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
         for (const struct subops *t = tables[i]; t; t = t->newer)
@@ -121,12 +121,17 @@ static void each_row(void **state)
                     bool may = who == ANYBODY || (who & rights);
 
                     ran = 0;
-                    assert_int_equal(try(t, op, rights, t->version), may ? 0 : -EPERM);
+                    assert_int_equal(try(t, op, rights, t->version, DOMID_SELF), may ? 0 : -EPERM);
                     assert_int_equal(ran, may);
+                    if (t->rows[op].who == OWN_OR_CONTROL) {
+                        assert_int_equal(try(t, op, rights, t->version, 77), rights & CONTROL ? -ESRCH : -EPERM);
+                        assert_int_equal(ran, 1);
+                        named++;
+                    }
                 }
                 rows++;
             }
-    assert_true(rows > 90);
+    assert_true(rows > 90 && named >= 4 * 7);
 }
 
 /* Whole hypercalls, which are asked before anything of theirs is looked at. */
@@ -179,7 +184,7 @@ static void versions(void **state)
     for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
         if (tables[t]->version) {
             ran = 0;
-            assert_int_equal(try(tables[t], tables[t]->count - 1, CONTROL, tables[t]->version - 1), -EACCES);
+            assert_int_equal(try(tables[t], tables[t]->count - 1, CONTROL, tables[t]->version - 1, DOMID_SELF), -EACCES);
             assert_int_equal(ran, 0);
             versioned++;
         }
