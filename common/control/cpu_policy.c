@@ -265,22 +265,20 @@ long domctl_set_cpu_policy(struct xen_domctl_cpu_policy *p, struct domain *d)
         return -EEXIST; /* its kernel has looked */
     if (p->nr_leaves > MAX_LEAVES || p->nr_msrs > MAX_MSRS)
         return -E2BIG;
-    struct xen_cpuid_leaf *list = hv_alloc(MAX_LEAVES * sizeof(*list));
+    struct xen_cpuid_leaf *list __freed = hv_alloc(MAX_LEAVES * sizeof(*list)), *old = d->pv.cpuid;
     if (!list)
         return -ENOMEM;
     u32 count = list_of_domain(list, d);
     long rc = apply_leaves(list, count, p);
     if (!rc)
         rc = check_msrs(p);
-    if (rc) {
-        hv_free(list);
+    if (rc)
         return rc;
-    }
     drop_dependents(list, count);
     d->pv.xcr0_mask = derive_xstate(list, count);
-    hv_free(d->pv.cpuid);
     d->pv.cpuid = list;
     d->pv.nr_cpuid = count;
+    list = old;
     return 0;
 }
 
@@ -322,23 +320,19 @@ long sysctl_cpu_policy(struct xen_sysctl_cpu_policy *op)
     int rc = op->_rsvd ? -EINVAL : source_of(op->index, &source);
     if (rc)
         return rc;
-    struct xen_cpuid_leaf *list = hv_alloc(MAX_LEAVES * sizeof(*list));
+    struct xen_cpuid_leaf *list __freed = hv_alloc(MAX_LEAVES * sizeof(*list));
     if (!list)
         return -ENOMEM;
-    rc = copy_policy(list, list_leaves(list, source), source != cpuid_machine, op->leaves, &op->nr_leaves, op->msrs, &op->nr_msrs);
-    hv_free(list);
-    return rc;
+    return copy_policy(list, list_leaves(list, source), source != cpuid_machine, op->leaves, &op->nr_leaves, op->msrs, &op->nr_msrs);
 }
 
 long domctl_get_cpu_policy(struct xen_domctl_cpu_policy *p, struct domain *d)
 {
-    struct xen_cpuid_leaf *list = hv_alloc(MAX_LEAVES * sizeof(*list));
+    struct xen_cpuid_leaf *list __freed = hv_alloc(MAX_LEAVES * sizeof(*list));
 
     if (!list)
         return -ENOMEM;
-    int rc = copy_policy(list, list_of_domain(list, d), true, p->leaves, &p->nr_leaves, p->msrs, &p->nr_msrs);
-    hv_free(list);
-    return rc;
+    return copy_policy(list, list_of_domain(list, d), true, p->leaves, &p->nr_leaves, p->msrs, &p->nr_msrs);
 }
 
 u32 cpu_featureset_word(u32 index, u32 n)

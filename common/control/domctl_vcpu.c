@@ -41,26 +41,20 @@ long domctl_set_context(const struct xen_domctl_vcpucontext *x, struct vcpu *v)
 {
     if (!x->ctxt.va)
         return reset_context(v);
-    struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
+    struct vcpu_guest_context *c __freed = hv_alloc(sizeof(*c));
     long rc = !c ? -ENOMEM : copy_from_guest(c, x->ctxt, sizeof(*c));
-
-    if (!rc)
-        rc = set_context(v, c);
-    hv_free(c);
-    return rc;
+    return rc ? rc : set_context(v, c);
 }
 
 long domctl_get_context(const struct xen_domctl_vcpucontext *x, struct vcpu *v)
 {
     if (!v->initialised)
         return -ENODATA;
-    struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
+    struct vcpu_guest_context *c __freed = hv_alloc(sizeof(*c));
     if (!c)
         return -ENOMEM;
     pv_get_context(v, c);
-    long rc = copy_to_guest(x->ctxt, c, sizeof(*c));
-    hv_free(c);
-    return rc;
+    return copy_to_guest(x->ctxt, c, sizeof(*c));
 }
 
 /* In front of the XSAVE area in a vcpuextstate's buffer. */
@@ -106,14 +100,11 @@ long domctl_set_xstate(const struct xen_domctl_vcpuextstate *x, struct vcpu *v)
 
     if (x->size < sizeof(head) + FPU_XSAVE_LEAST || x->size > xstate_size())
         return -EINVAL;
-    char *image = hv_alloc(cpu.xsave_size); /* zeroed: components that are not sent are as after reset */
+    char *image __freed = hv_alloc(cpu.xsave_size); /* zeroed: components that are not sent are as after reset */
     long rc = !image ? -ENOMEM : copy_from_guest(&head, x->buffer, sizeof(head));
     if (!rc)
         rc = copy_from_guest(image, guest_ptr_add(x->buffer, sizeof(head)), x->size - sizeof(head));
-    if (!rc)
-        rc = set_xstate(v, &head, image);
-    hv_free(image);
-    return rc;
+    return rc ? rc : set_xstate(v, &head, image);
 }
 
 static const u32 saved_msrs[] = { MSR_MCG_STATUS, VMCE_MSR_STATUS, VMCE_MSR_ADDR, VMCE_MSR_MISC, MSR_TSC_AUX, MSR_SPEC_CTRL };

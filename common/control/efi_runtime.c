@@ -121,7 +121,7 @@ static long get_variable(struct xenpf_efi_runtime_call *c)
     if (size > MAX_DATA)
         room = size = MAX_DATA;
     u16 *name = name_from_guest(c->u.variable.name);
-    void *data = name ? hv_alloc(room) : NULL;
+    void *data __freed = name ? hv_alloc(room) : NULL;
     long rc = !name ? -EINVAL : !data ? -ENOMEM : 0;
     if (!rc)
         rc = efi_call(EFI_GET_VARIABLE, &c->status,
@@ -130,7 +130,6 @@ static long get_variable(struct xenpf_efi_runtime_call *c)
         rc = -EFAULT;
     c->u.variable.size = size;
     c->misc = attributes;
-    hv_free(data);
     hv_free_page(name);
     return rc;
 }
@@ -142,11 +141,10 @@ static long set_variable(struct xenpf_efi_runtime_call *c)
     if (size > MAX_DATA)
         return -E2BIG;
     u16 *name = name_from_guest(c->u.variable.name);
-    void *data = name ? hv_alloc(size) : NULL;
+    void *data __freed = name ? hv_alloc(size) : NULL;
     long rc = !name ? -EINVAL : !data ? -ENOMEM : copy_from_guest(data, c->u.variable.data, size);
     if (!rc)
         rc = efi_call(EFI_SET_VARIABLE, &c->status, (u64[5]){ (u64)name, (u64)&c->u.variable.vendor_guid, c->misc, size, (u64)data });
-    hv_free(data);
     hv_free_page(name);
     return rc;
 }

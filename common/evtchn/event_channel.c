@@ -490,15 +490,13 @@ static long op_unmask(const struct evtchn_unmask *op)
  */
 static bool drop_last_page(struct domain *d)
 {
-    struct evtchn *page = NULL;
+    struct evtchn *page __freed = NULL;
 
-    spin_lock(&d->event_lock);
+    spin_lock_scope(&d->event_lock);
     if (d->nr_ports > EVTCHNS_PER_PAGE) {
         d->nr_ports -= EVTCHNS_PER_PAGE;
         page = d->evtchn_pages[d->nr_ports / EVTCHNS_PER_PAGE];
     }
-    spin_unlock(&d->event_lock);
-    hv_free(page);
     return page;
 }
 

@@ -30,14 +30,12 @@ static u32 machine_map(struct e820entry *out, u32 max)
 
 long machine_memory_map(struct xen_memory_map *m)
 {
-    struct e820entry *map = hv_alloc(MACHINE_MAP_MAX * sizeof(*map));
+    struct e820entry *map __freed = hv_alloc(MACHINE_MAP_MAX * sizeof(*map));
 
     if (!map)
         return -ENOMEM;
     m->nr_entries = machine_map(map, MIN(m->nr_entries, MACHINE_MAP_MAX));
-    long rc = copy_to_guest(m->buffer, map, m->nr_entries * sizeof(*map));
-    hv_free(map);
-    return rc;
+    return copy_to_guest(m->buffer, map, m->nr_entries * sizeof(*map));
 }
 
 #define GUEST_MAP_MAX 128 /* entries */
@@ -51,7 +49,7 @@ struct memory_map {
 long memory_map(struct xen_memory_map *m)
 {
     struct domain *d = current->domain;
-    struct memory_map *copy = hv_alloc(sizeof(*copy));
+    struct memory_map *copy __freed = hv_alloc(sizeof(*copy));
 
     if (!copy)
         return -ENOMEM;
@@ -60,9 +58,7 @@ long memory_map(struct xen_memory_map *m)
         *copy = *d->memory_map;
     spin_unlock(&d->page_lock);
     m->nr_entries = MIN(m->nr_entries, copy->nr_entries);
-    long rc = !copy->nr_entries ? -ENOSYS : copy_to_guest(m->buffer, copy->entries, m->nr_entries * sizeof(copy->entries[0]));
-    hv_free(copy);
-    return rc;
+    return !copy->nr_entries ? -ENOSYS : copy_to_guest(m->buffer, copy->entries, m->nr_entries * sizeof(copy->entries[0]));
 }
 
 long set_memory_map(const struct xen_foreign_memory_map *m)
@@ -73,19 +69,17 @@ long set_memory_map(const struct xen_foreign_memory_map *m)
 
     if (rc)
         return rc;
-    struct memory_map *map = hv_alloc(sizeof(*map));
+    struct memory_map *map __freed = hv_alloc(sizeof(*map));
     if (!map)
         return -ENOMEM;
     map->nr_entries = n;
-    rc = copy_from_guest(map->entries, m->map.buffer, n * sizeof(map->entries[0]));
-    if (!rc) {
-        spin_lock_scope(&d->page_lock);
-        struct memory_map *old = d->memory_map;
-        d->memory_map = map;
-        map = old;
-    }
-    hv_free(map);
-    return rc;
+    if (copy_from_guest(map->entries, m->map.buffer, n * sizeof(map->entries[0])))
+        return -EFAULT;
+    spin_lock_scope(&d->page_lock);
+    struct memory_map *old = d->memory_map;
+    d->memory_map = map;
+    map = old;
+    return 0;
 }
 
 long machphys_mapping(struct xen_machphys_mapping *m)

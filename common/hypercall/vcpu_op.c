@@ -24,12 +24,9 @@ static long op_initialise(const guest_ptr_t *at, struct vcpu *v)
 {
     if (!v->info)
         return -EINVAL;
-    struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
+    struct vcpu_guest_context *c __freed = hv_alloc(sizeof(*c));
     long rc = !c ? -ENOMEM : copy_from_guest(c, *at, sizeof(*c));
-    if (!rc)
-        rc = initialise(v, c);
-    hv_free(c);
-    return rc;
+    return rc ? rc : initialise(v, c);
 }
 
 static long op_up(__unused void *arg, struct vcpu *v)

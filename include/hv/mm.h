@@ -121,6 +121,9 @@ void bad_frames_mark(void);
 /* ---- hypervisor heap ---- */
 void *hv_alloc(size_t size) __must_check; /* zeroed, 16-byte aligned; NULL when out of memory */
 void hv_free(void *p);
+/* A variable whose memory is freed at the end of its scope. */
+#define __freed __attribute__((cleanup(hv_free_at)))
+static inline void hv_free_at(void *variable) { hv_free(*(void **)variable); }
 void *hv_alloc_page(void) __must_check; /* one zeroed frame in the direct map */
 void hv_free_page(void *p);
 
