@@ -52,10 +52,7 @@ static void pulse_reset_line(void)
 
 void machine_restart(void)
 {
-    static const struct {
-        u16 limit;
-        u64 base;
-    } __packed no_idt = { 0, 0 };
+    static const struct table_pointer no_idt;
 
     irq_disable();
     if (acpi.have_reset) {

@@ -22,14 +22,10 @@ struct gate { /* Intel SDM vol. 3, figure 6-8 */
 CHECK_SIZE(struct gate, 16);
 
 extern const struct gate idt_table[256];
-struct idtr {
-    u16 limit;
-    u64 base;
-} __packed;
 
 extern char smap_probe_syscall[], smap_probe_fault[], smap_probe_nmi[];
 enum { BACK_BY_SYSCALL, BACK_BY_FAULT, BACK_BY_NMI };
-u32 smap_probe_run(u64 rip, u64 rsp, const struct idtr *idtr, const struct idtr *usual);
+u32 smap_probe_run(u64 rip, u64 rsp, const struct table_pointer *idtr, const struct table_pointer *usual);
 
 static struct gate gate_to(u64 handler, u8 ist)
 {
@@ -54,7 +50,7 @@ static u64 smap_probe_prepare(u8 *page)
 
 static bool smap_probe_fails(u64 rsp, const struct gate *idt)
 {
-    const struct idtr ours = { PAGE_SIZE - 1, (u64)idt }, usual = { PAGE_SIZE - 1, (u64)idt_table };
+    const struct table_pointer ours = { PAGE_SIZE - 1, (u64)idt }, usual = { PAGE_SIZE - 1, (u64)idt_table };
     u64 star = rdmsr(MSR_STAR), lstar = rdmsr(MSR_LSTAR), cr4 = read_cr4();
     u32 back;
 

@@ -10,11 +10,7 @@
 
 #ifndef __ASSEMBLER__
 #include <hv/x86/percpu.h>
-
-struct table_pointer {
-    u16 limit;
-    u64 base; /* 32 bits of it in real and 32-bit mode */
-} __packed __aligned_to(16);
+#include <hv/x86/processor.h>
 
 struct ap_mailbox {
     u32 stage, vector; /* how far the CPU came; AP_NO_VECTOR, or the exception that stopped it */

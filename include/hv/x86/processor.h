@@ -51,6 +51,12 @@
 #define MSR_MC0_STATUS 0x401
 #define MSR_SMCA_MC0_CTL 0xc0002000 /* scalable MCA: 16 registers a bank */
 
+/* What LGDT and LIDT load. */
+struct table_pointer {
+    u16 limit;
+    u64 base; /* 32 bits of it in real and 32-bit mode */
+} __packed __aligned_to(16);
+
 /* inb(), outb() and so on. */
 #define PORT_ACCESS(size, type)                                                                                      \
     static inline void out##size(u16 port, type v) { __asm__ volatile("out" #size " %0, %1" ::"a"(v), "Nd"(port)); } \

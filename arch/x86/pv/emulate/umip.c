@@ -30,10 +30,7 @@ static enum outcome show_word(struct cpu_user_regs *regs, const struct insn *in,
 
 static enum outcome show_table(struct cpu_user_regs *regs, const struct insn *in, u64 base)
 {
-    struct {
-        u16 limit;
-        u64 base;
-    } __packed shown = { 0, base };
+    const struct table_pointer shown = { 0, base };
 
     if (!insn_is_memory(in))
         return REFUSED; /* other instructions */

@@ -18,10 +18,7 @@ void pv_load_address_space(struct vcpu *v)
 
 static void load_gdt(u64 base)
 {
-    struct {
-        u16 limit;
-        u64 base;
-    } __packed gdtr = { GDT_LIMIT, base };
+    const struct table_pointer gdtr = { GDT_LIMIT, base };
 
     __asm__ volatile("lgdt %0" ::"m"(gdtr));
 }
