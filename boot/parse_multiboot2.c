@@ -49,13 +49,13 @@ static int parse_module(struct boot_info *bi, const struct tag *t)
     return boot_info_add_module(bi, range[0], range[1], (const char *)t + 16, t->size - 16) ? 0 : -EINVAL;
 }
 
-static int parse_framebuffer(struct boot_info *bi, const struct tag *t)
+static void parse_framebuffer(struct boot_info *bi, const struct tag *t)
 {
     const u8 *p = (const u8 *)t;
     struct boot_framebuffer *fb = &bi->fb;
 
     if (t->size < 32)
-        return 0;
+        return;
     memcpy(&fb->base, p + 8, 8);
     memcpy(&fb->pitch, p + 16, 4);
     memcpy(&fb->width, p + 20, 4);
@@ -77,7 +77,6 @@ static int parse_framebuffer(struct boot_info *bi, const struct tag *t)
         printk(LOG_WARN
                "Framebuffer: %ux%u, %u bits, %u bytes a line, kind %u: nothing is shown on it. Choose another mode (gfxpayload=)\n",
                fb->width, fb->height, fb->bpp, fb->pitch, p[29]);
-    return 0;
 }
 
 int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
@@ -110,7 +109,7 @@ int multiboot2_parse(struct boot_info *bi, const void *mbi, size_t max_size)
                 rc = parse_mmap(bi, t);
             have_mmap = true;
             break;
-        case TAG_FRAMEBUFFER: rc = parse_framebuffer(bi, t); break;
+        case TAG_FRAMEBUFFER: parse_framebuffer(bi, t); break;
         case TAG_EFI64:
             if (t->size >= 16)
                 memcpy(&bi->efi_system_table, t + 1, 8);
