@@ -130,8 +130,6 @@ void vcpu_pause_flag_clear(struct vcpu *v, u32 flag)
         vcpu_wake(v); /* wakes it if no other flag holds it */
 }
 
-void vcpu_unblock(struct vcpu *v) { vcpu_pause_flag_clear(v, PAUSE_BLOCKED); }
-
 /* Behind the store of what v is to see: schedule_tail() is the other side. */
 void vcpu_kick(struct vcpu *v)
 {

@@ -24,7 +24,7 @@ static long op_block(void)
          * counts whatever another vCPU has made of the mask meanwhile (VCPUOP_register_vcpu_info copies it): the next one would wake nobody.
          */
         if (READ_ONCE(v->info->evtchn_upcall_pending) || vcpu_has_pending(v))
-            vcpu_unblock(v);
+            vcpu_pause_flag_clear(v, PAUSE_BLOCKED);
     }
     return 0;
 }

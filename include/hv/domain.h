@@ -339,7 +339,6 @@ void vcpu_unpause(struct vcpu *v); /* as often as vcpu_pause() has returned 0 */
 void vcpu_kick(struct vcpu *v);    /* events are pending: wake or interrupt it */
 /* An event that is not masked, an NMI or a machine check waits for v, which is current: it does not go to sleep. */
 bool vcpu_has_pending(const struct vcpu *v);
-void vcpu_unblock(struct vcpu *v); /* ends SCHEDOP_block */
 
 void vcpu_add_nmis(struct vcpu *v, u32 n); /* n more NMIs; takes a run-queue lock */
 /* While its handler runs a processor remembers one more NMI, before that the one and one more. */

@@ -16,8 +16,6 @@ struct tsc_scale tsc_scale __ro_after_init;
 
 #define DOUBTFUL_PPM 500 /* what NTP can steer against */
 
-static inline u64 mul_u64_u32_shift32(u64 a, u32 b) { return (u64)(((unsigned __int128)a * b) >> 32); }
-
 /* a * b / c; all ones where that does not fit 64 bits, which the instruction would answer with #DE. */
 static inline u64 muldiv(u64 a, u64 b, u64 c)
 {
@@ -30,12 +28,10 @@ static inline u64 muldiv(u64 a, u64 b, u64 c)
     return q;
 }
 
-static inline u64 to_ns(struct tsc_scale s, u64 ticks)
+inline u64 tsc_scale_to_ns(struct tsc_scale s, u64 ticks)
 {
-    return mul_u64_u32_shift32(s.shift < 0 ? ticks >> -s.shift : ticks << s.shift, s.mul);
+    return (u64)(((unsigned __int128)(s.shift < 0 ? ticks >> -s.shift : ticks << s.shift) * s.mul) >> 32);
 }
-
-u64 tsc_scale_to_ns(struct tsc_scale s, u64 ticks) { return to_ns(s, ticks); }
 
 u64 tsc_scale_to_ticks(struct tsc_scale s, u64 ns)
 {
@@ -48,7 +44,7 @@ u64 system_time_ns(void)
 {
     if (!tsc_khz)
         return 0;
-    return to_ns(tsc_scale, rdtsc_ordered() + (u64)this_cpu()->tsc_offset - tsc0);
+    return tsc_scale_to_ns(tsc_scale, rdtsc_ordered() + (u64)this_cpu()->tsc_offset - tsc0);
 }
 
 u64 tsc_at_ns(u64 ns) { return tsc0 - (u64)this_cpu()->tsc_offset + muldiv(ns, tsc_khz, 1000000); }
