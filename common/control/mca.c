@@ -148,8 +148,6 @@ static void poll_softirq(void)
 /* Each CPU's banks are its own. */
 static void mca_poll_timer(__unused void *data)
 {
-    struct percpu *c;
-
     for_each_cpu(c, cpuset_read(&cpus_online))
         softirq_raise_on(c, SOFTIRQ_MACHINE_CHECK_POLL);
     timer_set(&poll_timer, system_time_ns() + POLL_NS);
@@ -286,7 +284,6 @@ static long op_physcpuinfo(struct xen_mc_physcpuinfo *p)
 {
     u32 room = p->ncpus, n = 0;
     struct mcinfo_logical_cpu described;
-    struct percpu *c;
 
     p->ncpus = smp_online_count();
     if (!p->info.va)

@@ -25,7 +25,6 @@ static void count_siblings(struct xen_sysctl_physinfo *info)
 {
     struct cpu_place first = cpu_place(cpu_table[0]->apic_id);
     u32 threads = 0, on_socket = 0;
-    const struct percpu *c;
 
     for_each_cpu(c, cpuset_read(&cpus_online)) {
         struct cpu_place at = cpu_place(c->apic_id);

@@ -119,7 +119,7 @@ bool sched_may_run_on(const struct vcpu *v, const struct percpu *c)
 
 static struct percpu *least_loaded(cpuset_t set)
 {
-    struct percpu *c, *best = NULL;
+    struct percpu *best = NULL;
 
     for_each_cpu(c, set)
         if (!best || READ_ONCE(rq_of(c)->nr_queued) < READ_ONCE(rq_of(best)->nr_queued))
@@ -203,8 +203,6 @@ static void rq_add_vcpu(struct runqueue *rq, struct vcpu *v)
  */
 void rq_call_idle(const struct vcpu *v)
 {
-    struct percpu *c;
-
     smp_mb();
     for_each_cpu(c, cpuset_and(cpuset_read(&cpus_idle), rq_affine_cpus(v, cpuset_read(&cpus_schedulable))))
         softirq_raise_on(c, SOFTIRQ_SCHEDULE);
@@ -292,7 +290,6 @@ void sched_steal(struct percpu *c, bool idle, u64 now)
 {
     u64 before =
         idle ? ~0ULL : now - ROTATE_AFTER_NS; /* an idle CPU takes any vCPU, also one queued by a CPU whose clock is some ns ahead */
-    struct percpu *other;
 
     for_each_cpu(other, cpuset_without(cpuset_read(&cpus_schedulable), c->id)) {
         struct runqueue *from = rq_of(other);

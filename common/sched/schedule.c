@@ -450,8 +450,6 @@ void idle_loop(void)
 
 static void print_runqueues(void)
 {
-    struct percpu *c;
-
     for_each_cpu(c, cpuset_read(&cpus_schedulable)) {
         struct runqueue *rq = rq_of(c);
 

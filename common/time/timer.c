@@ -275,7 +275,6 @@ BOOT_STEP(timers_init, NEEDS(current), GIVES(timers), EVERYWHERE);
 static void print_timers(void)
 {
     u64 now = system_time_ns();
-    struct percpu *c;
 
     printk("Timers at %lu ns:\n", now);
     for_each_cpu(c, cpuset_read(&cpus_online)) {

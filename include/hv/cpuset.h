@@ -133,6 +133,7 @@ static inline void cpuset_drop_first(cpuset_t *s)
     s->word[i] &= s->word[i] - 1;
 }
 
-/* c: each CPU of the set, by number. The set is copied before the first. */
-#define for_each_cpu(c, set) \
-    for (cpuset_t left_ = (set); !cpuset_empty(left_) && ((c) = cpu_table[cpuset_first(left_)], true); cpuset_drop_first(&left_))
+/* c, which this declares: each CPU of the set, by number. The set is copied before the first. The outer loop, of one turn, holds the copy. */
+#define for_each_cpu(c, set)                                                          \
+    for (cpuset_t left_##c = (set), *once_##c = &left_##c; once_##c; once_##c = NULL) \
+        for (struct percpu * c; !cpuset_empty(left_##c) && (c = cpu_table[cpuset_first(left_##c)], true); cpuset_drop_first(&left_##c))

@@ -59,7 +59,6 @@ static u8 free_vector(const struct percpu *c)
 static const struct percpu *choose_cpu(u32 vector)
 {
     const struct percpu *best = NULL;
-    struct percpu *c;
 
     for_each_cpu(c, cpuset_andnot(cpuset_read(&cpus_online), closed))
         if (irq_reaches(c) && (vector ? is_free(c, vector) : free_vector(c) != 0) && (!best || spaces[c->id].used < spaces[best->id].used))

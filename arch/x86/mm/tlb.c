@@ -83,8 +83,6 @@ static u64 tlb_ask_cpu(struct percpu *c, u32 what, u64 address)
 
 static void tlb_ask_others(void)
 {
-    struct percpu *c;
-
     for_each_cpu(c, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id))
         tlb_ask_cpu(c, FLUSH_GUEST, 0);
 }
@@ -93,8 +91,6 @@ static bool same_epoch(u32 a, u32 b) { return (a ^ b) < EPOCH; }
 
 static bool all_flushed_in_epoch_of(u32 now)
 {
-    struct percpu *c;
-
     for_each_cpu(c, cpuset_read(&cpus_online))
         if (!same_epoch(READ_ONCE(c->tlb_flush_time), now))
             return false;
@@ -173,7 +169,6 @@ static bool tlb_request_served(const struct percpu *c, u64 number)
 static void tlb_flush_others(cpuset_t set, u32 what, u64 address)
 {
     u64 number[MAX_CPUS];
-    struct percpu *c;
 
     set = cpuset_and(set, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id));
     for_each_cpu(c, set)
@@ -200,7 +195,6 @@ void tlb_flush_global_all_cpus(void)
  */
 static cpuset_t cpus_with_guests(void)
 {
-    struct percpu *c;
     cpuset_t set = CPUSET_NONE;
 
     smp_mb();
@@ -227,7 +221,6 @@ static bool flushed_since(const struct percpu *c, u32 stamp) { return (s32)(READ
 static cpuset_t cpus_not_flushed_since(u32 stamp)
 {
     cpuset_t set = cpus_with_guests();
-    struct percpu *c;
 
     for_each_cpu(c, set)
         if (flushed_since(c, stamp))

@@ -100,8 +100,6 @@ void pv_drop_tables(struct vcpu *v)
 
 void arch_domain_unload(const struct domain *d)
 {
-    struct percpu *c;
-
     /* A CPU that ran it last and now idles goes to the hypervisor's tables by itself before it sleeps. */
     for_each_cpu(c, cpuset_read(&cpus_online))
         for (u32 turns = 0; READ_ONCE(c->loaded_dom) == d;)

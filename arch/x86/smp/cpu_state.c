@@ -16,8 +16,6 @@ u32 smp_online_count(void) { return cpuset_count(cpuset_read(&cpus_online)); }
 
 void smp_use_others(void)
 {
-    struct percpu *c;
-
     for_each_cpu(c, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id))
         sched_cpu_use(c);
 }

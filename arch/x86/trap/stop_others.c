@@ -36,7 +36,6 @@ void smp_stop_others(void)
 {
     cpuset_t set = cpuset_without(cpuset_read(&cpus_online), this_cpu()->id);
     u32 nobody = 0, others = cpuset_count(set), before = READ_ONCE(stopped);
-    struct percpu *c;
 
     if (trap_test_goes_on())
         return;

@@ -86,7 +86,6 @@ int pv_set_user_base(struct vcpu *v, mfn_t mfn)
  */
 static cpuset_t cpus_of(const struct domain *d, u64 vcpus)
 {
-    struct percpu *c;
     cpuset_t set = CPUSET_NONE;
 
     smp_mb();

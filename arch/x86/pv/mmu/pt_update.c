@@ -28,8 +28,6 @@ static force_inline bool in_hypervisor_slot(unsigned level, paddr_t at)
 
 void pt_updates_wait(const struct page_info *pg)
 {
-    struct percpu *c;
-
     smp_mb();
     for_each_cpu(c, cpuset_without(cpuset_read(&cpus_online), this_cpu()->id))
         while (__atomic_load_n(&c->updating, __ATOMIC_ACQUIRE) == pg && cpu_is_online(c)) {
