@@ -6,12 +6,8 @@ size_t strlcpy(char *dst, const char *src, size_t size)
 {
     size_t n = strnlen(src, size);
 
-    if (size) {
-        size_t copy = MIN(n, size - 1);
-
-        memcpy(dst, src, copy);
-        dst[copy] = 0;
-    }
+    if (size)
+        copy_bounded(dst, size, src, n);
     return n;
 }
 
