@@ -155,7 +155,7 @@ void hv_unmap(u64 va, u64 size)
     }
 }
 
-static void hv_free_tables(pte_t entry, unsigned level)
+void hv_free_tables(pte_t entry, unsigned level)
 {
     pte_t *t = table_virt(entry & PTE_ADDR_MASK);
 

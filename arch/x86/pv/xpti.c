@@ -121,19 +121,11 @@ int xpti_init_vcpu(struct vcpu *v)
     return 0;
 }
 
-static void xpti_free_tables(pte_t *table, unsigned level)
-{
-    for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++)
-        if (table[i])
-            xpti_free_tables(mfn_to_virt(pte_mfn(table[i])), level - 1);
-    hv_free_page(table);
-}
-
 void xpti_free_vcpu(struct vcpu *v)
 {
     if (v->pv.xpti.l3) {
         v->pv.xpti.l3[PT_INDEX(VMAP_CPUS_VIRT_START, 3)] = 0; /* a CPU's, not ours */
-        xpti_free_tables(v->pv.xpti.l3, 3);
+        hv_free_tables(xpti_entry_of(v->pv.xpti.l3), 3);
     }
     hv_free_page(v->pv.xpti.l4[0]);
     hv_free_page(v->pv.xpti.l4[1]);

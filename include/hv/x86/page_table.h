@@ -38,6 +38,7 @@ int hv_map(u64 va, paddr_t pa, u64 size, u64 flags) __must_check;
 void hv_unmap(u64 va, u64 size);
 /* A whole L4 slot of 4 KiB mappings that hv_map() made after boot_alloc's time, its tables freed; none of the guests' slots. */
 void hv_drop_slot(unsigned slot);
+void hv_free_tables(pte_t entry, unsigned level); /* the table that the entry names, of that level, and those below it; no frames */
 /* Removes the mappings with PTE_EARLY from an L4 slot; the caller flushes. */
 void hv_drop_early(unsigned slot);
 /* The leaf entry that maps va (any size), or 0. */
