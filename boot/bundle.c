@@ -3,7 +3,6 @@
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/cpio.h>
-#include <hv/lib.h>
 
 void boot_bundle_split(struct boot_info *bi, void *(*map)(paddr_t))
 {

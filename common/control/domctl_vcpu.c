@@ -7,7 +7,6 @@
 
 #include <hv/guest_access.h>
 #include <hv/pv.h>
-#include <hv/time.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/speculation.h>

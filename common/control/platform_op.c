@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* platform_op: the machine's clock, firmware and sleep states, for the hardware domain. */
 #include <hv/acpi.h>
-#include <hv/boot_info.h>
-#include <hv/console.h>
 #include <hv/hypercall.h>
 #include <hv/printk.h>
 #include <hv/serial.h>

@@ -2,8 +2,6 @@
 /* sysctl: what the machine is made of. NUMA: one node, all memory is alike. */
 #include "sysctl.h"
 
-#include <hv/domain.h>
-#include <hv/guest_access.h>
 #include <hv/pci.h>
 #include <hv/smp.h>
 #include <hv/x86/cpu.h>

@@ -4,7 +4,6 @@
 #include <hv/boot_step.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/layout.h>
 
 struct boot_info boot_info __ro_after_init;
 

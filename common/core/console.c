@@ -11,7 +11,6 @@
 #include <hv/recorder.h>
 #include <hv/serial.h>
 #include <hv/softirq.h>
-#include <hv/x86/processor.h>
 
 #define BOOT_LOG_SIZE 16384
 #define RING_SIZE 16384

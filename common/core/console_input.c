@@ -8,7 +8,6 @@
 #include <hv/console.h>
 #include <hv/printk.h>
 #include <hv/softirq.h>
-#include <hv/spinlock.h>
 
 #define SWITCH_COUNT 3
 #define ESC 0x1b

@@ -3,7 +3,6 @@
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/printk.h>
-#include <hv/system_state.h>
 #include <hv/time.h>
 
 #define PREFIX "(CAI) "

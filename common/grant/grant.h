@@ -7,10 +7,8 @@
  */
 #pragma once
 
-#include <hv/domain.h>
 #include <hv/grant.h>
 #include <hv/guest_access.h>
-#include <hv/x86/page_type.h>
 #include <public/grant_table.h>
 #include "maptrack.h"
 #include "pin.h"

@@ -13,7 +13,6 @@
 #pragma once
 
 #include <hv/domain.h>
-#include <hv/lib.h>
 
 struct grant_mapping {
     owner_t granter; /* a reference to it */

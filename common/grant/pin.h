@@ -10,8 +10,6 @@
 #pragma once
 
 #include <hv/domain.h>
-#include <hv/lib.h>
-#include <hv/x86/processor.h>
 #include <public/grant_table.h>
 
 #define REFS_PER_FRAME (PAGE_SIZE / sizeof(struct grant_entry_v1))

@@ -2,7 +2,6 @@
 /* memory_op, exchange: a domain's frames against others of a wanted shape. */
 #include "memory_op.h"
 
-#include <hv/guest_access.h>
 #include <hv/x86/page_table.h>
 
 struct exchange {

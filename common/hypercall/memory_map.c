@@ -5,7 +5,6 @@
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/grant.h>
-#include <hv/guest_access.h>
 #include <hv/x86/page_table.h>
 
 /* The machine's map as dom0 should see it: the firmware's, with the interrupt controllers reserved. */

@@ -2,7 +2,6 @@
 /* memory_op: what memory a domain has, by its own wish or a toolstack's. */
 #include "memory_op.h"
 
-#include <hv/guest_access.h>
 #include <hv/x86/page_table.h>
 
 #define GUEST_MAX_ORDER 9 /* what a domain may ask for in one extent (XSA-31) that has neither devices nor other domains in its care */

@@ -2,7 +2,6 @@
 /* What the parts of memory_op have in common: memory_op.c, memory_exchange.c, memory_map.c. Handlers: struct subop in hypercall.h. */
 #pragma once
 
-#include <hv/domain.h>
 #include <hv/hypercall.h>
 #include <public/memory.h>
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <hv/domain.h>
-#include <hv/sched.h>
 
 #define SLICE_NS 10000000ULL
 #define SLICE_MIN_NS 2000000ULL

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Serial lines on PCI cards: the one that com1= names, or the first that looks like one. */
-#include <hv/lib.h>
 #include <hv/pci.h>
 #include <hv/serial.h>
 

@@ -3,20 +3,12 @@
 #pragma once
 
 #include <hv/io_rights.h>
-#include <hv/lib.h>
-#include <hv/mm.h>
-#include <hv/panic.h>
 #include <hv/sched.h>
 #include <hv/softirq.h>
-#include <hv/spinlock.h>
-#include <hv/time.h>
 #include <hv/x86/domain.h>
 #include <hv/x86/page_type.h>
-#include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 #include <public/event_channel.h>
 #include <public/vcpu.h>
-#include <public/xen.h>
 
 #define VCPU_NO_PERIOD ~0ULL
 #define DOMAIN_WATCHDOGS 2

@@ -11,7 +11,6 @@
 #pragma once
 
 #include <hv/lib.h>
-#include <hv/x86/layout.h>
 #include <hv/x86/processor.h>
 #include <public/xen.h>
 

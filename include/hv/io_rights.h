@@ -8,7 +8,6 @@
 
 #include <hv/lib.h>
 #include <hv/spinlock.h>
-#include <hv/types.h>
 
 #define MAX_PIRQS 4096
 #define NR_PORTS 65536

@@ -4,8 +4,6 @@
 
 #include <hv/arch.h>
 #include <hv/domain.h>
-#include <hv/x86/page_type.h>
-#include <hv/x86/processor.h>
 
 /* ---- vmce.c: machine checks for guests ---- */
 #define VMCE_BANKS 2

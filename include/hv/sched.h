@@ -9,7 +9,6 @@
 
 #include <hv/cpuset.h>
 #include <hv/time.h>
-#include <hv/types.h>
 
 struct vcpu;
 struct domain;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <hv/panic.h>
-#include <hv/types.h>
 #include <hv/x86/percpu.h>
 
 enum softirq {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Shadow stacks in use, and the one thing that changes them but calls and returns. Branch tracking: on and off. */
 #include <hv/boot_step.h>
-#include <hv/lib.h>
 #include <hv/x86/cet.h>
-#include <hv/x86/cpu.h>
 #include <hv/x86/vectors.h>
 
 /* A trap pushes CS, RIP and SSP on the shadow stack (SDM vol. 1, 17.2); IRETQ compares. The interrupted place is found there and replaced. */

@@ -3,10 +3,7 @@
  * Per-CPU areas and descriptor tables. The boot CPU's are static and valid from
  * the first C line: NMI, #MC and #DF have their stacks before there is an allocator.
  */
-#include <hv/boot_info.h>
 #include <hv/boot_step.h>
-#include <hv/lib.h>
-#include <hv/panic.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/vectors.h>

@@ -10,7 +10,6 @@
 #include <hv/boot_info.h>
 #include <hv/boot_step.h>
 #include <hv/cmdline.h>
-#include <hv/console.h>
 #include <hv/cpio.h>
 #include <hv/dom0.h>
 #include <hv/printk.h>

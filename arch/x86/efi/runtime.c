@@ -11,7 +11,6 @@
 #include <hv/cmdline.h>
 #include <hv/efi.h>
 #include <hv/printk.h>
-#include <hv/pv.h>
 #include <hv/watchdog.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/fpu.h>

@@ -9,7 +9,6 @@
 #include <hv/x86/io_apic.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
-#include <hv/x86/processor.h>
 
 struct io_apic {
     paddr_t base;

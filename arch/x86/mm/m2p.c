@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine-to-physical table: written through slot 259, read by guests through slot 256. */
 #include <hv/boot_step.h>
-#include <hv/lib.h>
 #include <hv/panic.h>
 #include <hv/x86/page_table.h>
 

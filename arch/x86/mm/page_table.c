@@ -7,8 +7,6 @@
  */
 #include <hv/boot_info.h>
 #include <hv/lib.h>
-#include <hv/panic.h>
-#include <hv/spinlock.h>
 #include <hv/system_state.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_table.h>

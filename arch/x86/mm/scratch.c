@@ -6,7 +6,6 @@
  * They lie in an L4 slot that is the guests' in every other address space; it goes with scratch_end(). Behind each buffer
  * one page is not mapped. Boot only, on one CPU: no lock.
  */
-#include <hv/lib.h>
 #include <hv/x86/page_table.h>
 
 static u64 next = SCRATCH_VIRT_START;

@@ -31,10 +31,8 @@
  * like others (once in 2^30 ticks). Parked ones and those that start are not counted: they flush
  * between coming online and loading a guest's tables, and times of CPUs without a guest's tables are not compared.
  */
-#include <hv/lib.h>
 #include <hv/trap_test.h>
 #include <hv/x86/local_apic.h>
-#include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest's own exceptions: emulated where the ABI promises it, else delivered to its handler; a guest without one is ended. */
-#include <hv/guest_access.h>
 #include <hv/printk.h>
 #include <hv/pv.h>
 #include <hv/x86/insn.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Hypercalls that set a vCPU's traps, callbacks, stack and assists. */
 #include <hv/hypercall.h>
-#include <hv/x86/cpu.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>

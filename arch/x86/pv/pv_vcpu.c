@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* CPU state of PV vCPUs: creation, switching, end. What a guest or a toolstack says of it as a whole: vcpu_context.c. */
-#include <hv/guest_access.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>

@@ -6,7 +6,6 @@
  */
 #include <hv/hypercall.h>
 #include <hv/pv.h>
-#include <hv/x86/cpu.h>
 #include <hv/x86/pv/mmu.h>
 
 int segdesc_page_validate(struct page_info *pg)

@@ -8,7 +8,6 @@
  * Lock: pv.xpti.lock, for the copies against changes from other CPUs.
  */
 #include <hv/boot_step.h>
-#include <hv/x86/cpu.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/vectors.h>
 

@@ -8,8 +8,6 @@
  */
 #include "calibrate.h"
 
-#include <hv/lib.h>
-
 #define READS 16 /* of which the quickest counts */
 #define MAX_WINDOWS 24
 #define WINDOWS_PER_SECOND 50

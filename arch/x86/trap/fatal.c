@@ -13,7 +13,6 @@
 #include <hv/trap_test.h>
 #include <hv/version.h>
 #include <hv/x86/cet.h>
-#include <hv/x86/cpu.h>
 #include <hv/x86/trap.h>
 #include <hv/x86/page_table.h>
 

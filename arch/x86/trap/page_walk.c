@@ -5,7 +5,6 @@
 #include <hv/system_state.h>
 #include <hv/x86/trap.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/processor.h>
 
 /* The frame table knows chunks, which have holes; in the direct map these are not mapped. */
 static bool in_ram(mfn_t mfn) { return mfn_valid(mfn) && (hv_lookup((u64)mfn_to_virt(mfn)) & PTE_PRESENT); }

@@ -4,7 +4,6 @@
 
 #include <hv/spinlock.h>
 #include <hv/time.h>
-#include <hv/types.h>
 #include <public/xen.h>
 
 #define MAX_VIRT_CPUS 64

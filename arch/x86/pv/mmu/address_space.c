@@ -6,7 +6,6 @@
  */
 #include <hv/guest_access.h>
 #include <hv/x86/pv/mmu.h>
-#include <hv/x86/tlb.h>
 #include "pt_entry.h"
 
 void pv_load_address_space(struct vcpu *v)

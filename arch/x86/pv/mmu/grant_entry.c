@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Page-table entries that map granted frames. The entry is the guest's like any other, but for the owner of its frame. */
 #include <hv/guest_access.h>
-#include <hv/pv.h>
 #include <hv/x86/pv/mmu.h>
 #include <public/grant_table.h>
 #include "pt_entry.h"

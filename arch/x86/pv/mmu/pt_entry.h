@@ -8,7 +8,6 @@
 
 #include <hv/x86/cpu.h>
 #include <hv/x86/page_ref.h>
-#include <hv/x86/page_type.h>
 
 /* Entries of L2 to L4 tables name tables: no large pages (XSA-148), write-back caching only, never global. */
 #define UPPER_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)

@@ -6,7 +6,6 @@
  */
 #include <hv/hypercall.h>
 #include <hv/x86/pv/mmu.h>
-#include <hv/x86/tlb.h>
 #include "pt_entry.h"
 #include "pt_exchange.h"
 

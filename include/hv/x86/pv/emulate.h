@@ -3,7 +3,6 @@
 #pragma once
 
 #include <hv/domain.h>
-#include <hv/x86/regs.h>
 
 /* ---- emulate/ ---- */
 /* RAISED: an exception of the guest's has been delivered, and the frame is that of its handler. */

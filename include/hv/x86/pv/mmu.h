@@ -5,8 +5,6 @@
 #include <hv/arch.h>
 #include <hv/domain.h>
 #include <hv/x86/page_table.h>
-#include <hv/x86/page_type.h>
-#include <hv/x86/regs.h>
 #include <hv/x86/speculation.h>
 
 /* ---- pt_update.c ---- */

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <hv/domain.h>
-#include <hv/x86/regs.h>
 
 /* ---- guest_report.c: says all there is to say, then domain_crash() ---- */
 enum { CRASH_SYSCALL = 256, CRASH_EVENT, CRASH_RETURN }; /* ways into and out of a guest that are no vector */
