@@ -24,14 +24,14 @@ store() {
 step "xenstore-write, read, ls, watch, rm" store
 
 information() {
-    need "the version" is "$(xl info xen_version | cut -c1-4)" 4.17
+    need "the version" is "$(xl info xen_version | cut -c1-4)" "$XEN"
     need "CPUs" is "$(xl info nr_cpus)" 1
     need "memory" between 1500 "$(xl info total_memory)" 2048
     need "free memory" between 900 "$(xl info free_memory)" 1600
     need "the scheduler" is "$(xl info xen_scheduler)" credit2
     xl info -n >/tmp/numa
     need "one node" has "^ *0: *2047 " /tmp/numa
-    need "dom0's memory" is "$(field Domain-0 3)" 448
+    need "dom0's memory" is "$(field Domain-0 3)" "$DOM0_MEM"
     need "dom0 runs" is "$(state Domain-0)" r-----
     local before=$(ran 0)
     for ((i = 0; i < 10000; i++)); do :; done

@@ -30,14 +30,20 @@ def guest_files(version, formats=("vmlinux",)):
     return files | {named(f, version): made[f]() for f in formats}
 
 
-def boot(name, text, files, *, dom0_mem="448M", **machine):
+# Debian's release: the kernel of its dom0.
+KERNELS = {"12": "6.1", "13": "6.12"}
+
+
+def boot(name, text, files, *, dom0_mem="448M", release="12", **machine):
     """
     The console of a dom0 that runs the text behind common.sh, and switches the machine off at its end. name: of what is made for it.
-    dom0_mem: its kernel gives files less than half of what its memory is without their archive.
+    dom0_mem: its kernel gives files less than half of what its memory is without their archive. release: of Debian, whose toolstack it is.
     """
-    dom0 = guests.dom0_initramfs(f"{OUT}/guests-{name}-dom0.cpio", f"{BUILD}/cache", linux(), script("common") + text, files)
-    words = f"noreboot loglvl=all guest_loglvl=all dom0_mem={dom0_mem},max:{dom0_mem} -- console=hvc0 quiet caisson.batch"
-    r = run_linux(("direct", ELF, images.bundle(f"{OUT}/guests-{name}.cpio", linux(), dom0), words), 2400, **{"mem": "2G"} | machine)
+    kernel, xen = linux(KERNELS[release]), guests.RELEASES[release][1]
+    text = f"XEN={xen} DOM0_MEM={dom0_mem[:-1]}\n{script('common')}{text}"
+    dom0 = guests.dom0_initramfs(f"{OUT}/guests-{name}-dom0.cpio", f"{BUILD}/cache", kernel, text, files, release)
+    words = f"xen-version={xen} noreboot loglvl=all guest_loglvl=all dom0_mem={dom0_mem},max:{dom0_mem} -- console=hvc0 quiet caisson.batch"
+    r = run_linux(("direct", ELF, images.bundle(f"{OUT}/guests-{name}.cpio", kernel, dom0), words), 2400, **{"mem": "2G"} | machine)
     clean(r)
     return r
 

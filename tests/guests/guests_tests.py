@@ -16,8 +16,9 @@ TEST_KERNELS = ["spin", "dies_unhandled_fault", "dies_watchdog"]  # that become 
 
 
 @once
-def run(name, smp=1):
-    return boot(name, script(name), guest_files("6.1") | {f"root/{k}.elf": test_kernel(k) for k in TEST_KERNELS}, smp=smp)
+def run(name, smp=1, release="12", dom0_mem="448M"):
+    files = guest_files("6.1") | {f"root/{k}.elf": test_kernel(k) for k in TEST_KERNELS}
+    return boot(f"{name}-{release}", script(name), files, smp=smp, release=release, dom0_mem=dom0_mem)
 
 
 @test("guests: tools/run --guest", minutes=1)
@@ -65,6 +66,19 @@ def ends(step):
 def save(step):
     """By what the guest has in memory, on its disk and on its network, before and after."""
     check(run("save"), step)
+
+
+@test("guests: Debian 13's toolstack: {step}", each=steps("newer"), minutes=1)
+def newer(step):
+    """Its own interface version, in a dom0 of Debian 13."""
+    check(run("newer", 1, "13", "512M"), step)
+
+
+@test("guests: Debian 13's toolstack at length: {step}", full=True,
+      each=[{"name": name} | row for name in ("commands", "refusals", "ends", "save") for row in steps(name)])
+def newer_at_length(name, step):
+    """All that Debian 12's does."""
+    check(run(name, 1, "13", "512M"), step)
 
 
 @test("guests: {step}", each=steps("long"), full=True)

@@ -17,9 +17,11 @@ import zlib
 from . import images, packages
 
 TOOLS = ["mmdebstrap"]
-PACKAGES = ["xen-utils-4.17", "bash", "dash", "busybox-static", "iproute2", "mount", "util-linux", "dpkg", "grub-xen-host"]
+# Debian's release: its name, and the version of Xen whose toolstack it has.
+RELEASES = {"12": ("bookworm", "4.17"), "13": ("trixie", "4.20")}
+PACKAGES = ["bash", "dash", "busybox-static", "iproute2", "mount", "util-linux", "dpkg", "sysvinit-utils", "grub-xen-host"]
 PROGRAMS = re.compile(r"""
-    usr/lib/(xen-4\.17/bin/(xl|oxenstored|xenconsoled?|xen-init-dom0|libxl-save-helper|xentop|xenpm|xen-diag|lsevtchn|xenctx)
+    usr/lib/(xen-4\.\d+/(bin/(xl|oxenstored|xenconsoled?|xen-init-dom0|libxl-save-helper|xentop|xenpm|xen-diag|lsevtchn|xenctx)|ocaml/.*)
             |xen-common/.*|grub-xen/grub-x86_64-xen\.bin)
     |etc/(xen|default/xen|init\.d/xen)(/.*)? | usr/sbin/(xl|xentop|xenpm) | usr/bin/(xenstore.*|flock|choom) | usr/lib/(lsb|init)/.*
     |usr/bin/(bash|dash|busybox) | usr/sbin/(ip|bridge|losetup|start-stop-daemon)""", re.VERBOSE)
@@ -228,14 +230,16 @@ def _links():
         d: (stat.S_IFLNK | 0o777, b"usr/" + d.encode()) for d in ("bin", "sbin", "lib", "lib64")}
 
 
-def toolstack(cache):
-    """Debian's programs for dom0: an archive of cpio members without its end; made on the first call, from packages of bookworm."""
+def toolstack(cache, release="12"):
+    """Debian's programs for dom0: an archive of cpio members without its end; made on the first call, from packages of that release."""
     contents = zlib.crc32(repr((PACKAGES, PROGRAMS.pattern, LIBRARIES)).encode())
-    path = os.path.join(cache, f"xen-utils-{contents:08x}.cpio")
+    suite, version = RELEASES[release]
+    path = os.path.join(cache, f"xen-utils-{version}-{contents:08x}.cpio")
     if not os.path.exists(path):
         packages.ensure(TOOLS)
-        packages.step("downloading Debian's xen-utils")
-        command = ["mmdebstrap", "-q", "--variant=extract", "--include=" + ",".join(PACKAGES), "bookworm", "-", packages.mirror()]
+        packages.step(f"downloading xen-utils-{version} of Debian {release}")
+        included = ",".join([f"xen-utils-{version}"] + PACKAGES)
+        command = ["mmdebstrap", "-q", "--variant=extract", "--include=" + included, suite, "-", packages.mirror()]
         source = subprocess.Popen(packages.as_root(command), stdout=subprocess.PIPE)
         with tarfile.open(fileobj=source.stdout, mode="r|") as archive:
             chosen = _choose(archive)
@@ -297,11 +301,11 @@ def guest_initramfs(path, kernel, programs=()):
     return images.write_if_changed(path, _archive(files | _drivers(kernel, GUEST_MODULES)))
 
 
-def dom0_initramfs(path, cache, kernel, script, files=()):
-    """script: bash, run when the daemons are up. files: {path in dom0: file here} to add, such as a guest's kernel."""
+def dom0_initramfs(path, cache, kernel, script, files=(), release="12"):
+    """script: bash, run when the daemons are up. files: {path in dom0: file here} to add, such as a guest's kernel. release: Debian's."""
     added = {name: (stat.S_IFREG | 0o644, open(file, "rb").read()) for name, file in dict(files).items()}
     own = _links() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)} | _profile("dom0")
-    with open(toolstack(cache), "rb") as f:
+    with open(toolstack(cache, release), "rb") as f:
         return images.write_if_changed(path, f.read() + _archive(own | added))
 
 
