@@ -3,7 +3,8 @@
 import os
 import re
 
-from harness import TOP, command, debug_elf, need, test, tree
+from caisson import packages
+from harness import BUILD, TOP, command, debug_elf, need, test, tree
 
 
 @test("build: clang 14, warning-free")
@@ -59,6 +60,34 @@ def generated_documents():
 def abi_layouts(version):
     """Our public headers and those of Debian 12 and 13 have the same sizes and offsets."""
     command("python3", "tests/build/abi_layout.py", version)
+
+
+# In Xen's headers: the constants that are a hypercall's operations. Those of machines that are gone, those that Xen asks of itself, and
+# words of one operation's own are none.
+OPERATIONS = {
+    "memory_op": ("memory", "XENMEM_"), "sched_op": ("sched", "SCHEDOP_"), "vcpu_op": ("vcpu", "VCPUOP_"),
+    "xen_version": ("version", "XENVER_"), "grant_table_op": ("grant_table", "GNTTABOP_"), "callback_op": ("callback", "CALLBACKOP_"),
+    "event_channel_op": ("event_channel", "EVTCHNOP_"), "physdev_op": ("physdev", "PHYSDEVOP_"), "domctl": ("domctl", "XEN_DOMCTL_"),
+    "sysctl": ("sysctl", "XEN_SYSCTL_"), "platform_op": ("platform", "XENPF_"), "hypfs_op": ("hypfs", "XEN_HYPFS_OP_"),
+}
+NO_OPERATION = re.compile("real_mode_area|set_opt_feature|.*_cont|(paging|access|sharing)_op_.*|resource_.*|vmtrace_(?!op).*|"
+                          "cpu_(featureset|policy)_.*")
+
+
+@test("build: each operation of Xen {version} is offered, or in docs/unsupported.md", each=[{"version": "4.17"}, {"version": "4.20"}])
+def operations(version):
+    """Whoever calls one that is not offered finds the reason."""
+    there, absent = (open(f"{TOP}/docs/{page}.md").read() for page in ("hypercalls", "unsupported"))
+    offered = {(call, op) for call, ops in re.findall(r"^\| \d+ \| `(\w+)` \|.*\| ([^|]*) \| `", there, re.M) for op in ops.split(", ")}
+    offered |= set(re.findall(r"^\| `(\w+)` \| (\w+) \| \d+ \|", there, re.M))
+    named = {(call, n) for call, first, last in re.findall(r"^\| `(\w+)` \| (\d+)(?: to (\d+))? \|", absent, re.M)
+             for n in range(int(first), int(last or first) + 1)}
+    headers = packages.download_headers(f"{BUILD}/cache") if version == "4.20" else "/usr/include"
+    defined = [(call, op, int(n)) for call, (header, prefix) in OPERATIONS.items()
+               for op, n in re.findall(rf"^#define {prefix}([a-z]\w*)\s+\(?(\d+)\b", open(f"{headers}/xen/{header}.h").read(), re.M)
+               if not NO_OPERATION.fullmatch(op)]
+    missing = [f"{call} {op} ({n})" for call, op, n in defined if (call, op) not in offered and (call, n) not in named]
+    need(not missing and len(defined) > 200, f"of {len(defined)} operations neither offered nor named: {', '.join(missing)}")
 
 
 @test("build: every header compiles alone")
