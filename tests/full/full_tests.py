@@ -79,13 +79,13 @@ GUESTS = "../full/guests"  # from where the scripts for the small dom0 are
 
 
 @once
-def with_guests():
-    """The console of a Debian that runs the script, and switches the machine off at its end."""
+def with_guests(release):
+    """The console of that Debian, which runs the script, and switches the machine off at its end."""
     files, initrd = f"{OUT}/full-files.tar", guests.guest_initramfs(f"{OUT}/guest-6.1.cpio", linux())
     with tarfile.open(files, "w") as archive:
         archive.add(initrd, "initrd.img")
     script = dom0.script("common") + dom0.script(GUESTS)
-    args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache"), script, hv="loglvl=all guest_loglvl=all", smp=2, mem="3G",
+    args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache", release), script, hv="loglvl=all guest_loglvl=all", smp=2, mem="3G",
                           extra=["-drive", f"file={machine.value(files)},format=raw,if=none,id=files,readonly=on", "-device",
                                  "virtio-blk-pci,drive=files,serial=files"])
     r = run_patching(args, 3600, smp=2)
@@ -93,16 +93,17 @@ def with_guests():
     return r
 
 
-@test("full: guests in Debian: {step}", each=dom0.steps(GUESTS), full=True, alone=True)
-def guests_in_debian(step):
+@test("full: guests in Debian {release}: {step}", full=True, alone=True,
+      each=[{"release": r} | step for r in guests.RELEASES for step in dom0.steps(GUESTS)])
+def guests_in_debian(release, step):
     """By what it does to them, and to dom0."""
-    dom0.check(with_guests(), step)
+    dom0.check(with_guests(release), step)
 
 
-@test("full: Debian with guests switches itself off", full=True, alone=True)
-def guests_over():
+@test("full: Debian {release} with guests switches itself off", full=True, alone=True, each=[{"release": r} for r in guests.RELEASES])
+def guests_over(release):
     """At the end of that script."""
-    r = with_guests()
+    r = with_guests(release)
     need("guests: over" in r.output and "entering S5" in r.output and not r.timed_out, "the machine did not switch itself off", r)
 
 

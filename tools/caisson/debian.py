@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A whole Debian as dom0: its root disk, made with mmdebstrap, and the machine that runs it."""
+import collections
 import glob
 import os
 import shutil
@@ -10,10 +11,9 @@ import zlib
 from . import guests, images, machine, packages
 
 TOOLS = ["mmdebstrap", "e2fsprogs", "openssh-client"]
-SUITE = "bookworm"
 CONTENTS = ["systemd-sysv", "udev", "dbus", "libpam-systemd", "linux-image-amd64", "initramfs-tools", "openssh-server", "iproute2",
-            "iputils-ping", "gcc", "libc6-dev", "make", "stress-ng", "fio", "iperf3", "procps", "e2fsprogs", "kmod", "xen-utils-4.17",
-            "bridge-utils", "qemu-system-xen", "qemu-utils", "grub-xen-host"]
+            "iputils-ping", "gcc", "libc6-dev", "make", "stress-ng", "fio", "iperf3", "procps", "e2fsprogs", "kmod", "bridge-utils",
+            "qemu-system-xen", "qemu-utils", "grub-xen-host"]
 
 # A script on a second disk, for who runs this without a person at it.
 SERVICE = """[Unit]
@@ -82,20 +82,23 @@ SETTINGS = [
 ]
 
 
-def root_disk(cache):
-    """(image, kernel, initrd, key for ssh); made on the first call, in some minutes. The image is never written to."""
+Disk = collections.namedtuple("Disk", "image kernel initrd key xen")  # files; for ssh; the version that the toolstack on it asks for
+
+
+def root_disk(cache, release=guests.RELEASE):
+    """The Disk of that release of Debian; made on the first call, in some minutes. The image is never written to."""
     contents = zlib.crc32(repr((CONTENTS, FILES, SETTINGS, guests.ROOT, guests.END)).encode())
-    out = os.path.join(cache, f"debian-{contents:08x}")
-    paths = [os.path.join(out, f) for f in ("root.img", "vmlinuz", "initrd.img", "id_ed25519")]
+    out = os.path.join(cache, f"debian-{release}-{contents:08x}")
+    suite, xen = guests.RELEASES[release]
+    image, kernel, initrd, key = paths = [os.path.join(out, f) for f in ("root.img", "vmlinuz", "initrd.img", "id_ed25519")]
     if all(os.path.exists(p) for p in paths):
-        return paths
+        return Disk(*paths, xen)
     packages.ensure(TOOLS)
-    for old in glob.glob(os.path.join(cache, "debian*")):
+    for old in glob.glob(os.path.join(cache, f"debian-{release}-*")):
         shutil.rmtree(old)
     os.makedirs(out)
-    image, kernel, initrd, key = paths
     _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "caisson", "-f", key])
-    packages.step(f"making a root disk with Debian {SUITE}: some minutes")
+    packages.step(f"making a root disk with Debian {release}: some minutes")
     with tempfile.TemporaryDirectory() as work:
         extra, root = os.path.join(work, "extra"), os.path.join(work, "root")
         for name, text in FILES.items() | {("root/.ssh/authorized_keys", open(key + ".pub").read())}:
@@ -105,9 +108,9 @@ def root_disk(cache):
         guests.root_disk(os.path.join(extra, "root", "guest.img"))
         # Before the kernel is there, whose initrd some of the files are about; with root as their owner, whoever runs this.
         early = [f"sync-in {extra} /", f'(cd {extra} && find . -print0) | (cd "$1" && xargs -0 chown 0:0)']
-        _run(packages.as_root(["mmdebstrap", "-q", "--variant=minbase", "--include=" + ",".join(CONTENTS)] +
+        _run(packages.as_root(["mmdebstrap", "-q", "--variant=minbase", "--include=" + ",".join(CONTENTS + [f"xen-utils-{xen}"])] +
                               [f"--essential-hook={h}" for h in early] + [f"--customize-hook={h}" for h in SETTINGS] +
-                              [SUITE, root, packages.mirror()]))
+                              [suite, root, packages.mirror()]))
         boot = os.path.join(root, "boot")
         for prefix, path in (("vmlinuz-", kernel), ("initrd.img-", initrd)):
             name = next(f for f in os.listdir(boot) if f.startswith(prefix))
@@ -120,7 +123,7 @@ def root_disk(cache):
         _run(packages.as_root(["mke2fs", "-q", "-F", "-t", "ext4", "-d", root, image + ".new"]))
         _run(packages.as_root(["rm", "-rf", root]))
     os.rename(image + ".new", image)
-    return paths
+    return Disk(*paths, xen)
 
 
 def _run(command):
@@ -131,15 +134,14 @@ def _run(command):
 
 def command(out, elf, disk, script=None, hv="", dom0="", uefi=False, forward="", extra=(), **machine_words):
     """QEMU's command line. What dom0 writes to its root disk is gone when the machine ends. script: bash, run in dom0."""
-    image, kernel, initrd, _ = disk
     # A getty would hang up the script's terminal.
     words = f"console=hvc0 root=/dev/vda rw {'caisson.script systemd.mask=serial-getty@hvc0.service ' if script else ''}{dom0}".strip()
-    iso = images.iso(os.path.join(out, f"debian{'-script' if script else ''}.iso"), elf, kernel, initrd,
-                     f"com1=115200,8n1 console=com1,vga dom0_mem=50% {hv}".strip(), words)
+    iso = images.iso(os.path.join(out, f"debian{'-script' if script else ''}.iso"), elf, disk.kernel, disk.initrd,
+                     f"com1=115200,8n1 console=com1,vga xen-version={disk.xen} dom0_mem=50% {hv}".strip(), words)
     args = machine.command(("uefi" if uefi else "bios", iso), **machine_words)
     nic = args.index("-nic")
     args[nic:nic + 2] = ["-netdev", "user,id=net" + forward, "-device", "virtio-net-pci,netdev=net",
-                         "-drive", f"file={machine.value(image)},format=raw,if=none,id=root,snapshot=on", "-device",
+                         "-drive", f"file={machine.value(disk.image)},format=raw,if=none,id=root,snapshot=on", "-device",
                          "virtio-blk-pci,drive=root"]
     if script:
         path = os.path.join(out, "script.img")

@@ -19,6 +19,7 @@ from . import images, packages
 TOOLS = ["mmdebstrap"]
 # Debian's release: its name, and the version of Xen whose toolstack it has.
 RELEASES = {"12": ("bookworm", "4.17"), "13": ("trixie", "4.20")}
+RELEASE = "12"  # where nothing else is asked for
 PACKAGES = ["bash", "dash", "busybox-static", "iproute2", "mount", "util-linux", "dpkg", "sysvinit-utils", "grub-xen-host"]
 PROGRAMS = re.compile(r"""
     usr/lib/(xen-4\.\d+/(bin/(xl|oxenstored|xenconsoled?|xen-init-dom0|libxl-save-helper|xentop|xenpm|xen-diag|lsevtchn|xenctx)|ocaml/.*)
@@ -230,7 +231,7 @@ def _links():
         d: (stat.S_IFLNK | 0o777, b"usr/" + d.encode()) for d in ("bin", "sbin", "lib", "lib64")}
 
 
-def toolstack(cache, release="12"):
+def toolstack(cache, release=RELEASE):
     """Debian's programs for dom0: an archive of cpio members without its end; made on the first call, from packages of that release."""
     contents = zlib.crc32(repr((PACKAGES, PROGRAMS.pattern, LIBRARIES)).encode())
     suite, version = RELEASES[release]
@@ -301,7 +302,7 @@ def guest_initramfs(path, kernel, programs=()):
     return images.write_if_changed(path, _archive(files | _drivers(kernel, GUEST_MODULES)))
 
 
-def dom0_initramfs(path, cache, kernel, script, files=(), release="12"):
+def dom0_initramfs(path, cache, kernel, script, files=(), release=RELEASE):
     """script: bash, run when the daemons are up. files: {path in dom0: file here} to add, such as a guest's kernel. release: Debian's."""
     added = {name: (stat.S_IFREG | 0o644, open(file, "rb").read()) for name, file in dict(files).items()}
     own = _links() | _drivers(kernel, DOM0_MODULES) | {"init": _program(DOM0), "script": _program(script)} | _profile("dom0")
