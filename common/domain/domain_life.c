@@ -5,8 +5,7 @@
  *   DOMAIN_CREATED -> DOMAIN_RUNNING -> DOMAIN_CRASHED -> DOMAIN_SHUT_DOWN -> DOMAIN_DYING -> DOMAIN_DEAD
  *
  * A domain is created paused, and moves to the right only, but for one that has shut down and is resumed; any state may be left out. Of two
- * that move it to the same state the first one
- * does what belongs to that. Pauses are counted beside the state: in the domain, and in each of its vCPUs.
+ * that move it to the same state the first one does what belongs to that. Pauses are counted beside it: in the domain, and in each of its vCPUs.
  *
  * Lock: domain.life_lock (a leaf), for the state, the pauses and which vCPUs there are.
  */
@@ -225,13 +224,14 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     va_end(ap);
     spin_lock(&d->life_lock);
     bool first = domain_state_advance(d, DOMAIN_CRASHED);
-    if (first)
+    if (first) {
         strlcpy(d->crash_reason, why, sizeof(d->crash_reason));
+        stop_vcpus(d); /* with the lock, as note_end() */
+    }
     spin_unlock(&d->life_lock);
     if (!first)
         return;
     printk(LOG_ERR "d%u: domain crashed: %s\n", d->id, why);
-    stop_vcpus(d);
     /* The caller goes on with consistent state; the end comes when no lock is held. */
     softirq_raise(SOFTIRQ_DOMAIN_END);
 }
