@@ -96,8 +96,11 @@ static struct page_info *fresh_frames(const struct exchange *x, u64 chunk, long 
     u64 gpfn;
 
     *rc = fresh ? 0 : -ENOMEM;
-    for (u64 i = 0; i < x->out_per_chunk && !*rc; i++)
-        *rc = copy_from_guest(&gpfn, guest_ptr_index(out->extent_start, chunk * x->out_per_chunk + i, 8), 8);
+    for (u64 i = 0; i < x->out_per_chunk && !*rc; i++) {
+        guest_ptr_t slot = guest_ptr_index(out->extent_start, chunk * x->out_per_chunk + i, 8);
+
+        *rc = copy_from_guest(&gpfn, slot, 8) || copy_to_guest(slot, &gpfn, 8) ? -EFAULT : 0; /* it will take the answer, too */
+    }
     if (!*rc || !fresh)
         return fresh;
     page_free_range(page_to_mfn(fresh), 1ULL << x->chunk_order);
@@ -148,10 +151,8 @@ static long exchange_chunks(struct exchange *x)
         return -ENOMEM;
     while (chunk < chunks && !rc) {
         rc = exchange_chunk(x, chunk);
-        if (rc)
-            break;
-        chunk++;
-        rc = domain_work_point();
+        chunk += !rc;
+        rc = rc ? rc : domain_work_point();
     }
     hv_free(x->frames);
     x->op.nr_exchanged = chunk * x->in_per_chunk;
@@ -161,10 +162,8 @@ static long exchange_chunks(struct exchange *x)
 static long exchange_for(struct exchange *x)
 {
     struct domain *d __held_domain = NULL;
-    long rc = exchange_check(&x->op);
+    long rc = exchange_check(&x->op) ?: domain_for_caller(x->op.in.domid, &d);
 
-    if (!rc)
-        rc = domain_for_caller(x->op.in.domid, &d);
     if (rc)
         return rc;
     x->d = d;

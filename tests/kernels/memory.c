@@ -70,6 +70,12 @@ static void exchanges(void)
     x.out.mem_flags = 13; /* below 8 KiB: there is none */
     CHECK_EQ(memory_op(XENMEM_exchange, &x), -12);
     x.out.mem_flags = 32;
+    static u64 answer[512] __attribute__((aligned(4096))); /* cannot be written: nothing is exchanged */
+    make_ro(answer);
+    x.out.extent_start = answer;
+    CHECK_EQ(memory_op(XENMEM_exchange, &x), -14);
+    CHECK_EQ(x.nr_exchanged, 0);
+    x.out.extent_start = &out;
     CHECK_EQ(memory_op(XENMEM_exchange, &x), 0);
     CHECK_EQ(x.nr_exchanged, 4);
     CHECK_EQ(out & 3, 0);     /* aligned and contiguous */
