@@ -225,7 +225,8 @@ static void set_out(struct runqueue *rq, struct vcpu *v, struct percpu *c)
     WRITE_ONCE(v->cpu, c);
 }
 
-void sched_enqueue(struct vcpu *v, struct percpu *c)
+/* A vCPU in this CPU's hands (SCHED_MOVING) onto c's queue. No lock is held. */
+static void sched_enqueue(struct vcpu *v, struct percpu *c)
 {
     struct runqueue *rq = rq_of(c);
 

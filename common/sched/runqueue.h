@@ -38,8 +38,6 @@ void rq_call_idle(const struct vcpu *v);
 bool sched_may_run_on(const struct vcpu *v, const struct percpu *c);
 /* Puts a runnable vCPU that is on no queue on that of the best CPU for it. rq: the queue of v->cpu, locked; it is released. */
 void sched_place(struct runqueue *rq, struct vcpu *v, u64 now);
-/* A vCPU in this CPU's hands (SCHED_MOVING) onto c's queue. No lock is held. */
-void sched_enqueue(struct vcpu *v, struct percpu *c);
 /* Moves all vCPUs in c's queue to other CPUs. No lock is held. */
 void sched_vacate(struct percpu *c);
 /* c's queue is empty: moves a vCPU that may run on c here from another queue. idle false: only one that has waited long. No lock is held. */

@@ -59,7 +59,8 @@ void vcpu_time_area_publish(struct vcpu *v)
         v->tsc_offset = TIME_UNPUBLISHED; /* it is not mapped: the next switch tries again */
 }
 
-void runstate_change(struct vcpu *v, int state, u64 now)
+/* state: RUNSTATE_*; its run-queue lock is held. */
+static void runstate_change(struct vcpu *v, int state, u64 now)
 {
     if (v->runstate.state == state)
         return;

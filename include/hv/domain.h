@@ -336,7 +336,6 @@ void vcpu_add_nmis(struct vcpu *v, u32 n); /* n more NMIs; takes a run-queue loc
 /* While its handler runs a processor remembers one more NMI, before that the one and one more. */
 static inline u32 vcpu_nmis_after(u32 pending, u32 more, bool masked) { return MIN(pending + more, masked ? 1u : 2u); }
 bool vcpu_is_running(const struct vcpu *v);               /* on some CPU; a hint unless it is this one */
-void runstate_change(struct vcpu *v, int state, u64 now); /* state: RUNSTATE_*; now: system time. Its run-queue lock is held */
 struct vcpu_runstate_info sched_runstate(struct vcpu *v); /* up to now, of one moment */
 /* info->time to the area that the guest has named, if any. v is current. */
 void vcpu_time_area_publish(struct vcpu *v) __may_preempt;

@@ -24,7 +24,8 @@ static u64 *words_end(const void *block)
     return (u64 *)((char *)mfn_to_virt(pte_mfn(hv_lookup(token))) + token % PAGE_SIZE) + 1;
 }
 
-int shadow_stack_map(void *block, paddr_t page)
+/* `page` where the block has its guard. */
+static int shadow_stack_map(void *block, paddr_t page)
 {
     int rc = hv_map((u64)block + PAGE_SIZE, page, PAGE_SIZE, HV_SHADOW_STACK);
 

@@ -30,8 +30,6 @@
 
 static inline bool shadow_stacks_in_use(void) { return spec.what & SPEC_SHADOW_STACKS; }
 
-/* Maps `page` where a block has its guard, as the shadow stack. -ENOMEM. */
-int shadow_stack_map(void *block, paddr_t page) __must_check;
 /* Fills a new vCPU's shadow stack so that switch_stack() goes on at first_code. The SSP that it pops; 0 without shadow stacks. */
 u64 shadow_stack_first(void *block, u64 first_code);
 /* A trap of the hypervisor's frame returns elsewhere than it came from. */

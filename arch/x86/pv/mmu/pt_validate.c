@@ -11,7 +11,8 @@
 #include <hv/x86/pv/mmu.h>
 #include "pt_entry.h"
 
-bool iomem_permitted(struct domain *d, mfn_t mfn)
+/* I/O memory that the domain may map. */
+static bool iomem_permitted(struct domain *d, mfn_t mfn)
 {
     paddr_t pa = mfn << PAGE_SHIFT;
 
@@ -99,6 +100,13 @@ static force_inline int validate_entries(struct domain *d, unsigned level, pte_t
     return 0;
 }
 
+static void fill_hypervisor_slots(struct domain *d, pte_t *l4)
+{
+    for (unsigned i = HV_SLOT_FIRST; i <= HV_SLOT_LAST; i++)
+        l4[i] = hv_l4[i];
+    l4[PERDOMAIN_SLOT] = make_pte(virt_to_mfn(d->pv.perdomain_l3), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
+}
+
 static int table_validate(struct page_info *pg, unsigned level)
 {
     struct domain *d = page_owner(pg);
@@ -110,7 +118,7 @@ static int table_validate(struct page_info *pg, unsigned level)
         return -EINVAL;
     rc = level == 1 ? validate_entries(d, 1, table) : validate_entries(d, level, table);
     if (!rc && level == 4)
-        pv_fill_hypervisor_slots(d, table);
+        fill_hypervisor_slots(d, table);
     return rc;
 }
 
@@ -128,11 +136,4 @@ void pv_frame_invalidate(struct page_info *pg, enum page_type type)
         put_range(page_to_virt(pg), 1, PT_ENTRIES);
     else
         put_range(page_to_virt(pg), type - PGT_L1 + 1, PT_ENTRIES);
-}
-
-void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4)
-{
-    for (unsigned i = HV_SLOT_FIRST; i <= HV_SLOT_LAST; i++)
-        l4[i] = hv_l4[i];
-    l4[PERDOMAIN_SLOT] = make_pte(virt_to_mfn(d->pv.perdomain_l3), PTE_PRESENT | PTE_RW | PTE_ACCESSED);
 }

@@ -46,8 +46,3 @@ void xpti_l4_changed(const struct domain *d, const pte_t *entry);
 /* ---- ptwr.c ---- */
 /* A kernel's write to va hit a read-only page. True: done, or to be tried again; false: the #PF is the guest's. */
 bool ptwr_emulate(struct vcpu *v, struct cpu_user_regs *regs, u64 va) __may_preempt;
-
-/* ---- pt_validate.c ---- */
-void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4); /* of an L4 table that becomes one */
-/* I/O memory a domain may map. */
-bool iomem_permitted(struct domain *d, mfn_t mfn);
