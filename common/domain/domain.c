@@ -155,16 +155,10 @@ void domains_init(void)
 }
 BOOT_STEP(domains_init, NEEDS(page_allocator), GIVES(domains), EVERYWHERE);
 
-static const char *state_name(const struct vcpu *v)
-{
-    static const char *const names[] = { "running", "runnable", "blocked", "offline" };
-
-    return names[v->runstate.state & 3];
-}
-
 static void print_domains(void)
 {
     static const char *const states[] = { ", being built", "", ", crashed", ", shut down", ", dying", ", dead, but in use by others" };
+    static const char *const runstates[] = { "running", "runnable", "blocked", "offline" };
 
     for_each_domain(d) {
         printk("Domain %u: %lu pages, %u vCPUs, vm_assist %lx%s\n", d->id, d->tot_pages, d->max_vcpus, d->vm_assist, states[d->state]);
@@ -172,8 +166,9 @@ static void print_domains(void)
             const struct vcpu_info *info = READ_ONCE(v->info); /* of one beyond the legacy ones it goes with its domain */
 
             if (info && v->initialised)
-                printk("  v%u: %s, pause %x, kernel cr3 %lx, user cr3 %lx, upcall pending %u mask %u\n", v->id, state_name(v),
-                       v->pause_flags, v->pv.kernel_l4, v->pv.user_l4, info->evtchn_upcall_pending, info->evtchn_upcall_mask);
+                printk("  v%u: %s, pause %x, kernel cr3 %lx, user cr3 %lx, upcall pending %u mask %u\n", v->id,
+                       runstates[v->runstate.state & 3], v->pause_flags, v->pv.kernel_l4, v->pv.user_l4, info->evtchn_upcall_pending,
+                       info->evtchn_upcall_mask);
         }
     }
 }

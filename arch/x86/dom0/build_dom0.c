@@ -288,18 +288,13 @@ static const u8 *module_data(const struct boot_module *m)
 /* The panic code for an error of the parsers: each has its own advice. */
 static enum panic_code code_of(int rc)
 {
-    static const struct {
-        int rc;
-        enum panic_code code;
-    } codes[] = { { -ENOEXEC, PANIC_NOT_A_KERNEL },
-                  { -EIO, PANIC_KERNEL_DAMAGED },
-                  { -EOPNOTSUPP, PANIC_KERNEL_FORMAT },
-                  { -ENOMEM, PANIC_UNPACK_MEMORY } };
-
-    for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
-        if (codes[i].rc == rc)
-            return codes[i].code;
-    return PANIC_KERNEL;
+    switch (rc) {
+    case -ENOEXEC: return PANIC_NOT_A_KERNEL;
+    case -EIO: return PANIC_KERNEL_DAMAGED;
+    case -EOPNOTSUPP: return PANIC_KERNEL_FORMAT;
+    case -ENOMEM: return PANIC_UNPACK_MEMORY;
+    default: return PANIC_KERNEL;
+    }
 }
 
 static void unpack_kernel(struct build *b)
