@@ -19,11 +19,7 @@ static int grant_grow_table(struct domain *d, u32 frames)
     return 0;
 }
 
-int grant_init_domain(struct domain *d)
-{
-    d->grant_version = 1;
-    return grant_grow_table(d, MIN(1u, d->max_grant_frames));
-}
+int grant_init_domain(struct domain *d) { return grant_grow_table(d, MIN(1u, d->max_grant_frames)); }
 
 int grant_shared_frame(struct domain *d, u32 n, mfn_t *mfn)
 {
@@ -106,9 +102,9 @@ static long op_query_size(struct gnttab_query_size *op)
 
 static long op_set_version(const struct gnttab_set_version *op) { return op->version == 1 ? 0 : op->version == 2 ? -ENOSYS : -EINVAL; }
 
-static long op_get_version(struct gnttab_get_version *op, struct domain *d)
+static long op_get_version(struct gnttab_get_version *op, __unused struct domain *d)
 {
-    op->version = d->grant_version;
+    op->version = 1;
     return 0;
 }
 

@@ -152,7 +152,7 @@ struct domain {
     spinlock_t grant_lock;
     void *grant_frames[GRANT_MAX_FRAMES];
     u32 *grant_pins[GRANT_MAX_FRAMES / 2];
-    u32 nr_grant_frames, max_grant_frames, grant_version;
+    u32 nr_grant_frames, max_grant_frames;
     u32 nr_maptrack_frames, max_maptrack_frames;
     u32 *maptrack_frames; /* their frame numbers: a page; NULL before the first mapping */
     u64 maptrack_free;    /* maptrack.c */
