@@ -159,7 +159,7 @@ long domctl_info_exact(struct xen_domctl_getdomaininfo *x, struct domain *d)
 long domctl_info(struct xen_domctl_getdomaininfo *x)
 {
     domid_t id = *id_in(x);
-    struct domain *d __held_domain = id < DOMID_FIRST_RESERVED ? domain_from_id(id) : NULL;
+    struct domain *d __counted_domain = id < DOMID_FIRST_RESERVED ? domain_from_id(id) : NULL;
 
     return id < DOMID_FIRST_RESERVED ? domctl_info_exact(x, d) : -EINVAL;
 }

@@ -96,7 +96,7 @@ static void deal_with(const struct mc_event *e)
     static const char *const owners[] = { "no RAM", "a free frame", "a guest's frame", "the hypervisor's frame", "a retired frame" };
     mfn_t mfn = e->address >> PAGE_SHIFT;
     struct record r = { .event = *e, .running = DOMID_INVALID, .owner = DOMID_INVALID, .vcpu = ~0u };
-    struct domain *owner = NULL;
+    struct domain *owner __counted_domain = NULL;
     enum frame_owner kind = FRAME_NONE;
 
     if (e->in_guest) {
@@ -123,8 +123,6 @@ static void deal_with(const struct mc_event *e)
     }
     mca_keep_event(&r);
     mca_raise_for_guest(e, owner, mfn);
-    if (owner)
-        domain_put(owner);
 }
 
 static void mca_softirq(void)

@@ -41,20 +41,16 @@ static long debug_keys(const struct xen_sysctl_debug_keys *op)
 
 static long getdomaininfolist(struct xen_sysctl_getdomaininfolist *op)
 {
-    struct domain *d = domain_from_id(op->first_domain);
+    struct domain *d __counted_domain = domain_from_id(op->first_domain);
 
     for (op->num_domains = 0; d && op->num_domains < op->max_domains; op->num_domains++, d = domain_next(d)) {
         struct xen_domctl_getdomaininfo info;
 
         domain_describe(d, &info);
-        if (copy_to_guest(guest_ptr_index(op->buffer, op->num_domains, sizeof(info)), &info, sizeof(info))) {
-            domain_put(d);
+        if (copy_to_guest(guest_ptr_index(op->buffer, op->num_domains, sizeof(info)), &info, sizeof(info)))
             return -EFAULT;
-        }
         preempt_point();
     }
-    if (d)
-        domain_put(d);
     return 0;
 }
 

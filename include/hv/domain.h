@@ -218,6 +218,13 @@ static inline void domain_done(struct domain *d)
 /* A variable that does so at the end of its scope. */
 #define __held_domain __attribute__((cleanup(domain_done_at)))
 static inline void domain_done_at(struct domain **d) { domain_done(*d); }
+/* The same for one that was counted also if it is the caller's own: what domain_from_id() gave. */
+#define __counted_domain __attribute__((cleanup(domain_put_at)))
+static inline void domain_put_at(struct domain **d)
+{
+    if (*d)
+        domain_put(*d);
+}
 
 static inline bool page_owned_by(const struct page_info *pg, const struct domain *d) { return pg->owner == owner_of(d); }
 

@@ -3,6 +3,7 @@
 #include "fakes.h"
 
 #include <hv/softirq.h>
+#include "../../common/control/domctl.h"
 
 static struct domain *dom0, *d;
 
@@ -136,12 +137,30 @@ static void resumed_while_it_is_told(void **state)
     assert_int_equal(d->vcpu[0]->pause_flags, 0);
 }
 
+/* References of the caller's own domain are counted like others': they would come round in the end. */
+static void asked_about(void **state)
+{
+    const struct domain *all[] = { dom0, d };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(all); i++)
+        for (u32 way = 0; way < 2; way++) {
+            struct xen_domctl op = { .domain = all[i]->id };
+            u32 refs = all[i]->refs;
+
+            assert_int_equal(way ? domctl_info(&op.u.getdomaininfo) : domctl_info_exact(&op.u.getdomaininfo, (struct domain *)all[i]), 0);
+            assert_int_equal(op.u.getdomaininfo.domain, all[i]->id);
+            assert_int_equal(all[i]->refs, refs);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(pauses_are_counted, setup),   cmocka_unit_test_setup(a_long_operation, setup),
         cmocka_unit_test_setup(events_of_the_caller, setup), cmocka_unit_test_setup(events_without_end, setup),
         cmocka_unit_test_setup(the_caller_is_paused, setup), cmocka_unit_test_setup(resumed_while_it_is_told, setup),
+        cmocka_unit_test_setup(asked_about, setup),
     };
 
     return cmocka_run_group_tests_name("domain life", tests, NULL, NULL);
