@@ -84,7 +84,7 @@ def with_guests(release):
     files, initrd = f"{OUT}/full-files.tar", guests.guest_initramfs(f"{OUT}/guest-6.1.cpio", linux())
     with tarfile.open(files, "w") as archive:
         archive.add(initrd, "initrd.img")
-    script = dom0.script("common") + dom0.script(GUESTS)
+    script = (dom0.script("common") + dom0.script(GUESTS)).replace("@SECONDS@", str(STRESS // 2))
     args = debian.command(OUT, ELF, debian.root_disk(f"{BUILD}/cache", release), script, hv="loglvl=all guest_loglvl=all", smp=2, mem="3G",
                           extra=["-drive", f"file={machine.value(files)},format=raw,if=none,id=files,readonly=on", "-device",
                                  "virtio-blk-pci,drive=files,serial=files"])

@@ -117,7 +117,108 @@ frame_buffer() {
 }
 step "the frame buffer by VNC" frame_buffer
 
-xl destroy g
+# In the guest, until /tmp/stop is there: what is written is read again, what is fetched is what dom0 has; rounds are counted.
+LOAD='(n=0; while [ ! -e /tmp/stop ]; do dd if=/dev/urandom of=/tmp/w bs=64k count=32; dd if=/tmp/w of=/dev/xvdb bs=64k conv=fsync;
+ echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/xvdb bs=64k count=32 | cmp - /tmp/w || echo disk >>/tmp/bad; n=$((n+1)); echo $n >/tmp/disk; sleep 1; done;
+ echo >/tmp/over1) >/dev/null 2>&1 & (n=0; while [ ! -e /tmp/stop ]; do wget -q -O /tmp/f http://10.99.0.1:7000/there; e=$?;
+ [ "$(sha256sum </tmp/f)" = "$(cat /tmp/sum)" ] || echo "network: wget $e, $(wc -c </tmp/f) bytes" >>/tmp/bad; n=$((n+1)); echo $n >/tmp/net; sleep 1; done; echo >/tmp/over2) >/dev/null 2>&1 & true'
+
+hot_disk() { # NAME SPECIFICATION SUM
+    need "attach $1" xl block-attach g "$2"
+    await "$1 has come" inside g "test -b /dev/$1"
+    need "what is on $1" is "$(inside g "sha256sum </dev/$1")" "$3"
+    need "detach $1" xl block-detach g "$1"
+    await "$1 has gone" inside g "test ! -e /sys/block/$1"
+}
+
+hot_network() {
+    need "network-attach" xl network-attach g bridge=xenbr0 mac=00:16:3e:00:00:77
+    await "it has come" inside g 'test -e /sys/class/net/eth1'
+    inside g 'ip link set eth1 up; ip address add 10.99.1.2/24 dev eth1'
+    ip address add 10.99.1.1/24 dev xenbr0
+    await "it answers" ping -q -c 1 10.99.1.2
+    ip address del 10.99.1.1/24 dev xenbr0
+    need "network-detach" xl network-detach g 00:16:3e:00:00:77
+    await "it has gone" inside g 'test ! -e /sys/class/net/eth1'
+}
+
+tools() {
+    need "xentop" has "^ *g .* 2 " <(xentop -b -i 2 -d 1)
+    need "both domains" has "^ *Domain-0 " <(xentop -b -f -n -x -v -i 1)
+    local i
+    for i in {1..30}; do xenstore-write /local/domain/0/test/$i "value $i"; done
+    need "xenstore-list" is "$(xenstore-list /local/domain/0/test | wc -l)" 30
+    need "xenstore-read" is "$(xenstore-read /local/domain/0/test/17)" "value 17"
+    xenstore-chmod /local/domain/0/test/17 n0 "r$(xl domid g)"
+    need "xenstore-ls" has "17 = \"value 17\" *(n0,r" <(xenstore-ls -fp /local/domain/0/test)
+    timeout 60 xenstore-watch -n 2 /local/domain/0/test/1 >/tmp/watched &
+    sleep 2
+    xenstore-write /local/domain/0/test/1 changed
+    need "xenstore-watch" wait $!
+    xenstore-rm /local/domain/0/test
+    need "xenstore-exists" gone xenstore-exists /local/domain/0/test
+}
+
+under_load() {
+    mkdir -p www
+    head -c 2097152 /dev/urandom >www/there
+    (cd www && exec python3 -m http.server -b 10.99.0.1 7000) >/dev/null 2>&1 &
+    local server=$! round
+    head -c 1048576 /dev/urandom >second.img
+    qemu-img convert -f raw -O qcow2 second.img second.qcow2
+    local sum=$(sha256sum <second.img)
+    await "the server" eval ': 3<>/dev/tcp/10.99.0.1/7000'
+    inside g "echo '$(sha256sum <www/there)' >/tmp/sum"
+    inside g "$(tr '\n' ' ' <<<"$LOAD")"
+    # The toolstack gives a hot-plug script 40 s. So dom0 comes first, as one sets it who has busy guests.
+    xl sched-credit2 -d 0 -w 2048
+    nice -n 19 stress-ng --cpu 1 --vm 1 --vm-bytes 64M --verify --timeout @SECONDS@ >/tmp/stress 2>&1 &
+    local stress=$!
+    for round in 1 2 3; do
+        hot_disk xvdc "/root/second.img,raw,xvdc,r" "$sum"
+        hot_disk xvdd "/root/second.qcow2,qcow2,xvdd,w" "$sum"
+        hot_network
+        tools
+        xl pause g && sleep 1 && xl unpause g
+        xl mem-set g $((320 - 40 * (round % 2)))
+        xl vcpu-set g $((1 + round % 2))
+    done
+    : >$LOGS/guest-guest.log
+    need "another guest" xl create -q guest.cfg
+    example_up
+    need "which ends" xl destroy guest
+    need "stress-ng in dom0" wait $stress
+    inside g 'touch /tmp/stop'
+    await "the guest's load ends" inside g 'test -e /tmp/over1 && test -e /tmp/over2'
+    kill $server
+    xl sched-credit2 -d 0 -w 256
+    need "nothing was lost or changed" inside g 'test ! -e /tmp/bad || ! cat /tmp/bad'
+    need "rounds of its disk" [ "$(inside g 'cat /tmp/disk')" -ge 3 ]
+    need "rounds of its network" [ "$(inside g 'cat /tmp/net')" -ge 3 ]
+    echo "rounds: $(inside g 'cat /tmp/disk /tmp/net' | xargs)"
+}
+step "under load: disks, networks, tools, another guest, come and go" under_load
+
+crowd() {
+    local i
+    for i in 1 2 3 4; do
+        cp second.qcow2 c$i.qcow2
+        guest c$i "vif=['bridge=xenbr0']" "disk=['/root/c$i.qcow2,qcow2,xvda,w']"
+        xl create -q c$i.cfg &
+    done
+    wait
+    for i in 1 2 3 4; do up c$i; done
+    for i in 1 2 3 4; do
+        await "c$i has a disk" inside c$i 'test -b /dev/xvda'
+        need "the disk of c$i" is "$(inside c$i 'sha256sum </dev/xvda')" "$(sha256sum <second.img)"
+        need "packets of c$i" ping -q -c 2 "$(address c$i)"
+    done
+    for i in 1 2 3 4; do xl destroy c$i & done
+    wait
+    await "all are gone" is_none 'c[1-4]'
+}
+is_none() { ! xl list | grep -q "^$1 "; }
+step "four guests at once, created and destroyed beside each other" crowd
 
 # A guest whose initrd has Linux's driver of the watchdog, which the small one lacks.
 unfed() {
@@ -145,6 +246,32 @@ unfed() {
     need "nobody has it" modprobe -r xen_wdt
 }
 step "Linux's /dev/watchdog: a guest that feeds it no longer ends; dom0 feeds it, and closes it" unfed
+
+over() {
+    need "xl destroy, busy as it is" xl destroy g
+    await "its QEMU has gone" eval '! pgrep -f "name g "'
+    need "the qcow2 image is whole" qemu-img check -q data.qcow2
+    nothing_left "$(cat /tmp/free)"
+    need "no unit has failed" is "$(systemctl --failed --plain --no-legend)" ""
+    need "dom0's kernel is content" gone eval 'dmesg | grep -E "BUG:|WARNING:|Oops|soft lockup|rcu: INFO|blocked for more|Call Trace"'
+    xl debug-keys m
+    await "the audit of frames" eval 'xl dmesg | grep -q "audit ok"'
+    need "which finds nothing" gone eval 'xl dmesg | grep ": audit " | grep -v ": audit ok"'
+}
+step "nothing is left, and nobody complains" over
+
+domains() {
+    mkdir -p /etc/xen/auto
+    ln -s /root/guest.cfg /etc/xen/auto
+    : >$LOGS/guest-guest.log
+    need "systemctl restart" systemctl restart xendomains
+    example_up
+    need "systemctl stop" systemctl stop xendomains
+    await "the guest has ended" gone xl list guest
+    need "as it was asked to" has "has shut down, reason code 0" /var/log/xen/xl-guest.log
+    nothing_left "$(cat /tmp/free)"
+}
+step "xendomains starts guests, and ends them before dom0" domains
 
 echo "guests: over"
 systemctl poweroff
