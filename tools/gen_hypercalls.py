@@ -61,7 +61,7 @@ has looked at other things. Of domctl, sysctl, platform_op and mca it is the ope
         text = next(t for _, t in texts if f"struct subops {name}_table = " in t)
         row = rf"\bsubop (rows\w*)\[\]|\[{prefix}(\w+)\] = {{ ([A-Z_ |]+),\s+ARG_(\w+)\((?:(?:const )?([^,)]*),)?"
         # Most of domctl's are in a list of their own: here as the rows that are made of it.
-        listed = re.sub(r"\b[DV]\((\w+), (?:\w+, )?ARG_(\w+), ", rf"[{prefix}\1] = {{ CONTROL, ARG_\2(", read("common/control/domctl.h"))
+        listed = re.sub(r"\b[DV]\((\w+), (?:\w+, )?ARG_(\w+), ", rf"[{prefix}\1] = {{ CONTROL, ARG_\2(", read("common/control/control.h"))
         for table, op, who, copies, what in re.findall(row, text.replace("    DOMCTL_LIST(D, V)\n", listed)):
             if table:
                 version = table[4:].replace("_", ".").replace(".", " in Xen ", 1)

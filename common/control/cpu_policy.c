@@ -3,8 +3,7 @@
  * What CPUID shows to a domain, as lists of leaves: what the machine has, what any guest may be shown, what one domain is shown. The toolstack
  * reads the second one, changes it as the guest's configuration says, and gives it back before the domain's first run.
  */
-#include "domctl.h"
-#include "sysctl.h"
+#include "control.h"
 
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>

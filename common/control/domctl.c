@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* domctl: the toolstack on domains. Here the table of operations, and how one of them is run. */
-#include "domctl.h"
-
-#include <hv/hypercall.h>
+#include "control.h"
 
 /* subop.how */
 enum {

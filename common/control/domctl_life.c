@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* domctl: what a toolstack says about the life of domains. domctl.c gives each domain to one caller at a time. */
-#include "domctl.h"
+#include "control.h"
 
 #include <hv/evtchn.h>
 #include <hv/x86/speculation.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* domctl: what a toolstack says to the scheduler. Weights and caps in the terms of Xen's credit2. */
-#include "domctl.h"
-
-#include <hv/guest_access.h>
+#include "control.h"
 
 static u64 bytes_of(const struct xenctl_bitmap *map) { return (MIN(map->nr_bits, (u32)MAX_CPUS) + 7) / 8; }
 

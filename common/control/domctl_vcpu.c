@@ -3,9 +3,8 @@
  * domctl: the state of a vCPU, which is outside the hypervisor meanwhile. All of it (vcpucontext, vcpuextstate), and beside that what errors of memory leave:
  * its machine-check MSRs (vcpu_msrs) and what its banks can do (ext_vcpucontext).
  */
-#include "domctl.h"
+#include "control.h"
 
-#include <hv/guest_access.h>
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* platform_op: what dom0 asks of a UEFI firmware, about itself and of its runtime services. */
-#include <hv/domain.h>
 #include <hv/efi.h>
-#include <hv/guest_access.h>
-#include "efi_runtime.h"
+#include "control.h"
 
 #define MAX_NAME 4096   /* bytes of a variable's name */
 #define MAX_DATA MiB(1) /* of its value */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* platform_op: the machine's clock, firmware and sleep states, for the hardware domain. */
 #include <hv/acpi.h>
-#include <hv/hypercall.h>
 #include <hv/printk.h>
 #include <hv/serial.h>
 #include <hv/smp.h>
 #include <hv/trap_test.h>
-#include "efi_runtime.h"
+#include "control.h"
 
 #define ACPI_STATE_S5 5
 

@@ -3,7 +3,7 @@
 #include "fakes.h"
 
 #include <hv/softirq.h>
-#include "../../common/control/domctl.h"
+#include "../../common/control/control.h"
 
 static struct domain *dom0, *d;
 

@@ -11,7 +11,7 @@
 #include <hv/x86/processor.h>
 #include <hv/x86/pv/mmu.h>
 #include <public/platform.h>
-#include "../../common/control/efi_runtime.h"
+#include "../../common/control/control.h"
 
 #define RUNTIME (1ULL << 63)
 #define MAX_DATA MiB(1)

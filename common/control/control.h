@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations of domctl that have files of their own. Each may act on any domain, its caller's too. */
+/* Between the files of common/control: operations that are not in the file of their hypercall's table. */
 #pragma once
 
-#include <hv/domain.h>
+#include <hv/hypercall.h>
 #include <public/domctl.h>
+#include <public/platform.h>
+#include <public/sysctl.h>
 
+/* ---- domctl: each may act on any domain, its caller's too ---- */
 /*
  * Operations whose argument is their part of the union: D on a domain, V on a vCPU of one, which is outside meanwhile. Name, for V how
  * (domctl.c), what is copied, type, handler. They may run other vCPUs.
@@ -61,3 +64,12 @@ long domctl_destroy(void *none, struct domain *d) __may_preempt; /* -ERESTART: t
 
 void domain_describe(const struct domain *d, struct xen_domctl_getdomaininfo *info);
 int cpumap_write(const struct xenctl_bitmap *map, cpuset_t set) __may_preempt; /* 0, -EFAULT */
+
+/* ---- sysctl and platform_op ---- */
+u32 cpu_featureset_word(u32 index, u32 n); /* index: XEN_SYSCTL_cpu_featureset_*; n below CPU_FEATURESET_WORDS */
+#define CPU_FEATURESET_WORDS 12
+long sysctl_cpu_levelling_caps(struct xen_sysctl_cpu_levelling_caps *op);
+long sysctl_cpu_featureset(struct xen_sysctl_cpu_featureset *op);
+long sysctl_cpu_policy(struct xen_sysctl_cpu_policy *op);
+long efi_firmware_info(u32 index, struct xenpf_efi_info *info);
+long efi_runtime_call(struct xenpf_efi_runtime_call *c) __may_preempt;
