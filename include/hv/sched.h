@@ -10,10 +10,6 @@
 #include <hv/cpuset.h>
 #include <hv/time.h>
 
-struct vcpu;
-struct domain;
-struct percpu;
-
 #define SCHED_WEIGHT_DEFAULT 256
 #define SCHED_WEIGHT_MAX 65535
 

@@ -6,7 +6,6 @@
 
 struct domain;
 struct percpu;
-struct timer_heap;
 struct vcpu;
 
 /* ns since tsc_init(); 0 before. Usable in any context. */

@@ -13,10 +13,6 @@
 
 #define MAX_LOCKS_HELD 8
 
-struct vcpu;
-struct domain;
-struct page_info;
-
 struct tss64 { /* Intel SDM vol. 3, 8.7 */
     u32 reserved0;
     u64 rsp[3];
