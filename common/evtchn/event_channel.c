@@ -270,9 +270,8 @@ void evtchn_send_pirq(struct domain *d, u32 port)
 /* ---- operations ---- */
 
 /* In line on the short way of event_channel_op. */
-static force_inline long op_send(const struct evtchn_send *op)
+static force_inline long op_send(const struct evtchn_send *op, struct domain *d)
 {
-    struct domain *d = current->domain;
     u32 port = op->port;
     long rc = 0;
     struct domain *second;
@@ -329,9 +328,9 @@ static void link_to(struct evtchn *c, struct domain *remote, u32 remote_port)
     c->remote.port = remote_port;
 }
 
-static long op_bind_interdomain(struct evtchn_bind_interdomain *op)
+static long op_bind_interdomain(struct evtchn_bind_interdomain *op, struct domain *d)
 {
-    struct domain *d = current->domain, *remote __held_domain = domain_by_id(op->remote_dom);
+    struct domain *remote __held_domain = domain_by_id(op->remote_dom);
 
     if (!remote)
         return d->is_control ? -ESRCH : -EINVAL; /* for others no port is like no domain */
@@ -353,9 +352,8 @@ static long op_bind_interdomain(struct evtchn_bind_interdomain *op)
 }
 
 /* A new port of vCPU `vcpu`, in this state, for this VIRQ or PIRQ. 0; -ENOENT: no such vCPU; -EEXIST: the VIRQ has one; and what is out of room. */
-static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_out)
+static long bind_simple(struct domain *d, u32 vcpu, enum evtchn_state state, u32 value, u32 *port_out)
 {
-    struct domain *d = current->domain;
     struct vcpu *v = domain_vcpu(d, vcpu);
 
     if (!v)
@@ -381,17 +379,17 @@ static long bind_simple(u32 vcpu, enum evtchn_state state, u32 value, u32 *port_
     return 0;
 }
 
-static long op_bind_virq(struct evtchn_bind_virq *op)
+static long op_bind_virq(struct evtchn_bind_virq *op, struct domain *d)
 {
     if (op->virq >= NR_VIRQS || (virq_is_global(op->virq) && op->vcpu != 0))
         return -EINVAL;
     /* Whoever binds a global VIRQ gets it as long as it is the owner. */
-    return bind_simple(op->vcpu, ECS_VIRQ, (u32)index_nospec(op->virq, NR_VIRQS), &op->port);
+    return bind_simple(d, op->vcpu, ECS_VIRQ, (u32)index_nospec(op->virq, NR_VIRQS), &op->port);
 }
 
-static long op_bind_ipi(struct evtchn_bind_ipi *op) { return bind_simple(op->vcpu, ECS_IPI, 0, &op->port); }
+static long op_bind_ipi(struct evtchn_bind_ipi *op, struct domain *d) { return bind_simple(d, op->vcpu, ECS_IPI, 0, &op->port); }
 
-static long op_bind_pirq(struct evtchn_bind_pirq *op) { return bind_simple(0, ECS_PIRQ, op->pirq, &op->port); }
+static long op_bind_pirq(struct evtchn_bind_pirq *op, struct domain *d) { return bind_simple(d, 0, ECS_PIRQ, op->pirq, &op->port); }
 
 /* The locks of d and of an interdomain partner are held. */
 static void close_port(struct domain *d, struct evtchn *c, u32 port)
@@ -433,7 +431,7 @@ static long close_in_domain(struct domain *d, u32 port)
     return c ? 0 : -EINVAL;
 }
 
-static long op_close(const struct evtchn_close *op) { return close_in_domain(current->domain, op->port); }
+static long op_close(const struct evtchn_close *op, struct domain *d) { return close_in_domain(d, op->port); }
 
 static long op_status(struct evtchn_status *op, struct domain *d)
 {
@@ -456,10 +454,8 @@ static long op_status(struct evtchn_status *op, struct domain *d)
     return 0;
 }
 
-static long op_bind_vcpu(struct evtchn_bind_vcpu *op)
+static long op_bind_vcpu(struct evtchn_bind_vcpu *op, struct domain *d)
 {
-    struct domain *d = current->domain;
-
     if (!domain_vcpu(d, op->vcpu))
         return -ENOENT;
     spin_lock_scope(&d->event_lock);
@@ -470,10 +466,9 @@ static long op_bind_vcpu(struct evtchn_bind_vcpu *op)
     return 0;
 }
 
-static long op_unmask(const struct evtchn_unmask *op)
+static long op_unmask(const struct evtchn_unmask *op, struct domain *d)
 {
     u32 port = op->port;
-    struct domain *d = current->domain;
 
     spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, port);
@@ -550,10 +545,8 @@ static long op_reset(__unused const struct evtchn_reset *op, struct domain *d)
     return 0;
 }
 
-static long op_set_priority(struct evtchn_set_priority *op)
+static long op_set_priority(struct evtchn_set_priority *op, struct domain *d)
 {
-    struct domain *d = current->domain;
-
     spin_lock_scope(&d->event_lock);
     struct evtchn *c = port_in_use(d, op->port);
     if (!d->fifo)
@@ -565,20 +558,20 @@ static long op_set_priority(struct evtchn_set_priority *op)
 }
 
 static const struct subop rows[] = {
-    [EVTCHNOP_bind_interdomain] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_interdomain, op_bind_interdomain) },
-    [EVTCHNOP_bind_virq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_virq, op_bind_virq) },
-    [EVTCHNOP_bind_pirq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_pirq, op_bind_pirq) },
-    [EVTCHNOP_close] = { ANYBODY, ARG_IN(struct evtchn_close, op_close) },
-    [EVTCHNOP_send] = { ANYBODY, ARG_IN(struct evtchn_send, op_send) },
+    [EVTCHNOP_bind_interdomain] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_interdomain, op_bind_interdomain, WITH_DOMAIN) },
+    [EVTCHNOP_bind_virq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_virq, op_bind_virq, WITH_DOMAIN) },
+    [EVTCHNOP_bind_pirq] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_pirq, op_bind_pirq, WITH_DOMAIN) },
+    [EVTCHNOP_close] = { ANYBODY, ARG_IN(struct evtchn_close, op_close, WITH_DOMAIN) },
+    [EVTCHNOP_send] = { ANYBODY, ARG_IN(struct evtchn_send, op_send, WITH_DOMAIN) },
     [EVTCHNOP_status] = { OWN_OR_CONTROL, ARG_IN_OUT(struct evtchn_status, op_status, WITH_DOMAIN) },
     [EVTCHNOP_alloc_unbound] = { OWN_OR_CONTROL, ARG_IN_OUT(struct evtchn_alloc_unbound, op_alloc_unbound, WITH_DOMAIN) },
-    [EVTCHNOP_bind_ipi] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_ipi, op_bind_ipi) },
-    [EVTCHNOP_bind_vcpu] = { ANYBODY, ARG_IN(struct evtchn_bind_vcpu, op_bind_vcpu) },
-    [EVTCHNOP_unmask] = { ANYBODY, ARG_IN(struct evtchn_unmask, op_unmask) },
+    [EVTCHNOP_bind_ipi] = { ANYBODY, ARG_IN_OUT(struct evtchn_bind_ipi, op_bind_ipi, WITH_DOMAIN) },
+    [EVTCHNOP_bind_vcpu] = { ANYBODY, ARG_IN(struct evtchn_bind_vcpu, op_bind_vcpu, WITH_DOMAIN) },
+    [EVTCHNOP_unmask] = { ANYBODY, ARG_IN(struct evtchn_unmask, op_unmask, WITH_DOMAIN) },
     [EVTCHNOP_reset] = { OWN_OR_CONTROL, ARG_IN(struct evtchn_reset, op_reset, WITH_DOMAIN) },
-    [EVTCHNOP_init_control] = { ANYBODY, ARG_IN_OUT(struct evtchn_init_control, evtchn_fifo_init_control) },
-    [EVTCHNOP_expand_array] = { ANYBODY, ARG_IN(struct evtchn_expand_array, evtchn_fifo_expand_array) },
-    [EVTCHNOP_set_priority] = { ANYBODY, ARG_IN(struct evtchn_set_priority, op_set_priority) },
+    [EVTCHNOP_init_control] = { ANYBODY, ARG_IN_OUT(struct evtchn_init_control, evtchn_fifo_init_control, WITH_DOMAIN) },
+    [EVTCHNOP_expand_array] = { ANYBODY, ARG_IN(struct evtchn_expand_array, evtchn_fifo_expand_array, WITH_DOMAIN) },
+    [EVTCHNOP_set_priority] = { ANYBODY, ARG_IN(struct evtchn_set_priority, op_set_priority, WITH_DOMAIN) },
 };
 
 const struct subops event_channel_op_table = { .rows = rows, .count = ARRAY_SIZE(rows), .hypercall = __HYPERVISOR_event_channel_op };
@@ -588,9 +581,9 @@ long do_event_channel_op(u64 cmd, guest_ptr_t arg)
     if (likely((u32)cmd == EVTCHNOP_send)) { /* as its row says, the short way */
         struct evtchn_send op;
 
-        return copy_from_guest(&op, arg, sizeof(op)) ? -EFAULT : op_send(&op);
+        return copy_from_guest(&op, arg, sizeof(op)) ? -EFAULT : op_send(&op, current->domain);
     }
-    return subop_dispatch(&event_channel_op_table, (u32)cmd, arg, NULL);
+    return subop_dispatch(&event_channel_op_table, (u32)cmd, arg, current->domain);
 }
 
 void evtchn_print(struct domain *d)

@@ -122,9 +122,8 @@ bool evtchn_fifo_is_linked(struct domain *d, u32 port)
     return word && (READ_ONCE(*word) & LINKED);
 }
 
-long evtchn_fifo_init_control(struct evtchn_init_control *op)
+long evtchn_fifo_init_control(struct evtchn_init_control *op, struct domain *d)
 {
-    struct domain *d = current->domain;
     struct vcpu *v = domain_vcpu(d, op->vcpu);
 
     if (!v)
@@ -153,9 +152,8 @@ long evtchn_fifo_init_control(struct evtchn_init_control *op)
     return 0;
 }
 
-long evtchn_fifo_expand_array(const struct evtchn_expand_array *op)
+long evtchn_fifo_expand_array(const struct evtchn_expand_array *op, struct domain *d)
 {
-    struct domain *d = current->domain;
     int rc = page_get_and_type(op->array_gfn, d, PGT_WRITABLE);
 
     if (rc)

@@ -24,12 +24,12 @@ bool evtchn_2l_unmask(struct domain *d, u32 port);        /* true: it is pending
 bool evtchn_2l_is_pending(struct domain *d, u32 port);    /* false also for a port that this ABI has no bit for */
 bool evtchn_2l_clear_pending(struct domain *d, u32 port); /* true: it was */
 void evtchn_fifo_set_pending(struct vcpu *v, struct evtchn *c, u32 port);
-bool evtchn_fifo_unmask(struct domain *d, struct evtchn *c, u32 port);       /* true: it is pending, and is to be raised again */
-bool evtchn_fifo_is_pending(struct domain *d, u32 port);                     /* false also for a port without an event word */
-void evtchn_fifo_clear_pending(struct domain *d, u32 port);                  /* leaves it linked */
-bool evtchn_fifo_is_linked(struct domain *d, u32 port);                      /* in a queue that the guest has not consumed yet */
-long evtchn_fifo_init_control(struct evtchn_init_control *op) __may_preempt; /* handlers of event_channel_op */
-void evtchn_fifo_reset(struct domain *d) __may_preempt;                      /* back to 2-level; the frames go back to the guest */
-long evtchn_fifo_expand_array(const struct evtchn_expand_array *op) __may_preempt;
+bool evtchn_fifo_unmask(struct domain *d, struct evtchn *c, u32 port); /* true: it is pending, and is to be raised again */
+bool evtchn_fifo_is_pending(struct domain *d, u32 port);               /* false also for a port without an event word */
+void evtchn_fifo_clear_pending(struct domain *d, u32 port);            /* leaves it linked */
+bool evtchn_fifo_is_linked(struct domain *d, u32 port);                /* in a queue that the guest has not consumed yet */
+long evtchn_fifo_init_control(struct evtchn_init_control *op, struct domain *d) __may_preempt; /* handlers of event_channel_op */
+void evtchn_fifo_reset(struct domain *d) __may_preempt; /* back to 2-level; the frames go back to the guest */
+long evtchn_fifo_expand_array(const struct evtchn_expand_array *op, struct domain *d) __may_preempt;
 struct evtchn *evtchn_from_port(struct domain *d, u32 port); /* NULL: no such port */
 void vcpu_mark_events_pending(struct vcpu *v);               /* evtchn_upcall_pending, and vcpu_kick() if it was clear */
