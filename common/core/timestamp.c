@@ -4,8 +4,6 @@
 #include <hv/printk.h>
 #include <hv/time.h>
 
-#define NS_PER_SEC 1000000000ULL
-
 enum stamp { STAMP_NONE, STAMP_DATE, STAMP_DATEMS, STAMP_BOOT, STAMP_RAW };
 
 static enum stamp opt_stamp;

@@ -3,8 +3,6 @@
 #include <hv/domain.h>
 #include <hv/printk.h>
 
-#define NS_PER_SEC 1000000000ULL
-
 static void watchdog_fired(void *data)
 {
     struct domain *d = data;

@@ -4,8 +4,6 @@
 #include <hv/domain.h>
 #include <hv/printk.h>
 
-#define NS_PER_SEC 1000000000ULL
-
 static u64 wc_sec;
 static u32 wc_nsec;
 static spinlock_t wallclock_lock = SPINLOCK_INIT(LOCK_LEAF);

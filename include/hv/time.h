@@ -4,6 +4,8 @@
 
 #include <hv/x86/processor.h>
 
+#define NS_PER_SEC 1000000000ULL
+
 struct domain;
 struct percpu;
 struct vcpu;
