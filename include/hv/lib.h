@@ -62,6 +62,7 @@ static inline u32 read_u32(const void *p) { return (u32)read_number(p, 4); }
 
 static inline unsigned bit_first(u64 x) { return (unsigned)__builtin_ctzll(x); }     /* x != 0 */
 static inline unsigned bit_last(u64 x) { return 63 - (unsigned)__builtin_clzll(x); } /* x != 0 */
+static inline u64 bytes_mask(unsigned bytes) { return ~0ULL >> (64 - 8 * bytes); }   /* the low 1 to 8 bytes of a word */
 
 static inline bool test_bit(u64 n, const volatile void *p) { return (((const volatile u8 *)p)[n >> 3] >> (n & 7)) & 1; }
 static inline bool atomic_test_and_set_bit(u64 n, volatile void *p)

@@ -199,9 +199,7 @@ bool insn_read_reg(struct cpu_user_regs *regs, const struct insn *in, unsigned n
 {
     if (in->size == 1 && !in->rex && n >= 4)
         return false;
-    *v = *insn_gpr(regs, n);
-    if (in->size < 8)
-        *v &= (1ULL << (8 * in->size)) - 1;
+    *v = *insn_gpr(regs, n) & bytes_mask(in->size);
     return true;
 }
 
@@ -213,5 +211,5 @@ void insn_write_reg(struct cpu_user_regs *regs, const struct insn *in, unsigned 
     if (in->size >= 4)
         *r = in->size == 4 ? (u32)v : v;
     else
-        *r = (*r & ~((1ULL << (8 * in->size)) - 1)) | (v & ((1ULL << (8 * in->size)) - 1));
+        *r = (*r & ~bytes_mask(in->size)) | (v & bytes_mask(in->size));
 }

@@ -39,8 +39,6 @@ static bool port_hidden(const struct domain *d, u16 port)
     return test_bit(port, hidden) || !io_rights_has_port(&d->io, port) || (is_pci_data(port) && !d->is_hardware); /* all devices at once */
 }
 
-static u32 all_ones(unsigned bytes) { return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1; }
-
 #define PIT_COMMAND 0x43
 #define SYSTEM_CONTROL 0x61
 
@@ -79,7 +77,7 @@ u32 pv_io_read(struct vcpu *v, u16 port, unsigned bytes)
     if (bytes > 1 && by_bytes(v->domain, port, bytes))
         return read_bytes(v, port, bytes);
     if (port_hidden(v->domain, port))
-        return all_ones(bytes);
+        return (u32)bytes_mask(bytes);
     if (is_pci_data(port) && (v->pv.pci_cf8 & 0x80000000))
         return pci_config_read((u16)(v->pv.pci_cf8 >> 8), pci_register(v, port), bytes);
     return port_in(port, bytes);

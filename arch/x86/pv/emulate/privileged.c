@@ -50,7 +50,7 @@ static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const str
     if (write) {
         pv_io_write(v, port, size, (u32)regs->rax);
     } else {
-        u64 kept = size == 4 ? 0 : ~0ULL << (8 * size);
+        u64 kept = size == 4 ? 0 : ~bytes_mask(size);
 
         regs->rax = (regs->rax & kept) | pv_io_read(v, port, size);
     }
@@ -61,12 +61,10 @@ static bool emulate_in_out(struct vcpu *v, struct cpu_user_regs *regs, const str
 /* Registers of addresses and counts are as wide as addresses are. */
 static void add_to(u64 *reg, u64 n, unsigned width)
 {
-    u64 mask = width == 8 ? ~0ULL : (1ULL << (8 * width)) - 1, kept = width == 2 ? ~mask : 0;
+    u64 mask = bytes_mask(width), kept = width == 2 ? ~mask : 0;
 
     *reg = (*reg & kept) | ((*reg + n) & mask);
 }
-
-static u64 low_bytes(u64 v, unsigned width) { return width == 8 ? v : v & ((1ULL << (8 * width)) - 1); }
 
 /*
  * One element of INS or OUTS. REP continues by re-execution until the count is 0, so that between two elements all is as
@@ -77,12 +75,12 @@ static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs
     bool write = in->opcode & 2;
     unsigned size = MIN(in->size, 4u), width = insn_address_size(in);
     u16 port = (u16)regs->rdx;
-    u64 *index = write ? &regs->rsi : &regs->rdi, at = low_bytes(*index, width);
+    u64 *index = write ? &regs->rsi : &regs->rdi, at = *index & bytes_mask(width);
     u32 val = 0;
 
     if (!io_permitted(v, port, size))
         return REFUSED;
-    if (in->rep && !low_bytes(regs->rcx, width))
+    if (in->rep && !(regs->rcx & bytes_mask(width)))
         return DONE;
     if (write) {
         if (!pv_operand_load(regs, in, in->segment ? in->segment : SEG_DS, at, &val, size))
@@ -98,7 +96,7 @@ static enum outcome emulate_string_io(struct vcpu *v, struct cpu_user_regs *regs
     add_to(index, regs->rflags & RFLAGS_DF ? -(u64)size : size, width);
     if (in->rep)
         add_to(&regs->rcx, -1ULL, width);
-    if (in->rep && low_bytes(regs->rcx, width))
+    if (in->rep && (regs->rcx & bytes_mask(width)))
         in->len = 0;
     *breakpoints = pv_io_breakpoints(v, port, size);
     return DONE;

@@ -25,7 +25,7 @@ static unsigned modrm_reg(const struct insn *in) { return (in->modrm >> 3) & 7; 
 static void logic_flags(struct write *w, const struct insn *in, u64 result)
 {
     w->set_zf = true;
-    w->zf = !(in->size == 8 ? result : result & ((1ULL << (8 * in->size)) - 1));
+    w->zf = !(result & bytes_mask(in->size));
 }
 
 static bool ptwr_alu(const struct insn *in, unsigned op, u64 old, u64 src, struct write *w)
@@ -132,7 +132,7 @@ static bool ptwr_compute(struct cpu_user_regs *regs, const struct insn *in, u64 
 static int emulate_once(struct domain *d, struct cpu_user_regs *regs, const struct insn *in, paddr_t at)
 {
     unsigned shift = (unsigned)(at & 7) * 8;
-    u64 mask = in->size == 8 ? ~0ULL : ((1ULL << (8 * in->size)) - 1) << shift;
+    u64 mask = bytes_mask(in->size) << shift;
     pte_t old = READ_ONCE(*(pte_t *)phys_to_virt(at & ~7ULL));
     struct write w;
 
