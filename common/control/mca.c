@@ -204,8 +204,6 @@ static void mca_describe(const struct record *r, struct mc_info *mi)
     rec->action_info.page_retire.mfn = e->address >> PAGE_SHIFT;
 }
 
-static bool urgent(const struct record *r) { return r->event.severity >= MC_OPTIONAL; }
-
 static long mca_acknowledge(u64 id)
 {
     spin_lock_scope(&mca_lock);
@@ -232,7 +230,7 @@ static long op_fetch(struct xen_mc_fetch *f)
         return -EINVAL;
     spin_lock(&mca_lock);
     for (u32 i = 0; i < nr_records && !found; i++)
-        if (!records[i].fetched && urgent(&records[i]) == !!(f->flags & XEN_MC_URGENT)) {
+        if (!records[i].fetched && (records[i].event.severity >= MC_OPTIONAL) == !!(f->flags & XEN_MC_URGENT)) {
             records[i].fetched = found = true;
             r = records[i];
         }

@@ -58,8 +58,6 @@ static void apic_write(u32 reg, u32 v)
 
 void local_apic_eoi(void) { apic_write(APIC_EOI, 0); }
 
-static u32 local_apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
-
 #define MSR_INTERRUPT_PENDING 0xc0010055 /* BKDG for family 10h; also late 0Fh */
 #define C1E_ON_HALT (3ULL << 27)
 
@@ -184,7 +182,7 @@ void local_apic_init(void)
     map_registers(base & PTE_ADDR_MASK);
     if (x2apic)
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-    this_cpu()->apic_id = local_apic_id();
+    this_cpu()->apic_id = apic_read(APIC_ID) >> (x2apic ? 0 : 24);
     program_defaults();
     open_nmi_inputs();
     tsc_deadline = cpu.tsc_deadline && cpu.invariant_tsc;

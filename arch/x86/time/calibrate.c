@@ -54,11 +54,6 @@ bool tsc_rates_agree(const struct tsc_rate *a, const struct tsc_rate *b) { retur
 
 static bool narrow(const struct tsc_rate *r) { return r->high - r->low <= r->high / 1000000 * GOOD_PPM; }
 
-static struct tsc_rate intersection(const struct tsc_rate *a, const struct tsc_rate *b)
-{
-    return (struct tsc_rate){ a->name, MAX(a->low, b->low), MIN(a->high, b->high) };
-}
-
 /* How far the measurement of one clock has come. */
 struct progress {
     struct clock_point last;
@@ -79,7 +74,7 @@ static void add_window(const struct ref_clock *c, struct progress *p)
     p->last = now;
     if (p->windows && !overlap(&p->rate, &r, 0))
         p->windows = 0;
-    p->rate = p->windows ? intersection(&p->rate, &r) : r;
+    p->rate = p->windows ? (struct tsc_rate){ r.name, MAX(p->rate.low, r.low), MIN(p->rate.high, r.high) } : r;
     p->windows = r.low < MIN_HZ ? 0 : p->windows + 1;
     p->done = p->windows >= 2 && narrow(&p->rate);
 }

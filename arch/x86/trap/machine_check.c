@@ -277,8 +277,6 @@ static void scan_begin(void)
         cpu_relax();
 }
 
-static void scan_end(void) { __atomic_store_n(&scanning, 0, __ATOMIC_RELEASE); }
-
 void machine_check_handle(struct cpu_user_regs *regs)
 {
     u64 mcg = nr_banks ? mc_read(MSR_MCG_STATUS) : 0;
@@ -299,7 +297,7 @@ void machine_check_handle(struct cpu_user_regs *regs)
         mc_clear(bank_msr(i, REG_STATUS));
         seen |= e.copy_failed || e.in_guest;
     }
-    scan_end();
+    __atomic_store_n(&scanning, 0, __ATOMIC_RELEASE);
     /* Nothing can return to where this came from; a guest ends alone (mca.c). */
     if ((mcg & MCG_STATUS_MCIP) && !(mcg & MCG_STATUS_RIPV) && !seen)
         fatal_trap(regs, PANIC_MC_CONTEXT, "machine check: the interrupted program cannot go on (MCG_STATUS %lx)", mcg);
