@@ -345,6 +345,19 @@ static struct vcpu_guest_context *domain_context(struct worker *w)
     return c;
 }
 
+/* The same of its extended state: XCR0, all that it may have, the image and its header. */
+static u64 *domain_state(struct worker *w)
+{
+    static u64 states[WORKERS][512];
+    u64 *s = states[w->id % WORKERS];
+
+    if (one_in(w, 2))
+        s[0] = s[1] = s[2 + 512 / 8] = below(w, 8) | 1;
+    if (one_in(w, 2))
+        s[below(w, 2 + 576 / 8)] = one_in(w, 2) ? 0 : wild(w);
+    return s;
+}
+
 static struct call machine_ops(struct worker *w)
 {
     fill(w, 256);
@@ -385,7 +398,13 @@ static struct call machine_ops(struct worker *w)
         else if (op->cmd == XEN_DOMCTL_max_vcpus)
             op->u.max_vcpus.max = 1 + (u32)below(w, 2);
         else if (op->cmd == XEN_DOMCTL_setvcpucontext || op->cmd == XEN_DOMCTL_getvcpucontext)
-            op->u.vcpucontext = (struct xen_domctl_vcpucontext){ (u32)below(w, 3), (u64)domain_context(w) };
+            op->u.vcpucontext =
+                (struct xen_domctl_vcpucontext){ (u32)below(w, 3),
+                                                 op->cmd == XEN_DOMCTL_setvcpucontext && one_in(w, 4) ? 0 : (u64)domain_context(w) };
+        else if (op->cmd == XEN_DOMCTL_setvcpuextstate || op->cmd == XEN_DOMCTL_getvcpuextstate)
+            op->u.vcpuextstate =
+                (struct xen_domctl_vcpuextstate){ (u32)below(w, 3), one_in(w, 8) ? wild(w) : below(w, 8),
+                                                  one_in(w, 8) ? wild(w) : 16 + 576 + 256 * below(w, 2), (u64)domain_state(w) };
         else if (op->cmd == XEN_DOMCTL_max_mem)
             op->u.max_mem.max_memkb = below(w, 4096);
         if (op->cmd == XEN_DOMCTL_setvcpuaffinity) {
@@ -429,6 +448,10 @@ static struct call machine_ops(struct worker *w)
         case XEN_SYSCTL_getcpuinfo: op->u.getcpuinfo.max_cpus = room, op->u.getcpuinfo.info = buffer; break;
         case XEN_SYSCTL_cputopoinfo: op->u.cputopoinfo.num_cpus = room, op->u.cputopoinfo.cputopo = buffer; break;
         case XEN_SYSCTL_numainfo: op->u.numainfo.num_nodes = room, op->u.numainfo.meminfo = buffer; break;
+        case XEN_SYSCTL_scheduler_op:
+            op->u.scheduler_op = (struct xen_sysctl_scheduler_op){ .sched_id = XEN_SCHEDULER_CREDIT2, .cmd = (u32)below(w, 2) };
+            op->u.scheduler_op.u.sched_credit2.ratelimit_us = one_in(w, 8) ? (u32)wild(w) : (u32)below(w, 3) * 100;
+            break;
         case XEN_SYSCTL_cpupool_op: op->u.cpupool_op.cpumap = (struct xenctl_bitmap){ buffer, room % 4096 }; break;
         case XEN_SYSCTL_pcitopoinfo:
             op->u.pcitopoinfo.num_devs = room % 64, op->u.pcitopoinfo.devs = op->u.pcitopoinfo.nodes = buffer;
