@@ -212,6 +212,27 @@ static void looked_at(bool paused)
         CHECK_EQ(domu_set_context(&g, vcpu), 0); /* as it is */
 }
 
+/* What toolstacks do to one that they save or that is to go on, at a moment when none of them would. */
+static void taken_over(void)
+{
+    static u64 state[1024];
+    struct xen_domctl_vcpuextstate x = { (u32)(rnd() % g.vcpus), 0, 0, 0 };
+
+    domctl_op.u.vcpuextstate = x;
+    CHECK_EQ(domctl(XEN_DOMCTL_getvcpuextstate, g.id), 0);
+    if (domctl_op.u.vcpuextstate.xfeature_mask) {
+        domctl_op.u.vcpuextstate.vcpu = x.vcpu;
+        domctl_op.u.vcpuextstate.buffer = (u64)state;
+        CHECK(domctl_op.u.vcpuextstate.size <= sizeof(state));
+        CHECK_EQ(domctl(XEN_DOMCTL_getvcpuextstate, g.id), 0);
+        CHECK_EQ(domctl(XEN_DOMCTL_setvcpuextstate, g.id), 0); /* as it is */
+    }
+    if (rnd() % 4 == 0) {
+        domctl_op.u.vcpucontext = (struct xen_domctl_vcpucontext){ x.vcpu, 0 };
+        CHECK_EQ(domctl(XEN_DOMCTL_setvcpucontext, g.id), 0); /* down, and without tables */
+    }
+}
+
 static void at_any_moment(void (*main)(u64 arg), u32 vcpus)
 {
     domu_new(&g, vcpus, main, 0);
@@ -227,6 +248,8 @@ static void at_any_moment(void (*main)(u64 arg), u32 vcpus)
 
         smp_sleep_until(0, smp_time(0) + rnd() % 500000);
         looked_at(true);
+        if (rnd() % 2)
+            taken_over();
         CHECK_EQ(g.box->words[0] + g.box->words[1] + g.box->words[2] + g.box->words[3], sum);
         if (rnd() % 4)
             CHECK_EQ(domctl(XEN_DOMCTL_unpausedomain, g.id), 0);
