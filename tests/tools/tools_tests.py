@@ -388,7 +388,7 @@ def gdb():
         q.kill()
         q.wait()
     for said in (r"^d0: running, 1 vCPUs, \d+ frames, \d+ references, \(struct domain \*\) 0xffff83",
-                 r"^  event channels: \d+ with a structure, 2-level",
+                 r"^  event channels: \d+ with a structure, 2-level", r"^  grant frames: [1-9]\d*; vm_assist 0x",
                  r"^  v0: running on CPU 0", r"^d0:v0: running on CPU 0, \(struct vcpu", r"^  L4 of the kernel: frame 0x[1-9a-f]",
                  r"^     rip ffffffff80", r"^L4\[0x105\] = \w+ P ", r"^0xffff82d04\w+ is at 0x\w+, frame 0x",
                  r"^L4\[0x000\] = 0{16} not present",

@@ -104,7 +104,7 @@ class Domain(Command):
                   f"{int(d['refs'])} references, (struct domain *) {int(d.address):#x}")
             if numbers:
                 print(f"  event channels: {int(d['nr_ports'])} with a structure, {'FIFO' if d['fifo'] else '2-level'}")
-                print(f"  grant frames: {int(d['nr_grant_frames'])}, version {int(d['grant_version'])}; "
+                print(f"  grant frames: {int(d['nr_grant_frames'])}; "
                       f"vm_assist {int(d['vm_assist']):#x}; weight {int(d['sched']['weight'])}, cap {int(d['sched']['cap'])}")
                 for v in vcpus(d):
                     print(f"  v{int(v['id'])}: {sched_state(v)}")
