@@ -70,7 +70,7 @@ static const struct row {
     { __HYPERVISOR_sysctl, 21, 21, -ENODEV, "psr_cmt_op", "resource control is not given to guests" },
     { __HYPERVISOR_sysctl, 23, 23, -ENODEV, "psr_alloc", "resource control is not given to guests" },
     { __HYPERVISOR_sysctl, 27, 27, -EOPNOTSUPP, "livepatch_op", "a new hypervisor is booted" },
-    { __HYPERVISOR_sysctl, 30, 30, -EOPNOTSUPP, "dt_overlay", "device trees are for other machines" },
+    { __HYPERVISOR_sysctl, 30, 30, -ENOSYS, "dt_overlay", "device trees are for other machines" },
     { __HYPERVISOR_platform_op, 31, 32, -ENOSYS, "add_memtype, del_memtype", "guests set memory types by page tables (PAT)" },
     { __HYPERVISOR_platform_op, 35, 35, -ENOSYS, "microcode_update", "the microcode that the firmware has loaded stays" },
     { __HYPERVISOR_platform_op, 39, 39, -ENOSYS, "platform_quirk", "no quirk is known" },
