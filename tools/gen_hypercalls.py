@@ -13,7 +13,7 @@ OPERATIONS = {  # the constants that name a hypercall's operations
     "mmuext_op": "MMUEXT_",
     "xen_version": "XENVER_", "console_io": "CONSOLEIO_", "mca": "XEN_MC_", "hypfs_op": "XEN_HYPFS_OP_", "vm_assist": "VMASST_TYPE_",
 }
-COPIES = {"NONE": "", "BY_HAND": "by hand", "IN": "in", "OUT": "out", "IN_OUT": "in and out",
+COPIES = {"NONE": "", "BY_HAND": "by hand", "LIST": "by hand", "IN": "in", "OUT": "out", "IN_OUT": "in and out",
           "IN_OUT_ALWAYS": "in, and out also with an error"}  # include/hv/hypercall.h
 
 
@@ -49,8 +49,9 @@ toolstack's rights; others get -EPERM before anything else is looked at. What is
 ## Operations of hypercalls with tables
 
 Who may call: a domain that has one of the rights, CONTROL (the toolstack's) or HARDWARE (the machine's devices); others get -EPERM before
-the argument is looked at. The argument is copied in before, or out after success, or both; "by hand": the handler copies it when it
-has looked at other things. Of domctl, sysctl, platform_op and mca it is the operation's part of the union.
+the argument is looked at, or where it names a domain, before that domain is. The argument is copied in before, or out after success, or
+both; "by hand": the handler copies it when it has looked at other things. Of domctl, sysctl, platform_op and mca it is the operation's
+part of the union.
 
 | hypercall | operation | number | who | argument | copied |
 |---|---|---|---|---|---|""")
@@ -67,7 +68,8 @@ has looked at other things. Of domctl, sysctl, platform_op and mca it is the ope
                 version = table[4:].replace("_", ".").replace(".", " in Xen ", 1)
                 continue
             who = who.replace(" | ", " or ").replace("OWN_OR_CONTROL", "ANYBODY on its own domain, CONTROL on all")
-            print(f"| `{name}` | {op}{version} | {defines[prefix + op]} | {who} | {what and f'`{what}`'} | {COPIES[copies]} |")
+            what = "" if copies == "NONE" else f"`{what}`"
+            print(f"| `{name}` | {op}{version} | {defines[prefix + op]} | {who} | {what} | {COPIES[copies]} |")
 
 
 def unsupported(texts):

@@ -68,7 +68,7 @@ static long cpu_online(const struct xenpf_cpu_ol *c) { return smp_cpu_online(c->
 
 static long cpu_offline(const struct xenpf_cpu_ol *c) { return smp_cpu_offline(c->cpuid); }
 
-static long read_memtype(__unused void *arg) { return -EINVAL; /* no MTRR is shown: the list ends at once */ }
+static long read_memtype(void) { return -EINVAL; /* no MTRR is shown: the list ends at once */ }
 
 static const struct subop rows[] = {
     [XENPF_settime32] = { CONTROL, ARG_IN_OUT(struct xenpf_settime, settime32) },

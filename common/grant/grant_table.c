@@ -116,15 +116,15 @@ static long op_swap(struct gnttab_swap_grant_ref *op)
 
 /* subop.how */
 enum { EACH, ALL_AT_ONCE /* for anybody, and the handler goes through the list itself */ };
+#define ARG_LIST(type, handler) SUBOP_RUN(handler, (struct grant_list *)NULL), .how = ALL_AT_ONCE
 
 static const struct subop rows[] = {
-    [GNTTABOP_map_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_map_grant_ref, grant_op_map), .how = ALL_AT_ONCE },
-    [GNTTABOP_unmap_grant_ref] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_grant_ref, grant_op_unmap), .how = ALL_AT_ONCE },
+    [GNTTABOP_map_grant_ref] = { ANYBODY, ARG_LIST(struct gnttab_map_grant_ref, grant_op_map) },
+    [GNTTABOP_unmap_grant_ref] = { ANYBODY, ARG_LIST(struct gnttab_unmap_grant_ref, grant_op_unmap) },
     [GNTTABOP_setup_table] = { ANYBODY, ARG_IN_OUT(struct gnttab_setup_table, op_setup_table) },
-    [GNTTABOP_copy] = { ANYBODY, ARG_BY_HAND(struct gnttab_copy, grant_op_copy), .how = ALL_AT_ONCE },
+    [GNTTABOP_copy] = { ANYBODY, ARG_LIST(struct gnttab_copy, grant_op_copy) },
     [GNTTABOP_query_size] = { ANYBODY, ARG_IN_OUT(struct gnttab_query_size, op_query_size) },
-    [GNTTABOP_unmap_and_replace] = { ANYBODY, ARG_BY_HAND(struct gnttab_unmap_and_replace, grant_op_unmap_and_replace),
-                                     .how = ALL_AT_ONCE },
+    [GNTTABOP_unmap_and_replace] = { ANYBODY, ARG_LIST(struct gnttab_unmap_and_replace, grant_op_unmap_and_replace) },
     [GNTTABOP_set_version] = { ANYBODY, ARG_IN_OUT(struct gnttab_set_version, op_set_version) },
     [GNTTABOP_get_version] = { OWN_OR_CONTROL, ARG_IN_OUT(struct gnttab_get_version, op_get_version, WITH_DOMAIN) },
     [GNTTABOP_swap_grant_ref] = { ANYBODY, ARG_IN_OUT(struct gnttab_swap_grant_ref, op_swap) },

@@ -139,7 +139,7 @@ static long current_reservation(__unused const domid_t *id, struct domain *d) { 
 static long maximum_reservation(__unused const domid_t *id, struct domain *d) { return (long)d->max_pages; }
 
 /* Pages that guests share behind their backs, and what that saves. */
-static long nothing_shared(__unused void *arg) { return 0; }
+static long nothing_shared(void) { return 0; }
 
 static long get_vnumainfo(__unused const domid_t *id) { return -EOPNOTSUPP; /* no domain has a topology of memory */ }
 

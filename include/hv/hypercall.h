@@ -26,7 +26,7 @@ __attribute__((weak)) long do_trap_test(u64 what, u64 value);
 /*
  * Tables of sub-operations, by their numbers. Each row says who may call, what its argument is, whether that is copied in before and out
  * after success, and the handler; subop_dispatch() does the rest. It answers, in this order: the hypercall has no such operation
- * (not_offered.c), -EPERM, -EFAULT, what the handler says.
+ * (not_offered.c), -EPERM, -EFAULT, of a domain that is named by the argument -EPERM and -ESRCH, what the handler says.
  *
  * Of hypercalls with a version, the operation's number stands in the argument (struct xen_domctl and its like): -EFAULT and -EACCES for
  * another version come first, and the handler's argument is the operation's member of the union.
@@ -53,15 +53,19 @@ enum { SUBOP_IN = 1, SUBOP_OUT = 2, SUBOP_OUT_ALWAYS = 4 /* also what the handle
                         int unused;                                                     \
                     }))
 /*
- * Columns of a row: type of the argument, handler. A handler has the parameters that it looks at (the System V ABI lets a caller give more):
- * none, or its argument, or also the target, which is then the third column: what do_...() has given or, with OWN_OR_CONTROL, the domain. Each row is checked against its handler.
+ * Columns of a row: type of the argument; handler; WITH_VCPU or WITH_DOMAIN if the handler looks at the target, which is what do_...() has
+ * given or, with OWN_OR_CONTROL, the domain that is named.
+ *
+ * A handler has the parameters that it looks at; all are called with two pointers. C does not define a call through another type of function,
+ * the System V ABI does: the pointers are in RDI and RSI, whatever they point to and whoever looks at them, and the answer in RAX. So
+ * SUBOP_RUN() has each row's handler take just what the row gives it, and return a long.
  */
-#define SUBOP(type, handler, ...) \
-    .size = SUBOP_SIZE(type) + 0 * sizeof(handler((__typeof__(type) *)NULL, ##__VA_ARGS__)), .run = (subop_handler *)(void *)(handler)
+#define SUBOP_RUN(handler, ...) .run = (subop_handler *)(void *)_Generic(handler(__VA_ARGS__), long : (handler))
+#define SUBOP(type, handler, ...) .size = SUBOP_SIZE(type), SUBOP_RUN(handler, (__typeof__(type) *)NULL, ##__VA_ARGS__)
 #define WITH_VCPU (struct vcpu *)NULL
 #define WITH_DOMAIN (struct domain *)NULL
-#define ARG_NONE(handler) .run = (subop_handler *)(void *)(handler)
-#define ARG_BY_HAND(type, handler) .run = (subop_handler *)(void *)(handler) /* the handler copies it */
+#define ARG_NONE(handler, ...) SUBOP_RUN(handler __VA_OPT__(, (void *)NULL, ) __VA_ARGS__)
+#define ARG_BY_HAND(type, handler, ...) SUBOP_RUN(handler, (const guest_ptr_t *)NULL, ##__VA_ARGS__) /* the handler copies it */
 #define ARG_IN(type, ...) .copies = SUBOP_IN, SUBOP(type, __VA_ARGS__)
 #define ARG_OUT(type, ...) .copies = SUBOP_OUT, SUBOP(type, __VA_ARGS__)
 #define ARG_IN_OUT(type, ...) .copies = SUBOP_IN | SUBOP_OUT, SUBOP(type, __VA_ARGS__)
