@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * domctl: the state of a vCPU, which is outside the hypervisor meanwhile. All of it (vcpucontext, vcpuextstate), and beside that what errors of memory leave:
- * its machine-check MSRs (vcpu_msrs) and what its banks can do (ext_vcpucontext).
+ * domctl: the state of a vCPU, which is outside the hypervisor meanwhile. All of it (vcpucontext, vcpuextstate), and beside that what errors
+ * of memory leave: its machine-check MSRs (vcpu_msrs) and what its banks can do (ext_vcpucontext).
  */
 #include "control.h"
 

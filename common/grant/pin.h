@@ -15,7 +15,7 @@
 #define REFS_PER_FRAME (PAGE_SIZE / sizeof(struct grant_entry_v1))
 #define PINS_PER_PAGE (PAGE_SIZE / sizeof(u32))
 
-/* Pins of a reference. The bit is a lock: held for a few instructions, by a CPU that waits for nobody meanwhile (grant_swap() alone: for a later one). */
+/* Pins of a reference. The bit is a lock, held for a few instructions by a CPU that waits for nobody meanwhile (grant_swap(): for a later one). */
 #define PIN_LOCKED 1u
 #define PIN_USE 2u /* a count in bits 1 to 15 */
 #define PIN_USES 0xfffeu

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the ABI has and this hypervisor does not offer: whole hypercalls and operations of others, each with its answer and the reason. docs/unsupported.md is made of
- * this table (tools/gen_hypercalls.py), and whoever calls one finds a line in the log, once each, at guest_loglvl=debug.
+ * What the ABI has and this hypervisor does not offer: whole hypercalls and operations of others, each with its answer and the reason. Of
+ * this table docs/unsupported.md is made (tools/gen_hypercalls.py); whoever calls one finds a line in the log, once each, at guest_loglvl=debug.
  */
 #include <hv/hypercall.h>
 #include <hv/printk.h>

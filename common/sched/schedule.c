@@ -183,8 +183,8 @@ void schedule_tail(void)
     if (v->is_idle)
         return;
     /*
-     *   CPU A (here):                                             state = SCHED_RUNNING (get_next()); reads v's pause flags, and its events on the way out
-     *   CPU B (vcpu_pause_flag_set(), pause_begin(), vcpu_kick()):    sets a flag or raises an event; reads v's state
+     *   CPU A (here):            state = SCHED_RUNNING (get_next()); reads v's pause flags, and its events on the way out
+     *   CPU B (vcpu_pause_flag_set(), pause_begin(), vcpu_kick()): sets a flag or raises an event; reads v's state
      *
      * B interrupts A only if it sees v running. With a barrier on either side B does see that, or A sees what B has set; otherwise v would
      * enter its guest with a pause or an event that nothing tells it of.

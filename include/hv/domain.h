@@ -202,7 +202,7 @@ struct domain *domain_by_id(domid_t id) __must_check;
 struct domain *domain_from_id(u32 id) __must_check;
 /* The one after it; d is put. */
 struct domain *domain_next(struct domain *d) __must_check;
-/* d, which this declares: each domain, by id; the loop holds a reference to it. A loop that is left by `break` or `return` keeps that one. Domains may come and go. */
+/* d, which this declares: each domain, by id, held; a loop that is left by `break` or `return` keeps it so. Domains may come and go. */
 #define for_each_domain(d) for (struct domain *d = domain_from_id(0); d; d = domain_next(d))
 /* DOMID_INVALID: any id. -EEXIST; -ENOSPC: all are in use. From here on others find d, which is whole. */
 int domain_table_add(struct domain *d, domid_t id) __must_check;
@@ -256,7 +256,7 @@ static inline struct vcpu *vcpu_from(const struct domain *d, u32 id)
 /* v, which this declares: each vCPU that there is, by number. */
 #define for_each_vcpu(d, v) for (struct vcpu *v = vcpu_from(d, 0); v; v = vcpu_from(d, v->id + 1))
 
-/* A domain without vCPUs and frames, paused once, and held for the caller. 0; -ENOMEM, and what domain_table_add() says: nothing is left of it then. */
+/* A domain without vCPUs and frames, paused once, and held for the caller. 0; -ENOMEM, what domain_table_add() says: nothing is left of it. */
 struct domain_config {
     u32 max_vcpus, max_ports, max_grant_frames, max_maptrack_frames;
     bool dom0; /* it has all rights, others none */

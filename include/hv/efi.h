@@ -63,7 +63,7 @@ extern const char efi_abort[];
 #define EFI_NOT_STARTED 0x8000000000000013ULL
 
 struct efi_boot_data {
-    u64 status; /* EFI status of GetMemoryMap or ExitBootServices, 0: success; EFI_NOT_FOUND: the loader's tags are not there; EFI_NOT_STARTED: it has ended boot services */
+    u64 status; /* EFI status of GetMemoryMap or ExitBootServices; EFI_NOT_FOUND: no tags of the loader; EFI_NOT_STARTED: boot services were over */
     u64 map_size; /* bytes; 0: not started through EFI */
     u64 desc_size;
     u64 system_table;

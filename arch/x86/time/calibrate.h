@@ -38,7 +38,7 @@ const struct tsc_rate *tsc_rate_choose(const struct tsc_rate *rates, u32 n, u32 
 bool tsc_rates_agree(const struct tsc_rate *a, const struct tsc_rate *b);
 static inline u64 tsc_rate_hz(const struct tsc_rate *r) { return r->low + (r->high - r->low) / 2; }
 
-/* The clocks that this machine has and that count; their number, MAX_CLOCKS - 1 at most. clock_sources_stop() leaves their registers as they were found. */
+/* The clocks that this machine has and that count; their number, MAX_CLOCKS - 1 at most. clock_sources_stop() restores their registers. */
 u32 clock_sources_start(struct ref_clock *clocks);
 void clock_sources_stop(void);
 /* Rates that the processor or a hypervisor below states: their number, two at most. */

@@ -35,7 +35,7 @@ int page_unpin(struct domain *d, mfn_t mfn) __may_preempt __must_check; /* 0; -E
  * The next one whose type_info has these bits under the mask, or another one behind some that have not.
  */
 struct page_info *page_list_next(struct domain *d, const struct page_info *after, u64 mask, u64 type) __must_check;
-/* The same: what an L1, L2 or L3 table has entries for goes, the table stays one. No CPU walks it. Other frames are as they are; the caller holds it. */
+/* The same: what an L1, L2 or L3 table has entries for goes, the table stays one. No CPU walks it; the caller holds it. Others are let be. */
 void page_empty_table(struct page_info *pg) __may_preempt;
 /* Frees frames that nobody but the dying domain itself holds, some at a time. How many; 0: there are none where it has looked. */
 u32 page_free_unused(struct domain *d) __must_check;

@@ -10,7 +10,7 @@ void guest_crash_by(const char *by, struct vcpu *v, const struct cpu_user_regs *
 #define guest_crash(...) guest_crash_by(__func__, __VA_ARGS__)
 
 /* ---- guest_trap.c, bounce_frame.c ---- */
-/* The two outcomes of the trap matrix for what a guest raises. Emulated are the vectors of its set EMULATED; what cannot be is delivered, or ends the domain. */
+/* The two outcomes of the trap matrix for what a guest raises. What of its set EMULATED cannot be emulated is delivered, or ends the domain. */
 void pv_deliver_exception(struct cpu_user_regs *regs, u32 vector);
 void pv_emulate_exception(struct cpu_user_regs *regs, u32 vector) __may_preempt;
 /* Delivers a vector to the guest; has_error: push error. Crashes the domain if it cannot take it. */
