@@ -23,8 +23,8 @@ void asm_offsets(void)
     DEFINE(VCPU_NMI_MASKED, offsetof(struct vcpu, nmi_masked));
     DEFINE(VCPU_VMCE_PENDING, offsetof(struct vcpu, pv.vmce.pending));
     DEFINE(VCPU_KERNEL_MODE, offsetof(struct vcpu, pv.guest_kernel_mode));
-    DEFINE(VCPU_KERNEL_L4, offsetof(struct vcpu, pv.kernel_l4));
-    DEFINE(VCPU_USER_L4, offsetof(struct vcpu, pv.user_l4));
+    DEFINE(VCPU_KERNEL_L4, offsetof(struct vcpu, pv.run_l4[0]));
+    DEFINE(VCPU_USER_L4, offsetof(struct vcpu, pv.run_l4[1]));
     DEFINE(VCPU_KERNEL_ROOT, offsetof(struct vcpu, pv.xpti.root[0]));
     DEFINE(VCPU_USER_ROOT, offsetof(struct vcpu, pv.xpti.root[1]));
     DEFINE(VCPU_SPEC_CTRL, offsetof(struct vcpu, pv.spec_ctrl_hw));
@@ -33,6 +33,7 @@ void asm_offsets(void)
     DEFINE(VCPU_FRAME_IOPL, offsetof(struct vcpu, pv.frame_iopl));
     DEFINE(VCPU_SYSCALL_ADDRESS, offsetof(struct vcpu, pv.syscall_cb.address));
     DEFINE(VCPU_SYSCALL_MASK, offsetof(struct vcpu, pv.syscall_cb.mask_events));
+    DEFINE(VCPU_FAULT_ADDRESS, offsetof(struct vcpu, pv.fault_address));
     DEFINE(VCPU_TRAPS, offsetof(struct vcpu, pv.traps));
     DEFINE(TRAP_SIZE, sizeof(struct trap_info));
     DEFINE(TRAP_FLAGS, offsetof(struct trap_info, flags));

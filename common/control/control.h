@@ -40,7 +40,7 @@
     D(gettscinfo, ARG_OUT, struct xen_domctl_tsc_info, domctl_get_tsc)                                      \
     D(set_address_size, ARG_IN, const struct xen_domctl_address_size, domctl_set_address_size)              \
     D(get_address_size, ARG_OUT, struct xen_domctl_address_size, domctl_get_address_size)                   \
-    D(shadow_op, ARG_IN, const struct xen_domctl_shadow_op, domctl_shadow_op)                               \
+    D(shadow_op, ARG_IN_OUT, struct xen_domctl_shadow_op, log_dirty_op)                                     \
     V(setvcpuextstate, ON_PAUSED_VCPU, ARG_IN, const struct xen_domctl_vcpuextstate, domctl_set_xstate)     \
     V(getvcpuextstate, ON_PAUSED_VCPU, ARG_IN_OUT, struct xen_domctl_vcpuextstate, domctl_get_xstate)       \
     D(irq_permission, ARG_IN, const struct xen_domctl_irq_permission, domctl_irq_permission)                \

@@ -147,9 +147,3 @@ long domctl_get_address_size(struct xen_domctl_address_size *x, __unused struct 
     x->size = 64;
     return 0;
 }
-
-/* There are no shadow page tables, which a live migration would need. To turn off what is not on is an error, which toolstacks expect. */
-long domctl_shadow_op(const struct xen_domctl_shadow_op *x, __unused struct domain *d)
-{
-    return x->op == XEN_DOMCTL_SHADOW_OP_OFF ? -EINVAL : -EOPNOTSUPP;
-}

@@ -118,7 +118,7 @@ static void print_walk(void)
         return;
     for_each_vcpu(hardware_domain, v)
         if (v->initialised)
-            page_walk_print(v->pv.kernel_l4 << PAGE_SHIFT, stack_block_top(v->stack_block)->guest_regs.rip, "");
+            page_walk_print(v->pv.base[0] << PAGE_SHIFT, stack_block_top(v->stack_block)->guest_regs.rip, "");
 }
 KEYHANDLER('w', print_walk, "page-table walks to dom0's instruction pointers",
            "Each level's entry, with machine and pseudo-physical frame");

@@ -167,7 +167,7 @@ static void print_domains(void)
 
             if (info && v->initialised)
                 printk("  v%u: %s, pause %x, kernel cr3 %lx, user cr3 %lx, upcall pending %u mask %u\n", v->id,
-                       runstates[v->runstate.state & 3], v->pause_flags, v->pv.kernel_l4, v->pv.user_l4, info->evtchn_upcall_pending,
+                       runstates[v->runstate.state & 3], v->pause_flags, v->pv.base[0], v->pv.base[1], info->evtchn_upcall_pending,
                        info->evtchn_upcall_mask);
         }
     }

@@ -58,7 +58,7 @@ static inline int16_t __may_preempt __must_check grant_frame_get(struct domain *
 static inline void __may_preempt grant_frame_put(mfn_t mfn, bool write)
 {
     if (write)
-        page_put_and_type(mfn_to_page(mfn));
+        page_put_written(mfn_to_page(mfn));
     else
         page_put(mfn_to_page(mfn));
 }

@@ -146,6 +146,8 @@ static void unmap_end(struct domain *d, const struct unmapped *u)
     if (u->flags & KINDS & ~u->gone)
         return;
     struct domain *granter = mfn_to_virt(m->granter);
+    if (writes(u->flags))
+        page_mark_dirty(mfn_to_page(m->mfn));
     grant_unpin(granter, m->ref, writes(u->flags));
     maptrack_give(d, u->handle, m);
     domain_put(granter);

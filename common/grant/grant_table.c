@@ -48,6 +48,17 @@ void grant_free_domain(struct domain *d)
     maptrack_free_all(d);
 }
 
+/* References 0 and 1 are the store's and the console's, whose daemons map the frames by their numbers. */
+void grant_mark_dirty(const struct domain *d)
+{
+    for (u32 ref = 0; ref < d->nr_grant_frames * REFS_PER_FRAME; ref++) {
+        u64 mfn = READ_ONCE(*entry_of(d, ref)) >> ENTRY_FRAME_SHIFT;
+
+        if ((ref < 2 || (READ_ONCE(*pins_of(d, ref)) & PIN_WRITES)) && mfn_valid(mfn) && page_owned_by(mfn_to_page(mfn), d))
+            page_mark_dirty(mfn_to_page(mfn));
+    }
+}
+
 struct domain *grant_peer_find(struct grant_peer *p, domid_t id)
 {
     grant_peer_done(p);

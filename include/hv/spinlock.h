@@ -2,7 +2,7 @@
 /*
  * Ticket locks. Interrupts are off wherever the hypervisor holds a lock, so there are no
  * irq-saving variants. A CPU that holds a lock may not schedule (percpu.locks_held), nor wait for
- * another CPU except for a TLB flush (tlb.c). NMI and #MC handlers and the fatal path take no lock.
+ * another CPU except for a TLB flush (tlb.c) and pt_updates_wait(). NMI and #MC handlers and the fatal path take no lock.
  *
  * Locks are taken in the order of their ranks; two of one rank in the order of their addresses,
  * where that rank says so. Debug builds check it. docs/locking.md says what each guards.
@@ -17,6 +17,7 @@ enum lock_rank {
     LOCK_IRQ,
     LOCK_GRANT,
     LOCK_PAGE_LIST,
+    LOCK_LOG_DIRTY,
     LOCK_XPTI,
     LOCK_RUNQUEUE,
     LOCK_HV_MAP,

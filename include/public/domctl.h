@@ -166,11 +166,14 @@ struct xen_domctl_nodeaffinity {
 };
 
 #define XEN_DOMCTL_SHADOW_OP_OFF 0
+#define XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY 2
+#define XEN_DOMCTL_SHADOW_OP_CLEAN 11
+#define XEN_DOMCTL_SHADOW_OP_PEEK 12
 struct xen_domctl_shadow_op {
     uint32_t op, mode, mb;
     XEN_GUEST_HANDLE_64(uint8_t) dirty_bitmap;
-    uint64_t pages;
-    uint32_t stats[2];
+    uint64_t pages;    /* bits in it: by the guest's frame numbers */
+    uint32_t stats[2]; /* faults, which are not counted; dirty pages */
 };
 struct xen_domctl_setdebugging {
     uint8_t enable;

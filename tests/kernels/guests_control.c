@@ -194,7 +194,7 @@ static void answers(void)
     CHECK_EQ(map, 1);
     domctl_op.u.shadow_op = (struct xen_domctl_shadow_op){ .op = XEN_DOMCTL_SHADOW_OP_OFF };
     CHECK_EQ(domctl(XEN_DOMCTL_shadow_op, g.id), -22);
-    domctl_op.u.shadow_op.op = 2;
+    domctl_op.u.shadow_op.op = 3; /* translate */
     CHECK_EQ(domctl(XEN_DOMCTL_shadow_op, g.id), -95);
     CHECK_EQ(domctl(79, g.id), -38); /* soft_reset */
     domctl_op.u.setdebugging.enable = 1;

@@ -379,7 +379,7 @@ def gdb():
             time.sleep(0.05)
         steps = [f"target remote {socket}", "hbreak do_xen_version", "continue", "domain", "domain 0", "vcpu 0 0", "pte $rip",
                  "pte 0x1234567000",
-                 "frame mfn hardware_domain->vcpu[0]->pv.kernel_l4", "frame mfn max_mfn + 1", "domain 7", "vcpu 1 2 3", "frame 0", "kill"]
+                 "frame mfn hardware_domain->vcpu[0]->pv.base[0]", "frame mfn max_mfn + 1", "domain 7", "vcpu 1 2 3", "frame 0", "kill"]
         r = subprocess.run(["gdb", "-batch", "-nx", "-x", "tools/gdb/caisson.py", f"{os.path.dirname(ELF)}/caisson.debug"] +
                            [w for s in steps for w in ("-ex", s)], cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT,

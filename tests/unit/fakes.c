@@ -109,7 +109,7 @@ WEAK long hypercall_again(u64 nr, const u64 *args, u32 count)
 WEAK void preempt_wait(u32 *turns) { ++*turns; }
 WEAK void vcpu_kick(struct vcpu *v) { v->pause_flags &= ~(PAUSE_BLOCKED | PAUSE_POLL); }
 WEAK void vcpu_pause_flag_clear(struct vcpu *v, u32 flag) { v->pause_flags &= ~flag; }
-WEAK void xpti_l4_changed(const struct domain *d, const pte_t *entry)
+WEAK void pv_l4_changed(struct domain *d, const pte_t *entry)
 {
     (void)d;
     (void)entry;

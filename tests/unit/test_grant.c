@@ -85,7 +85,7 @@ static void tables(struct domain *d)
     ((pte_t *)page_to_virt(t[3]))[511] = make_pte(page_to_mfn(t[2]), FLAGS);
     ((pte_t *)page_to_virt(t[4]))[1] = make_pte(page_to_mfn(t[3]), FLAGS);
     assert_int_equal(page_get_and_type(page_to_mfn(t[4]), d, PGT_L4), 0);
-    d->vcpu[0]->pv.kernel_l4 = page_to_mfn(t[4]);
+    d->vcpu[0]->pv.base[0] = page_to_mfn(t[4]);
     l1 = t[1];
 }
 

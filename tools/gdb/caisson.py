@@ -125,7 +125,7 @@ class Vcpu(Command):
 
     def registers(self, v):
         pv = v["pv"]
-        print(f"  L4 of the kernel: frame {int(pv['kernel_l4']):#x}, of user mode: {int(pv['user_l4']):#x}; "
+        print(f"  L4 of the kernel: frame {int(pv['base'][0]):#x}, of user mode: {int(pv['base'][1]):#x}; "
               f"{'kernel' if pv['guest_kernel_mode'] else 'user'} mode; NMIs pending: {int(v['nmi_pending'])}")
         top = at("struct stack_top", int(v["stack_block"]) + STACK_BLOCK_SIZE - gdb.lookup_type("struct stack_top").sizeof)
         regs = top["guest_regs"]

@@ -263,7 +263,7 @@ static void start_vcpu(struct build *b, mfn_t l4)
     struct cpu_user_regs *regs = &stack_block_top(v->stack_block)->guest_regs;
 
     /* The builder's own tables: a refusal is a mistake in this file. */
-    if (page_pin(b->d, l4, PGT_L4) || pv_set_kernel_base(v, l4))
+    if (page_pin(b->d, l4, PGT_L4) || pv_set_base(v, false, l4))
         panic(PANIC_ASSERT, "dom0's first page tables were refused");
     regs->rip = b->elf.entry;
     regs->rsp = b->at.stack + PAGE_SIZE;

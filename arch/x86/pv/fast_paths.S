@@ -216,7 +216,8 @@ syscall_from_user:
 
 #define TRAP(vector, field) VCPU_TRAPS + (vector) * TRAP_SIZE + (field)(%rcx)
 
-.macro BOUNCE vector, head
+/* address: the handler's, in the vCPU; 0: not here. */
+.macro BOUNCE vector, head, address:vararg
     SPEC_CTRL_CALL  SPEC_ENTRY, spec_ctrl_entry
     testb   $3, TOP(REGS_CS, 0)
     jz      entry_general
@@ -226,7 +227,7 @@ syscall_from_user:
     push    %r11
     mov     TOP(STACK_TOP_VCPU, PUSHED), %rcx
     UNLESS_SIMPLE %rcx, %rdx, PUSHED, bounce_general
-    cmpq    $0, TRAP(\vector, TRAP_ADDRESS)
+    cmpq    $0, \address
     je      bounce_general
 .if \vector == 14
     mov     %cr2, %r11
@@ -272,15 +273,15 @@ syscall_from_user:
     testb   $TRAP_FLAG_MASK_EVENTS, TRAP(\vector, TRAP_FLAGS)
     jz      3f
     movb    $1, INFO_MASK(%rdx)
-3:  mov     TRAP(\vector, TRAP_ADDRESS), %rcx
+3:  mov     \address, %rcx
     ENTER_GUEST_KERNEL
 .endm
 
     .globl  entry_page_fault, entry_breakpoint
 entry_page_fault:
-    BOUNCE  14, 24
+    BOUNCE  14, 24, VCPU_FAULT_ADDRESS(%rcx)
 entry_breakpoint:
-    BOUNCE  3, 16
+    BOUNCE  3, 16, TRAP(3, TRAP_ADDRESS)
 bounce_general:
     POP_SAVED
     jmp     entry_general

@@ -4,6 +4,7 @@
 #include <hv/pv.h>
 #include <hv/x86/insn.h>
 #include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/log_dirty.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
@@ -30,6 +31,8 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, u64 cr2, u32 
 {
     u64 ldt = PERDOMAIN_VIRT_START + ((u64)v->id << GDT_LDT_VCPU_SHIFT) + 16 * PAGE_SIZE;
 
+    if (log_dirty_fault(v, cr2, &error))
+        return;
     /* Reserved bits are never let into a guest's tables. */
     if (error & PFEC_RESERVED)
         printk(GUEST_ERR "d%u: reserved-bit page fault at %016lx\n", v->domain->id, cr2);

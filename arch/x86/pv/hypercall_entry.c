@@ -57,6 +57,6 @@ int pv_init_hypercall_page(struct domain *d, mfn_t mfn)
     if (rc)
         return rc;
     pv_fill_hypercall_page(mfn_to_virt(mfn));
-    page_put_and_type(mfn_to_page(mfn));
+    page_put_written(mfn_to_page(mfn));
     return 0;
 }

@@ -16,7 +16,7 @@ long do_iret(void)
     if (v->architectural_iopl)
         pv_set_iopl(v, (u32)(f.rflags >> 12) & 3);
     if ((f.cs & 3) == 3) {
-        if (!v->pv.user_l4) {
+        if (!v->pv.base[1]) {
             guest_crash(v, regs, CRASH_RETURN, 0, "iret to user mode without a user page table");
             return 0;
         }

@@ -5,12 +5,16 @@
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/vectors.h>
 
+/* While writes are logged a fault may be one that the guest's own tables do not make. */
+void pv_traps_changed(struct vcpu *v) { v->pv.fault_address = v->domain->pv.log.on ? 0 : v->pv.traps[VEC_PF].address; }
+
 long do_set_trap_table(guest_ptr_t list)
 {
     struct vcpu *v = current;
 
     if (!list.va) {
         memset(v->pv.traps, 0, sizeof(v->pv.traps));
+        pv_traps_changed(v);
         return 0;
     }
     for (u32 i = 0; i <= 256; i++) {
@@ -24,6 +28,7 @@ long do_set_trap_table(guest_ptr_t list)
             return -EINVAL;
         t.cs |= 3;
         v->pv.traps[t.vector] = t;
+        pv_traps_changed(v);
     }
     return -EINVAL; /* no end mark */
 }

@@ -4,6 +4,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/fpu.h>
 #include <hv/x86/pv/emulate.h>
+#include <hv/x86/pv/log_dirty.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/pv/trap.h>
 
@@ -26,6 +27,7 @@ void arch_domains_init(void)
 
 int arch_domain_create(struct domain *d)
 {
+    d->pv.log.lock = (spinlock_t)SPINLOCK_INIT(LOCK_LOG_DIRTY);
     d->pv.xcr0_mask = cpu.xcr0_mask;
     d->pv.perdomain_l3 = hv_alloc_page();
     d->pv.perdomain_l2 = hv_alloc_page();
@@ -82,17 +84,19 @@ static void forget_state(struct vcpu *v)
     }
 }
 
-static void drop_base(mfn_t *base)
+static void drop_base(struct vcpu *v, bool user)
 {
-    if (*base)
-        page_put_and_type(mfn_to_page(*base));
-    *base = 0;
+    mfn_t old = v->pv.base[user];
+
+    pv_note_base(v, user, 0);
+    if (old)
+        page_put_and_type(mfn_to_page(old));
 }
 
 void pv_drop_tables(struct vcpu *v)
 {
-    drop_base(&v->pv.kernel_l4);
-    drop_base(&v->pv.user_l4);
+    drop_base(v, false);
+    drop_base(v, true);
     pv_release_gdt(v);
     pv_release_ldt(v);
 }
@@ -113,6 +117,7 @@ void arch_vcpu_reset(struct vcpu *v)
 
 void arch_domain_relinquish(struct domain *d)
 {
+    log_dirty_end(d);
     for_each_vcpu(d, v) {
         pv_drop_tables(v);
         forget_state(v);

@@ -170,6 +170,7 @@ long do_update_descriptor(u64 at, u64 descriptor)
     long rc = page_get_type(pg, is_segdesc ? PGT_SEGDESC : PGT_WRITABLE);
     if (!rc) {
         WRITE_ONCE(*(u64 *)phys_to_virt(at), desc);
+        page_mark_dirty(pg);
         page_put_type(pg);
     }
     page_put(pg);

@@ -42,7 +42,7 @@ static bool same_tables(const struct vcpu *v, const struct vcpu_guest_context *c
 {
     const struct pv_vcpu *p = &v->pv;
 
-    return p->kernel_l4 == c->ctrlreg[3] >> PAGE_SHIFT && p->user_l4 == c->ctrlreg[1] >> PAGE_SHIFT && p->gdt_entries == c->gdt_ents &&
+    return p->base[0] == c->ctrlreg[3] >> PAGE_SHIFT && p->base[1] == c->ctrlreg[1] >> PAGE_SHIFT && p->gdt_entries == c->gdt_ents &&
            !memcmp(p->gdt_frames, c->gdt_frames, p->gdt_nr_frames * sizeof(mfn_t)) && p->ldt_base == c->ldt_base &&
            p->ldt_entries == c->ldt_ents;
 }
@@ -52,9 +52,9 @@ static int take_tables(struct vcpu *v, const struct vcpu_guest_context *c)
     int rc = pv_set_gdt(v, c->gdt_frames, (u32)c->gdt_ents);
 
     if (!rc)
-        rc = pv_set_kernel_base(v, c->ctrlreg[3] >> PAGE_SHIFT);
+        rc = pv_set_base(v, false, c->ctrlreg[3] >> PAGE_SHIFT);
     if (!rc)
-        rc = pv_set_user_base(v, c->ctrlreg[1] >> PAGE_SHIFT);
+        rc = pv_set_base(v, true, c->ctrlreg[1] >> PAGE_SHIFT);
     if (rc) {
         pv_drop_tables(v);
         return rc;
@@ -96,6 +96,7 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 static void set_entries(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     memcpy(v->pv.traps, c->trap_ctxt, sizeof(v->pv.traps));
+    pv_traps_changed(v);
     pv_set_kernel_stack(v, (u16)c->kernel_ss, c->kernel_sp);
     v->pv.event_cb = (struct callback){ c->event_callback_eip, true };
     v->pv.failsafe_cb = (struct callback){ c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events };
@@ -145,9 +146,9 @@ static void get_registers(const struct vcpu *v, struct vcpu_guest_context *c)
     c->gs_base_kernel = p->guest_kernel_mode ? p->gs_base : p->gs_base_shadow;
     c->gs_base_user = p->guest_kernel_mode ? p->gs_base_shadow : p->gs_base;
     c->ctrlreg[0] = pv_guest_cr0(v);
-    c->ctrlreg[1] = p->user_l4 << PAGE_SHIFT;
+    c->ctrlreg[1] = p->base[1] << PAGE_SHIFT;
     c->ctrlreg[2] = v->info ? v->info->arch.cr2 : 0;
-    c->ctrlreg[3] = p->kernel_l4 << PAGE_SHIFT;
+    c->ctrlreg[3] = p->base[0] << PAGE_SHIFT;
     c->ctrlreg[4] = pv_guest_cr4(v);
     memcpy(c->debugreg, p->dr, sizeof(c->debugreg));
 }

@@ -180,9 +180,9 @@ void xpti_l4_changed(const struct domain *d, const pte_t *entry)
 
     for_each_vcpu(d, v) {
         spin_lock_scope(&v->pv.xpti.lock);
-        if (v->pv.kernel_l4 == mfn)
+        if (v->pv.base[0] == mfn)
             v->pv.xpti.l4[0][slot] = READ_ONCE(*entry);
-        if (v->pv.user_l4 == mfn)
+        if (v->pv.base[1] == mfn)
             v->pv.xpti.l4[1][slot] = READ_ONCE(*entry);
     }
 }

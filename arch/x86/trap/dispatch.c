@@ -11,6 +11,7 @@
 #include <hv/x86/cpu.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/page_table.h>
+#include <hv/x86/pv/log_dirty.h>
 #include <hv/x86/pv/trap.h>
 #include <hv/x86/trap.h>
 #include "trap_matrix.h"
@@ -36,6 +37,17 @@ static void trap_fixup(struct cpu_user_regs *regs, u32 vector)
     c->mended.error = regs->error_code;
     if (vector == VEC_PF)
         c->mended.address = read_cr2();
+}
+
+/* An instruction that may fault touched a guest's page that only its copy of the table refuses (log_dirty.c): it is tried again. */
+static void guest_touch(struct cpu_user_regs *regs, u32 vector)
+{
+    struct percpu *c = this_cpu();
+    u64 rip = regs->rip;
+
+    trap_fixup(regs, vector); /* so it has a continuation */
+    if (!(c->inside & INSIDE_FIRMWARE) && log_dirty_fault(current, c->mended.address, &c->mended.error))
+        continue_at(regs, rip);
 }
 
 /* A touch of the early direct map is answered with a mapping. */
@@ -88,6 +100,7 @@ static void (*const acts[OUTCOME_COUNT])(struct cpu_user_regs *regs, u32 vector)
     [OUTCOME_MAILBOX] = trap_report,
     [OUTCOME_REPORT] = trap_report,
     [OUTCOME_FIXUP] = trap_fixup,
+    [OUTCOME_GUEST_TOUCH] = guest_touch,
     [OUTCOME_EARLY_FAULT] = early_fault,
     [OUTCOME_DEBUG] = trap_debug,
     [OUTCOME_NMI] = trap_nmi,

@@ -6,7 +6,7 @@
 
 extern const struct exception_table_entry __ex_table_start[], __ex_table_end[];
 
-static void continue_at(struct cpu_user_regs *regs, u64 rip)
+void continue_at(struct cpu_user_regs *regs, u64 rip)
 {
     shadow_stack_redirect(regs->rip, rip);
     regs->rip = rip;

@@ -20,11 +20,19 @@ struct emulated_tsc {
     struct tsc_scale scale;
 };
 
+/* What a guest writes is logged (log_dirty.c). */
+struct log_dirty {
+    bool on; /* written while the domain is paused */
+    spinlock_t lock;
+    u32 first, count, free; /* frames for copies of its page tables: a block, and the first unused one, then by page_info.next; 0: none */
+};
+
 /* Page tables of slot 258, which has the descriptor windows of the domain's vCPUs. */
 struct pv_domain {
     u64 *perdomain_l3, *perdomain_l2;
     u64 *perdomain_l1[MAX_VIRT_CPUS / VCPUS_PER_L1]; /* as many as its vCPUs need */
     struct emulated_tsc tsc;
+    struct log_dirty log;
 
     /* What CPUID shows, if the toolstack has said so (cpu_policy.c); written before the domain's first run. */
     struct xen_cpuid_leaf *cpuid;
@@ -46,11 +54,13 @@ struct vmce {
 /* The CPU state of a PV guest that the hardware does not hold for us. */
 struct pv_vcpu {
     bool guest_kernel_mode;
-    mfn_t kernel_l4, user_l4; /* user_l4 0: none loaded */
+    mfn_t base[2];   /* its L4 tables, of kernel and user mode; 0: none loaded */
+    mfn_t run_l4[2]; /* what it runs on: the same, or those of log_dirty.c */
     u64 kernel_sp;
     u64 bounce_sp; /* kernel_sp, aligned, if a frame below it cannot reach the hypervisor; else 0 */
     u16 kernel_ss;
     struct trap_info traps[256];
+    u64 fault_address; /* where page faults go by the fast path: of traps[], 0: they are looked at in C (pv_traps_changed()) */
     struct callback event_cb, failsafe_cb, syscall_cb, syscall32_cb, sysenter_cb; /* sysenter: CPUID does not show SEP */
     u32 iopl;                                                                     /* virtual; the real one is always 0 */
     u64 frame_iopl;                                                               /* the RFLAGS bits of frames that show it */

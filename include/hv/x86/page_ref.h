@@ -44,7 +44,7 @@ static force_inline bool type_put_quick(struct page_info *pg, bool writable)
     if (!__atomic_compare_exchange_n(&pg->type_info, &x, last ? x | PGT_BUSY : x - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return false;
     if (last)
-        type_put_end(pg, x - 1);
+        type_put_end(pg, PGT_IN_USE(PGT_WRITABLE));
     return true;
 }
 

@@ -11,12 +11,21 @@
 enum page_type { PGT_NONE, PGT_WRITABLE, PGT_L1, PGT_L2, PGT_L3, PGT_L4, PGT_SEGDESC };
 #define PGT_PINNED (1ULL << 59)
 #define PGT_VALIDATED (1ULL << 58)
-#define PGT_BUSY (1ULL << 57) /* one vCPU validates or tears down; others wait */
+#define PGT_BUSY (1ULL << 57)   /* one vCPU validates or tears down; others wait */
+#define PGT_LOGGED (1ULL << 56) /* log-dirty has told of the frame since it was written to last, or got its type */
+#define PGT_COPIED (1ULL << 55) /* a page table that has a copy: log_dirty.c */
 #define PGT_COUNT_MASK 0xffffffffULL
 #define PGT_IN_USE(type) ((u64)(type) << PGT_TYPE_SHIFT | PGT_VALIDATED)
 #define PGT_USE_MASK PGT_IN_USE(15)
 
 static inline enum page_type page_type_of(u64 type_info) { return (enum page_type)(type_info >> PGT_TYPE_SHIFT); }
+
+/* For log-dirty: the frame has been written to by other means than the guest's own mappings. */
+static inline void page_mark_dirty(struct page_info *pg)
+{
+    if (unlikely(READ_ONCE(pg->type_info) & PGT_LOGGED))
+        __atomic_fetch_and(&pg->type_info, ~PGT_LOGGED, __ATOMIC_SEQ_CST);
+}
 
 /* A general reference, if d owns the frame. */
 bool page_get(struct page_info *pg, const struct domain *d) __must_check;
@@ -27,6 +36,12 @@ void page_put_type(struct page_info *pg) __may_preempt; /* the caller keeps a ge
 /* Both. mfn is checked. */
 int page_get_and_type(mfn_t mfn, struct domain *d, enum page_type type) __may_preempt __must_check;
 void page_put_and_type(struct page_info *pg) __may_preempt; /* both */
+/* The same, of a frame that the caller has written to. */
+static inline void __may_preempt page_put_written(struct page_info *pg)
+{
+    page_mark_dirty(pg);
+    page_put_and_type(pg);
+}
 /* Pin: a type reference that the guest holds by hypercall. */
 int page_pin(struct domain *d, mfn_t mfn, enum page_type type) __may_preempt __must_check;
 int page_unpin(struct domain *d, mfn_t mfn) __may_preempt __must_check; /* 0; -EINVAL: it was not pinned, or is not d's */

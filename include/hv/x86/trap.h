@@ -16,6 +16,7 @@ void *trap_from_hypervisor(struct cpu_user_regs *regs);
 /* ---- extable.c: instructions that may fault, and where they continue. hv/x86/processor.h makes the entries. ---- */
 /* True, and regs->rip moved, if the faulting instruction has a fixup. Any context, no lock. */
 bool extable_fixup(struct cpu_user_regs *regs);
+void continue_at(struct cpu_user_regs *regs, u64 rip); /* there, instead of where the trap was */
 
 /* ---- nmi.c ---- */
 void nmi_init(void); /* boot */

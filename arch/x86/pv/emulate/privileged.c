@@ -139,8 +139,8 @@ static bool emulate_mov_cr(struct vcpu *v, struct cpu_user_regs *regs, const str
         return true;
     case 3:
         if (write)
-            return pv_set_kernel_base(v, *gpr >> PAGE_SHIFT) == 0;
-        *gpr = v->pv.kernel_l4 << PAGE_SHIFT;
+            return pv_set_base(v, false, *gpr >> PAGE_SHIFT) == 0;
+        *gpr = v->pv.base[0] << PAGE_SHIFT;
         return true;
     case 4:
         if (write) {

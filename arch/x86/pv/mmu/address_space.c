@@ -5,15 +5,11 @@
  * back only when no CPU has the table in CR3 any more.
  */
 #include <hv/guest_access.h>
+#include <hv/x86/pv/log_dirty.h>
 #include <hv/x86/pv/mmu.h>
 #include "pt_entry.h"
 
-void pv_load_address_space(struct vcpu *v)
-{
-    mfn_t l4 = v->pv.guest_kernel_mode ? v->pv.kernel_l4 : v->pv.user_l4;
-
-    tlb_load_cr3(l4 << PAGE_SHIFT);
-}
+void pv_load_address_space(struct vcpu *v) { tlb_load_cr3(v->pv.run_l4[!v->pv.guest_kernel_mode] << PAGE_SHIFT); }
 
 static void load_gdt(u64 base)
 {
@@ -41,34 +37,36 @@ void arch_cpu_leave_guests(void)
     __atomic_store_n(&c->loaded_dom, NULL, __ATOMIC_RELEASE);
 }
 
-int pv_set_kernel_base(struct vcpu *v, mfn_t mfn)
+void pv_l4_changed(struct domain *d, const pte_t *entry)
 {
-    mfn_t old = v->pv.kernel_l4;
-    int rc = page_get_and_type(mfn, v->domain, PGT_L4);
-
-    if (rc)
-        return rc;
-    v->pv.kernel_l4 = mfn;
-    if (xpti_active())
-        xpti_load_l4(v, false, mfn);
-    if (v == current)
-        pv_load_address_space(v);
-    /* Only now: no CPU has the old table in CR3 any more, so it may be torn down. */
-    if (old)
-        page_put_and_type(mfn_to_page(old));
-    return 0;
+    if (unlikely(d->pv.log.on))
+        log_dirty_l4_changed(d, entry);
+    else if (xpti_active())
+        xpti_l4_changed(d, entry);
 }
 
-int pv_set_user_base(struct vcpu *v, mfn_t mfn)
+void pv_note_base(struct vcpu *v, bool user, mfn_t mfn)
 {
-    mfn_t old = v->pv.user_l4;
-    int rc = mfn ? page_get_and_type(mfn, v->domain, PGT_L4) : 0;
+    if (unlikely(v->domain->pv.log.on)) {
+        log_dirty_note_base(v, user, mfn);
+        return;
+    }
+    v->pv.base[user] = v->pv.run_l4[user] = mfn;
+    if (xpti_active())
+        xpti_load_l4(v, user, mfn);
+}
+
+int pv_set_base(struct vcpu *v, bool user, mfn_t mfn)
+{
+    mfn_t old = v->pv.base[user];
+    int rc = mfn || !user ? page_get_and_type(mfn, v->domain, PGT_L4) : 0;
 
     if (rc)
         return rc;
-    v->pv.user_l4 = mfn; /* loaded on the way to user mode */
-    if (xpti_active())
-        xpti_load_l4(v, true, mfn);
+    pv_note_base(v, user, mfn);
+    if (!user && v == current) /* user mode's is loaded on the way there */
+        pv_load_address_space(v);
+    /* Only now: no CPU has the old table in CR3 any more, so it may be torn down. */
     if (old)
         page_put_and_type(mfn_to_page(old));
     return 0;
@@ -119,4 +117,4 @@ void arch_flush_caller(void)
         tlb_flush_cpus(others, 0);
 }
 
-paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level) { return pt_walk(v->pv.kernel_l4, va, level); }
+paddr_t pv_walk(const struct vcpu *v, u64 va, unsigned level) { return pt_walk(v->pv.base[0], va, level); }

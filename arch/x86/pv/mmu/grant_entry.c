@@ -21,7 +21,7 @@ static force_inline paddr_t entry_at(struct arch_walk *w, u64 at, u32 flags)
     if (unlikely(flags & GNTMAP_contains_pte))
         return !(at & 7) && mfn_valid(at >> PAGE_SHIFT) ? at : 0;
     if (at >> PT_SHIFT(2) != w->region) {
-        paddr_t entry = guest_range_ok(at, 1) ? pt_walk(current->pv.kernel_l4, at, 1) : 0;
+        paddr_t entry = guest_range_ok(at, 1) ? pt_walk(current->pv.base[0], at, 1) : 0;
 
         if (!entry)
             return 0;

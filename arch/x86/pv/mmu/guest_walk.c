@@ -29,7 +29,7 @@ bool guest_kernel_write(struct vcpu *v, guest_ptr_t to, const void *src, u64 n)
         if (!pg)
             return false;
         memcpy((char *)page_to_virt(pg) + off, src, chunk);
-        page_put_and_type(pg);
+        page_put_written(pg);
         va += chunk;
         src = (const char *)src + chunk;
         n -= chunk;

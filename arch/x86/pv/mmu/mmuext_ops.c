@@ -28,7 +28,7 @@ static long op_fill_page(struct domain *d, const struct mmuext_op *op)
         page_put(mfn_to_page(src));
     } else
         rc = -EINVAL;
-    page_put_and_type(mfn_to_page(dst));
+    page_put_written(mfn_to_page(dst));
     return rc;
 }
 
@@ -64,8 +64,8 @@ static long mmuext_apply_op(struct domain *d, const struct mmuext_op *op)
     if (d != v->domain)
         return -EPERM;
     switch (op->cmd) {
-    case MMUEXT_NEW_BASEPTR: return pv_set_kernel_base(v, op->arg1.mfn);
-    case MMUEXT_NEW_USER_BASEPTR: return pv_set_user_base(v, op->arg1.mfn);
+    case MMUEXT_NEW_BASEPTR: return pv_set_base(v, false, op->arg1.mfn);
+    case MMUEXT_NEW_USER_BASEPTR: return pv_set_base(v, true, op->arg1.mfn);
     case MMUEXT_TLB_FLUSH_LOCAL: tlb_flush_local(); return 0;
     case MMUEXT_INVLPG_LOCAL:
         if (is_canonical(op->arg1.linear_addr))

@@ -16,25 +16,33 @@
  * already given back the references of: A would give them back once more, and the frame that the entry maps would be freed while in use.
  * Interrupts are off on A from the first step to the last, so B's wait is short.
  */
-static force_inline bool update_begin(const struct page_info *pg, owner_t table_owner, unsigned level)
+static force_inline bool update_begin(const struct page_info *pg, owner_t table_owner, unsigned level, u64 logged)
 {
     const u64 settled = (u64)(PGT_L1 + level - 1) << PGT_TYPE_SHIFT | PGT_VALIDATED;
 
     (void)__atomic_exchange_n(&this_cpu()->updating, pg, __ATOMIC_SEQ_CST);
     u64 x = READ_ONCE(pg->type_info);
-    return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK)) == settled && (u32)x && READ_ONCE(pg->owner) == table_owner);
+    return likely((x & ~(PGT_PINNED | PGT_COUNT_MASK | logged)) == settled && (u32)x && READ_ONCE(pg->owner) == table_owner);
 }
 
 static force_inline void update_end(void) { __atomic_store_n(&this_cpu()->updating, NULL, __ATOMIC_RELEASE); }
 
 enum exchanged { EXCHANGED, ENTRY_CHANGED, NOT_THAT_TABLE };
 
+static force_inline enum exchanged exchange(pte_t *p, pte_t old, pte_t val)
+{
+    return __atomic_compare_exchange_n(p, &old, val, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ? EXCHANGED : ENTRY_CHANGED;
+}
+
+/* log_dirty.c. The same as exchange_in_table(), also in tables that are PGT_LOGGED or PGT_COPIED. */
+enum exchanged log_dirty_exchange(owner_t table_owner, unsigned level, pte_t *p, pte_t old, pte_t val);
+
 static force_inline enum exchanged exchange_in_table(owner_t table_owner, unsigned level, pte_t *p, pte_t old, pte_t val)
 {
     enum exchanged result = NOT_THAT_TABLE;
 
-    if (update_begin(mfn_to_page(virt_to_mfn(p)), table_owner, level))
-        result = __atomic_compare_exchange_n(p, &old, val, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ? EXCHANGED : ENTRY_CHANGED;
+    if (update_begin(mfn_to_page(virt_to_mfn(p)), table_owner, level, 0))
+        result = exchange(p, old, val);
     update_end();
-    return result;
+    return likely(result != NOT_THAT_TABLE) ? result : log_dirty_exchange(table_owner, level, p, old, val);
 }

@@ -50,8 +50,8 @@ static force_inline int pt_entry_exchange(struct domain *table_dom, unsigned lev
         return rc;
     *result = exchange_in_table(owner_of(table_dom), level, p, old, val);
     pte_t drop = *result == EXCHANGED ? old : val;
-    if (level == 4 && xpti_active())
-        xpti_l4_changed(table_dom, p); /* first: entry_put() may free the L3 table that the old entry named */
+    if (level == 4)
+        pv_l4_changed(table_dom, p); /* first: entry_put() may free the L3 table that the old entry named */
     if (!same && (drop & PTE_PRESENT))
         entry_put(level, drop);
     return *result == EXCHANGED ? 0 : -EAGAIN;
@@ -104,7 +104,7 @@ static long store_word(const struct update_target *t, paddr_t at, u64 val)
     if (rc)
         return rc;
     WRITE_ONCE(*(u64 *)phys_to_virt(at & ~7ULL), val);
-    page_put_and_type(mfn_to_page(mfn));
+    page_put_written(mfn_to_page(mfn));
     return 0;
 }
 
@@ -137,6 +137,7 @@ static long update_m2p(const struct update_target *t, paddr_t at, u64 pfn)
     if (!mfn_valid(mfn) || !page_get(mfn_to_page(mfn), t->page_dom))
         return -EINVAL;
     m2p_set(mfn, pfn);
+    page_mark_dirty(mfn_to_page(mfn)); /* the page of that number has other contents now */
     page_put(mfn_to_page(mfn));
     return 0;
 }
@@ -222,7 +223,7 @@ static int flush_after(u64 va, u64 flags)
 static long update_va(u64 va, u64 val, u64 flags, struct domain *page_dom)
 {
     struct vcpu *v = current;
-    paddr_t at = guest_range_ok(va, 1) ? pt_walk(v->pv.kernel_l4, va, 1) : 0;
+    paddr_t at = guest_range_ok(va, 1) ? pt_walk(v->pv.base[0], va, 1) : 0;
 
     if (!at)
         return -EINVAL;

@@ -8,6 +8,7 @@
 #include <hv/pv.h>
 #include <hv/x86/io_apic.h>
 #include <hv/x86/local_apic.h>
+#include <hv/x86/pv/log_dirty.h>
 #include <hv/x86/pv/mmu.h>
 #include "pt_entry.h"
 
@@ -100,7 +101,7 @@ static force_inline int validate_entries(struct domain *d, unsigned level, pte_t
     return 0;
 }
 
-static void fill_hypervisor_slots(struct domain *d, pte_t *l4)
+void pv_fill_hypervisor_slots(struct domain *d, pte_t *l4)
 {
     for (unsigned i = HV_SLOT_FIRST; i <= HV_SLOT_LAST; i++)
         l4[i] = hv_l4[i];
@@ -118,7 +119,7 @@ static int table_validate(struct page_info *pg, unsigned level)
         return -EINVAL;
     rc = level == 1 ? validate_entries(d, 1, table) : validate_entries(d, level, table);
     if (!rc && level == 4)
-        fill_hypervisor_slots(d, table);
+        pv_fill_hypervisor_slots(d, table);
     return rc;
 }
 
@@ -132,6 +133,8 @@ void pv_frame_invalidate(struct page_info *pg, enum page_type type)
     if (type < PGT_L1 || type > PGT_L4)
         return;
     pt_updates_wait(pg);
+    if (READ_ONCE(pg->type_info) & PGT_COPIED)
+        log_dirty_forget(pg);
     if (type == PGT_L1)
         put_range(page_to_virt(pg), 1, PT_ENTRIES);
     else

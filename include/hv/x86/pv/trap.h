@@ -28,6 +28,7 @@ bool pv_failsafe_bounce(struct vcpu *v, struct cpu_user_regs *regs);
 void syscall_from_guest(struct cpu_user_regs *regs) __may_preempt;   /* entry.S: a hypercall, or a system call of user mode */
 bool prepare_guest_return(struct cpu_user_regs *regs) __may_preempt; /* entry.S: all that is due first. True: SYSRET may be used */
 void guest_bounce_failed(struct cpu_user_regs *regs);                /* fast_paths.S: ends the domain */
+void pv_traps_changed(struct vcpu *v);                               /* behind a change of pv.traps[], and when logging begins or ends */
 void pv_set_kernel_stack(struct vcpu *v, u16 ss, u64 sp);            /* SS:RSP of frames from user mode */
 void pv_set_iopl(struct vcpu *v, u32 iopl);                          /* 0 to 3; v is current, or its domain is */
 /* domain.vm_assist: bits that guests may set, and what follows from a change. d is current's, or paused. */
