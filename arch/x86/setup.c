@@ -16,7 +16,7 @@
 #include <hv/watchdog.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/pv/mmu.h>

@@ -2,7 +2,7 @@
 /* physdev_op: interrupts, I/O privilege and PCI devices of the hardware domain. */
 #include <hv/hypercall.h>
 #include <hv/pirq.h>
-#include <hv/x86/io_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/pv/trap.h>
 #include <public/physdev.h>
 

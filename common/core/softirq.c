@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Softirqs: bits of percpu.softirq_pending, set by any CPU and served by their own one; preemption points. */
 #include <hv/domain.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/vectors.h>
 
 static void (*handlers[SOFTIRQ_COUNT])(void);

@@ -8,7 +8,7 @@
 #include <hv/boot_step.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/page_table.h>
 
 #define RSDP_LENGTH 36 /* from revision 2 on */

@@ -7,7 +7,7 @@
 #include <hv/boot_info.h>
 #include <hv/printk.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 
 struct acpi_info acpi __ro_after_init;
 

@@ -5,8 +5,7 @@
 #include <hv/lib.h>
 #include <hv/pci.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/io_apic.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/page_table.h>
 
 #define CAP_MSI 0x05

@@ -7,7 +7,7 @@
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/printk.h>
-#include <hv/x86/io_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/page_table.h>
 
 #include "../../arch/x86/irq/io_apic.c"

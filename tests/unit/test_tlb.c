@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include <hv/trap_test.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>

@@ -6,8 +6,7 @@
 #include <hv/evtchn.h>
 #include <hv/pci.h>
 #include <hv/pirq.h>
-#include <hv/x86/io_apic.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/vectors.h>
 #include <public/physdev.h>

@@ -6,7 +6,7 @@
  */
 #include <hv/acpi.h>
 #include <hv/printk.h>
-#include <hv/x86/io_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/percpu.h>
 

@@ -5,8 +5,7 @@
 #include <hv/printk.h>
 #include <hv/serial.h>
 #include <hv/softirq.h>
-#include <hv/x86/io_apic.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/vectors.h>

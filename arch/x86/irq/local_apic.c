@@ -6,7 +6,7 @@
 #include <hv/softirq.h>
 #include <hv/time.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/page_table.h>
 #include <hv/x86/vectors.h>
 

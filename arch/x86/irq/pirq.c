@@ -14,8 +14,7 @@
 #include <hv/pci.h>
 #include <hv/pirq.h>
 #include <hv/printk.h>
-#include <hv/x86/io_apic.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <public/physdev.h>
 
 _Static_assert(MAX_PIRQS >= 2 * MAX_GSIS, "MSIs have numbers, too");

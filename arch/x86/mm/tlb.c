@@ -32,7 +32,7 @@
  * between coming online and loading a guest's tables, and times of CPUs without a guest's tables are not compared.
  */
 #include <hv/trap_test.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 #include <hv/x86/tlb.h>

@@ -15,7 +15,7 @@
 #include <hv/x86/ap_mailbox.h>
 #include <hv/x86/cet.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/machine_check.h>
 #include <hv/x86/pv/mmu.h>
 #include <hv/x86/tlb.h>

@@ -6,7 +6,7 @@
 #include <hv/pirq.h>
 #include <hv/printk.h>
 #include <hv/smp.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/tlb.h>
 #include <hv/x86/vectors.h>
 

@@ -4,7 +4,7 @@
 #include <hv/printk.h>
 #include <hv/smp.h>
 #include <hv/trap_test.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/percpu.h>
 #include <hv/x86/processor.h>
 

@@ -5,7 +5,7 @@
  */
 #include <hv/pv.h>
 #include <hv/x86/cpu.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/pv/emulate.h>
 #include <hv/x86/speculation.h>
 #include <hv/x86/vectors.h>

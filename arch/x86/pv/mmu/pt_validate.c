@@ -6,8 +6,7 @@
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/pv.h>
-#include <hv/x86/io_apic.h>
-#include <hv/x86/local_apic.h>
+#include <hv/x86/apic.h>
 #include <hv/x86/pv/log_dirty.h>
 #include <hv/x86/pv/mmu.h>
 #include "pt_entry.h"
