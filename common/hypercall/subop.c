@@ -35,7 +35,7 @@ static const struct subops *of_version(const struct subops *table, u32 version, 
 }
 
 /* On the domain that the argument begins with. */
-static long run_on_named(const struct subop *row, void *arg)
+static noinline long run_on_named(const struct subop *row, void *arg)
 {
     struct domain *d __held_domain = NULL;
     long rc = domain_for_caller(*(const domid_t *)arg, &d);
