@@ -137,9 +137,9 @@ static u32 last_cpu(void)
 static void count_siblings(struct xen_sysctl_physinfo *info)
 {
     struct cpu_place first = cpu_place(cpu_table[0]->apic_id);
-    u32 threads = 0, on_socket = 0;
+    u32 threads = 1, on_socket = 1; /* itself, which is always online */
 
-    for_each_cpu(c, cpuset_read(&cpus_online)) {
+    for_each_cpu(c, cpuset_without(cpuset_read(&cpus_online), 0)) {
         struct cpu_place at = cpu_place(c->apic_id);
 
         on_socket += at.socket == first.socket;
