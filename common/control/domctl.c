@@ -12,11 +12,11 @@ enum {
 
 static const struct subop rows[] = {
     [XEN_DOMCTL_createdomain] = { CONTROL, ARG_IN_OUT(struct xen_domctl_createdomain, domctl_create, WITH_DOMAIN), .how = FINDS_IT },
-    [XEN_DOMCTL_destroydomain] = { CONTROL, ARG_NONE(domctl_destroy, WITH_DOMAIN) },
-    [XEN_DOMCTL_pausedomain] = { CONTROL, ARG_NONE(domctl_pause, WITH_DOMAIN) },
-    [XEN_DOMCTL_unpausedomain] = { CONTROL, ARG_NONE(domctl_unpause, WITH_DOMAIN) },
+    [XEN_DOMCTL_destroydomain] = { CONTROL, ARG_NONE(domctl_destroy, NO_ARGUMENT, WITH_DOMAIN) },
+    [XEN_DOMCTL_pausedomain] = { CONTROL, ARG_NONE(domctl_pause, NO_ARGUMENT, WITH_DOMAIN) },
+    [XEN_DOMCTL_unpausedomain] = { CONTROL, ARG_NONE(domctl_unpause, NO_ARGUMENT, WITH_DOMAIN) },
     [XEN_DOMCTL_getdomaininfo] = { CONTROL, ARG_IN_OUT(struct xen_domctl_getdomaininfo, domctl_info), .how = FINDS_IT },
-    [XEN_DOMCTL_resumedomain] = { CONTROL, ARG_NONE(domctl_resume, WITH_DOMAIN) },
+    [XEN_DOMCTL_resumedomain] = { CONTROL, ARG_NONE(domctl_resume, NO_ARGUMENT, WITH_DOMAIN) },
 #define D(op, arg, type, handler) [XEN_DOMCTL_##op] = { CONTROL, arg(type, handler, WITH_DOMAIN) },
 #define V(op, how_, arg, type, handler) [XEN_DOMCTL_##op] = { CONTROL, arg(type, handler, WITH_VCPU), .how = how_ },
     DOMCTL_LIST(D, V)

@@ -168,17 +168,17 @@ static long op_send_nmi(__unused void *arg, struct vcpu *v)
 
 static const struct subop rows[] = {
     [VCPUOP_initialise] = { ANYBODY, ARG_BY_HAND(struct vcpu_guest_context, op_initialise, WITH_VCPU) },
-    [VCPUOP_up] = { ANYBODY, ARG_NONE(op_up, WITH_VCPU) },
-    [VCPUOP_down] = { ANYBODY, ARG_NONE(op_down, WITH_VCPU) },
-    [VCPUOP_is_up] = { ANYBODY, ARG_NONE(op_is_up, WITH_VCPU) },
+    [VCPUOP_up] = { ANYBODY, ARG_NONE(op_up, NO_ARGUMENT, WITH_VCPU) },
+    [VCPUOP_down] = { ANYBODY, ARG_NONE(op_down, NO_ARGUMENT, WITH_VCPU) },
+    [VCPUOP_is_up] = { ANYBODY, ARG_NONE(op_is_up, NO_ARGUMENT, WITH_VCPU) },
     [VCPUOP_get_runstate_info] = { ANYBODY, ARG_OUT(struct vcpu_runstate_info, op_get_runstate, WITH_VCPU) },
     [VCPUOP_register_runstate_memory_area] = { ANYBODY, ARG_IN(struct vcpu_register_runstate_memory_area, op_runstate_area, WITH_VCPU) },
     [VCPUOP_set_periodic_timer] = { ANYBODY, ARG_IN(struct vcpu_set_periodic_timer, op_set_periodic, WITH_VCPU) },
-    [VCPUOP_stop_periodic_timer] = { ANYBODY, ARG_NONE(op_stop_periodic, WITH_VCPU) },
+    [VCPUOP_stop_periodic_timer] = { ANYBODY, ARG_NONE(op_stop_periodic, NO_ARGUMENT, WITH_VCPU) },
     [VCPUOP_set_singleshot_timer] = { ANYBODY, ARG_BY_HAND(struct vcpu_set_singleshot_timer, op_set_singleshot, WITH_VCPU) },
-    [VCPUOP_stop_singleshot_timer] = { ANYBODY, ARG_NONE(op_stop_singleshot, WITH_VCPU) },
+    [VCPUOP_stop_singleshot_timer] = { ANYBODY, ARG_NONE(op_stop_singleshot, NO_ARGUMENT, WITH_VCPU) },
     [VCPUOP_register_vcpu_info] = { ANYBODY, ARG_IN(struct vcpu_register_vcpu_info, op_register_info, WITH_VCPU) },
-    [VCPUOP_send_nmi] = { ANYBODY, ARG_NONE(op_send_nmi, WITH_VCPU) },
+    [VCPUOP_send_nmi] = { ANYBODY, ARG_NONE(op_send_nmi, NO_ARGUMENT, WITH_VCPU) },
     [VCPUOP_get_physid] = { ANYBODY, ARG_OUT(struct vcpu_get_physid, op_get_physid, WITH_VCPU) },
     [VCPUOP_register_vcpu_time_memory_area] = { ANYBODY, ARG_IN(struct vcpu_register_time_memory_area, op_register_time, WITH_VCPU) },
 };

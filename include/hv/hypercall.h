@@ -64,7 +64,8 @@ enum { SUBOP_IN = 1, SUBOP_OUT = 2, SUBOP_OUT_ALWAYS = 4 /* also what the handle
 #define SUBOP(type, handler, ...) .size = SUBOP_SIZE(type), SUBOP_RUN(handler, (__typeof__(type) *)NULL, ##__VA_ARGS__)
 #define WITH_VCPU (struct vcpu *)NULL
 #define WITH_DOMAIN (struct domain *)NULL
-#define ARG_NONE(handler, ...) SUBOP_RUN(handler __VA_OPT__(, (void *)NULL, ) __VA_ARGS__)
+#define NO_ARGUMENT (void *)NULL /* stands before WITH_... */
+#define ARG_NONE(handler, ...) SUBOP_RUN(handler, ##__VA_ARGS__)
 #define ARG_BY_HAND(type, handler, ...) SUBOP_RUN(handler, (const guest_ptr_t *)NULL, ##__VA_ARGS__) /* the handler copies it */
 #define ARG_IN(type, ...) .copies = SUBOP_IN, SUBOP(type, __VA_ARGS__)
 #define ARG_OUT(type, ...) .copies = SUBOP_OUT, SUBOP(type, __VA_ARGS__)
