@@ -2,7 +2,7 @@
 # Commands of xl, by what they do to one guest, which lives from the fourth step to that of xl shutdown; then small guests' ends.
 
 daemons() {
-    need "Debian's scripts choose by the version" is "$(/usr/lib/xen-common/bin/xen-dir)" /usr/lib/xen-4.17
+    need "Debian's scripts choose by the version" is "$(/usr/lib/xen-common/bin/xen-dir)" "/usr/lib/xen-$XEN"
     need "dom0's name" is "$(xenstore-read /local/domain/0/name)" Domain-0
     need "oxenstored runs, once" is "$(pidof oxenstored | wc -w)" 1
     need "xenconsoled runs, once" is "$(pidof xenconsoled | wc -w)" 1
