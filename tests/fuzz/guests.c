@@ -249,7 +249,7 @@ static void dom0_does(struct guest *h)
     struct worker *w = &chance;
     u64 mfn = h->g.mfn[0x100 + below(w, 400)];
 
-    switch (below(w, 12)) {
+    switch (below(w, 13)) {
     case 0:
         if (!h->pauses && !domctl(XEN_DOMCTL_pausedomain, h->g.id))
             h->pauses++;
@@ -296,6 +296,15 @@ static void dom0_does(struct guest *h)
         domctl_op.u.sendtrigger = (struct xen_domctl_sendtrigger){ XEN_DOMCTL_SENDTRIGGER_NMI, (u32)below(w, 3) };
         domctl(XEN_DOMCTL_sendtrigger, h->g.id);
         break;
+    case 11: {
+        static const u32 ops[] = { XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, XEN_DOMCTL_SHADOW_OP_CLEAN, XEN_DOMCTL_SHADOW_OP_PEEK,
+                                   XEN_DOMCTL_SHADOW_OP_OFF };
+        static u8 bitmap[DOMU_PFNS / 8];
+
+        domctl_op.u.shadow_op = (struct xen_domctl_shadow_op){ .op = ops[below(w, 4)], .dirty_bitmap = (u64)bitmap, .pages = DOMU_PFNS };
+        domctl(XEN_DOMCTL_shadow_op, h->g.id);
+        break;
+    }
     default: {
         u64 extents[8] = { 0 };
 

@@ -295,10 +295,11 @@ void log_dirty_end(struct domain *d)
 static void mark_shared(struct domain *d)
 {
     for_each_vcpu(d, v) {
-        if (v->info_page)
-            page_mark_dirty(v->info_page);
-        if (v->fifo_control_page)
-            page_mark_dirty(v->fifo_control_page);
+        struct page_info *pages[] = { READ_ONCE(v->info_page), READ_ONCE(v->fifo_control_page) }; /* a reset may come in between */
+
+        for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
+            if (pages[i])
+                page_mark_dirty(pages[i]);
     }
     for (u32 i = 0; i < d->fifo_nr_pages; i++)
         page_mark_dirty(d->fifo_pages[i]);
