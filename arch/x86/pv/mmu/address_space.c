@@ -45,7 +45,7 @@ void pv_l4_changed(struct domain *d, const pte_t *entry)
         xpti_l4_changed(d, entry);
 }
 
-void pv_note_base(struct vcpu *v, bool user, mfn_t mfn)
+static force_inline void note_base(struct vcpu *v, bool user, mfn_t mfn)
 {
     if (unlikely(v->domain->pv.log.on)) {
         log_dirty_note_base(v, user, mfn);
@@ -56,21 +56,26 @@ void pv_note_base(struct vcpu *v, bool user, mfn_t mfn)
         xpti_load_l4(v, user, mfn);
 }
 
-int pv_set_base(struct vcpu *v, bool user, mfn_t mfn)
+void pv_note_base(struct vcpu *v, bool user, mfn_t mfn) { note_base(v, user, mfn); }
+
+static force_inline int set_base(struct vcpu *v, bool user, mfn_t mfn)
 {
     mfn_t old = v->pv.base[user];
     int rc = mfn || !user ? page_get_and_type(mfn, v->domain, PGT_L4) : 0;
 
     if (rc)
         return rc;
-    pv_note_base(v, user, mfn);
-    if (!user && v == current) /* user mode's is loaded on the way there */
-        pv_load_address_space(v);
+    note_base(v, user, mfn);
+    if (!user && v == current) /* so it runs its kernel; user mode's is loaded on the way there */
+        tlb_load_cr3(v->pv.run_l4[0] << PAGE_SHIFT);
     /* Only now: no CPU has the old table in CR3 any more, so it may be torn down. */
     if (old)
         page_put_and_type(mfn_to_page(old));
     return 0;
 }
+
+/* Each process switch of a guest comes here twice: once for either mode, and each way is compiled by itself. */
+int pv_set_base(struct vcpu *v, bool user, mfn_t mfn) { return user ? set_base(v, true, mfn) : set_base(v, false, mfn); }
 
 /*
  * The CPUs that may have translations of these vCPUs of the domain: those whose curr_vcpu is one of them.
