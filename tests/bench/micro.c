@@ -270,7 +270,6 @@ static void user_syscall(void) { user_run(user_text, user_rsp, 0x200); }
 
 static void user_page_fault(void) { user_run(user_text + (u64)(user_faults - user_loops), user_rsp, 0x200); }
 
-static long evtchn(u32 cmd, void *arg) { return HYPERCALL2(__HYPERVISOR_event_channel_op, cmd, arg); }
 static void send(u64 port) { evtchn(EVTCHNOP_send, &(struct evtchn_send){ (u32)port }); }
 static void event(void) { send(ipi_port); }
 

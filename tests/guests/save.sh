@@ -69,7 +69,8 @@ left() {
 }
 step "a restored guest is destroyed: nothing is left" left
 
-# Its disk would be in use twice for a moment (and its writes stay logged when it is given up: xl's helper dies of the broken pipe, as on Xen). It has a program that stores, and does not take all of the CPU.
+# A guest that migrates, without a disk, which would be in use twice for a moment. It has a program that stores, and does not take all of the
+# CPU. (Its writes stay logged when it is given up: xl's helper dies of the broken pipe, as on Xen.)
 migrates() {
     guest m "vcpus=2" "vif=['bridge=xenbr0']"
     free_memory >/tmp/free

@@ -121,8 +121,6 @@ static void values(void)
     CHECK_EQ(hypercall(__HYPERVISOR_hypfs_op, NOBODY, 0, 0, 0, 0), ERR_OPNOTSUPP);
 }
 
-static long evtchn(u32 cmd, void *arg) { return HYPERCALL2(__HYPERVISOR_event_channel_op, cmd, arg); }
-
 static void channels(void)
 {
     static const u32 ports[] = { 0, 1000, 4096, 1u << 20, ~0u };

@@ -8,7 +8,6 @@
 static struct domu g;
 static volatile u64 *words; /* of the box: 0 is "not yet" */
 
-static long evtchn(u32 cmd, void *arg) { return HYPERCALL2(__HYPERVISOR_event_channel_op, cmd, arg); }
 static long send(u32 port) { return evtchn(EVTCHNOP_send, &(struct evtchn_send){ port }); }
 static long close(u32 port) { return evtchn(EVTCHNOP_close, &(struct evtchn_close){ port }); }
 
@@ -37,13 +36,6 @@ static u32 status(domid_t dom, u32 port, struct evtchn_status *s)
     return s->status;
 }
 
-static bool take(u32 port)
-{
-    u64 bit = 1UL << port % 64;
-
-    return __atomic_fetch_and(&shared_info->evtchn_pending[port / 64], ~bit, __ATOMIC_SEQ_CST) & bit;
-}
-
 static void await(bool (*what)(u64 arg), u64 arg)
 {
     while (!what(arg))
@@ -51,7 +43,7 @@ static void await(bool (*what)(u64 arg), u64 arg)
 }
 
 static bool word_set(u64 n) { return words[n]; }
-static bool port_pending(u64 port) { return take((u32)port); }
+static bool port_pending(u64 port) { return event_take((u32)port); }
 
 static void start(void (*main)(u64 arg), u64 arg)
 {
@@ -119,7 +111,7 @@ static void speaks(bool ready_made)
     await(word_set, 0);
     theirs = (u32)words[0];
     CHECK_EQ(bind(g.id, theirs, &ours), 0);
-    CHECK(take(ours)); /* what came before the binding was lost: one at once */
+    CHECK(event_take(ours)); /* what came before the binding was lost: one at once */
     CHECK_EQ(bind(g.id, theirs, &other), -22);
     CHECK_EQ(status(g.id, theirs, &s), EVTCHNSTAT_interdomain);
     CHECK_EQ(s.u.interdomain.port, ours);
@@ -210,7 +202,7 @@ static long set_owner(domid_t id, u32 virq)
 
 static void owners(u32 port)
 {
-    take(port);
+    event_take(port);
     start(watches, 0);
     CHECK_EQ(set_owner(g.id, VIRQ_TIMER), -22);
     CHECK_EQ(set_owner(g.id, 24), -22);
@@ -219,9 +211,9 @@ static void owners(u32 port)
     await(word_set, 0);
     domain_destroy(domain_new(1, 0));
     await(word_set, 1);
-    CHECK(!take(port));
+    CHECK(!event_take(port));
     domu_destroy(&g); /* its end is told to dom0 again */
-    CHECK(take(port));
+    CHECK(event_take(port));
 }
 
 /* ---- either side goes, at any moment ---- */

@@ -8,15 +8,6 @@
 static struct domu g;
 static volatile u64 *words; /* of the box: the receiver's port, and how often it was woken */
 
-static long evtchn(u32 cmd, void *arg) { return HYPERCALL2(__HYPERVISOR_event_channel_op, cmd, arg); }
-
-static bool take(u32 port)
-{
-    u64 bit = 1UL << port % 64;
-
-    return __atomic_fetch_and(&shared_info->evtchn_pending[port / 64], ~bit, __ATOMIC_SEQ_CST) & bit;
-}
-
 static void receives(u64 unused)
 {
     struct evtchn_alloc_unbound a = { DOMID_SELF, 0, 0 };
@@ -29,7 +20,7 @@ static void receives(u64 unused)
     struct sched_poll p = { &a.port, 1, 0 };
 
     for (;; words[1]++)
-        while (!take(a.port))
+        while (!event_take(a.port))
             HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_poll, &p);
 }
 

@@ -11,13 +11,6 @@ static const u64 timeouts[] = { ~0ULL,      ~0ULL - 1,        ~0ULL - 15,   ~0UL
 static volatile u64 asleep, sent, late, early, fired;
 static u32 wake_port, timer_port;
 
-static bool take(u32 port)
-{
-    u64 bit = 1ULL << port % 64;
-
-    return __atomic_fetch_and(&shared_info->evtchn_pending[port / 64], ~bit, __ATOMIC_SEQ_CST) & bit;
-}
-
 static void set(enum way way, u64 t, struct sched_poll *p)
 {
     struct vcpu_set_singleshot_timer s = { .timeout_abs_ns = t };
@@ -50,8 +43,8 @@ static void sleeper(u32 id)
             smp_atomic_add(&early, 1);
         while (sent != n + 1)
             HYPERCALL2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
-        take(wake_port);
-        fired += take(timer_port) && FUTURE(t) && n % NR_WAYS == SINGLESHOT;
+        event_take(wake_port);
+        fired += event_take(timer_port) && FUTURE(t) && n % NR_WAYS == SINGLESHOT;
         sent = 0;
     }
     asleep = ~0ULL;

@@ -102,6 +102,13 @@ extern volatile u32 upcalls;
 extern void (*event_handler)(void);
 static inline void events_mask(void) { ((volatile struct vcpu_info *)&shared_info->vcpu_info[0])->evtchn_upcall_mask = 1; }
 void events_unmask(void);
+static inline long evtchn(u32 cmd, void *arg) { return HYPERCALL2(__HYPERVISOR_event_channel_op, cmd, arg); }
+static inline bool event_take(u32 port) /* true: it was pending; 2-level ABI */
+{
+    u64 bit = 1UL << port % 64;
+
+    return __atomic_fetch_and(&shared_info->evtchn_pending[port / 64], ~bit, __ATOMIC_SEQ_CST) & bit;
+}
 extern char entry_syscall[], entry_syscall32[], entry_event[], entry_failsafe[];
 extern volatile u32 syscalls, failsafes;
 extern u64 failsafe_frame[11];
